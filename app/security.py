@@ -68,7 +68,6 @@ class Cipher:
         self._fernet = MultiFernet([Fernet(self._derive(key)) for key in keys])
 
     def encrypt(self, value: str) -> str:
-        """Return a text encrypted with the first key."""
         return self._fernet.encrypt(value.encode()).decode()
 
     def decrypt(self, value: str) -> str:

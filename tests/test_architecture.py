@@ -272,7 +272,7 @@ _RULES = {
             "app/services/runs/run_lifecycle.py": "the writer of the status",
             "app/services/runs/transitions.py": "its statements",
             "app/services/runs/authority.py": "writes who the run acts for",
-            "app/services/runs/changes.py": "writes what a client may change, and leaves the status to run_lifecycle.py",
+            "app/services/runs/run_edits.py": "writes what a client may change, and leaves the status to run_lifecycle.py",
         },
     ),
     "tests run what is served": _Rule(

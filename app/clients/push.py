@@ -114,7 +114,7 @@ NOT_REACHED = NotSent("NotReached")
 
 
 class PushUnavailable(Exception):
-    """The service answered nothing that decides about a request; attributes as of `TryLater`."""
+    """The service gave no answer that decides about a request. The attributes are those of `TryLater`."""
 
     def __init__(
         self, reason: str, *, retry_after: float | None = None, may_have_arrived: bool = False

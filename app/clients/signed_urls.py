@@ -37,8 +37,8 @@ class SignedUrls:
         self._signer = create_signer(settings, settings.s3_signing_endpoint_url)
 
     def period(self) -> str:
-        """Return the name of the present period of 55 minutes, during which `of` an object is the same."""
-        # The library signs from now on: each process has its own URLs, and so its own periods.
+        """Return the name of the current 55 minutes, in which `of` returns the same URL for an object."""
+        # What the library signs is valid from now on: each process has its own URLs, and so its own periods.
         return f"{_period()}" if self._signer is not None else f"{_period()} {self._id}"
 
     async def of(self, key: str) -> str:

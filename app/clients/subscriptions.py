@@ -100,7 +100,7 @@ class Channel:
         self._subscribed_at: float | None = None
 
     def may_subscribe(self) -> bool:
-        """Return whether to ask Redis now: not if it has confirmed, or was asked less than a second ago."""
+        """Return whether to ask Redis now: it has not confirmed yet, and was not asked in the last second."""
         now = asyncio.get_running_loop().time()
         if self.is_connected or (
             self._subscribed_at is not None and now - self._subscribed_at < self._again_seconds

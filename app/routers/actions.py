@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import ActionIn, AnsweredOut
 from app.services.inbox import answering
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors, refused, settled
 from app.web.pages.actions import OpenAction, answer_by_form, asks_for_key, client_of
@@ -19,7 +19,7 @@ from app.web.responses import Json
 api_router = APIRouter(prefix="/api/actions", tags=["inbox"], route_class=ActionRoute)
 page_router = APIRouter(prefix="/a", route_class=PageRoute)
 
-Body = Annotated[ActionIn, Depends(json_body(ActionIn))]
+Body = Annotated[ActionIn, Depends(BodyReader(ActionIn))]
 
 
 @api_router.post(

@@ -16,7 +16,7 @@ from app.services.notifications import history, push_delivery
 from app.services.notifications import preferences as notification_preferences
 from app.services.notifications.push_messages import Composer
 from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.dependencies import TaskId
 from app.web.pagination import PageDep
 from app.web.responses import Json
@@ -26,8 +26,8 @@ _TASK = "/projects/{project_id}/tasks/{task_id}"
 
 router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
 
-TestBody = Annotated[PushTestIn, Depends(json_body(PushTestIn))]
-PreferencesBody = Annotated[PreferencesIn, Depends(json_body(PreferencesIn))]
+TestBody = Annotated[PushTestIn, Depends(BodyReader(PushTestIn))]
+PreferencesBody = Annotated[PreferencesIn, Depends(BodyReader(PreferencesIn))]
 
 
 @router.get(

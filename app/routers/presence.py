@@ -5,12 +5,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
 
+from app.errors import InvalidInput
 from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
 from app.schemas.viewers import ViewersOut
 from app.services.notifications import presence
 from app.services.tasks.task_reading import list_viewers
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.dependencies import TaskId
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
@@ -19,12 +20,15 @@ _TASK = "/tasks/{task_id}"
 
 router = APIRouter(prefix="/api/projects/{project_id}", tags=["push"], route_class=UnitRoute)
 
-PresenceBody = Annotated[PresenceIn, Depends(json_body(PresenceIn))]
-LeaveBody = Annotated[PresenceLeaveIn, Depends(json_body(PresenceLeaveIn))]
+PresenceBody = Annotated[PresenceIn, Depends(BodyReader(PresenceIn))]
+LeaveBody = Annotated[PresenceLeaveIn, Depends(BodyReader(PresenceLeaveIn))]
 
 
 async def _read_leaving_device(body: LeaveBody, query: Annotated[PresenceLeaveQuery, Query()]) -> UUID:
-    return presence.leaving_device(body.device_id, query.device_id)
+    device_id = body.device_id or query.device_id
+    if device_id is None:
+        raise InvalidInput("This field is required.", code="required", attr="device_id")
+    return device_id
 
 
 LeavingDevice = Annotated[UUID, Depends(_read_leaving_device)]

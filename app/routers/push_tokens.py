@@ -4,18 +4,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
+from app.errors import PermissionDenied
 from app.schemas.push_tokens import DeviceList, DeviceOut, PushTokenIn, UnregisterIn, VapidPublicKeyOut
 from app.services.notifications import devices as push_tokens
 from app.web.auth import DeviceWrite, UserRead
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.openapi.errors import errors
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
 
-PushTokenBody = Annotated[PushTokenIn, Depends(json_body(PushTokenIn))]
-UnregisterBody = Annotated[UnregisterIn, Depends(json_body(UnregisterIn))]
+PushTokenBody = Annotated[PushTokenIn, Depends(BodyReader(PushTokenIn))]
+UnregisterBody = Annotated[UnregisterIn, Depends(BodyReader(UnregisterIn))]
 
 
 @router.get(
@@ -64,7 +65,7 @@ async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> None:
 @router.post("/users/{user_id}/push_tokens/unregister", include_in_schema=False)
 async def refuse_other_users(_call: DeviceWrite) -> None:
     """Refuse requests about the devices of a user other than `@me` with 403, whether that user exists or not."""
-    push_tokens.refuse_other_users()
+    raise PermissionDenied("Push tokens can only be managed via the `@me` path.")
 
 
 @router.get(

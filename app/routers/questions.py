@@ -8,7 +8,7 @@ from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import AnsweredOut, AnswerIn, QuestionList, QuestionOut, SnoozeIn
 from app.services.inbox import answering, inbox_questions
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.dependencies import QuestionId, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import errors, refused, settled
@@ -20,8 +20,8 @@ _FOLLOW = "/tasks/{task_id}/follow"
 
 router = APIRouter(prefix="/api/projects/{project_id}", tags=["inbox"], route_class=UnitRoute)
 
-AnswerBody = Annotated[AnswerIn, Depends(json_body(AnswerIn))]
-SnoozeBody = Annotated[SnoozeIn, Depends(json_body(SnoozeIn))]
+AnswerBody = Annotated[AnswerIn, Depends(BodyReader(AnswerIn))]
+SnoozeBody = Annotated[SnoozeIn, Depends(BodyReader(SnoozeIn))]
 
 
 @router.get(
@@ -57,7 +57,9 @@ async def answer_question(
     shown. A member who answers follows the task from then on.
     """
     arguments = (call.session, call.caller, question_id, body, call.process)
-    return await once(answering.answer_question(*arguments), first=answering.require_allowance(*arguments))
+    return await once(
+        answering.answer_question(*arguments), first=answering.require_answer_allowance(*arguments)
+    )
 
 
 @router.post(

@@ -12,7 +12,7 @@ from app.schemas.sandbox_environments import (
 )
 from app.services import sandbox_environments
 from app.web.auth import TaskRead, TaskWrite, VisibleEnvironment
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.dependencies import EnvironmentId
 from app.web.pagination import PageDep
 from app.web.responses import Json
@@ -24,8 +24,8 @@ router = APIRouter(
     route_class=UnitRoute,
 )
 
-CreateBody = Annotated[SandboxEnvironmentIn, Depends(json_body(SandboxEnvironmentIn))]
-UpdateBody = Annotated[SandboxEnvironmentUpdateIn, Depends(json_body(SandboxEnvironmentUpdateIn))]
+CreateBody = Annotated[SandboxEnvironmentIn, Depends(BodyReader(SandboxEnvironmentIn))]
+UpdateBody = Annotated[SandboxEnvironmentUpdateIn, Depends(BodyReader(SandboxEnvironmentUpdateIn))]
 
 
 @router.get(

@@ -8,7 +8,7 @@ from app.schemas.errors import StateRefusedOut
 from app.schemas.staged_artifacts import ArtifactsOut, FinalizeIn, PreparedPage, PrepareIn
 from app.services.artifacts import staged as staged_artifacts
 from app.web.auth import TaskWrite
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.dependencies import TASK_URL, TaskId
 from app.web.openapi.errors import refused
 from app.web.responses import Json
@@ -16,8 +16,8 @@ from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=f"{TASK_URL}/staged_artifacts", tags=["artifacts"], route_class=UnitRoute)
 
-PrepareBody = Annotated[PrepareIn, Depends(json_body(PrepareIn))]
-FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
+PrepareBody = Annotated[PrepareIn, Depends(BodyReader(PrepareIn))]
+FinalizeBody = Annotated[FinalizeIn, Depends(BodyReader(FinalizeIn))]
 
 
 @router.post(

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Depends, Query
 from app.schemas.activity import ActivityPage, ActivityQuery, MarkedOut, MarkReadIn
 from app.services.tasks import activity_listing
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects/{project_id}/task_activity", tags=["tasks"], route_class=UnitRoute)
 
-MarkReadBody = Annotated[MarkReadIn, Depends(json_body(MarkReadIn))]
+MarkReadBody = Annotated[MarkReadIn, Depends(BodyReader(MarkReadIn))]
 
 
 @router.get(

@@ -27,7 +27,7 @@ from app.services.runs import options as run_options
 from app.services.runs import start
 from app.services.tasks import batches, pins, search, task_reading, task_writing
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import TaskBodyReader, TaskChangeBodyReader, json_body
+from app.web.body import BodyReader, TaskBodyReader, TaskChangeBodyReader
 from app.web.conditional import HeldDep, conditional
 from app.web.dependencies import TaskId
 from app.web.idempotency import OnceDep
@@ -41,9 +41,9 @@ TaskChange = Annotated[TaskIn, Depends(TaskChangeBodyReader(TaskIn))]
 
 router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"], route_class=UnitRoute)
 
-SummariesBody = Annotated[SummariesIn, Depends(json_body(SummariesIn))]
-BatchBody = Annotated[BatchIn, Depends(json_body(BatchIn))]
-PinBody = Annotated[PinIn, Depends(json_body(PinIn))]
+SummariesBody = Annotated[SummariesIn, Depends(BodyReader(SummariesIn))]
+BatchBody = Annotated[BatchIn, Depends(BodyReader(BatchIn))]
+PinBody = Annotated[PinIn, Depends(BodyReader(PinIn))]
 
 
 @router.get(

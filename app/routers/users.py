@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from app.schemas.users import NewOwnKeyOut, OwnKeyIn, OwnKeysOut, UserOut
 from app.services.accounts import api_keys, users
 from app.web.auth import UserRead, UserWrite
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.dependencies import KeyId
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
@@ -49,7 +49,7 @@ async def list_keys(call: UserRead) -> Json:
     status_code=201,
     response_model=NewOwnKeyOut,
 )
-async def create_key(call: UserWrite, body: Annotated[OwnKeyIn, Depends(json_body(OwnKeyIn))]) -> Json:
+async def create_key(call: UserWrite, body: Annotated[OwnKeyIn, Depends(BodyReader(OwnKeyIn))]) -> Json:
     """Create a key with scopes that the key of this request has, for the projects that it is valid for.
 
     The new key does not outlive the one of this request. Its value is shown once.

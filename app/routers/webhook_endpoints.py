@@ -26,7 +26,7 @@ from app.schemas.webhook_endpoints import (
 from app.services.events.catalogue import published_types
 from app.services.webhook_endpoints import deliveries, endpoints, missed_events
 from app.web.auth import OwnEndpoint, WebhookRead, WebhookWrite
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.dependencies import Call, DeliveryId, EndpointId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
@@ -39,10 +39,10 @@ _DELIVERY = _ENDPOINT + "/deliveries/{delivery_id}"
 
 router = APIRouter(prefix="/api/projects/{project_id}", tags=["webhooks"], route_class=UnitRoute)
 
-CreateBody = Annotated[EndpointIn, Depends(json_body(EndpointIn))]
-UpdateBody = Annotated[EndpointUpdateIn, Depends(json_body(EndpointUpdateIn))]
-RotateBody = Annotated[RotateIn, Depends(json_body(RotateIn))]
-RecoverBody = Annotated[RecoverIn, Depends(json_body(RecoverIn))]
+CreateBody = Annotated[EndpointIn, Depends(BodyReader(EndpointIn))]
+UpdateBody = Annotated[EndpointUpdateIn, Depends(BodyReader(EndpointUpdateIn))]
+RotateBody = Annotated[RotateIn, Depends(BodyReader(RotateIn))]
+RecoverBody = Annotated[RecoverIn, Depends(BodyReader(RecoverIn))]
 
 
 @router.get(

@@ -72,8 +72,8 @@ def _load(place: str) -> UsageGateFactory:
     return factory
 
 
-async def require_allowance(gates: Sequence[UsageGate], *, project_id: int, user_id: int | None) -> None:
-    """Check that every usage gate allows another run, with no connection held; a gate that fails allows it."""
+async def ask_gates(gates: Sequence[UsageGate], *, project_id: int, user_id: int | None) -> None:
+    """Ask every usage gate for another run, with no connection held; a gate that fails allows it."""
     for gate in gates:
         limit = await _ask(gate, project_id=project_id, user_id=user_id)
         if limit is not None:

@@ -16,7 +16,7 @@ from app.ids import MAX_BIGINT
 from app.services.access import visibility as access
 from app.services.access.authenticate import authenticate, authenticate_session
 from app.services.access.principal import CURRENT_PROJECT, Principal, require_project, require_scope
-from app.services.runs import tokens as run_tokens
+from app.services.runs import run_tokens
 from app.services.storage_keys import RunRef
 from app.web.asgi_keys import CALL
 from app.web.body import read_json
@@ -61,7 +61,7 @@ def _project_of(request: Request) -> int | str:
     text = request.path_params["project_id"]
     if text == CURRENT_PROJECT:
         return CURRENT_PROJECT
-    # What is no id of a project names none: the same 404 as an unknown one.
+    # A text that is no id of a project gets the same 404 as an unknown id.
     number = int(text) if _PROJECT_ID.fullmatch(text) else _NO_PROJECT
     return number if number <= MAX_BIGINT else _NO_PROJECT
 
@@ -102,7 +102,7 @@ async def _key_in_body(request: Request) -> str:
     try:
         body = await read_json(request)
     except AppError:
-        # A body that cannot be read holds no key; what is wrong with it is said behind the gates.
+        # A body that cannot be read holds no key; its error is reported after the gates.
         return ""
     value = body.get("personal_api_key") if isinstance(body, dict) else None
     return value.strip() if isinstance(value, str) else ""

@@ -6,8 +6,8 @@ all.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 import orjson
 from fastapi import Request
@@ -34,11 +34,11 @@ _CACHED = "taskbeacon.body"
 Model = TypeVar("Model", bound=Input)
 
 
-class BodyReader:
-    def __init__(self, model: type[Input]) -> None:
+class BodyReader(Generic[Model]):
+    def __init__(self, model: type[Model]) -> None:
         self.model = model
 
-    async def __call__(self, request: Request) -> Any:
+    async def __call__(self, request: Request) -> Model:
         data = await read_json(request)
         if data is None:
             raise InvalidInput("No data provided", code="null")
@@ -50,11 +50,11 @@ class BodyReader:
             raise first_error(error.errors(include_url=False)) from error
 
 
-class TaskBodyReader(BodyReader):
-    """Reads a task. What a field before the first invalid one refers to is refused first (contract 2.3)."""
+class TaskBodyReader(BodyReader[Model]):
+    """Reads a task. A wrong reference in a field before the first invalid one is reported first (contract 2.3)."""
 
     @override
-    async def __call__(self, request: Request) -> Any:
+    async def __call__(self, request: Request) -> Model:
         try:
             return await super().__call__(request)
         except InvalidInput as error:
@@ -63,21 +63,17 @@ class TaskBodyReader(BodyReader):
             raise
 
 
-class TaskChangeBodyReader(TaskBodyReader):
-    """Reads changes to a task. If it is not found, an invalid body says that; a valid one leaves it to the change."""
+class TaskChangeBodyReader(TaskBodyReader[Model]):
+    """Reads changes to a task. With an invalid body for an unknown task, the task is reported as not found."""
 
     @override
-    async def __call__(self, request: Request) -> Any:
+    async def __call__(self, request: Request) -> Model:
         try:
             return await super().__call__(request)
         except AppError:
             call = call_of(request)
             await require_task(call.session, call.caller, task_id_of(request))
             raise
-
-
-def json_body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
-    return BodyReader(model)
 
 
 async def read_json(request: Request) -> Any:

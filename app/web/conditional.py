@@ -22,7 +22,7 @@ _NO_WEIGHT = re.compile(r"\s*q=0(?:\.0{0,3})?\s*", re.IGNORECASE)
 
 
 async def read_held(request: Request) -> Held:
-    """Return what the client has of the answers to this request. Call it behind the gate."""
+    """Return the tags of the answers to this request that the client has kept. Call it after the gate."""
     call, scope, headers = call_of(request), request.scope, request.headers
     # Links in the answer begin with the URL. The name, which may hold anything, is the last.
     basis = (

@@ -13,7 +13,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, PushToken, Run, SigningKey, Task, User
 from app.security import Cipher
-from app.services.runs import tokens as connection_tokens
+from app.services.runs import run_tokens as connection_tokens
 from tests.support.callers import bearer
 from tests.support.devices import make_device
 from tests.support.factories import make_key, make_run, make_task, make_user

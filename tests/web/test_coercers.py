@@ -17,7 +17,8 @@ from app.schemas.fields import Boolean, Choice, ForeignKey, Integer, Text, Uuid,
 from app.schemas.runs.runs import RunIn
 from app.schemas.tasks import SummariesIn, TaskIn, TaskListQuery
 from app.services.task_links import slug_prefix
-from app.services.tasks.text import escape_like, searched_number, title_from_description
+from app.services.tasks.search_words import escape_like, searched_number
+from app.services.tasks.task_writing import title_from_description
 from app.web.body import first_error
 
 # What can come out of a JSON body: no lone surrogates, no NaN.

@@ -47,5 +47,4 @@ class VapidKey:
 
 
 def base64url(raw: bytes) -> str:
-    """Return bytes as base64url text without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -8,7 +8,7 @@ from app.schemas.console import ConsoleSessionList, ConsoleSessionOut, SignIn
 from app.services.accounts import console_sessions
 from app.services.accounts.console_sessions import Browser
 from app.web.auth import ConsoleUser, UserRead, UserWrite
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.console.cookie import new_cookie, no_cookie, refuse_other_sites
 from app.web.dependencies import SessionId, process_of, session_of
 from app.web.openapi.errors import errors
@@ -33,7 +33,7 @@ SigningIn = Annotated[Browser, Depends(_identify_browser)]
 _SESSION = "/session"
 router = APIRouter(prefix="/api/console", tags=["console"], route_class=UnitRoute)
 
-SignInBody = Annotated[SignIn, Depends(json_body(SignIn))]
+SignInBody = Annotated[SignIn, Depends(BodyReader(SignIn))]
 
 
 @router.post(

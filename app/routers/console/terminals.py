@@ -17,7 +17,7 @@ from app.security import hash_session_secret
 from app.services.accounts import terminal_logins
 from app.services.accounts.terminal_logins import LIFETIME
 from app.web.auth import UserWrite
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.dependencies import call_of, process_of, session_of
 from app.web.openapi.errors import errors
 from app.web.responses import Json
@@ -47,7 +47,7 @@ async def _user_code(request: Request) -> str:
 
 
 async def _device_code(
-    request: Request, body: Annotated[TerminalTokenIn, Depends(json_body(TerminalTokenIn))]
+    request: Request, body: Annotated[TerminalTokenIn, Depends(BodyReader(TerminalTokenIn))]
 ) -> str:
     process = process_of(request)
     await throttle_by(process, f"polls:{address_of(request)}", POLLS_OF_ADDRESS)
@@ -73,7 +73,7 @@ UserCode = Annotated[str, Depends(_user_code)]
     responses=errors(429),
 )
 async def begin(
-    request: Request, address: Address, body: Annotated[TerminalLoginIn, Depends(json_body(TerminalLoginIn))]
+    request: Request, address: Address, body: Annotated[TerminalLoginIn, Depends(BodyReader(TerminalLoginIn))]
 ) -> Json:
     """Return the codes of a new sign-in (RFC 8628). The terminal shows `user_code`, and asks for its key meanwhile."""
     device_code, user_code = await terminal_logins.begin_login(session_of(request), body.client, address)
@@ -127,7 +127,7 @@ async def show(call: UserWrite, user_code: UserCode) -> Json:
 async def approve(
     call: UserWrite,
     user_code: UserCode,
-    body: Annotated[ApproveLoginIn, Depends(json_body(ApproveLoginIn))],
+    body: Annotated[ApproveLoginIn, Depends(BodyReader(ApproveLoginIn))],
 ) -> None:
     """Let the terminal have a key of the caller's user, with the scopes that the sign-in shows."""
     await terminal_logins.approve_login(call.session, call.caller, user_code, body.project_id)

@@ -11,7 +11,7 @@ from app.schemas.staged_artifacts import FinalizeIn, PreparedPage, PrepareIn
 from app.services.artifacts.manifest import RunManifest
 from app.services.storage_keys import RunRef
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.dependencies import RUN_URL, ArtifactId, Call, RunId, TaskId
 from app.web.openapi.errors import refused
 from app.web.responses import Json, StoredFile
@@ -19,11 +19,11 @@ from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=f"{RUN_URL}/artifacts", tags=["artifacts"], route_class=UnitRoute)
 
-InlineBody = Annotated[InlineIn, Depends(json_body(InlineIn))]
-PrepareBody = Annotated[PrepareIn, Depends(json_body(PrepareIn))]
-FinalizeBody = Annotated[FinalizeIn, Depends(json_body(FinalizeIn))]
-PathBody = Annotated[PathIn, Depends(json_body(PathIn))]
-DismissBody = Annotated[DismissIn, Depends(json_body(DismissIn))]
+InlineBody = Annotated[InlineIn, Depends(BodyReader(InlineIn))]
+PrepareBody = Annotated[PrepareIn, Depends(BodyReader(PrepareIn))]
+FinalizeBody = Annotated[FinalizeIn, Depends(BodyReader(FinalizeIn))]
+PathBody = Annotated[PathIn, Depends(BodyReader(PathIn))]
+DismissBody = Annotated[DismissIn, Depends(BodyReader(DismissIn))]
 
 _WRITE_ERRORS = refused(StateRefusedOut)
 # A file is sent with its stored media type.

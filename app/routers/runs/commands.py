@@ -8,7 +8,7 @@ from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.commands import CommandIn, CommandOut
 from app.services.runs import command_acceptance
 from app.web.auth import TaskWrite
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.dependencies import RUN_URL, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import refused
@@ -16,7 +16,7 @@ from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 
-CommandBody = Annotated[CommandIn, Depends(json_body(CommandIn))]
+CommandBody = Annotated[CommandIn, Depends(BodyReader(CommandIn))]
 
 
 @router.post(

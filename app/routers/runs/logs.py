@@ -12,7 +12,7 @@ from app.services.run_log import ingest
 from app.services.run_log.log_reading import read_page, read_text
 from app.services.run_log.log_writing import CONTENT_TYPE
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.dependencies import RUN_URL, RunId, StartedAt, TaskId
 from app.web.openapi.errors import refused
 from app.web.pagination import LOG_PAGE, log_headers
@@ -29,8 +29,8 @@ WHOLE_LOG: dict[int | str, dict[str, Any]] = {
 }
 router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 
-AppendBody = Annotated[AppendIn, Depends(json_body(AppendIn))]
-RelayBody = Annotated[RelayIn, Depends(json_body(RelayIn))]
+AppendBody = Annotated[AppendIn, Depends(BodyReader(AppendIn))]
+RelayBody = Annotated[RelayIn, Depends(BodyReader(RelayIn))]
 
 
 @router.post(

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Response
 from app.schemas.runs.reviews import ReviewIn, ReviewOut
 from app.services.artifacts import reviews
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.conditional import HeldDep, conditional
 from app.web.dependencies import RUN_URL, RunId, TaskId
 from app.web.openapi.errors import UNCHANGED, errors
@@ -20,7 +20,7 @@ router = APIRouter(
     route_class=UnitRoute,
 )
 
-ReviewBody = Annotated[ReviewIn, Depends(json_body(ReviewIn))]
+ReviewBody = Annotated[ReviewIn, Depends(BodyReader(ReviewIn))]
 
 
 @router.get(

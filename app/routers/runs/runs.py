@@ -19,12 +19,11 @@ from app.schemas.runs.runs import (
     UsageOut,
 )
 from app.schemas.tasks import TaskOut
-from app.services.runs import changes, start
-from app.services.runs import tokens as run_tokens
+from app.services.runs import run_edits, run_tokens, start
 from app.services.runs.usage import task_usage
 from app.services.views import runs as runs_view
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.conditional import HeldDep, conditional
 from app.web.dependencies import TASK_URL, RunId, TaskId
 from app.web.idempotency import OnceDep
@@ -35,12 +34,12 @@ from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=TASK_URL, tags=["runs"], route_class=UnitRoute)
 
-RunBody = Annotated[RunIn, Depends(json_body(RunIn))]
-RunCreateBody = Annotated[RunCreateIn, Depends(json_body(RunCreateIn))]
-CancelBody = Annotated[CancelIn, Depends(json_body(CancelIn))]
-RunUpdateBody = Annotated[RunUpdateIn, Depends(json_body(RunUpdateIn))]
-SetOutputBody = Annotated[SetOutputIn, Depends(json_body(SetOutputIn))]
-StartBody = Annotated[StartIn, Depends(json_body(StartIn))]
+RunBody = Annotated[RunIn, Depends(BodyReader(RunIn))]
+RunCreateBody = Annotated[RunCreateIn, Depends(BodyReader(RunCreateIn))]
+CancelBody = Annotated[CancelIn, Depends(BodyReader(CancelIn))]
+RunUpdateBody = Annotated[RunUpdateIn, Depends(BodyReader(RunUpdateIn))]
+SetOutputBody = Annotated[SetOutputIn, Depends(BodyReader(SetOutputIn))]
+StartBody = Annotated[StartIn, Depends(BodyReader(StartIn))]
 
 
 @router.post(
@@ -125,7 +124,7 @@ async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body:
     status. If a run acts with a member's GitHub account or private sandbox environment, only that member may
     change the fields that affect its agent: `state`, `branch`, and a status that starts the run again.
     """
-    return Json(await changes.update_run(call.session, call.caller, task_id, run_id, body, call.process))
+    return Json(await run_edits.update_run(call.session, call.caller, task_id, run_id, body, call.process))
 
 
 @router.patch(
@@ -139,7 +138,7 @@ async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body:
 async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_id: RunId) -> Json:
     """Replace the output of the run; if the task has a `json_schema`, the output must satisfy it."""
     return Json(
-        await changes.set_output(call.session, call.caller, task_id, run_id, body.output, call.process)
+        await run_edits.set_output(call.session, call.caller, task_id, run_id, body.output, call.process)
     )
 
 
@@ -179,7 +178,7 @@ async def cancel_run(
     """
 
     async def cancel() -> Json:
-        run, is_cancelled = await changes.cancel_run(
+        run, is_cancelled = await run_edits.cancel_run(
             call.session, call.caller, task_id, run_id, body, call.process
         )
         return Json(run, status_code=202 if is_cancelled else 200)

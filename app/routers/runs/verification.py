@@ -19,7 +19,7 @@ from app.services.accounts import offers
 from app.services.checks import check_sets, scans
 from app.services.runs.verification import verification_requests
 from app.web.auth import TaskRead, TaskWrite, VisibleCheckSet
-from app.web.body import json_body
+from app.web.body import BodyReader
 from app.web.dependencies import RUN_URL, CheckSetId, RunId, TaskId, process_of
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import refused
@@ -32,9 +32,9 @@ check_sets_router = APIRouter(
 )
 runs_router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 
-SetBody = Annotated[CheckSetIn, Depends(json_body(CheckSetIn))]
-DetectBody = Annotated[DetectIn, Depends(json_body(DetectIn))]
-WaiveBody = Annotated[WaiveIn, Depends(json_body(WaiveIn))]
+SetBody = Annotated[CheckSetIn, Depends(BodyReader(CheckSetIn))]
+DetectBody = Annotated[DetectIn, Depends(BodyReader(DetectIn))]
+WaiveBody = Annotated[WaiveIn, Depends(BodyReader(WaiveIn))]
 
 
 async def _find_warnings(request: Request) -> list[str]:
@@ -104,7 +104,7 @@ async def detect_checks(call: TaskWrite, body: DetectBody) -> Json:
     response_model=CheckSetOut,
 )
 async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> Json:
-    """Return a check set."""
+    """Return a check set; only the answer to a change of one has `warnings`."""
     return Json(await check_sets.retrieve_set(call.session, call.caller, set_id))
 
 

@@ -1,11 +1,11 @@
-"""Authenticated callers by their keys, cached by this process for less than a second."""
+"""Authenticated callers by their keys, cached by this process for a second."""
 
 import time
 from collections.abc import Callable
 
 from app.services.access.principal import Principal
 
-# No entry is invalidated: a revoked key and an ended membership take effect so long after their commit.
+# No entry is invalidated: a revoked key and an ended membership take effect this long after their commit.
 LIFETIME_SECONDS = 1.0
 
 _MOST = 10_000

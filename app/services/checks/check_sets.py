@@ -65,7 +65,6 @@ async def list_sets(
 
 
 async def retrieve_set(session: AsyncSession, caller: Principal, set_id: UUID) -> CheckSetOut:
-    """Return a check set of the project."""
     found = await rows_of(session, _select(CheckSet.id == set_id, visible_check_set(caller)), _Row)
     if not found:
         raise NotFound

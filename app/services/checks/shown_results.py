@@ -53,7 +53,7 @@ def show_unchecked(
     claims: Iterable[AgentClaim] = (),
     files: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Return the verification of a run whose work nothing is to check."""
+    """Return the verification of a run without checks."""
     judged = [{**each, "judgement": judge_claim(each, {}, {}, files)} for each in claims]
     end = show_end(judge((), facts), found=[show_found(each) for each in found], claims=judged)
     return {**OPEN, **end, "finished_at": None}
@@ -68,13 +68,13 @@ def show_found(found: FoundCheck) -> dict[str, Any]:
 
 
 def show_first(definitions: Definitions, claims: Iterable[AgentClaim]) -> dict[str, Any]:
-    """Return what an attempt shows that waits."""
+    """Return what an attempt shows while it waits for a worker."""
     checks = [show_check(CheckResult(placed=placed)) for placed in definitions.checks]
     return {"checks": checks, "claims": [{**each, "judgement": Verdict.CLAIMED} for each in claims]}
 
 
 def show_closed(judgement: Judgement, checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what an attempt shows that a member has ended: checks without a result are skipped."""
+    """Return what an attempt shows after a member has ended it: checks without a result are skipped."""
     return show_end(judgement, checks=_with_end(checks, status=CheckStatus.SKIPPED))
 
 
@@ -83,12 +83,12 @@ def _with_end(checks: Iterable[Mapping[str, Any]], **end: str) -> list[Mapping[s
 
 
 def show_lost(checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what an attempt shows that no worker could end: what is open are errors of ours, which prove nothing."""
+    """Return what an attempt shows after its workers were lost: an open check is our error, and proves nothing."""
     lost = _with_end(checks, status=CheckStatus.ERROR, cause=CheckCause.WORKER)
     reasons = [*filter(None, map(_reason_without_base, lost))]
     if refuting := [reason for reason in reasons if reason.code is VerdictReason.CHECK_FAILED]:
         return show_end(Judgement(Verdict.REFUTED, tuple(refuting)), checks=lost)
-    # A worker that was lost before its first note has shown no check; one after its last check has left none open.
+    # No check is open if the worker was lost before its first note, or after its last check.
     reasons = reasons or [Reason(VerdictReason.CHECK_ERROR, detail=CheckCause.WORKER)]
     return show_end(Judgement(Verdict.INCONCLUSIVE, tuple(reasons)), checks=lost)
 
@@ -104,7 +104,7 @@ def _reason_without_base(check: Mapping[str, Any]) -> Reason | None:
 
 
 def show_progress(checked: Checked, running: PlacedCheck | None) -> dict[str, Any]:
-    """Return what an attempt shows while the check `running` is executed; those that have ended have their status."""
+    """Return what an attempt shows while the check `running` is executed: ended checks have their status."""
     return {
         "checks": [
             show_check(found.result, None if needs_execution(found.result) else found, running=running)
@@ -139,7 +139,7 @@ def show_result(
 def show_check(
     checked: CheckResult, judged: JudgedCheck | None = None, *, running: PlacedCheck | None = None
 ) -> dict[str, Any]:
-    """Return a check as it is shown; `judged` is None while it waits or runs."""
+    """Return one check as it is shown; `judged` is None while it waits or runs."""
     waits = "running" if checked.placed is running else "waiting"
     last = checked.executions[-1] if checked.executions else None
     hosts = {host for execution in checked.executions for host in execution.blocked_hosts}

@@ -67,7 +67,7 @@ async def answer_question(
     return await _answer(session, question, body, Origin(caller, caller.answers_via), clients)
 
 
-async def require_allowance(
+async def require_answer_allowance(
     session: AsyncSession, caller: Principal, question_id: UUID, body: ActionIn, clients: ServiceClients
 ) -> None:
     """Check that the usage gates allow the run that this answer starts, if it starts one; may commit, as they need."""
@@ -288,7 +288,7 @@ async def act(
         "user_agent": client.user_agent,
     }
     origin = Origin(action.person, AnswerVia.ACTION_TOKEN, token)
-    await require_allowance(session, action.person, question.id, body, clients)
+    await require_answer_allowance(session, action.person, question.id, body, clients)
     answered = await _answer(session, question, body, origin, clients)
     log.info(
         "question.answered_by_token",

@@ -17,7 +17,7 @@ _MESSAGE: ColumnElement[str] = constant(QuestionKind.MESSAGE)
 
 
 def is_counted(kind: Any) -> ColumnElement[bool]:
-    """Return the SQL condition for the kinds of questions that a badge counts: one for a message is not urgent."""
+    """Return the SQL condition that a badge counts a question: all kinds but those that wait for a message."""
     condition: ColumnElement[bool] = kind != _MESSAGE
     return condition
 

@@ -6,7 +6,7 @@ The value of a push token is read only to send a push.
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.config import Settings
 from app.enums import Platform
-from app.errors import InvalidInput, NotFound, PermissionDenied
+from app.errors import NotFound, too_long
 from app.ids import new_id
 from app.models import Presence, PushToken, User
 from app.models.base import given_rows
@@ -44,8 +44,7 @@ class DeadDevice(NamedTuple):
 async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) -> DeviceOut:
     """Register a device of the caller, also one that was another user's; only the 20 seen last are kept."""
     if body.platform is not Platform.WEB and len(body.token) > _MAX_TOKEN_LENGTH:
-        text = f"Ensure this field has no more than {_MAX_TOKEN_LENGTH} characters."
-        raise InvalidInput(text, code="max_length", attr="token")
+        raise too_long(_MAX_TOKEN_LENGTH, attr="token")
     await session.execute(select(User.id).where(User.id == caller.user_id).with_for_update(key_share=True))
     now = utcnow()
     upsert = insert(PushToken).values(
@@ -148,7 +147,7 @@ def session_device(session_id: UUID, user_id: int) -> PushToken:
         id=session_id,
         user_id=user_id,
         token="",
-        # Unique, and of no token: none contains this character.
+        # Unique, and the hash of no token: none contains this character.
         token_hash=hash_token(f"\0{session_id}"),
         platform=Platform.WEB,
         created_at=now,
@@ -163,7 +162,7 @@ async def keep_terminal(session: AsyncSession, caller: Principal, device_id: UUI
         return
     row = session_device(device_id, caller.user_id)
     values = {column.key: getattr(row, column.key) for column in PushToken.__table__.columns}
-    # Of two first beats one adds it. An id that is another user's stays theirs: `beat` then finds no device.
+    # Of two first beats at once, one adds it. A device of another user stays theirs, and `beat` finds none.
     await session.execute(insert(PushToken).values(values).on_conflict_do_nothing())
 
 
@@ -175,11 +174,6 @@ def vapid_public_key(settings: Settings) -> str:
     return VapidKey(settings.vapid_private_key).public_key
 
 
-def refuse_other_users() -> NoReturn:
-    """Refuse a request for the devices of a user that the path names by id instead of `@me` (contract 6.5)."""
-    raise PermissionDenied("Push tokens can only be managed via the `@me` path.")
-
-
 def hash_token(token: str) -> bytes:
-    """Return the hash of a push token, which has an index: a token may be too long for one."""
+    """Return the hash of a push token, for its index: the token itself may be too long for one."""
     return hashlib.sha256(token.encode()).digest()

@@ -41,7 +41,7 @@ async def retrieve_preferences(session: AsyncSession, caller: Principal) -> Pref
 
 
 async def update_preferences(session: AsyncSession, caller: Principal, body: PreferencesIn) -> PreferencesOut:
-    """Change the given fields; what changed quiet hours have held is decided again."""
+    """Change the given fields; if quiet hours change, the notices that they have held are decided again."""
     values = {column.key: getattr(body, column.key) for column in _COLUMNS if body.given(column.key)}
     if values:
         upsert = insert(NotificationPreferences).values(user_id=caller.user_id, **values)

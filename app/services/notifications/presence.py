@@ -33,7 +33,7 @@ from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
 from app.enums import DeviceKind, NotificationDecision
-from app.errors import InvalidInput, NotFound
+from app.errors import NotFound
 from app.models import Event, Notification, Presence, PushToken, QuestionSnooze, Task
 from app.models.base import UtcDateTime, constant, literal_int
 from app.outages import is_outage
@@ -226,14 +226,6 @@ def _held(source: CTE, *, is_leaving: bool) -> CTE:
 # The most frequent write of the service: it reads and writes the minimum.
 _BEAT = Prepared(_beat_statement(), alone=True)
 _REPORT = Prepared(_beat_statement(reports=True), alone=True)
-
-
-def leaving_device(in_body: UUID | None, in_query: UUID | None) -> UUID:
-    """Return the id of the device that no longer shows a task: `in_body` if given, else `in_query` (contract 5.7)."""
-    device_id = in_body or in_query
-    if device_id is None:
-        raise InvalidInput("This field is required.", code="required", attr="device_id")
-    return device_id
 
 
 async def leave(

@@ -89,7 +89,7 @@ async def claim_due(session: AsyncSession) -> ClaimedPushes:
 
 
 def as_deliveries(rows: Sequence[ClaimedRow], now: datetime) -> list[Delivery]:
-    return [Delivery(*row, PushClaim(now + PUSH_LEASE)) for row in rows]
+    return [Delivery(**row._asdict(), claim=PushClaim(now + PUSH_LEASE)) for row in rows]
 
 
 def _has_waited(delivery: Delivery) -> bool:
@@ -97,7 +97,7 @@ def _has_waited(delivery: Delivery) -> bool:
 
 
 def _shown_by(delivery: Delivery, now: datetime) -> dict[str, Any]:
-    # If its results were lost, with its worker or time and again, the device may show the notice.
+    # The device may show the notice although no result was stored: its worker died, or storing always failed.
     decision, attempts = delivery.stored.decision, delivery.attempts
     is_lost = decision == NotificationDecision.PENDING and attempts > 1
     is_lost |= decision == NotificationDecision.RETRYING and attempts > PUSH_CLAIMS

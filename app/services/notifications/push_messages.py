@@ -82,7 +82,7 @@ class PushClaim:
 
 
 # Not frozen: a frozen one with so many fields takes twice as long to make, a tenth of a worker's time for a push.
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Delivery:
     """A push to one device, claimed by a worker. `token` is None if the device no longer belongs to the recipient."""
 

@@ -95,7 +95,7 @@ class _Replacement(NamedTuple):
 
 
 async def _add(session: AsyncSession, purpose: PushPurpose, given: Sequence[_Replacement]) -> None:
-    # One that is there already is due at the given time instead.
+    # An existing reminder is moved to the given time.
     if given:
         values = {
             "purpose": purpose,

@@ -33,7 +33,7 @@ from sqlalchemy.orm import aliased
 from app.clock import utcnow
 from app.db import release
 from app.enums import CodeHostKind, Environment, PrAuthorshipMode, RunStatus
-from app.errors import InvalidInput, NotFound, RunRefused, StateRefused
+from app.errors import InvalidInput, NotFound, RunRefused, StateRefused, unknown_key
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
 from app.models.base import JsonDict
 from app.schemas.runs.runs import RunIn
@@ -144,7 +144,7 @@ async def require_task_allowance(
     else:
         await require_run(session, caller, task_id, run_id)
     await release(session)
-    await usage_gates.require_allowance(gates, project_id=caller.project.id, user_id=caller.user_id)
+    await usage_gates.ask_gates(gates, project_id=caller.project.id, user_id=caller.user_id)
 
 
 async def _authorize(session: AsyncSession, request: _Request) -> Authority:
@@ -224,11 +224,7 @@ async def require_usable_environment(session: AsyncSession, caller: Principal, e
         SandboxEnvironment.id == environment_id, usable_environment(caller.project.id, caller.user_id)
     )
     if await session.scalar(usable) is None:
-        raise InvalidInput(
-            f'Invalid pk "{environment_id}" - object does not exist.',
-            code="does_not_exist",
-            attr=SANDBOX_ENVIRONMENT,
-        )
+        raise unknown_key(environment_id, attr=SANDBOX_ENVIRONMENT)
 
 
 def _unauthorized(detail: str) -> InvalidInput:

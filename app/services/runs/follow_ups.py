@@ -122,7 +122,7 @@ async def require_follow_up_allowance(
         return
     await release(session)
     project_id, person_id = row
-    await usage_gates.require_allowance(gates, project_id=project_id, user_id=person_id)
+    await usage_gates.ask_gates(gates, project_id=project_id, user_id=person_id)
 
 
 async def follow_up(session: AsyncSession, check: CiReport, clients: ServiceClients) -> WebhookOut:

@@ -36,8 +36,8 @@ from app.services.run_fact_names import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOU
 from app.services.runs import authority as run_authority
 from app.services.runs import options as run_options
 from app.services.runs import run_lifecycle
-from app.services.runs.changes import write_columns
 from app.services.runs.run_credentials import keep_token
+from app.services.runs.run_edits import write_columns
 from app.services.runs.verification import verification_lifecycle
 from app.services.sweeping import until_none_is_left
 from app.services.tasks.task_reading import retrieve_task
@@ -140,9 +140,7 @@ class TaskCreation:
         await release(self.session)
         await _require_permitted(servers, self.clients.destinations)
         try:
-            await usage_gates.require_allowance(
-                gates, project_id=self.caller.project.id, user_id=self.caller.user_id
-            )
+            await usage_gates.ask_gates(gates, project_id=self.caller.project.id, user_id=self.caller.user_id)
         except UsageLimitExceeded as error:
             self.refusal = error.body["error"]
 

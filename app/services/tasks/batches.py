@@ -39,7 +39,7 @@ from app.statements import Prepared
 
 
 async def change_tasks(session: AsyncSession, caller: Principal, body: BatchIn) -> BatchOut:
-    """Do what `body` asks with each of its tasks; the others are not affected by one that cannot be found."""
+    """Perform the action of `body` on each of its tasks; one that cannot be found does not stop the others."""
     if body.action is BatchAction.DELETE:
         results = dict.fromkeys(await _delete(session, caller, body.ids), BatchResult.CHANGED)
     else:

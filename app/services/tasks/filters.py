@@ -35,7 +35,7 @@ from app.models.tasks import REPOSITORY_NAME, REPOSITORY_OWNER, VERDICT_URGENCY
 from app.schemas.tasks import Ordering, TaskListQuery, Wanted
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, VISIBLE_TASKS, audiences_of, visibility
-from app.services.tasks.text import escape_like, searched_number
+from app.services.tasks.search_words import escape_like, searched_number
 from app.services.views.entity_tags import Versions
 from app.services.views.runs import NEWEST_FIRST, Order, greatest_first
 from app.services.views.tasks import TaskRow, select_versioned_tasks, select_versions, tasks_within_page
@@ -151,7 +151,7 @@ IS_RECENT = or_(
 
 
 def recent_first(of: type[Task | Run]) -> list[ColumnElement[Any]]:
-    """Return the order of what is looked for in recent tasks: no index has it, or all tasks might be read in it."""
+    """Return the order, newest first. Among recent tasks no index has it: one might lead through all tasks."""
     at = case((_OLDEST.is_(None), of.created_at), else_=func.greatest(of.created_at))
     return [at.desc(), of.id.desc()]
 

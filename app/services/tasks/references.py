@@ -15,7 +15,7 @@ from app.schemas.tasks import ReferenceKind, ResolvedOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
 from app.services.task_links import slug, slug_prefix
-from app.services.tasks.text import searched_number
+from app.services.tasks.search_words import searched_number
 from app.statements import Prepared
 
 _LATEST: Final = "@latest"

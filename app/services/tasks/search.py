@@ -21,7 +21,7 @@ from app.services.access.visibility import VISIBLE_TASK
 from app.services.task_links import slug, slug_prefix
 from app.services.tasks.cached_pages import PLAN_FOR_THESE_VALUES
 from app.services.tasks.filters import IS_RECENT, recent_first, select_newest, task_filter
-from app.services.tasks.text import escape_like
+from app.services.tasks.search_words import escape_like
 from app.statements import Prepared
 
 # What the indexes of parts of texts know; others are looked for in the newest tasks of the project.

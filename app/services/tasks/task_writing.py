@@ -30,7 +30,7 @@ from sqlalchemy.orm import aliased
 from app.clients.object_store import ObjectStore
 from app.clock import utcnow
 from app.enums import CodeHostKind, EventType, OriginProduct, SignalReportRelationship
-from app.errors import InvalidInput, NotFound
+from app.errors import InvalidInput, NotFound, unknown_key
 from app.ids import MAX_BIGINT, new_id
 from app.models import Integration, SignalReport, SignalReportTask, Task, TaskCounter, UserIntegration
 from app.models.base import literal_int
@@ -41,7 +41,6 @@ from app.services.access.visibility import VISIBLE_TASK, require_task, visibilit
 from app.services.events.activity_notes import moved_to
 from app.services.events.ledger import Recorded, as_data, insert_event_cte, publish_recorded, recorded_columns
 from app.services.questions.verdicts import withdraw_all
-from app.services.tasks.text import title_from_description
 from app.services.views.tasks import TaskRow, select_tasks, task_out
 from app.statements import Prepared
 
@@ -71,6 +70,8 @@ _WRITTEN_AT_CREATION = (
     *_COLUMN_OF_FIELD.values(),
 )
 _ONE, _NONE = literal_int(1), literal_int(0)
+_TITLE_LENGTH = 60
+_ELLIPSIS = "..."
 
 
 async def require_references(
@@ -88,9 +89,7 @@ async def require_references(
             continue
         actual = getattr(owners, field)
         if actual is None:
-            raise InvalidInput(
-                f'Invalid pk "{key}" - object does not exist.', code="does_not_exist", attr=field
-            )
+            raise unknown_key(key, attr=field)
         if actual != owner:
             raise InvalidInput(refusal, attr=field)
     if not updating:
@@ -366,3 +365,11 @@ def _new_fields(values: Mapping[str, Any]) -> ColumnElement[Any]:
         if column in values
     ]
     return func.array_remove(array([*names, cast(null(), Text)]), null(), type_=ARRAY(Text))
+
+
+def title_from_description(description: str) -> str:
+    """Return a title for a task: the first line of its description, at most 60 characters (contract 10.2)."""
+    first_line = description.strip().partition("\n")[0].strip()
+    if len(first_line) <= _TITLE_LENGTH:
+        return first_line
+    return first_line[: _TITLE_LENGTH - len(_ELLIPSIS)] + _ELLIPSIS

@@ -40,7 +40,7 @@ from app.services.webhook_endpoints.signing import Message, live_secrets
 from app.statements import Prepared
 
 # Longer than an attempt (17 s) and the time in which tries to record its result begin (`DATABASE.within`): a shorter
-# lease would send again what was delivered. For as long, what a killed worker held takes turns of its endpoints.
+# lease would send again what was delivered. Until it ends, a killed worker's deliveries count as attempts under way.
 WEBHOOK_LEASE = timedelta(seconds=60)
 # The most parallel attempts of one endpoint: all 20 of a project may hang, and leave room for others.
 PER_ENDPOINT = 8

@@ -73,7 +73,7 @@ def gate_of(route: APIRoute) -> ScopeGate | RunTokenGate | ConsoleGate | None:
     return _find(route, ScopeGate) or _find(route, RunTokenGate) or _find(route, ConsoleGate)
 
 
-def reader_of(route: APIRoute) -> BodyReader | None:
+def reader_of(route: APIRoute) -> BodyReader[Any] | None:
     """Return the dependency that reads the JSON body of a route's requests, or None if they have no JSON body."""
     return _find(route, BodyReader)
 

@@ -31,7 +31,7 @@ from app.services.run_fact_names import (
     RECOVERY,
     WAITING_FOR,
 )
-from app.services.runs import changes, run_lifecycle
+from app.services.runs import run_edits, run_lifecycle
 from app.services.runs.run_lifecycle import RunEnd
 from app.services.runs.start import start_run
 from app.services.runs.transitions import TRANSITIONS
@@ -483,7 +483,7 @@ class TestRacesOfRequests:
 
         def patch(run: Run, status: RunStatus) -> Step:
             body = RunUpdateIn(status=status)
-            return lambda session: changes.update_run(
+            return lambda session: run_edits.update_run(
                 session, caller, run.task_id, run.id, body, clients=process
             )
 

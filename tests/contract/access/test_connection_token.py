@@ -17,7 +17,7 @@ from app.config import Settings
 from app.models import Run, SigningKey, Task
 from app.runtime import ProcessContext
 from app.security import Cipher
-from app.services.runs.tokens import AUDIENCE
+from app.services.runs.run_tokens import AUDIENCE
 from tests.support.assertions import concerning
 from tests.support.callers import Caller
 from tests.support.factories import added

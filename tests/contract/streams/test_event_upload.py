@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.api_limits import EVENT_LINE_BYTES, EVENT_LINES
 from app.clock import utcnow
 from app.models import Membership, Task, User
-from app.services.runs.tokens import AUDIENCE
+from app.services.runs.run_tokens import AUDIENCE
 from tests.support.assertions import assert_error, assert_not_authenticated, assert_not_found, concerning
 from tests.support.callers import Caller, bearer
 from tests.support.clock import MovableClock

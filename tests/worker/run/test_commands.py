@@ -19,9 +19,9 @@ from app.schemas.runs.commands import CommandIn
 from app.schemas.runs.runs import RunUpdateIn
 from app.services.enqueueing import EXECUTE_RUN
 from app.services.runs import run_lifecycle
-from app.services.runs.changes import update_run
 from app.services.runs.command_acceptance import send_command
 from app.services.runs.lost_runs import recover_runs
+from app.services.runs.run_edits import update_run
 from app.worker.run.command_inbox import CommandInbox
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop

@@ -17,8 +17,8 @@ from app.enums import RunStatus
 from app.ids import new_id
 from app.models import Run, Verification
 from app.services.enqueueing import VERIFY_RUN
-from app.services.runs.changes import cancel_checks
 from app.services.runs.lost_runs import recover_runs
+from app.services.runs.run_edits import cancel_checks
 from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.verification_requests import skip
 from tests.fixtures.worker import Repositories, Workshop

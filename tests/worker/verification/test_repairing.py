@@ -18,9 +18,9 @@ from app.models import CheckSet, Run, Verification
 from app.schemas.runs.runs import CancelIn
 from app.services.artifacts.live_diff import unpack_texts
 from app.services.runs import run_lifecycle
-from app.services.runs.changes import cancel_run
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.queue import Claim
+from app.services.runs.run_edits import cancel_run
 from app.services.runs.verification import verification_lifecycle
 from app.services.storage_keys import RunRef
 from app.verification.definitions import Check, unite

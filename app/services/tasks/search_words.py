@@ -1,20 +1,10 @@
-"""Make a task's title from its description, find task numbers in searches, and escape text for LIKE. Pure."""
+"""Find task numbers in the words of a search, and escape words for LIKE. Pure."""
 
 import re
 
 from app.ids import MAX_BIGINT
 
-_TITLE_LENGTH = 60
-_ELLIPSIS = "..."
 _TASK_NUMBER = re.compile(r"(?:.*-)?([0-9]+)", re.ASCII | re.DOTALL)
-
-
-def title_from_description(description: str) -> str:
-    """Return a title for a task: the first line of its description, at most 60 characters (contract 10.2)."""
-    first_line = description.strip().partition("\n")[0].strip()
-    if len(first_line) <= _TITLE_LENGTH:
-        return first_line
-    return first_line[: _TITLE_LENGTH - len(_ELLIPSIS)] + _ELLIPSIS
 
 
 def searched_number(search: str) -> int | None:
