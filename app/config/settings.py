@@ -190,7 +190,19 @@ class Settings(BaseSettings):
         "servers of runs may be there too.",
     )
     event_retention_days: int = Field(
-        default=30, ge=1, le=3650, description="Days that events and the log of webhooks are kept."
+        default=30,
+        ge=0,
+        le=3650,
+        description="Days that events and the log of webhooks are kept; 0 = for ever.",
+    )
+    push_retention_days: int = Field(
+        default=30, ge=0, le=3650, description="Days that decisions about pushes are kept; 0 = for ever."
+    )
+    command_retention_days: int = Field(
+        default=30,
+        ge=0,
+        le=3650,
+        description="Days that commands to runs, messages among them, are kept after the run; 0 = for ever.",
     )
 
     agent_sandbox: SandboxKind = Field(default=SandboxKind.AUTO, description="How agents are confined.")

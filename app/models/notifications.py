@@ -121,7 +121,11 @@ class PushCooldown(Base):
     """The time until which no further push of the same kind is sent for a run (contract 7.2)."""
 
     __tablename__ = "push_cooldowns"
-    __table_args__ = (one_of("kind", NotificationKind),)
+    __table_args__ = (
+        one_of("kind", NotificationKind),
+        # For the sweep.
+        Index(None, "expires_at"),
+    )
 
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)

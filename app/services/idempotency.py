@@ -90,4 +90,5 @@ def _is(caller: Principal, key: str) -> tuple[ColumnElement[bool], ...]:
 
 async def sweep_keys(session: AsyncSession) -> int:
     """Delete a batch of idempotency keys that are a day old, with their responses; return their number."""
-    return await delete_batch(session, IdempotencyKey, IdempotencyKey.created_at <= utcnow() - LIFETIME)
+    stored_at = IdempotencyKey.created_at
+    return await delete_batch(session, IdempotencyKey, stored_at <= utcnow() - LIFETIME, oldest=stored_at)

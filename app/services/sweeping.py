@@ -1,6 +1,9 @@
 """Delete expired rows in batches, so that no statement runs into its time limit."""
 
+import math
+import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from sqlalchemy import ColumnElement, delete, inspect, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,11 +16,14 @@ SWEEP_BATCH = 10_000
 
 
 async def until_none_is_left(
-    sessions: SessionFactory, sweep: Callable[[AsyncSession], Awaitable[int]]
+    sessions: SessionFactory, sweep: Callable[[AsyncSession], Awaitable[int]], *, seconds: float = math.inf
 ) -> int:
-    """Call `sweep`, which handles rows and returns their number, in new transactions until none is left."""
-    total, count = 0, -1
-    while count:
+    """Call `sweep`, which handles rows and returns their number, in new transactions until none is left.
+
+    After so many `seconds` no further call begins.
+    """
+    total, count, end = 0, -1, time.monotonic() + seconds
+    while count and (total == 0 or time.monotonic() < end):
         async with unit_of_work(sessions) as session:
             count = await sweep(session)
         total += count
@@ -25,11 +31,26 @@ async def until_none_is_left(
 
 
 async def delete_batch(
-    session: AsyncSession, model: type[Base], expired: ColumnElement[bool], *, most: int = SWEEP_BATCH
+    session: AsyncSession,
+    model: type[Base],
+    expired: ColumnElement[bool],
+    *,
+    oldest: Any = None,
+    most: int = SWEEP_BATCH,
 ) -> int:
-    """Delete at most `most` expired rows that no other transaction has locked; return their number."""
+    """Delete at most `most` expired rows that no other transaction has locked; return their number.
+
+    Of a large table the `oldest` first, by an indexed column: otherwise a full reading may look cheaper to the planner.
+    """
     key = inspect(model).primary_key
     # A CTE, which runs once: a subquery with a limit may run again for each row, and choose others.
-    rows = select(*key).where(expired).limit(most).with_for_update(skip_locked=True, of=model).cte()
+    rows = (
+        select(*key)
+        .where(expired)
+        .order_by(oldest)
+        .limit(most)
+        .with_for_update(skip_locked=True, of=model)
+        .cte()
+    )
     swept = delete(model).where(tuple_(*key).in_(select(*rows.c)))
     return await count_changed(session, swept.execution_options(synchronize_session=False))

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import click
@@ -12,6 +13,7 @@ from app.enums import CodeHostKind
 from app.services.accounts import integrations, secret_rotation
 from app.services.accounts.integrations import AppInstallation
 from app.services.events.event_sweep import prune_events
+from app.services.sweeping import until_none_is_left
 from app.services.webhook_endpoints import admin as webhook_admin
 
 _STANDARD_INPUT = "-"
@@ -187,8 +189,9 @@ def events() -> None:
 @transactional
 async def prune(transaction: AdminTransaction) -> Output:
     """Delete events older than the retention time, as a worker does every hour; print their number."""
-    kept = timedelta(days=transaction.settings.event_retention_days)
-    return {"removed": await prune_events(transaction.sessions, kept)}
+    days = transaction.settings.event_retention_days
+    pruning = partial(prune_events, kept=timedelta(days=days))
+    return {"removed": await until_none_is_left(transaction.sessions, pruning) if days else 0}
 
 
 @admin.command("create-vapid-key")

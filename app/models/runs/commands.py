@@ -30,6 +30,8 @@ class RunCommand(Base):
         # For deleting a run or a user, and for a worker that reports commands dropped by others.
         Index("ix_run_commands_run", "run_id", "position"),
         Index("ix_run_commands_user", "user_id"),
+        # For the sweep.
+        Index("ix_run_commands_settled_at", "settled_at", postgresql_where=text("settled_at IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

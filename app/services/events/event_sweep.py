@@ -2,17 +2,21 @@
 
 from datetime import timedelta
 
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import case, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
-from app.models import Event, EventHorizon, EventSnapshot
+from app.models import Event, EventCursor, EventHorizon, EventSnapshot
 from app.services.events.cursor import IN_ORDER, UNBORN
 from app.statements import count_changed, rows_of
 
 _AT_ONCE = 5000
+# A place of another cluster is before all transactions of this one.
+_READ_UP_TO = tuple_(
+    case((EventCursor.transaction_id >= UNBORN, 0), else_=EventCursor.transaction_id), EventCursor.seq
+)
 
 
 async def adopt_events(sessions: SessionFactory) -> int:
@@ -25,21 +29,16 @@ async def adopt_events(sessions: SessionFactory) -> int:
         return await count_changed(session, adopted)
 
 
-async def prune_events(sessions: SessionFactory, kept: timedelta, *, at_once: int = _AT_ONCE) -> int:
-    """Delete events older than `kept`, and remember the last of each project for readers; return how many."""
-    total, removed = 0, at_once
-    while removed >= at_once:
-        async with unit_of_work(sessions) as session:
-            removed = await _prune(session, kept, at_once)
-        total += removed
-    return total
+async def prune_events(session: AsyncSession, *, kept: timedelta, at_once: int = _AT_ONCE) -> int:
+    """Delete a batch of events older than `kept`, and remember the last of each project; return how many.
 
-
-async def _prune(session: AsyncSession, kept: timedelta, at_once: int) -> int:
+    What the webhook relay has not read yet stays.
+    """
     oldest = select(*IN_ORDER).order_by(*IN_ORDER).limit(at_once)
+    unread = select(EventCursor.reader).where(tuple_(*IN_ORDER) > _READ_UP_TO).exists()
     deleted = (
         delete(Event)
-        .where(tuple_(*IN_ORDER).in_(oldest), Event.occurred_at <= utcnow() - kept)
+        .where(tuple_(*IN_ORDER).in_(oldest), Event.occurred_at <= utcnow() - kept, ~unread)
         .returning(Event.project_id, Event.transaction_id, Event.seq, Event.id)
     )
     rows = await rows_of(session, deleted)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, Update, any_, bindparam, select
+from sqlalchemy import ColumnElement, Update, and_, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,7 +18,7 @@ from app.clients.push import Accepted, DeadToken, PushOutcome
 from app.clock import utcnow
 from app.db import after_commit
 from app.enums import NotificationDecision
-from app.models import Notification
+from app.models import Notification, PushCooldown, Question
 from app.services import leases
 from app.services.notifications import devices
 from app.services.notifications.devices import DeadDevice
@@ -30,8 +30,6 @@ from app.statements import Prepared, rows_of
 BATCH = 1000
 # Expo deletes a receipt after a day.
 FORGOTTEN_AFTER = timedelta(hours=24)
-# How long people can look up the decisions about their pushes.
-HISTORY = timedelta(days=30)
 
 _RECEIPTS = Counter(
     "taskbeacon_push_receipts_total", "Receipts of pushes, by outcome.", ["outcome", "reason"]
@@ -126,6 +124,16 @@ _LOCK = Prepared(
 )
 
 
-async def sweep_history(session: AsyncSession) -> int:
-    """Delete a batch of notifications that are older than `HISTORY`; return their number."""
-    return await delete_batch(session, Notification, Notification.created_at <= utcnow() - HISTORY)
+async def sweep_history(session: AsyncSession, *, kept: timedelta) -> int:
+    """Delete a batch of notifications older than `kept`, unless they wait or their question does; return how many."""
+    push = Notification
+    question = select(Question.id).where(Question.id == push.question_id, Question.is_open())
+    is_over = and_(push.due_at.is_(None), push.receipt_due_at.is_(None), ~question.exists())
+    expired = and_(push.created_at <= utcnow() - kept, is_over)
+    return await delete_batch(session, push, expired, oldest=push.created_at)
+
+
+async def sweep_cooldowns(session: AsyncSession) -> int:
+    """Delete a batch of cooldowns that are over; return how many. Readers ignore them anyway."""
+    ended = PushCooldown.expires_at
+    return await delete_batch(session, PushCooldown, ended <= utcnow(), oldest=ended)

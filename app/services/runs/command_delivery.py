@@ -10,12 +10,12 @@ from enum import Enum, auto
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import CommandMethod, CommandStatus, NotificationKind
-from app.models import Question, Run, RunCommand
+from app.models import Question, Run, RunCommand, Task
 from app.models.base import constant
 from app.run_values import AgentMessage, MessageOutcome, ShownQuestion, notification_entry
 from app.schemas.staged_artifacts import ArtifactOut
@@ -25,6 +25,7 @@ from app.services.questions import question_lifecycle
 from app.services.run_fact_names import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
+from app.services.sweeping import delete_batch
 from app.statements import rows_of
 
 OPEN: ColumnElement[bool] = RunCommand.status.in_(
@@ -379,3 +380,16 @@ async def _lock_unless_news(
         RunCommand.run_id == run_id, RunCommand.status == constant(CommandStatus.ACCEPTED)
     )
     return StepResult.NEWS if (await session.scalar(news) or 0) > seen else StepResult.DONE
+
+
+async def sweep_commands(session: AsyncSession, *, kept: timedelta) -> int:
+    """Delete a batch of commands that were settled, and whose runs ended, longer ago than `kept`; return how many.
+
+    A message that is the newest activity of its task stays: lists of activity show its text.
+    """
+    until = utcnow() - kept
+    run = select(Run.id).where(Run.id == RunCommand.run_id)
+    shown = run.join(Task, Task.id == Run.task_id).where(Task.activity_subject_id == RunCommand.id)
+    is_over = and_(run.where(Run.completed_at <= until).exists(), ~shown.exists())
+    expired = and_(RunCommand.settled_at <= until, is_over)
+    return await delete_batch(session, RunCommand, expired, oldest=RunCommand.settled_at)

@@ -3,7 +3,6 @@
 import operator
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -12,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.webhooks.webhook_messages import FIXED_HEADERS
 from app.clock import utcnow
-from app.db import SessionFactory
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, EventType, Scope
 from app.errors import InvalidInput, NotFound, Throttled
 from app.ids import new_id
@@ -24,7 +22,7 @@ from app.services.access.principal import Principal, has_scope
 from app.services.access.visibility import own_endpoint, require_endpoint
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
-from app.services.sweeping import delete_batch, until_none_is_left
+from app.services.sweeping import delete_batch
 from app.statements import row_of, rows_of
 
 _PING_PAUSE = timedelta(seconds=1)
@@ -241,11 +239,9 @@ def _attempt_out(row: WebhookAttempt, *, is_shown: bool) -> AttemptOut:
     }
 
 
-async def prune_deliveries(sessions: SessionFactory, kept: timedelta) -> int:
-    """Delete deliveries older than `kept` that are not pending, in several transactions; return how many."""
+async def prune_deliveries(session: AsyncSession, *, kept: timedelta) -> int:
+    """Delete a batch of deliveries older than `kept` that are not pending; return how many."""
     delivery = WebhookEndpointDelivery
     expired = and_(delivery.created_at <= utcnow() - kept, delivery.status != DeliveryStatus.PENDING)
     # Fewer than of other tables: each may have a body of 20 kB.
-    return await until_none_is_left(
-        sessions, partial(delete_batch, model=delivery, expired=expired, most=2000)
-    )
+    return await delete_batch(session, delivery, expired, oldest=delivery.created_at, most=2000)

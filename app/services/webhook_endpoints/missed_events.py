@@ -52,7 +52,7 @@ async def recover(
     await require_enabled(session, caller, endpoint_id)
     now = utcnow()
     days = settings.event_retention_days
-    if body.since < now - timedelta(days=days):
+    if days and body.since < now - timedelta(days=days):
         raise InvalidInput(f"Events are kept for {days} days; choose a later time.", attr="since")
     until = now if body.until is None else min(body.until, now)
     if until < body.since:

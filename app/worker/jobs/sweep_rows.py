@@ -16,13 +16,17 @@ from app.services.code_hosts.github_webhook import sweep_deliveries
 from app.services.events.event_sweep import adopt_events, prune_events
 from app.services.idempotency import sweep_keys
 from app.services.notifications.presence import sweep_expired
-from app.services.notifications.receipts import sweep_history
+from app.services.notifications.receipts import sweep_cooldowns, sweep_history
 from app.services.run_log.log_writing import sweep_event_ids
+from app.services.runs.command_delivery import sweep_commands
 from app.services.runs.run_credentials import sweep_tokens
 from app.services.sweeping import until_none_is_left
 from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import disable_orphaned
 from app.worker.worker_context import worker_context
+
+# Of one table, so that a large one keeps none of the others waiting; the next sweep goes on.
+_LONGEST_SECONDS = 90
 
 log = structlog.get_logger(__name__)
 
@@ -31,11 +35,18 @@ async def sweep_rows(ctx: Mapping[str, Any]) -> None:
     """Sweep each table, also if that of another fails, and adopt the events of a restored database."""
     process = worker_context(ctx).process
     sessions, settings = process.sessions, process.settings
-    kept = timedelta(days=settings.event_retention_days)
+    aged = {
+        "events": (prune_events, settings.event_retention_days),
+        # No longer than events: a recovery sends those that have no delivery.
+        "webhook_endpoint_deliveries": (prune_deliveries, settings.event_retention_days),
+        "notifications": (sweep_history, settings.push_retention_days),
+        "run_commands": (sweep_commands, settings.command_retention_days),
+    }
     batches: dict[str, Callable[[AsyncSession], Awaitable[int]]] = {
+        **{rows: partial(sweep, kept=timedelta(days=days)) for rows, (sweep, days) in aged.items() if days},
         "webhook_endpoints": disable_orphaned,
         "presence": sweep_expired,
-        "notifications": sweep_history,
+        "push_cooldowns": sweep_cooldowns,
         "run_credentials": sweep_tokens,
         "github_deliveries": sweep_deliveries,
         "run_event_ids": sweep_event_ids,
@@ -46,9 +57,10 @@ async def sweep_rows(ctx: Mapping[str, Any]) -> None:
     }
     sweeps = {
         "restored_events": partial(adopt_events, sessions),
-        "events": partial(prune_events, sessions, kept),
-        "webhook_endpoint_deliveries": partial(prune_deliveries, sessions, kept),
-        **{rows: partial(until_none_is_left, sessions, sweep) for rows, sweep in batches.items()},
+        **{
+            rows: partial(until_none_is_left, sessions, sweep, seconds=_LONGEST_SECONDS)
+            for rows, sweep in batches.items()
+        },
     }
     for rows, sweep in sweeps.items():
         await attempt(partial(_sweep, rows, sweep), event="rows.not_swept")

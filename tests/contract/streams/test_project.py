@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.clients.event_hub import EventHub
 from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
-from app.db import SessionFactory
+from app.db import SessionFactory, unit_of_work
 from app.enums import EventType
 from app.models import Membership, Project, Task, User
 from app.runtime import ProcessContext
@@ -170,7 +170,8 @@ async def test_removed_events_are_admitted(
         await record_event(sessions, task, subject_seq=1)
         (received,) = await stream.take(1)
     await record_event(sessions, task, occurred_at=utcnow() - timedelta(days=31))
-    assert await prune_events(sessions, timedelta(days=30)) == 1
+    async with unit_of_work(sessions) as session:
+        assert await prune_events(session, kept=timedelta(days=30)) == 1
 
     for after in (received.id, "nonsense"):
         async with following(api, events_url, after=after) as stream:
@@ -186,7 +187,8 @@ async def test_removed_events_are_reported_once(
     async with following(api, events_url) as stream:
         await stream.until_silent()
     await record_event(sessions, task, occurred_at=utcnow() - timedelta(days=31))
-    assert await prune_events(sessions, timedelta(days=30)) == 1
+    async with unit_of_work(sessions) as session:
+        assert await prune_events(session, kept=timedelta(days=30)) == 1
 
     async with following(api, events_url, after=stream.last_id) as stream:
         (gap,) = await stream.take(1)

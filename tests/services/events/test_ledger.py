@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +26,8 @@ from app.services.events.cursor import START, Cursor
 from app.services.events.event_reading import find_end, list_events, parse_types, read_events
 from app.services.events.event_sweep import adopt_events, prune_events
 from app.services.events.run_ledger import record_for_runs
+from app.services.sweeping import until_none_is_left
+from app.services.webhook_endpoints.relay import relay_events
 from tests.support.clock import MovableClock
 from tests.support.database.queries import recorded
 from tests.support.factories import make_run, make_task
@@ -151,7 +154,9 @@ async def test_old_events_go_in_bounded_steps_and_readers_behind_them_get_a_gap(
     async with unit_of_work(sessions) as session:
         await note(session, project, task_id, 6)
 
-    assert await prune_events(sessions, timedelta(days=30), at_once=2) == 5
+    pruning = partial(prune_events, kept=timedelta(days=30), at_once=2)
+    assert await until_none_is_left(sessions, pruning, seconds=0) == 2
+    assert await until_none_is_left(sessions, pruning) == 3
 
     await reader.has_seen(1, 2, 3, 4, 5, 6)
     from_the_start = await page(sessions, principal)
@@ -160,6 +165,30 @@ async def test_old_events_go_in_bounded_steps_and_readers_behind_them_get_a_gap(
     assert (await page(sessions, principal, after=behind["next_after"]))["truncated"] is False
     async with unit_of_work(sessions) as session:
         assert (await session.scalars(select(EventSnapshot.event_id))).all() == []
+
+
+async def test_events_that_the_relay_has_not_read_stay(
+    sessions: SessionFactory, project: Project, task_id: UUID, clock: MovableClock
+) -> None:
+    async with unit_of_work(sessions) as session:
+        await note(session, project, task_id, 1)
+    assert await relay(sessions) == 1
+    async with unit_of_work(sessions) as session:
+        unread = await note(session, project, task_id, 2)
+    clock.advance(days=31)
+
+    async with unit_of_work(sessions) as session:
+        assert await prune_events(session, kept=timedelta(days=30)) == 1
+    async with unit_of_work(sessions) as session:
+        assert (await session.scalars(select(Event.id))).all() == [unread]
+    assert await relay(sessions) == 1
+    async with unit_of_work(sessions) as session:
+        assert await prune_events(session, kept=timedelta(days=30)) == 1
+
+
+async def relay(sessions: SessionFactory) -> int:
+    async with unit_of_work(sessions) as session:
+        return await relay_events(session, link="", batch=10)
 
 
 async def page(sessions: SessionFactory, principal: Principal, **query: Any) -> Any:

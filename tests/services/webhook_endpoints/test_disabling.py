@@ -103,14 +103,14 @@ async def test_sweep_finds_those_that_were_left_enabled(
 
 
 async def test_old_deliveries_go_unless_they_are_pending(
-    session: AsyncSession, sessions: SessionFactory, endpoint: WebhookEndpoint
+    session: AsyncSession, endpoint: WebhookEndpoint
 ) -> None:
     old = utcnow() - timedelta(days=31)
     pending = await make_delivery(session, endpoint, created_at=old)
     recent = await make_delivery(session, endpoint, status="delivered")
     await make_delivery(session, endpoint, status="delivered", created_at=old)
 
-    assert await prune_deliveries(sessions, timedelta(days=30)) == 1
+    assert await prune_deliveries(session, kept=timedelta(days=30)) == 1
 
     left = set(await session.scalars(select(WebhookEndpointDelivery.id)))
     assert left == {pending.id, recent.id}
