@@ -82,34 +82,33 @@ async function checkAccess(page, what, rules = null) {
   expect(page.problems.length === 0, `policy and scripts: ${what} ${page.problems.join("; ").slice(0, 300)}`);
 }
 
-// Rows are played beside each other: streams and the flood mostly wait.
+// Rows are played beside each other, since scenes mostly wait.
 const ROWS = [
   ...Object.entries({ ...streams, ...flood }).map(([name, scene]) => ({ [name]: scene })),
   {
     ...conversation,
     ...messages,
     ...files,
-    ...pages,
-    ...parts,
-    ...arrivals,
     ...archive,
-    ...changes,
-    ...editing,
     ...agents,
-    ...finding,
-    ...checks,
     ...sessions,
     ...drafts,
     ...twice,
-    ...unasked,
-    ...questions,
     ...pushes,
-    ...settings,
-    ...notices,
-    ...subscriptions,
-    ...hostile,
   },
+  { ...pages, ...parts, ...changes, ...editing, ...finding, ...hostile },
 ];
+// Played behind them, one after the other. These answer in the inbox, where a question that comes or goes above another
+// makes it one that has just appeared; or they count the pushes and events of all.
+const ALONE = {
+  ...arrivals,
+  ...checks,
+  ...unasked,
+  ...questions,
+  ...settings,
+  ...notices,
+  ...subscriptions,
+};
 
 /** Play a scene, and print what it has seen. */
 async function play(browser, name, scene) {
@@ -126,13 +125,15 @@ async function play(browser, name, scene) {
 
 const chosen = process.argv.slice(2);
 const browser = await launch();
+
+async function playRow(row) {
+  for (const [name, scene] of Object.entries(row))
+    if (!chosen.length || chosen.includes(name)) await play(browser, name, scene);
+}
+
 try {
-  await Promise.all(
-    ROWS.map(async (row) => {
-      for (const [name, scene] of Object.entries(row))
-        if (!chosen.length || chosen.includes(name)) await play(browser, name, scene);
-    }),
-  );
+  await Promise.all(ROWS.map(playRow));
+  await playRow(ALONE);
 } finally {
   await browser.close();
 }

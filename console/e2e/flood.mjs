@@ -4,10 +4,13 @@ import { openRun, text, toolCall, toolEnds, toolPrints, update } from "./outside
 import { tasksOf } from "./tasks.mjs";
 import { isWhole, linesOf, outputOf } from "./transcript.mjs";
 
-const EVENTS = 10_000;
+// More than the stream of a run keeps, which is 2,000.
+const EVENTS = 3000;
 const PER_BATCH = 50;
 const BATCH_MS = 100;
 const LONG_LINE = 1_000_000;
+const PIECES = 200;
+const ROUNDS = 40;
 // What a person notices as a pause.
 const LONGEST_MS = 200;
 const LAST = "after the flood";
@@ -23,11 +26,11 @@ async function flood(run) {
   }
   await run.send([toolEnds("flood"), toolCall("long", "in_progress")]);
   for (let index = 0; index < 3; index += 1) await run.send([toolPrints("long", "x".repeat(LONG_LINE))]);
-  const piece = "```\n".concat("code ".repeat(40), "\n");
-  for (let index = 0; index < 200; index += 1) {
-    const content = text(index === 0 ? piece : `${"code ".repeat(40)}\n`);
-    await run.send([update({ sessionUpdate: "agent_message_chunk", messageId: "m", content })]);
-  }
+  const piece = (code) =>
+    update({ sessionUpdate: "agent_message_chunk", messageId: "m", content: text(code) });
+  await run.send([piece("```\n")]);
+  const pieces = Array.from({ length: PIECES / ROUNDS }, () => piece(`${"code ".repeat(40)}\n`));
+  for (let round = 0; round < ROUNDS; round += 1) await run.send(pieces);
   await run.send([toolEnds("long"), toolCall(LAST, "completed")]);
 }
 
