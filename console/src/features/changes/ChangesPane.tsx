@@ -47,6 +47,7 @@ const BASES: Choices = [
 const NOTHING: FileChange[] = [];
 const NONE: readonly Comment[] = [];
 const NO_GAPS = new Map();
+const FIRST = 20;
 
 interface Props {
   run: Run;
@@ -94,8 +95,9 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
     const viewed = new Map(review?.viewed.map(({ path, hash }) => [path, hash]));
     return new Map(files.map((file) => [file.path, viewOf(viewed, file)]));
   }, [files, review?.viewed]);
-  // Many files come a moment after the page, which goes on answering.
-  const drawn = useDeferredValue(files, NOTHING);
+  // What is in sight is there at once. Many come a moment later: each answer to the page makes their drawing begin again.
+  const whole = useDeferredValue(files, NOTHING);
+  const drawn = whole.length > 0 ? whole : files.slice(0, FIRST);
   const onSent = (how: string) => {
     say(how);
     remove(comments);
