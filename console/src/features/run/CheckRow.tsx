@@ -100,9 +100,11 @@ export function Names({ title, names, all }: { title: string; names: string[]; a
   return (
     <div>
       <h2>{title}</h2>
-      <ul className={classes("small", styles.names)}>
+      <ul className="small">
         {[...new Set(names)].map((name) => (
-          <li key={name}>{name}</li>
+          <li key={name}>
+            <code>{name}</code>
+          </li>
         ))}
         {rest > 0 && <li>and {rest} more</li>}
       </ul>
