@@ -82,6 +82,7 @@ async function checkAccess(page, what, rules = null) {
   expect(page.problems.length === 0, `policy and scripts: ${what} ${page.problems.join("; ").slice(0, 300)}`);
 }
 
+const { webhooksAreKeptUp, ...ofDevices } = settings;
 // Rows are played beside each other, since scenes mostly wait.
 const ROWS = [
   ...Object.entries({ ...streams, ...flood }).map(([name, scene]) => ({ [name]: scene })),
@@ -98,17 +99,12 @@ const ROWS = [
   },
   { ...pages, ...parts, ...changes, ...editing, ...finding, ...hostile },
 ];
-// Played behind them, one after the other. These answer in the inbox, where a question that comes or goes above another
-// makes it one that has just appeared; or they count the pushes and events of all.
-const ALONE = {
-  ...arrivals,
-  ...checks,
-  ...unasked,
-  ...questions,
-  ...settings,
-  ...notices,
-  ...subscriptions,
-};
+// Played behind them, since others would disturb: a question that comes or goes above another in the inbox makes that one
+// that has just appeared, a device gets the pushes of all, an endpoint all events of a type.
+const LAST = [
+  { webhooksAreKeptUp },
+  { ...arrivals, ...checks, ...unasked, ...questions, ...ofDevices, ...notices, ...subscriptions },
+];
 
 /** Play a scene, and print what it has seen. */
 async function play(browser, name, scene) {
@@ -133,7 +129,7 @@ async function playRow(row) {
 
 try {
   await Promise.all(ROWS.map(playRow));
-  await playRow(ALONE);
+  await Promise.all(LAST.map(playRow));
 } finally {
   await browser.close();
 }

@@ -17,6 +17,8 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
     origin_product: "onboarding",
   });
   const { latest_run: run } = await start(task, { mode: "interactive" });
+  // Two commands, which take a while.
+  const key = newMember("Ana");
   const page = await watched(browser);
   await page.goto(`${base}/projects/1/tasks/${task.id}`);
   const pane = page.getByRole("complementary", { name: "Changes" });
@@ -86,7 +88,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   expect(true, "a mark that was made on the desk is on the phone");
   await phone.context().close();
 
-  const other = await watched(browser, { key: await newMember("Ana") });
+  const other = await watched(browser, { key: await key });
   const theirs = other.getByRole("complementary", { name: "Changes" });
   await other.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
   await theirs.getByRole("button", { name: "Comment on line 1 of" }).first().click();
