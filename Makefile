@@ -74,6 +74,11 @@ test-walls: $(STAMP) ## Attack the service as an agent, a member and a stranger,
 test-chaos: $(STAMP) ## Test that no fault of a server, disk or clock loses or doubles a run (minutes)
 	@$(PYTHON) -m pytest -m chaos -rP $(ARGS)
 
+# The first of them is in `make test`.
+.PHONY: test-failover
+test-failover: $(STAMP) ## Test that nothing is lost when PostgreSQL, Redis or an API fails over under load (minutes)
+	@$(PYTHON) -m pytest -m "" -rP tests/chaos/test_failover.py $(ARGS)
+
 # A part of it is in `make test`.
 .PHONY: gate
 gate: $(STAMP) ## Check honest, sabotaged and ill-fated work on many small repositories: only honest work is verified (minutes)

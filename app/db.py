@@ -25,7 +25,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 from typing_extensions import override
 
 from app.config import Settings
-from app.outages import DatabaseUnavailable, is_database_outage, is_outage
+from app.outages import DatabaseUnavailable, is_database_outage, is_outage, is_read_only
 
 SessionFactory = Callable[[], AsyncSession]
 Hook = Callable[[], Awaitable[object]]
@@ -63,13 +63,15 @@ def create_engine(
     *,
     application_name: str,
     statement_seconds: float = _STATEMENT_TIMEOUT_SECONDS,
+    connect_seconds: float = _CONNECT_TIMEOUT_SECONDS,
     plan_once: bool = False,
 ) -> AsyncEngine:
     """Return a database engine with a connection pool for this process. It connects at its first use.
 
-    A statement that takes longer than `statement_seconds` fails with DatabaseUnavailable. With `plan_once` the server
-    plans each statement once per connection, for all values, which saves most of the time of a short one; code that
-    needs a plan for particular values sets `plan_cache_mode` in its transaction.
+    A statement that takes longer than `statement_seconds` fails with DatabaseUnavailable; each host is asked for
+    `connect_seconds`. With `plan_once` the server plans each statement once per connection, for all values, which saves
+    most of the time of a short one; code that needs a plan for particular values sets `plan_cache_mode` in its
+    transaction.
     """
     # JIT helps analytics; here it would only delay the first request by its compile time.
     server_settings = {"application_name": application_name, "jit": "off", **_LIMITS_OF_A_LOST_CLIENT}
@@ -91,13 +93,13 @@ def create_engine(
         json_serializer=_dump_json,
         json_deserializer=orjson.loads,
         connect_args={
-            "timeout": _CONNECT_TIMEOUT_SECONDS,
+            "timeout": connect_seconds,
             "command_timeout": statement_seconds,
             "server_settings": server_settings,
             **({} if settings.database_prepared_statements else _pgbouncer_options(application_name)),
         },
     )
-    event.listen(engine.sync_engine, "do_connect", _connect)
+    event.listen(engine.sync_engine, "do_connect", connect)
     event.listen(engine.sync_engine, "checkout", _refuse_closed_connection)
     event.listen(engine.sync_engine, "handle_error", _name_outage)
     return engine
@@ -184,6 +186,10 @@ async def _send(
         # The server may wait for the rest of a message, or perform the statement to its end, with its locks held:
         # it is asked to cancel, for two seconds. Only in a greenlet does SQLAlchemy let the driver wait for it.
         await greenlet_spawn(connection.invalidate)
+        raise
+    except asyncpg.ReadOnlySQLTransactionError:
+        # This server has become a standby, or a proxy leads to one: another connection may find the primary.
+        connection.invalidate()
         raise
 
 
@@ -338,11 +344,12 @@ def _dump_json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: Any) -> Any:
+def connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: Any) -> Any:
+    """Connect to the database, for SQLAlchemy's `do_connect`. Raises DatabaseUnavailable."""
     if not in_greenlet():
         raise MissingGreenlet
     try:
-        return dialect.connect(*args, **parameters)
+        return _connect_to_any(dialect, args, parameters)
     except (OSError, TimeoutError) as error:
         raise DatabaseUnavailable(str(error) or "timed out") from error
     except dialect.loaded_dbapi.Error as error:
@@ -352,13 +359,37 @@ def _connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: 
         raise DBAPIError(None, None, error) from error
 
 
+def _connect_to_any(dialect: Any, args: Any, parameters: dict[str, Any]) -> Any:
+    """Connect to the first of the hosts that takes us; the next call asks that one first.
+
+    The driver has one time limit for all of them: a first host that is silent would use it up, each time.
+    """
+    parameters.setdefault("timeout", _CONNECT_TIMEOUT_SECONDS)
+    hosts, ports = parameters.get("host"), parameters.get("port")
+    if not (isinstance(hosts, list) and isinstance(ports, list)):
+        return dialect.connect(*args, **parameters)
+    refused: list[tuple[str, int]] = []
+    for host, port in (places := list(zip(hosts, ports, strict=True))):
+        try:
+            connection = dialect.connect(*args, **parameters | {"host": host, "port": port})
+        except Exception as error:
+            refused.append((host, port))
+            if len(refused) == len(places) or not (isinstance(error, OSError) or is_database_outage(error)):
+                raise
+        else:
+            # These lists are the engine's own.
+            hosts[:], ports[:] = zip(*places[len(refused) :], *refused, strict=True)
+            return connection
+    raise DatabaseUnavailable("no host is named")
+
+
 def _name_outage(context: ExceptionContext) -> None:
     error = context.original_exception
     if not isinstance(error, Exception):
         # A cancelled task. SQLAlchemy drops its connection, but the server is not away, and the task must end.
         return
-    if isinstance(error, OSError | asyncpg.InternalClientError):
-        # A rollback would be answered as little.
+    if isinstance(error, OSError | asyncpg.InternalClientError) or is_read_only(error):
+        # A rollback would be answered as little, or the server is a standby now.
         context.is_disconnect = True
     # The other connections are checked when they are taken from the pool.
     context.invalidate_pool_on_disconnect = False

@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 # Classes and codes of SQLSTATE about the server: connections, resources, an operator, failover, its disk.
-_SERVER = ("08", "53", "57", "58", "25006", "25P03")
+_READ_ONLY = "25006"
+_SERVER = ("08", "53", "57", "58", _READ_ONLY, "25P03")
 # Conflicts with other transactions: deadlocks, serialization, lock timeouts. Repeating is the documented remedy.
 _CONFLICT = ("40", "55P03")
 # Values that no column can store: a string or number too large, a document too large or too deep.
@@ -61,6 +62,11 @@ def is_database_outage(error: BaseException | None) -> bool:
             return error.connection_invalidated or is_database_outage(error.orig)
         case _:
             return _sqlstate(error).startswith((*_SERVER, *_CONFLICT))
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Return whether a server of the database refuses to write, as one that has become a standby does."""
+    return _sqlstate(error) == _READ_ONLY
 
 
 def is_value_refused(error: BaseException) -> bool:

@@ -9,10 +9,11 @@ import time
 from typing import Any, Literal
 
 from alembic import context
-from sqlalchemy import Connection, pool, text
+from sqlalchemy import Connection, event, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.config import get_settings
+from app.db import connect
 from app.models import Base
 from app.models.base import UtcDateTime
 
@@ -62,6 +63,7 @@ def _migrate(connection: Connection) -> None:
 
 async def _migrate_online(url: str) -> None:
     engine = create_async_engine(url, poolclass=pool.NullPool)
+    event.listen(engine.sync_engine, "do_connect", connect)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_migrate)

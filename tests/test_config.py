@@ -52,6 +52,8 @@ def test_every_path_is_known() -> None:
         ("redis_url", "redis://:p%23w@cache:6379/0"),
         ("redis_url", "rediss://cache"),
         ("redis_url", "unix:///run/valkey.sock?db=1"),
+        ("redis_url", "redis+sentinel://:p%23w@one,two:26380,[::1]/taskbeacon/1?sentinel_password=pw"),
+        ("redis_url", "rediss+sentinel://one/service"),
         ("s3_endpoint_url", "http://seaweed_1:8333"),
         ("s3_public_endpoint_url", "https://files.example.com/s3"),
         ("expo_base_url", "http://[::1]:9999"),
@@ -80,6 +82,22 @@ def test_database_is_reached_by_the_driver_of_the_service(
     settings = _read(monkeypatch, "database_url", f"{scheme}://me@db/taskbeacon")
 
     assert settings.database_url == "postgresql+asyncpg://me@db/taskbeacon"
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("me:pw@one,two:5433/x", "me:pw@/x?host=one,two&port=5432,5433&target_session_attrs=read-write"),
+        ("me@[::1],[::2]:1", "me@/?host=::1,::2&port=5432,1&target_session_attrs=read-write"),
+        ("one,two/x?target_session_attrs=any", "/x?host=one,two&port=5432,5432&target_session_attrs=any"),
+    ],
+)
+def test_of_several_databases_the_one_that_takes_writes_is_used(
+    monkeypatch: pytest.MonkeyPatch, given: str, taken: str
+) -> None:
+    settings = _read(monkeypatch, "database_url", f"postgresql://{given}")
+
+    assert settings.database_url == f"postgresql+asyncpg://{taken}"
 
 
 def test_origins_are_read_from_a_comma_list(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +141,10 @@ def test_key_of_web_push_is_taken(monkeypatch: pytest.MonkeyPatch, number: int, 
 
 
 _DATABASE = ("database_url", "this is no URL")
-_REDIS = ("redis_url", "takes redis://host, rediss://host or unix:///path")
+_REDIS = (
+    "redis_url",
+    "takes redis://host, rediss://host, unix:///path or redis\\+sentinel://host,host/service",
+)
 _WEB = "takes https://host or http://host"
 _GIT = ("git_base_url", "file:///path, user@host:folder or an absolute path")
 _ORIGINS = ("cors_origins", r"takes scheme://host\[:port\]")
@@ -138,6 +159,8 @@ _SUBJECT = ("vapid_subject", "takes mailto:name@host or https://host")
         (_DATABASE, "postgresql:/hunter2"),
         (_DATABASE, "postgresql://me:hunter2@db:port/x"),
         (_DATABASE, "postgresql://me:hunter2@db:99999/x"),
+        (_DATABASE, "postgresql://me:hunter2@one,two:99999/x"),
+        (_DATABASE, "postgresql://me:hunter2@one,/x"),
         (_DATABASE, ""),
         (("database_url", "only postgresql:// is supported"), "mysql://me:hunter2@db/x"),
         (("database_url", "only postgresql:// is supported"), "postgresql+psycopg://me:hunter2@db/x"),
@@ -146,6 +169,9 @@ _SUBJECT = ("vapid_subject", "takes mailto:name@host or https://host")
         (_REDIS, "redis://:hunter2@cache:port/0"),
         (_REDIS, "redis://:hunter2@"),
         (_REDIS, "unix://"),
+        (_REDIS, "redis+sentinel://:hunter2@one,two"),
+        (_REDIS, "redis+sentinel://:hunter2@one,two:port/service"),
+        (_REDIS, "redis+sentinel://:hunter2@one,/service"),
         (_REDIS, ""),
         (("s3_endpoint_url", _WEB), "hunter2"),
         (("s3_endpoint_url", _WEB), "localhost:8333"),

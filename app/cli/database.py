@@ -63,7 +63,8 @@ def database_failures(settings: Settings) -> Iterator[None]:
 
 def _address(settings: Settings) -> str:
     url = make_url(settings.database_url)
-    return f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
+    host, port = (url.query.get(name) for name in ("host", "port"))
+    return f"{url.host or host or 'localhost'}:{url.port or port or 5432}/{url.database or ''}"
 
 
 def _describe(error: DBAPIError, address: str) -> str:

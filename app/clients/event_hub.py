@@ -15,7 +15,6 @@ from redis.exceptions import RedisError
 
 from app.clients.redis import RedisClient, messages_of
 from app.clients.run_event_stream import channel_of, parse_message
-from app.clients.run_events import EventKind, RunEvent
 from app.clients.subscriptions import SUBSCRIBE_AGAIN_SECONDS, Channel, Subscription
 
 _SILENCE_SECONDS = 15.0
@@ -165,13 +164,17 @@ class EventHub:
             channels = {channel.run_id: channel for channel in self._channels.values()}
             try:
                 over = await self._look_up(list(channels)) if channels else {}
+                await asyncio.gather(*(self._end(channels[run_id], state) for run_id, state in over.items()))
             except Exception:
                 # Continue, because all followers depend on this task.
                 log.exception("event_hub.not_looked_up")
-                continue
-            for run_id, final_state in over.items():
-                channel = channels[run_id]
-                if final_state is not None:
-                    channel.pass_on(RunEvent(None, EventKind.ENDED, final_state))
-                else:
-                    channel.end(is_run_deleted=True)
+
+    async def _end(self, channel: Channel, final_state: bytes | None) -> None:
+        if final_state is None:
+            channel.end(is_run_deleted=True)
+            return
+        # What came while the connection was dead without our knowledge.
+        with suppress(RedisError, OSError):
+            async with asyncio.timeout(_COMMAND_SECONDS):
+                await channel.catch_up(self._redis)
+        channel.finish(final_state)

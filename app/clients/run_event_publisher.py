@@ -19,6 +19,7 @@ from app.ids import new_hex_id
 # Maximal number of events, of all runs, that wait while Redis is away; further events are dropped.
 MAX_WAITING_EVENTS = 20_000
 _MAX_WAITING_BYTES = 32 * 1024 * 1024
+_MAX_ANSWERED = 10_000
 _BATCH_EVENTS = 500
 _BATCH_BYTES = 1024 * 1024
 _OUTAGE_PAUSE_SECONDS = 1.0
@@ -60,6 +61,8 @@ class RunEventPublisher:
         self._lost: Counter[UUID] = Counter()
         self._is_away = False
         self._script: str | None = None
+        # The number of the last event of a run for which Redis has answered; the runs of the latest answers come last.
+        self._answered: dict[UUID, int] = {}
         self._sending: asyncio.Task[None] | None = None
         self._settling: list[tuple[int, asyncio.Future[None]]] = []
 
@@ -121,6 +124,7 @@ class RunEventPublisher:
                 for event in batch:
                     self._waiting.popleft()
                     self._waiting_bytes -= len(event.data)
+                    self._note_answer(event)
                 self._release(batch[-1].number)
                 if not self._is_full():
                     for run_id in list(self._lost):
@@ -128,6 +132,12 @@ class RunEventPublisher:
         finally:
             self._sending = None
             self._release(self._number)
+
+    def _note_answer(self, event: _Event) -> None:
+        self._answered.pop(event.run_id, None)
+        self._answered[event.run_id] = event.number
+        if len(self._answered) > _MAX_ANSWERED:
+            del self._answered[next(iter(self._answered))]
 
     async def _wait_out(self, error: Exception) -> None:
         if not self._is_away:
@@ -170,7 +180,7 @@ class RunEventPublisher:
                         self._script,
                         2,
                         *stream_keys(run_id),
-                        *script_arguments(run_id, self._writer),
+                        *script_arguments(run_id, self._writer, self._answered.get(run_id, 0)),
                         *events,
                     )
                 await pipeline.execute()

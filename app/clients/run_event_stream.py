@@ -18,21 +18,26 @@ _LIFE_SECONDS: Final = 24 * 3600
 _PREFIX: Final = "taskbeacon:run-events:"
 
 # Appends (number, kind, data)… of one writer. Events that this writer has sent already are skipped, so that it may
-# repeat a call without an answer. Each entry holds the number of bytes before it, which bounds the stream.
+# repeat a call without an answer. Each entry holds the number of bytes before it, which bounds the stream. Where it has
+# had an answer for what is missing here, this server has replaced one that had more: followers may have seen events of
+# these numbers, so a new epoch begins.
 APPEND_SCRIPT = """
 local key, writers = KEYS[1], KEYS[2]
 local channel, writer, life, max_events, max_bytes = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+local answered = tonumber(ARGV[6])
 local sent = tonumber(redis.call('HGET', writers, writer) or '0')
 local last = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1]
-local epoch, number, bytes
+local epoch, number, bytes = '0', 0, 0
 if last then
   epoch, number = string.match(last[1], '^(%d+)-(%d+)$')
   number, bytes = tonumber(number), tonumber(last[2][6])
-else
-  local now = redis.call('TIME')
-  epoch, number, bytes = now[1] .. string.format('%06d', now[2]), 0, 0
 end
-for i = 6, #ARGV, 3 do
+if not last or sent < answered then
+  local now = redis.call('TIME')
+  epoch = string.format('%.0f', math.max(now[1] * 1000000 + now[2], tonumber(epoch) + 1))
+  number = 0
+end
+for i = 7, #ARGV, 3 do
   if tonumber(ARGV[i]) > sent then
     sent, number, bytes = tonumber(ARGV[i]), number + 1, bytes + #ARGV[i + 2]
     local id = epoch .. '-' .. string.format('%.0f', number)
@@ -60,8 +65,8 @@ def channel_of(run_id: UUID) -> str:
     return f"{_PREFIX}{run_id}"
 
 
-def script_arguments(run_id: UUID, writer: str) -> tuple[str | int, ...]:
-    return (channel_of(run_id), writer, _LIFE_SECONDS, MAX_EVENTS, MAX_STREAM_BYTES)
+def script_arguments(run_id: UUID, writer: str, answered: int) -> tuple[str | int, ...]:
+    return (channel_of(run_id), writer, _LIFE_SECONDS, MAX_EVENTS, MAX_STREAM_BYTES, answered)
 
 
 def parse_message(message: bytes) -> RunEvent:

@@ -9,7 +9,7 @@ import structlog
 
 from app.clients.redis import RedisClient
 from app.clients.run_event_stream import read_events
-from app.clients.run_events import EventId, RunEvent
+from app.clients.run_events import EventId, EventKind, RunEvent
 
 # Maximal number of events that wait for one follower.
 MAX_QUEUED_EVENTS = 1000
@@ -97,6 +97,8 @@ class Channel:
         self.collecting: set[Subscription] = set()
         # The last event that was passed on, or was read earlier.
         self.last: EventId | None = None
+        # Whether the followers know that the run is over.
+        self._is_over = False
         self._subscribed_at: float | None = None
 
     def may_subscribe(self) -> bool:
@@ -131,8 +133,16 @@ class Channel:
     def pass_on(self, event: RunEvent) -> None:
         """Queue a live event for each follower that has called `collect`, and note it as the last event received."""
         self.last = event.id or self.last
+        if event.kind is not EventKind.ENTRY:
+            self._is_over = event.kind is EventKind.ENDED
         for follower in list(self.collecting):
             follower.offer(event)
+
+    def finish(self, final_state: bytes) -> None:
+        """Tell the followers that the run is over, and that events may be missing; not if an event has said so."""
+        if not self._is_over:
+            self.pass_on(RunEvent(None, EventKind.GAP, b'{"lost":null}'))
+            self.pass_on(RunEvent(None, EventKind.ENDED, final_state))
 
     async def catch_up(self, redis: RedisClient) -> None:
         """Read from Redis the events that the followers have missed, and queue them for the followers."""

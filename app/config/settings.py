@@ -105,7 +105,8 @@ class Settings(BaseSettings):
 
     database_url: DatabaseUrl = Field(
         default="postgresql+asyncpg://taskbeacon:taskbeacon@localhost:5432/taskbeacon",
-        description="PostgreSQL; `postgresql://` and `postgresql+asyncpg://` both work.",
+        description="PostgreSQL; `postgresql://` and `postgresql+asyncpg://` both work. Of several hosts (host:port,host:port) "
+        "the one that takes writes is used.",
     )
     database_pool_size: int = Field(default=10, ge=1, le=200, description="Connections per process.")
     database_prepared_statements: bool = Field(
@@ -113,7 +114,8 @@ class Settings(BaseSettings):
         description="Keep statements prepared; false behind a pooler that gives each transaction another session.",
     )
     redis_url: RedisUrl = Field(
-        default="redis://localhost:6379/0", description="Redis 6.2 or newer, or Valkey."
+        default="redis://localhost:6379/0",
+        description="Redis 6.2 or newer, or Valkey; redis+sentinel://host,host/service asks Sentinels for the primary.",
     )
 
     s3_endpoint_url: OptionalWebUrl = Field(

@@ -5,6 +5,7 @@ No message repeats the value, which may contain a password. No server is contact
 
 import base64
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from ipaddress import ip_network
 from typing import Annotated
@@ -17,10 +18,17 @@ _DRIVER = "postgresql+asyncpg"
 _DATABASE_SCHEMES = frozenset({"postgresql", "postgres", _DRIVER})
 # The URLs that SQLAlchemy accepts, more than other parsers do: a password may contain anything but `@`. SQLAlchemy
 # itself is not used, because `make run` would have to load it at each start.
+_DATABASE_HOST = re.compile(r"(\[[^/?,]+\]|[^/:?@,]+)?(?::([0-9]{1,5}))?", re.ASCII)
 _DATABASE_PLACE = re.compile(
-    r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?@]+)?(?::(?P<port>[0-9]{1,5}))?(?:/[^?]*)?(?:\?.*)?", re.ASCII
+    rf"(?P<account>[^:/]*(?::[^@]*)?@)?(?P<hosts>{_DATABASE_HOST.pattern}(?:,{_DATABASE_HOST.pattern})*)"
+    r"(?P<path>/[^?]*)?(?:\?(?P<query>.*))?",
+    re.ASCII,
 )
+_DATABASE_PORT = 5432
 _HIGHEST_PORT = 65535
+_SENTINELS = re.compile(
+    r"rediss?\+sentinel://(?:[^@/]*@)?(?P<hosts>[^@/?]+)/[\w.-]+(?:/[0-9]+)?(?:\?.*)?", re.ASCII
+)
 # Schemes with a path of this machine instead of a host.
 _LOCAL = frozenset({"file", "unix"})
 
@@ -57,9 +65,27 @@ def _check_database_url(value: str) -> str:
         raise ValueError("this is no URL")
     if scheme not in _DATABASE_SCHEMES:
         raise ValueError("only postgresql:// is supported")
-    if parts["port"] is not None and not 0 < int(parts["port"]) <= _HIGHEST_PORT:
+    each = [host for text in parts["hosts"].split(",") if (host := _DATABASE_HOST.fullmatch(text))]
+    hosts = [(host[1], host[2]) for host in each]
+    if not all(0 < int(port or _DATABASE_PORT) <= _HIGHEST_PORT for _, port in hosts):
         raise ValueError("this is no URL")
+    if len(hosts) > 1:
+        place = _place_of_several(hosts, **parts.groupdict(default=""))
     return f"{_DRIVER}://{place}"
+
+
+def _place_of_several(
+    each: Sequence[tuple[str | None, str | None]], *, account: str, path: str, query: str, **_: str
+) -> str:
+    """Return the rest of a URL in the form that SQLAlchemy, asyncpg and libpq all accept."""
+    if not all(name for name, _ in each):
+        raise ValueError("this is no URL")
+    names = ",".join((name or "").strip("[]") for name, _ in each)
+    ports = ",".join(port or str(_DATABASE_PORT) for _, port in each)
+    # A standby refuses all that we write.
+    attributes = "" if "target_session_attrs=" in query else "target_session_attrs=read-write"
+    options = "&".join(filter(None, (f"host={names}&port={ports}", query, attributes)))
+    return f"{account}{path or '/'}?{options}"
 
 
 def _check_git_url(value: str) -> str:
@@ -148,8 +174,12 @@ def _web_url(value: str) -> str:
 
 
 def _redis_url(value: str) -> str:
-    if not _is_url(value, ("redis", "rediss", "unix")):
-        raise ValueError("this takes redis://host, rediss://host or unix:///path")
+    sentinels = _SENTINELS.fullmatch(value)
+    urls = [f"redis://{host}" for host in sentinels["hosts"].split(",")] if sentinels else [value]
+    if not all(_is_url(url, ("redis", "rediss", "unix")) for url in urls):
+        raise ValueError(
+            "this takes redis://host, rediss://host, unix:///path or redis+sentinel://host,host/service"
+        )
     return value
 
 

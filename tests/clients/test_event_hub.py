@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AsyncExitStack
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -12,7 +13,7 @@ from app.clients import subscriptions
 from app.clients.event_hub import EventHub
 from app.clients.redis import RedisClient
 from app.clients.run_event_publisher import RunEventPublisher, RunEvents
-from app.clients.run_event_stream import channel_of
+from app.clients.run_event_stream import channel_of, stream_keys
 from app.clients.run_events import EventKind, RunEvent
 from app.clients.subscriptions import Subscription
 from app.ids import new_id
@@ -239,12 +240,38 @@ class TestEnd:
         hub = EventHub(redis, look_up, look_seconds=0.05)
         async with hub.follow(run_id) as follower, hub.follow(gone) as orphan:
             await start(follower)
-            [event] = await take(follower, 1)
+            gap, event = await take(follower, 2)
+            assert (gap.id, gap.kind, gap.data) == (None, EventKind.GAP, b'{"lost":null}')
             assert (event.id, event.kind, event.frame) == (None, EventKind.ENDED, b'data: {"n":1}\n\n')
             assert await orphan.take(within=60) == []
             assert orphan.is_over
         assert {run_id, gone} in asked
         await hub.aclose()
+
+
+async def test_events_of_which_no_message_came_precede_the_end_that_is_found_in_the_rows(
+    redis: RedisClient, events: RunEvents, run_id: UUID
+) -> None:
+    """Followers got the end alone: for half a minute nothing tells that a server has fallen silent."""
+    is_over = asyncio.Event()
+
+    async def look_up(run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
+        return dict.fromkeys(run_ids, b"{}") if is_over.is_set() else {}
+
+    hub = EventHub(redis, look_up, look_seconds=0.05)
+    async with hub.follow(run_id) as follower:
+        await start(follower)
+        await say(events, run_id, 1)
+        [first] = await take(follower, 1)
+        assert first.id
+        for number, kind in ((2, EventKind.ENTRY), (3, EventKind.ENDED)):
+            fields: dict[Any, Any] = {"kind": kind, "data": b'{"n":%d}' % number, "bytes": 0}
+            await redis.xadd(stream_keys(run_id)[0], fields, id=str(first.id._replace(number=number)))
+        is_over.set()
+        assert numbers(await take(follower, 2)) == [2, 3]
+        # Told once: the next thing that comes is the end of the follower.
+        await hub.aclose()
+        assert await follower.take(within=60) == []
 
 
 async def test_subscription_that_was_lost_with_its_connection_is_asked_for_by_the_next_follower(

@@ -227,6 +227,25 @@ async def test_stream_in_an_emptied_redis_is_another_one(
     assert after.id.number == 1
 
 
+async def test_stream_in_a_redis_that_lacks_what_it_has_answered_goes_on_as_another_one(
+    redis: RedisClient, events: RunEvents, run_id: UUID
+) -> None:
+    """A replica that was promoted before it had all: followers took the next events for those that they had seen."""
+    await write(events, run_id, line(1))
+    copied = {key: await redis.dump(key) for key in stream_keys(run_id)}
+    await write(events, run_id, line(2), line(3))
+    for key, value in copied.items():
+        await redis.restore(key, 0, value, replace=True)
+
+    await write(events, run_id, line(4))
+    await write(events, run_id, line(5))
+
+    first, *after = [event.id for event in await all_of(redis, run_id)]
+    assert first
+    assert all(id_ and id_.epoch > first.epoch for id_ in after)
+    assert [id_.number for id_ in after if id_] == [1, 2]
+
+
 async def test_streams_that_began_within_a_millisecond_differ(
     redis: RedisClient, events: RunEvents, run_id: UUID
 ) -> None:

@@ -141,6 +141,8 @@ class RunFollower:
         self._last: EventId | None = None
         self._last_state: EventKind | None = None
         self._has_ended = False
+        # Whether the stream ended with the end of the run before this client came.
+        self._is_ended = False
         self._is_unavailable = False
         self._ends_at = math.inf
 
@@ -189,7 +191,9 @@ class RunFollower:
             if self._is_old:
                 return
             if self._run.is_over:
-                yield [RunEvent(None, EventKind.ENDED, self._run.state)]
+                # Events before the end are missing too, unless the client came back behind it.
+                gap = [] if self._last is None or self._is_ended else [self._gap(None, None)]
+                yield [*gap, RunEvent(None, EventKind.ENDED, self._run.state)]
                 self._has_ended = True
                 return
             async with aclosing(self._live(opened)) as live:
@@ -239,6 +243,7 @@ class RunFollower:
 
     async def _begin(self) -> RunEvent | None:
         ends = await read_ends(self._clients.redis, self._run.id)
+        self._is_ended = ends is not None and ends[1].kind is EventKind.ENDED
         if self._start is StreamStart.LATEST:
             self._last = ends and ends[1].id
             return None
@@ -254,7 +259,8 @@ class RunFollower:
         if not isinstance(resumed, EventId) or resumed.epoch != last.id.epoch or resumed > last.id:
             # An id of a stream from before Redis was emptied, or an invalid one.
             return self._gap(None, first.id)
-        if (lost := first.id.number - resumed.number - 1) > 0:
+        # What remains of the epoch before was there before this one began.
+        if resumed < first.id and (lost := first.id.number - resumed.number - 1) > 0:
             return self._gap(lost, first.id)
         self._last = resumed
         return None

@@ -572,7 +572,8 @@ class TestTime:
             async with unit_of_work(sessions) as session:
                 failed = update(Run).where(Run.id == UUID(run["id"]))
                 await session.execute(failed.values(status="failed", completed_at=utcnow()))
-            [seen] = await stream.rest()
+            gap, seen = await stream.rest()
+        assert (gap.name, gap.data["lost"]) == ("gap", None)
         assert (seen.id, seen.data["status"], stream.is_complete) == (None, "failed", True)
         await hub.aclose()
 

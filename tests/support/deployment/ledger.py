@@ -72,7 +72,7 @@ async def take_stock(
     for run in runs.values():
         _check_end(ledger, run)
         _note_repeats(ledger, run, "event", await _events(redis, run))
-        log = await _stored_log(site, store, run)
+        log = await stored_log(site, store, run)
         _note_repeats(ledger, run, "line of the log", log)
         agents = sum(b"Starting the agent" in line for line in log)
         if agents > 1 and run.id not in again:
@@ -102,7 +102,7 @@ def _check_end(ledger: Ledger, run: Run) -> None:
     if run.status == RunStatus.FAILED and not run.error_message:
         ledger.incomplete.append(f"{run.id}: failed without a word")
     if "recovery" in run.facts and run.facts["recovery"]["decision"] == "failed":
-        ledger.lost.append(f"{run.id}: {run.state['recovery']['reason']}")
+        ledger.lost.append(f"{run.id}: {run.facts['recovery']['reason']}")
 
 
 def _note_repeats(ledger: Ledger, run: Run, what: str, lines: Iterable[bytes]) -> None:
@@ -144,7 +144,7 @@ async def _events(redis: RedisClient, run: Run) -> list[bytes]:
     return [event.data for event in events if event.kind is EventKind.ENTRY]
 
 
-async def _stored_log(site: Site, store: ObjectStore, run: Run) -> list[bytes]:
+async def stored_log(site: Site, store: ObjectStore, run: Run) -> list[bytes]:
     """Return the lines of a log that count."""
     async with unit_of_work(site.sessions) as session:
         size = await session.scalar(select(RunLogState.size).where(RunLogState.run_id == run.id))

@@ -84,6 +84,16 @@ class Site:
         self.workers.append(worker)
         return worker
 
+    def start_api(self, port: int, **environment: str) -> ServiceProcess:
+        """Start an API on a port."""
+        self._processes += 1
+        return self._start(f"serve --port {port}", f"api{self._processes}", "app.cli", environment)
+
+    async def key(self) -> str:
+        """Return a new key of the owner."""
+        async with unit_of_work(self.sessions) as session:
+            return await make_key(session, user=self.owner)
+
     @asynccontextmanager
     async def api(
         self, program: str = "app.cli", **environment: str
@@ -91,8 +101,7 @@ class Site:
         """Yield the owner's client of a new API; paths are relative to the project's tasks."""
         self._processes += 1
         process = self._start("serve --port 0", f"api{self._processes}", program, environment)
-        async with unit_of_work(self.sessions) as session:
-            key = await make_key(session, user=self.owner)
+        key = await self.key()
         base_url = await address_of(process)
         async with socket_client(
             base_url=f"{base_url}/api/projects/{self.project.id}/tasks", headers=bearer(key), timeout=60

@@ -1,0 +1,95 @@
+"""People who start runs and follow them to their ends, one after the other, whatever becomes of the servers."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from app.clients.object_store import ObjectStore
+from taskbeacon.client import AsyncClient, End, Event, Gap
+from tests.support.deployment.ledger import stored_log
+from tests.support.deployment.site import Site, work
+from tests.support.waiting import eventually
+
+_RETRIES = 8
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a follower of a run was sent."""
+
+    entries: list[bytes] = field(default_factory=list)
+    gaps: int = 0
+    status: str = ""
+
+
+class Load:
+    """Runs that people have started through the API at a URL, and what they saw of them."""
+
+    def __init__(self, site: Site, url: str, token: str, *, script: str = "sleep 0.3") -> None:
+        self._site = site
+        self._url = url
+        self._token = token
+        self._script = script
+        self.seen: dict[UUID, Seen] = {}
+
+    @property
+    def over(self) -> int:
+        """How many runs have ended before the eyes of their followers."""
+        return sum(bool(seen.status) for seen in self.seen.values())
+
+    async def wait_until_over(self, count: int) -> None:
+        """Wait until this many runs have ended before the eyes of their followers."""
+
+        await eventually(lambda: self.over >= count, within_seconds=600)
+
+    async def people(self, count: int, *, runs: int) -> None:
+        """Have so many people start and follow this number of runs each."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count):
+                group.create_task(self._person(runs))
+
+    async def _person(self, runs: int) -> None:
+        project = self._site.project.id
+        async with AsyncClient(self._url, self._token, project, timeout=60, retries=_RETRIES) as client:
+            for number in range(runs):
+                task = await client.tasks.create(
+                    title=f"Task {number}", description=work(script=self._script)
+                )
+                await self._follow(client, (await client.tasks.run(task))["latest_run"])
+
+    async def _follow(self, client: AsyncClient, run: Any) -> None:
+        # From its acceptance on: it must not be lost even if nobody ever sees anything of it.
+        seen = self.seen[UUID(run["id"])] = Seen()
+        async for item in client.runs.follow(run):
+            match item:
+                case Event(data={"type": "task_run_state"}):
+                    pass
+                case Event(data=data):
+                    seen.entries.append(_canonical(data))
+                case Gap():
+                    seen.gaps += 1
+                case End(status=status):
+                    seen.status = status
+                case _:
+                    pass
+
+    async def require_whole(self, store: ObjectStore) -> int:
+        """Fail if a follower lacks a line of its run's log and was not told so; return the number of those told."""
+        for run in await self._site.rows():
+            seen = self.seen[run.id]
+            assert seen.status == run.status, (run.id, seen.status, run.status)
+            if seen.gaps:
+                continue
+            log = Counter(_canonical(orjson.loads(line)) for line in await stored_log(self._site, store, run))
+            # Followers also get what no log keeps.
+            got = Counter(entry for entry in seen.entries if entry in log)
+            assert got == log, (run.id, log - got, got - log)
+        return sum(bool(seen.gaps) for seen in self.seen.values())
+
+
+def _canonical(data: object) -> bytes:
+    return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
