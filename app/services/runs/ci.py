@@ -83,14 +83,21 @@ def _with(before: Mapping[str, Any], report: CiReport) -> dict[str, Any]:
     checks = dict(before.get("checks", {}))
     version = [*report.version, bool(report.conclusion)]
     old = checks.get(report.subject)
-    if len(checks) < _MOST if old is None else old["version"] <= version:
+    if old is None or old["version"] <= version:
         checks[report.subject] = {
             "version": version,
             "name": report.name,
             "state": report.state,
             "url": report.url,
         }
+    if len(checks) > _MOST:
+        # One that passes makes room, so that no failure is hidden.
+        del checks[min(checks, key=lambda subject: _weight(checks[subject]))]
     return {"head_sha": report.head_sha, "checks": checks}
+
+
+def _weight(check: Mapping[str, Any]) -> tuple[int, Any]:
+    return (CiState.SUCCESS, CiState.PENDING, CiState.FAILURE).index(check["state"]), check["version"]
 
 
 def _summary(ci: Mapping[str, Any]) -> dict[str, Any]:

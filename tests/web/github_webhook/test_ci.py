@@ -121,6 +121,31 @@ async def test_newest_report_of_each_check_counts(
     assert (ci["state"], ci["total"]) == (state, total)
 
 
+async def test_failure_counts_however_many_checks_have_passed(verified: Hook) -> None:
+    """Regression: beyond 200 checks a new one was dropped, and the commit was shown as a success."""
+    passed = {
+        f"check_suite:{number}": {
+            "version": [0, number, "", True],
+            "name": "CI",
+            "state": "success",
+            "url": None,
+        }
+        for number in range(1, 201)
+    }
+    stored = update(PushedBranch).where(PushedBranch.run_id == verified.run.id)
+    await verified.session.execute(stored.values(ci={"head_sha": SHA, "checks": passed}))
+    for (event, content), state in (
+        (suite(201, None), "pending"),
+        (suite(202, "failure"), "failure"),
+        (suite(201, "success", minute=1), "failure"),
+        (suite(203, "success"), "failure"),
+        (suite(202, "success", minute=1), "success"),
+    ):
+        await verified.send(content, event=event)
+        ci = await ci_of(verified)
+        assert (ci["state"], ci["total"]) == (state, 200)
+
+
 async def test_late_and_foreign_reports_change_nothing(verified: Hook) -> None:
     await verified.send(check_run("build", "success", number=2), event="check_run")
     known = await ci_of(verified)
