@@ -17,6 +17,8 @@ WAITING_FOR: Final = "waiting_for"
 # The decision about a run that its worker did not end.
 RECOVERY: Final = "recovery"
 USAGE: Final = "usage"
+# What it was when the run last ended, if it was resumed since.
+USAGE_BEFORE: Final = "usage_before"
 # The numbers of changed files and lines, of the newest changes that the service knows.
 CHANGES: Final = "changes"
 CI_FOLLOW_UP: Final = "ci_follow_up"
@@ -33,6 +35,7 @@ FACTS: Final = frozenset(
         WAITING_FOR,
         RECOVERY,
         USAGE,
+        USAGE_BEFORE,
         CHANGES,
         CI_FOLLOW_UP,
         NOT_STORED,

@@ -14,7 +14,7 @@ from app.db import SessionFactory, after_commit, unit_of_work
 from app.enums import RunReason
 from app.outages import DatabaseUnavailable
 from app.services.events.ledger import Recorded
-from app.services.run_fact_names import USAGE
+from app.services.run_fact_names import USAGE, USAGE_BEFORE
 from app.services.run_log.log_entries import RunState
 from app.services.runs.queue import read_figures, read_reports
 
@@ -33,7 +33,7 @@ _UNTIL_START = Histogram(
 )
 _ENDED = Counter("taskbeacon_runs_ended_total", "Runs that came to a final status.", ["status", "reason"])
 _UNTIL_END = Histogram(
-    "taskbeacon_run_end_seconds", "From the making of a run to its end.", ["status"], buckets=_END_SECONDS
+    "taskbeacon_run_end_seconds", "From the start of a run to its end.", ["status"], buckets=_END_SECONDS
 )
 _TOKENS = Counter("taskbeacon_run_tokens_total", "Tokens that ended runs used, where agents report them.")
 _COST = Counter(
@@ -55,7 +55,6 @@ class MovedRun(NamedTuple):
     project_id: int
     facts: dict[str, Any]
     attempts: int
-    created_at: datetime
     dispatch_requested_at: datetime | None
     started_at: datetime | None
     event_count: int
@@ -82,13 +81,13 @@ def count_ended(session: AsyncSession, ended: Sequence[MovedRun], reason: RunRea
         for moved in ended:
             status, ended_at = str(moved.run.status), moved.run.completed_at
             _ENDED.labels(status, reason.value).inc()
-            if ended_at is not None:
-                _UNTIL_END.labels(status).observe((ended_at - moved.created_at).total_seconds())
-            usage = moved.facts.get(USAGE)
-            usage = usage if isinstance(usage, Mapping) else {}
-            cost = usage.get("cost")
-            _TOKENS.inc(_amount(usage.get("total_tokens")))
-            _COST.inc(_amount(cost.get("amount")) if isinstance(cost, Mapping) else 0)
+            if ended_at is not None and moved.started_at is not None:
+                _UNTIL_END.labels(status).observe((ended_at - moved.started_at).total_seconds())
+            tokens, cost = _spent(moved.facts.get(USAGE))
+            # Of a run that was resumed, its last end has counted these.
+            counted_tokens, counted_cost = _spent(moved.facts.get(USAGE_BEFORE))
+            _TOKENS.inc(max(tokens - counted_tokens, 0))
+            _COST.inc(max(cost - counted_cost, 0))
 
     after_commit(session, count)
 
@@ -118,6 +117,12 @@ async def measure_queue(sessions: SessionFactory, redis: RedisClient) -> None:
         log.warning("worker_metrics.not_measured", error=repr(error))
     for gauge, value in zip((*_BY_DATABASE, *_BY_REPORTS), (*queue, *offered), strict=True):
         gauge.set(value)
+
+
+def _spent(usage: Any) -> tuple[float, float]:
+    usage = usage if isinstance(usage, Mapping) else {}
+    cost = usage.get("cost")
+    return _amount(usage.get("total_tokens")), _amount(cost.get("amount") if isinstance(cost, Mapping) else 0)
 
 
 def _amount(value: Any) -> float:

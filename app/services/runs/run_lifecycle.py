@@ -37,7 +37,20 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, literal, not_, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    case,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_event_publisher import RunEvents
@@ -60,6 +73,8 @@ from app.services.run_fact_names import (
     LOSSES,
     NOT_STORED,
     RECOVERY,
+    USAGE,
+    USAGE_BEFORE,
     with_recovery,
     without_fact,
 )
@@ -205,6 +220,8 @@ def _unlocked(*conditions: ColumnElement[bool]) -> Select[UUID, bool]:
 
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
     """Queue a locked run again, whatever its status: the only way out of a terminal one."""
+    used = func.jsonb_strip_nulls(func.jsonb_build_object(USAGE_BEFORE, Run.facts[USAGE]))
+    counted = case((Run.status.in_(TERMINAL_STATUSES), used), else_=literal({}, Run.facts.type))
     await transition(
         session,
         events,
@@ -218,7 +235,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         attempts=0,
         started_at=None,
         verification=None,
-        facts=without_fact(AGENT_STARTED, RECOVERY, NOT_STORED, LEFT_OUT, *CANCELLATION),
+        facts=without_fact(AGENT_STARTED, RECOVERY, NOT_STORED, LEFT_OUT, *CANCELLATION).op("||")(counted),
     )
     await command_delivery.conclude(session, run_id)
 

@@ -201,7 +201,7 @@ def move_statement(
     has_started = moved.c.started_at == moved.c.updated_at
     condition = has_started if to is RunStatus.IN_PROGRESS else literal(event is not None)
     effects = [mirror_moved(moved, to, condition, by), *([beside(moved)] if beside else [])]
-    columns = [column for column in moved.c if column.name not in {_VERDICT, *COPIED}]
+    columns = [column for column in moved.c if column.name not in {_VERDICT, "created_at", *COPIED}]
     if event is None:
         return select(*columns, *NO_EVENT).add_cte(*effects)
     recorded = record_status(moved, event, condition, reason=reason)

@@ -3,7 +3,6 @@
 from typing import Any
 
 import httpx
-import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import update
 
@@ -16,6 +15,7 @@ from app.services.runs import run_lifecycle
 from app.services.runs.metrics import measure_queue
 from app.services.runs.queue import report_worker, withdraw_report
 from app.services.runs.run_lifecycle import RunEnd
+from app.services.runs.usage import note_fact
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
 from tests.support.metrics import growth
@@ -48,8 +48,33 @@ async def test_run_is_counted_when_it_begins_and_when_it_ends(
     end = RunEnd(status=RunStatus.COMPLETED)
     async with unit_of_work(sessions) as session:
         await run_lifecycle.finish(session, run.id, end, owner="job", events=events)
-    assert (ended(), tokens(), cost()) == (1, 110, 0.25)
-    assert lasted() == pytest.approx((clock() - run.created_at).total_seconds())
+    assert (ended(), tokens(), cost(), lasted()) == (1, 110, 0.25, 20)
+
+    # Regression: an end counted again what the run had used, and how long it had lasted, before it was resumed.
+    clock.advance(hours=1)
+    async with unit_of_work(sessions) as session:
+        await run_lifecycle.reopen(session, run.id, events=events)
+        assert await run_lifecycle.claim(session, owner="job", events=events)
+        usage = {"total_tokens": 140, "cost": {"amount": 0.3, "currency": "USD"}}
+        assert await note_fact(session, run.id, "usage", usage, owner="job")
+    clock.advance(seconds=5)
+    async with unit_of_work(sessions) as session:
+        await run_lifecycle.finish(session, run.id, end, owner="job", events=events)
+    assert (ended(), tokens(), cost(), lasted()) == (2, 140, 0.3, 25)
+
+
+async def test_run_that_is_taken_over_from_a_client_is_counted_whole(
+    sessions: SessionFactory, task: Task, events: RunEvents, clock: MovableClock
+) -> None:
+    """It has not ended before, so nothing of it was counted."""
+    run = await waiting(
+        sessions, task, clock, status=RunStatus.IN_PROGRESS, facts={"usage": {"total_tokens": 7}}
+    )
+    tokens = growth("taskbeacon_run_tokens_total")
+    async with unit_of_work(sessions) as session:
+        await run_lifecycle.reopen(session, run.id, events=events)
+        await run_lifecycle.set_status(session, run.id, RunStatus.CANCELLED, events=events)
+    assert tokens() == 7
 
 
 async def test_lost_worker_is_counted(
