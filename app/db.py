@@ -5,8 +5,8 @@ row that requests the effect is written in the same transaction, and a sweep fin
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -34,6 +34,7 @@ _HOOKS = "after_commit_hooks"
 # Keys in the `info` of a session: the transaction that has been begun for it, or None, and the engine.
 _TRANSACTION = "transaction"
 _ENGINE = "engine"
+_IS_UNDIVIDED = "is_undivided"
 _STATEMENT_TIMEOUT_SECONDS = 30
 _CONNECT_TIMEOUT_SECONDS = 5
 _POOL_TIMEOUT_SECONDS = 10
@@ -148,7 +149,18 @@ async def release(session: AsyncSession) -> None:
 
     Its next statement begins another transaction. Call this before waiting for another server.
     """
+    assert _IS_UNDIVIDED not in session.info, "what was done before must be committed with what follows"
     await _run(await _commit(session))
+
+
+@contextmanager
+def undivided(session: AsyncSession) -> Generator[None, None, None]:
+    """Let `release` fail during the block: its changes are committed with those around it, or not at all."""
+    session.info[_IS_UNDIVIDED] = True
+    try:
+        yield
+    finally:
+        del session.info[_IS_UNDIVIDED]
 
 
 def after_commit(session: AsyncSession, hook: Hook) -> None:

@@ -28,7 +28,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.types import NullType
 
 from app.config import Settings
-from app.db import SessionFactory, after_commit, create_engine, create_session_factory, release, unit_of_work
+from app.db import (
+    SessionFactory,
+    after_commit,
+    create_engine,
+    create_session_factory,
+    release,
+    undivided,
+    unit_of_work,
+)
 from app.errors import NotFound
 from app.models import Project, User
 from app.outages import DatabaseUnavailable
@@ -188,6 +196,17 @@ async def test_transaction_that_was_released_is_followed_by_another(
             await rename(session, project_id, "After")
             raise NotFound
     assert await name_of(sessions, project_id) == "Released"
+
+
+async def test_undivided_transaction_is_not_released(sessions: SessionFactory, project_id: int) -> None:
+    async with unit_of_work(sessions) as session:
+        with undivided(session):
+            await rename(session, project_id, "Released")
+            with pytest.raises(AssertionError):
+                await release(session)
+        assert await name_of(sessions, project_id) == "Before"
+        await release(session)
+        assert await name_of(sessions, project_id) == "Released"
 
 
 @pytest.mark.parametrize("writes", [False, True])

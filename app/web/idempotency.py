@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Depends, Request, Response
 
+from app.db import undivided
 from app.errors import InvalidInput, too_long
 from app.services.access.principal import Principal
 from app.services.idempotency import StoredResponse, claim_key, find_response, store_response
@@ -38,16 +39,17 @@ class Once:
     ) -> Response:
         """Return the response to the request: either the result of `work` as JSON, or the stored response.
 
-        `work` may return a `Json` itself, if the status depends on what it has done. It must not commit: its effect and
+        `work` may return a `Json` itself, if the status depends on what it has done. It cannot commit: its effect and
         the key are stored in one transaction. `first` may; it runs before `work`. Neither begins if the request was
         performed already.
         """
+        session, caller = self._call.session, self._call.caller
         try:
             if not self._key:
                 if first is not None:
                     await first
-                return _response(await work, status_code)
-            session, caller = self._call.session, self._call.caller
+                with undivided(session):
+                    return _response(await work, status_code)
             request_hash = await _hash(self._request, caller)
             if first is not None:
                 kept = await find_response(session, caller, self._key, request_hash=request_hash)
@@ -57,7 +59,8 @@ class Once:
             kept = await claim_key(session, caller, self._key, request_hash=request_hash)
             if kept is not None:
                 return _replay(kept)
-            response = _response(await work, status_code)
+            with undivided(session):
+                response = _response(await work, status_code)
             body = response.encode(self._request.scope)
             await store_response(session, caller, self._key, StoredResponse(response.status_code, body))
             return response
@@ -72,6 +75,7 @@ def _response(result: Any, status_code: int) -> Json:
 
 
 def _replay(kept: StoredResponse) -> Response:
+    assert kept.status, "the key was committed without its response"
     return Response(
         kept.body, status_code=kept.status, media_type=Json.media_type, headers={REPLAYED_HEADER: "true"}
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import IdempotencyKey, Project, Run, Task
@@ -66,6 +66,16 @@ async def test_same_request_is_answered_alike_and_performed_once(
     assert again.headers["content-type"] == "application/json"
     assert await made() == before + 1
     assert len(queue.jobs) == int(url.endswith("/run"))
+
+
+async def test_key_without_a_response_is_not_replayed(
+    client: httpx.AsyncClient, session: AsyncSession, task_url: str
+) -> None:
+    """Regression: its status 0 and its empty body were sent."""
+    await client.post(f"{task_url}/run", headers=KEY)
+    await session.execute(update(IdempotencyKey).values(status=0, body=b""))
+    again = await client.post(f"{task_url}/run", headers=KEY)
+    assert (again.status_code, REPLAYED in again.headers) == (500, False)
 
 
 async def test_another_body_is_a_conflict(
