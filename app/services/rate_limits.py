@@ -57,8 +57,6 @@ class _Window:
 
 
 class RateLimiter:
-    """The rate limiter of one process."""
-
     def __init__(self) -> None:
         self._windows: dict[tuple[str, int], _Window] = {}
 

@@ -8,7 +8,6 @@ _FOLDERS = re.compile(r"(?:^|(?<=/))(?:\*\*/)*\*\*(?:/|$)")
 
 
 def matches(globs: Iterable[str], path: str) -> bool:
-    """Return whether a relative path matches one of the globs."""
     return any(_pattern(glob).fullmatch(path) for glob in globs)
 
 

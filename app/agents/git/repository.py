@@ -81,8 +81,6 @@ class Changes:
 
 
 class TreeFile(NamedTuple):
-    """A file of a commit."""
-
     mode: str
     blob: str
     path: str

@@ -73,7 +73,6 @@ class GitHubClient:
     async def update_pull_request(
         self, access: GitHubAccess, repository: str, number: int, *, body: str
     ) -> PullRequest:
-        """Replace the description of a pull request, and return the pull request."""
         path = f"{_pulls(repository)}/{number}"
         return pull_request_of(await self._ask(access, "PATCH", path, {"body": body}))
 

@@ -4,8 +4,6 @@ import re
 
 
 class Section:
-    """A section with a mark of its own."""
-
     def __init__(self, mark: str) -> None:
         self._mark, self._end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
         self._pattern = re.compile(re.escape(self._mark) + ".*?" + re.escape(self._end), re.DOTALL)

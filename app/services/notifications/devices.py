@@ -67,15 +67,10 @@ async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) 
         },
     ).returning(PushToken.id, PushToken.created_at)
     ((device_id, created_at),) = await rows_of(session, statement)
-    await _forget_former_owner(session, caller, device_id)
+    of_former_owner = (Presence.push_token_id == device_id, Presence.user_id != caller.user_id)
+    await session.execute(delete(Presence).where(*of_former_owner))
     await _evict(session, caller, keep=device_id)
     return {"id": device_id, "platform": body.platform, "created_at": created_at, "last_seen_at": now}
-
-
-async def _forget_former_owner(session: AsyncSession, caller: Principal, device_id: UUID) -> None:
-    await session.execute(
-        delete(Presence).where(Presence.push_token_id == device_id, Presence.user_id != caller.user_id)
-    )
 
 
 async def _evict(session: AsyncSession, caller: Principal, *, keep: UUID) -> None:

@@ -44,8 +44,6 @@ log = structlog.get_logger(__name__)
 
 
 class ClaimedRow(NamedTuple):
-    """The row of a claimed push."""
-
     id: UUID
     attempts: int
     user_id: int

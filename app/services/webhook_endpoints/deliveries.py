@@ -31,8 +31,6 @@ _DISABLED = "The endpoint is disabled; enable it first."
 
 
 class DeliveryRow(NamedTuple):
-    """A delivery without its message."""
-
     id: UUID
     event_id: UUID
     event_type: str

@@ -67,8 +67,6 @@ log = structlog.get_logger(__name__)
 
 
 class NoticeQuestion(NamedTuple):
-    """The question that a notice is about."""
-
     status: str
     kind: str
     title: str
