@@ -143,7 +143,6 @@ class Deadline:
 
     @property
     def is_past(self) -> bool:
-        """Whether the deadline has passed, so that no new step may begin."""
         return self.seconds_left == 0.0
 
     def expire(self) -> None:

@@ -73,7 +73,6 @@ async def _look_again(session: AsyncSession, caller: Principal) -> None:
 
 
 async def mute_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Mute a task: the caller gets no pushes about it. Idempotent."""
     task = select(Task.id).where(Task.id == task_id, visible_task(caller)).cte("task")
     row = select(
         literal(caller.user_id, TaskMute.user_id.type), task.c.id, literal(utcnow(), TaskMute.created_at.type)
@@ -96,7 +95,6 @@ async def is_muted(session: AsyncSession, caller: Principal, task_id: UUID) -> b
 
 
 async def unmute_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Unmute a task: the caller gets pushes about it again. Idempotent."""
     await require_task(session, caller, task_id)
     await session.execute(
         delete(TaskMute).where(TaskMute.task_id == task_id, TaskMute.user_id == caller.user_id)

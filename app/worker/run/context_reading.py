@@ -201,14 +201,8 @@ async def read_context(
         sessions, partial(_read, run_id=run_id, task_id=task_id, git_url=settings.git_base_url)
     )
     network, variables = environment_of(worker, run)
-    preparation = preparation_for(
-        worker,
-        run,
-        network,
-        variables,
-        base=resumed and resumed.base_sha,
-        definitions=run.repair and run.repair.definitions,
-    )
+    base, definitions = resumed and resumed.base_sha, run.repair and run.repair.definitions
+    preparation = preparation_for(worker, run, network, variables, base=base, definitions=definitions)
     servers, network = await _mcp_servers(worker, run, network)
     access = HostAccess(worker.code_hosts, host, worker.process.sessions)
     context = RunContext(

@@ -145,11 +145,7 @@ class _Performance:
             push_branch=branch.name if branch else "",
             commit=claimed.commit,
             preparation=preparation_for(
-                worker,
-                run,
-                *environment_of(worker, run),
-                base=claimed.base,
-                definitions=claimed.definitions,
+                worker, run, *environment_of(worker, run), base=claimed.base, definitions=claimed.definitions
             ),
             workspaces=worker.workspaces,
         )
