@@ -12,7 +12,7 @@ import asyncpg
 
 from app.db import SessionFactory, unit_of_work
 from app.services.accounts import accounts, api_keys
-from app.services.count_folding import FOLDED_AT_ONCE, TASK_COUNTS, fold_counts
+from app.services.tasks.count_folding import FOLDED_AT_ONCE, TASK_COUNTS, fold_counts
 
 COMMON_WORD: Final = "walrus"
 RARE_WORD: Final = "xylophone"

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query
 from app.schemas.runs.agents import AgentsOut, AgentsQuery, LimitsOut, QueueOut
 from app.schemas.tasks import ReferenceQuery, ResolvedOut
 from app.schemas.users import ProjectPage
-from app.services.accounts import offers, users
+from app.services import project_overview
+from app.services.accounts import users
 from app.services.tasks import references
 from app.web.auth import ProjectRead, TaskRead
 from app.web.openapi.errors import errors
@@ -64,7 +65,9 @@ async def list_agents(call: TaskRead, query: Annotated[AgentsQuery, Query()]) ->
     Workers report every 20 seconds what they have. A report ends with its worker, or after a minute.
     """
     return Json(
-        await offers.list_agents(call.session, call.caller, query.sandbox_environment_id, call.process)
+        await project_overview.list_agents(
+            call.session, call.caller, query.sandbox_environment_id, call.process
+        )
     )
 
 
@@ -77,7 +80,7 @@ async def list_agents(call: TaskRead, query: Annotated[AgentsQuery, Query()]) ->
 )
 async def show_limits(call: TaskRead) -> Json:
     """Return the limits of this service that hold in the project. More may be added; show unknown ones as they are."""
-    return Json(offers.list_limits(call.process.settings))
+    return Json(project_overview.list_limits(call.process.settings))
 
 
 @offers_router.get(
@@ -93,4 +96,4 @@ async def retrieve_queue(call: TaskRead) -> Json:
     All runs of the project count, also those of tasks that the caller does not see.
     """
     limit = call.process.settings.project_concurrency
-    return Json(await offers.show_queue(call.session, call.caller, call.process, limit=limit))
+    return Json(await project_overview.show_queue(call.session, call.caller, call.process, limit=limit))

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, Task, TaskCount, User
-from app.services.count_folding import TASK_COUNTS, fold_counts
+from app.services.tasks.count_folding import TASK_COUNTS, fold_counts
 from tests.support.assertions import assert_page
 from tests.support.database.queries import recorded
 from tests.support.factories import make_task

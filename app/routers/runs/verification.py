@@ -15,7 +15,7 @@ from app.schemas.checks.check_sets import (
 )
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.verification import VerificationOut, VerificationsOut, VerifyOut, WaiveIn
-from app.services.accounts import offers
+from app.services import project_overview
 from app.services.checks import check_sets, scans
 from app.services.runs.verification import verification_requests
 from app.web.auth import TaskRead, TaskWrite, VisibleCheckSet
@@ -39,7 +39,7 @@ WaiveBody = Annotated[WaiveIn, Depends(BodyReader(WaiveIn))]
 
 async def _find_warnings(request: Request) -> list[str]:
     process = process_of(request)
-    return await offers.find_warnings(process.redis, process.settings)
+    return await project_overview.find_warnings(process.redis, process.settings)
 
 
 Warnings = Annotated[list[str], Depends(_find_warnings)]

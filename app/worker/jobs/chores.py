@@ -7,11 +7,11 @@ import structlog
 
 from app.clients.s3 import ObjectStoreUnavailable
 from app.db import unit_of_work
-from app.services import count_folding
 from app.services.artifacts import artifact_sweep
 from app.services.code_hosts.verdict_reports import report_due
 from app.services.runs import lost_runs
 from app.services.runs.start import start_scheduled_runs
+from app.services.tasks import count_folding
 from app.shielded import shielded
 from app.worker.worker_context import worker_context
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import SessionFactory, unit_of_work
 from app.enums import QuestionKind, QuestionStatus
 from app.models import Question, QuestionCount, User
-from app.services.count_folding import QUESTION_COUNTS, fold_counts
+from app.services.tasks.count_folding import QUESTION_COUNTS, fold_counts
 from tests.support.factories import make_project, make_task, make_user
 from tests.support.questions import make_live_run, make_question, of_status
 

@@ -14,7 +14,7 @@ from app.enums import RunStatus
 from app.ids import new_id
 from app.models import Project, Run, Task, TaskCount, User
 from app.models.tasks import EVERYONE
-from app.services.count_folding import TASK_COUNTS, fold_counts
+from app.services.tasks.count_folding import TASK_COUNTS, fold_counts
 from app.services.tasks.filters import tasks_counted, version
 from tests.support.database.faults import rolled_back
 from tests.support.factories import make_project, make_run, make_task, make_user

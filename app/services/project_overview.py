@@ -1,4 +1,4 @@
-"""What the service offers: agents, limits, and room for runs, with what workers report of them (contract 19, 20)."""
+"""What a project can use: agents, limits, and room for runs, with what workers report of them (contract 19, 20)."""
 
 from collections.abc import Collection
 from contextlib import suppress
