@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, bindparam, func, select
+from sqlalchemy import BigInteger, DateTime, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectStore
@@ -109,15 +109,20 @@ _TASK_VERSION: Prepared[tuple[int, str]] = Prepared(
 
 
 async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:
-    return [name for (name,) in await _REPOSITORIES.all(session, visibility(caller)) if name]
+    return [name for (name,) in await _REPOSITORIES.all(session, visibility(caller))]
 
 
-_REPOSITORIES = Prepared(
-    select(Task.repository)
-    .distinct()
-    .where(VISIBLE_TASK, ~Task.internal, Task.repository.is_not(None), Task.repository != "")
-    .order_by(Task.repository)
-)
+def _repositories_statement() -> Select[str]:
+    # From each name to the next by one look at the index: DISTINCT would read all tasks.
+    named = (Task.project_id == bindparam("visible_project_id"), ~Task.deleted, Task.repository.is_not(None))
+    names = select(func.min(Task.repository).label("name")).where(*named).cte("names", recursive=True)
+    following = select(func.min(Task.repository)).where(*named, Task.repository > names.c.name)
+    names = names.union_all(select(following.scalar_subquery()).where(names.c.name.is_not(None)))
+    shown = select(Task.id).where(VISIBLE_TASK, ~Task.internal, Task.repository == names.c.name)
+    return select(names.c.name).where(names.c.name != "", shown.exists()).order_by(names.c.name)
+
+
+_REPOSITORIES = Prepared(_repositories_statement())
 
 
 async def summarize_tasks(

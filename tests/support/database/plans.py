@@ -31,6 +31,11 @@ class Plan:
     def indexes(self) -> set[str]:
         return {node["Index Name"] for node in _nodes(self.root) if "Index Name" in node}
 
+    @property
+    def visited_by(self) -> set[str]:
+        """The indexes that lead to rows, which are then read themselves."""
+        return {node["Index Name"] for node in _nodes(self.root) if node["Node Type"] == "Index Scan"}
+
 
 async def custom_plan(connection: asyncpg.Connection, statement: Statement) -> Plan:
     """Return PostgreSQL's plan for the parameters of the statement, as made for its first executions."""
