@@ -20,9 +20,11 @@ import uvloop
 
 from app.config import Settings
 from app.runtime import open_process
-from bench import client, diffs, process, push, runs
+from bench import client, diffs, process, push, runs, sweeps
 from bench.cases import CASES, Case
+from bench.claims import measure_claims
 from bench.data import Account, ProjectOfSize, fill, make_account
+from bench.first import first_look
 from bench.load import Cost, cpu_seconds, send_for
 from bench.raw import APPLICATION_NAME
 from bench.servers import Running, environment_of, resident_megabytes, servers, serving
@@ -36,10 +38,12 @@ _APART: Final = {
     "push": push.rows,
     "process": process.rows,
     "diffs": diffs.rows,
+    "sweeps": sweeps.rows,
     "client": client.rows,
 }
 # The targets that are compared with `raw`.
 _CHECKOUTS: Final = ("service", "before")
+_CLAIM: Final = "claim"
 _BACKENDS: Final = "SELECT pid FROM pg_stat_activity WHERE application_name = $1"
 
 
@@ -161,7 +165,20 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
                 targets.append(Target("raw", raw, APPLICATION_NAME, "/raw", polls=case.polls))
             for project in projects if case.every_size else [middle]:
                 rows += await bench.case(case, project, targets)
+                if case.is_looked_up:
+                    rows += await first_look(service.port, account, project, case)
         click.echo(f"{resident_megabytes(service.pid):.0f} MB afterwards\n")
+    if not options.only or _CLAIM in options.only:
+        async with open_process(settings, name="bench") as process:
+            rows += [
+                row(
+                    f"{_CLAIM} ({project.size:,})",
+                    "worker",
+                    await measure_claims(process, connection, project),
+                    raw=None,
+                )
+                for project in projects
+            ]
     await connection.close()
     return rows
 
@@ -170,7 +187,7 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
 @click.option(
     "--only",
     default="",
-    help="Comma list: retrieve, list, polls, filters, search, create, update, presence, dispatch, push, process, diffs.",
+    help="Comma list: retrieve, list, polls, filters, search, create, update, presence, claim, dispatch, push, process, diffs, sweeps.",
 )
 @click.option(
     "--tasks", default="1000,100000,1000000", show_default=True, help="Comma list of sizes of projects."
@@ -196,7 +213,7 @@ def main(only: str, tasks: str, connections: int, seconds: float, rounds: int, b
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     rows: list[tuple[str, ...]] = []
-    if not options.only or options.only & {case.group for case in CASES}:
+    if not options.only or options.only & {_CLAIM, *(case.group for case in CASES)}:
         with servers() as (settings, folder):
             rows += uvloop.run(_measure(options, settings, folder))
     for group, measure in _APART.items():

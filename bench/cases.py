@@ -21,6 +21,7 @@ class Case:
 
     `raw`: whether `bench.raw` has the same endpoint. `every_size` rows are measured in every project, the others in
     one of the middle size. `polls`: whether the client sends the tags of the answers that it has.
+    `is_looked_up`: whether the first answer after a change takes longer than further ones.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Case:
     raw: bool = False
     every_size: bool = False
     polls: bool = False
+    is_looked_up: bool = False
 
 
 def _url(project: ProjectOfSize) -> str:
@@ -54,7 +56,8 @@ def _create(_account: Account, project: ProjectOfSize) -> Iterator[Wire]:
         yield Wire("POST", _url(project), orjson.dumps(body))
 
 
-def _update(_account: Account, project: ProjectOfSize) -> Iterator[Wire]:
+def changes(_account: Account, project: ProjectOfSize) -> Iterator[Wire]:
+    """Yield requests that change the titles of tasks of a project."""
     for task_id in itertools.cycle(project.task_ids):
         # Never the title that another target has given it: what changes nothing records nothing.
         yield Wire(
@@ -84,9 +87,10 @@ def _filters() -> Iterator[Case]:
         ("common word", f"?search={COMMON_WORD}"),
         ("deep offset", "?offset={deep}"),
         ("by activity", "?ordering=-last_activity_at"),
+        ("repositories", "/repositories"),
     ):
         group = "search" if "search" in query else "filters"
-        yield Case(f"list, {name}", group, _list(query), every_size=True)
+        yield Case(f"list, {name}", group, _list(query), every_size=True, is_looked_up=True)
 
 
 CASES: Final = (
@@ -95,7 +99,7 @@ CASES: Final = (
     Case("retrieve, unchanged", "polls", _retrieve, raw=True, polls=True),
     Case("list, unchanged", "polls", _list(), raw=True, every_size=True, polls=True),
     *_filters(),
-    Case("create", "create", _create, raw=True),
-    Case("update", "update", _update, raw=True),
+    Case("create", "create", _create, raw=True, every_size=True),
+    Case("update", "update", changes, raw=True),
     Case("presence", "presence", _beat, raw=True),
 )

@@ -1,7 +1,7 @@
 """Projects with a given number of tasks, made in the database: rows by `generate_series`, indexes last.
 
-One task in three holds a common word and one in ten thousand a rare one; every second has a run; a fifth are
-the caller's own, the rest is shared or of others.
+One task in three holds a common word and one in ten thousand a rare one; a fifth are the caller's own, the rest is
+shared or of others. Every second has a run, of more than 200,000 tasks evenly 100,000.
 """
 
 from dataclasses import dataclass
@@ -18,22 +18,24 @@ COMMON_WORD: Final = "walrus"
 RARE_WORD: Final = "xylophone"
 
 _USERS: Final = 50
+_MOST_RUNS: Final = 100_000
 _OTHERS: Final = f"""
 INSERT INTO users (uuid, distinct_id, email, date_joined)
 SELECT gen_random_uuid(), 'other' || i, 'other' || i || '@example.com', now() FROM generate_series(1, {_USERS}) i
 """
-# Made again once the rows are there. The key would check every row on its own, and the trigger count it.
-_BEFORE: Final = """
-ALTER TABLE tasks DROP CONSTRAINT fk_tasks_latest_run_id_id;
-ALTER TABLE tasks DISABLE TRIGGER tasks_come_and_go
+# Dropped while the rows are made, and then made again: each would be looked at for every row on its own.
+_INDEXES: Final = (
+    "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AND starts_with(indexname, 'ix_')"
+)
+_KEYS: Final = """
+SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'tasks'::regclass AND contype = 'f'
 """
-_AFTER: Final = """
+_COUNTED: Final = """
 INSERT INTO task_counts (project_id, audience, archived, internal, tasks, changes, folded)
 SELECT project_id, audience, archived, internal, count(*), 1, true FROM tasks WHERE NOT deleted GROUP BY 1, 2, 3, 4;
-ALTER TABLE tasks ENABLE TRIGGER tasks_come_and_go;
-ALTER TABLE tasks ADD CONSTRAINT fk_tasks_latest_run_id_id
-    FOREIGN KEY (latest_run_id, id) REFERENCES runs (id, task_id) ON DELETE SET NULL (latest_run_id)
+ALTER TABLE tasks ENABLE TRIGGER tasks_come_and_go
 """
+# Ids grow, as the service's own do.
 _TASKS: Final = f"""
 INSERT INTO tasks (
     id, project_id, task_number, created_by_id, title, title_manually_set, description, origin_product, repository,
@@ -41,7 +43,7 @@ INSERT INTO tasks (
     deleted
 )
 SELECT
-    md5($1::bigint || 'task' || i)::uuid, $1::bigint, i,
+    lpad(to_hex(($1::bigint << 32) + i), 32, '0')::uuid, $1::bigint, i,
     CASE WHEN i % 5 = 0 THEN $2::bigint ELSE (SELECT min(id) FROM users WHERE starts_with(distinct_id, 'other'))
         + i % {_USERS} END,
     'Task ' || i || CASE WHEN i % 3 = 0 THEN ' about a {COMMON_WORD}' ELSE ' about a ship' END
@@ -54,8 +56,8 @@ SELECT
     i % 50 = 7, i % 20 = 3, CASE WHEN i % 20 = 3 THEN now() END,
     now() - ($3::int - i) * interval '1 second', now() - ($3::int - i) * interval '1 second',
     now() - i * interval '1 second',
-    CASE WHEN i % 2 = 0 THEN md5($1::bigint || 'run' || i)::uuid END,
-    CASE WHEN i % 2 = 0 THEN
+    CASE WHEN i % $4::int = 0 THEN lpad(to_hex(($1::bigint << 32) + i), 32, '0')::uuid END,
+    CASE WHEN i % $4::int = 0 THEN
         (ARRAY['completed', 'completed', 'completed', 'failed', 'cancelled', 'queued', 'in_progress'])[1 + i % 7]
     END,
     false
@@ -64,7 +66,7 @@ FROM generate_series(1, $3::int) i
 _RUNS: Final = """
 INSERT INTO runs (id, task_id, project_id, status, environment, stage, state, created_at, updated_at, completed_at)
 SELECT
-    latest_run_id, id, project_id, latest_run_status, 'cloud', CASE WHEN task_number % 100 = 0 THEN 'build' END,
+    latest_run_id, id, project_id, latest_run_status, 'cloud', CASE WHEN task_number / $2::int % 50 = 0 THEN 'build' END,
     '{"mode": "background", "model": "claude-opus-4-6", "runtime_adapter": "claude", "provider": "anthropic"}',
     created_at, updated_at, CASE WHEN latest_run_status IN ('completed', 'failed', 'cancelled') THEN updated_at END
 FROM tasks WHERE latest_run_id IS NOT NULL AND project_id = $1
@@ -118,20 +120,23 @@ async def fill(
     await connection.execute(_OTHERS)
     device_id = await connection.fetchval(_DEVICE, account.user_id)
     ids = [await _make_project(sessions, account, size) for size in sizes]
-    dropped = await connection.fetch(
-        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AND starts_with(indexname, 'ix_')"
-    )
-    for name, _ in dropped:
+    indexes, keys = [await connection.fetch(statement) for statement in (_INDEXES, _KEYS)]
+    for name, _ in indexes:
         await connection.execute(f"DROP INDEX {name}")
-    await connection.execute(_BEFORE)
+    for name, _ in keys:
+        await connection.execute(f"ALTER TABLE tasks DROP CONSTRAINT {name}")
+    await connection.execute("ALTER TABLE tasks DISABLE TRIGGER tasks_come_and_go")
     for project_id, size in zip(ids, sizes, strict=True):
-        await connection.execute(_TASKS, project_id, account.user_id, size)
-        await connection.execute(_RUNS, project_id)
+        run_every = max(2, size // _MOST_RUNS)
+        await connection.execute(_TASKS, project_id, account.user_id, size, run_every)
+        await connection.execute(_RUNS, project_id, run_every)
         await connection.execute(_NUMBERED, project_id, size + 1)
-    await connection.execute("SET maintenance_work_mem = '512MB'")
-    for _, definition in dropped:
+    await connection.execute("SET maintenance_work_mem = '1GB'")
+    for _, definition in indexes:
         await connection.execute(definition)
-    await connection.execute(_AFTER)
+    for name, definition in keys:
+        await connection.execute(f"ALTER TABLE tasks ADD CONSTRAINT {name} {definition}")
+    await connection.execute(_COUNTED)
     await _fold(sessions)
     await connection.execute("VACUUM ANALYZE")
     return [
