@@ -34,10 +34,7 @@ export async function everyPageIsAccessible(browser, { expect, watched, checkAcc
   ]);
   await start(ended, { mode: "background" });
   const paths = pathsOf(ended, draft);
-  for (const [size, theme, other] of [
-    ["desk", "light", "dark"],
-    ["phone", "dark", "light"],
-  ]) {
+  const checkAll = async (size, theme, other) => {
     const page = await watched(browser, { size, theme });
     await page.goto(base + paths.find((path) => path.endsWith(ended.id)));
     await page.getByRole("button", { name: "Run again" }).waitFor();
@@ -56,7 +53,8 @@ export async function everyPageIsAccessible(browser, { expect, watched, checkAcc
       await page.emulateMedia({ colorScheme: theme });
     }
     await page.context().close();
-  }
+  };
+  await Promise.all([checkAll("desk", "light", "dark"), checkAll("phone", "dark", "light")]);
 }
 
 export async function pageOfNoTaskStays(browser, { expect, watched }) {
