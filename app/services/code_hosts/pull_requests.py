@@ -68,7 +68,7 @@ async def open_pull_request(
             return PullRequestResult()
         api = GitHubAccess(api_url, token)
         pull_request = await RetryBudget(CODE_HOST).call(
-            partial(_publish, github, api, access.sessions, subject, result)
+            partial(_publish, github, api, access.sessions, subject, result, emit)
         )
     except Exception as error:
         # Also an outage of the database: the agent's work is done.
@@ -88,11 +88,12 @@ async def _publish(
     sessions: SessionFactory,
     subject: PullRequestSubject,
     result: RunResult,
+    emit: Emit,
 ) -> PullRequest:
     assert result.head_branch is not None
     assert result.base_branch is not None
     repository, branch, section = subject.repository, result.head_branch, _section(subject, result)
-    async with sole_writer(sessions, repository, branch):
+    async with sole_writer(sessions, repository, branch, emit):
         # Also what an earlier try has opened, which had no answer.
         if (found := await github.find_pull_request(access, repository, branch)) is not None:
             body = WORK.replace(found.body, section)

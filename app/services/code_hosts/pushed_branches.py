@@ -16,11 +16,13 @@ from sqlalchemy import ColumnElement, case, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.session.transcript import Emit
 from app.clients.github.github_answers import PullRequest
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.enums import EventType
 from app.models import PushedBranch, Run
+from app.run_values import progress_entry
 from app.services.events.run_ledger import record_for_run
 from app.services.resume_chain import resume_chain
 from app.services.retrying.policies import PULL_REQUEST_LEASE, PULL_REQUEST_LEASE_SECONDS
@@ -98,19 +100,31 @@ async def branch_to_resume(
 
 
 @asynccontextmanager
-async def sole_writer(sessions: SessionFactory, repository: str, branch: str) -> AsyncGenerator[None, None]:
+async def sole_writer(
+    sessions: SessionFactory, repository: str, branch: str, emit: Emit | None = None
+) -> AsyncGenerator[None, None]:
     """Wait until no other process writes about a branch that was pushed before, and keep others waiting in the body.
 
     The text of a pull request is read, changed and replaced as a whole: two writers at once would undo each other. What
-    takes too long ends with TimeoutError; the lease of a lost process ends by itself.
+    takes too long ends with TimeoutError; the lease of a lost process ends by itself. A wait, and its end, are told to
+    `emit`.
     """
     where = (PushedBranch.repository == repository.lower(), PushedBranch.branch == branch)
-    while True:
-        if (until := await in_transaction(sessions, partial(_take, where=where))) is not None:
-            break
+    has_waited = False
+
+    async def say(message: str) -> None:
+        if emit is not None:
+            await emit(progress_entry("pull_request", message))
+
+    while (until := await in_transaction(sessions, partial(_take, where=where))) is None:
+        if not has_waited:
+            await say(f"The pull request waits: another process writes about the branch {branch}.")
+        has_waited = True
         await asyncio.sleep(PULL_REQUEST_LEASE_SECONDS)
     try:
         async with asyncio.timeout((PULL_REQUEST_LEASE - _MARGIN).total_seconds()):
+            if has_waited:
+                await say("The pull request goes on.")
             yield
     finally:
         held = update(PushedBranch).where(*where, PushedBranch.writing_until == until)

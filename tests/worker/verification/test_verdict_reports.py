@@ -1,6 +1,7 @@
 """The verdict of a run at its code host: pull request, check run, status (contract 18.7)."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
@@ -333,3 +334,8 @@ async def test_reports_and_runs_write_one_after_the_other(
     assert "Said bye." in pull["body"]
     assert "**Verified (1 check)**" in pull["body"]
     assert "**Refuted" not in pull["body"]
+    async with unit_of_work(host.workshop.sessions) as session:
+        later = (await session.scalars(select(Run).where(Run.id != earlier.id))).one()
+    said = re.findall(r"The pull request (waits|goes on)|(Pull request: )", await host.log_of(later))
+    waits = [("waits", ""), ("goes on", "")] if is_report_first else []
+    assert said == [*waits, ("", "Pull request: ")]
