@@ -36,7 +36,7 @@ from app.verification.judgement import TAIL_BYTES, Case, Execution
 
 _ENVIRONMENT = {"PATH": PATH, "LANG": "C.UTF-8", "TZ": "UTC", "CI": "true"}
 _ERRNO_CAUSES = {2: CheckCause.MISSING_TOOL, 13: CheckCause.MISSING_TOOL, 20: CheckCause.MISSING_TOOL}
-_LONGEST_NAME = 200
+LONGEST_NAME = 200
 # Of a process, and as a shell reports it. The kernel kills where the machine has no memory left.
 _FILE_TOO_LARGE = frozenset({-signal.SIGXFSZ, 128 + signal.SIGXFSZ})
 _KILLED = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})
@@ -71,7 +71,7 @@ class Clone:
             kept = await caches.find(step)
             is_cached = kept is not None and await caches.restore(kept, step)
             ended = CommandEnd(is_ready=True) if is_cached else await self._run(step, {})
-            failure = _why_failed(step, ended)
+            failure = why_failed(step, ended)
             if failure and (hosts := self._refused_hosts()):
                 failure += f"; refused hosts: {', '.join(hosts)}"
             status = "failed" if failure else "cached" if is_cached else "ok"
@@ -136,7 +136,7 @@ class Clone:
         )
 
     def _name_of(self, step: Step) -> str:
-        return self.masker.text(command_of(step))[:_LONGEST_NAME]
+        return self.masker.text(command_of(step))[:LONGEST_NAME]
 
     async def _find_lost_service(self) -> str:
         for step in self.services:
@@ -208,7 +208,7 @@ def environment_of(preparation: Preparation, inside: Places) -> dict[str, str]:
     return {**_ENVIRONMENT, **preparation.variables, **own}
 
 
-def _why_failed(step: Step, ended: CommandEnd) -> str:
+def why_failed(step: Step, ended: CommandEnd) -> str:
     if ended.is_ready or (ended.code == 0 and not step.background):
         return ""
     if ended.cause is not None:
@@ -223,7 +223,7 @@ def _why_failed(step: Step, ended: CommandEnd) -> str:
 def _why_not_started(check: Check, error: int) -> str:
     # What is missing may be the folder too.
     place = f" in {check.cwd}" if check.cwd else ""
-    return f"{(check.run or ('bash',))[0][:_LONGEST_NAME]} cannot be started{place}: {os.strerror(error)}"
+    return f"{(check.run or ('bash',))[0][:LONGEST_NAME]} cannot be started{place}: {os.strerror(error)}"
 
 
 async def _ignore(_message: str) -> None:

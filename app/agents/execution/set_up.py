@@ -1,13 +1,13 @@
 """Sets up an agent's clone as the clones for checks are, and starts the services of set-up beside the agent."""
 
-from app.agents.checks.clone import environment_of, open_clone
+from app.agents.checks.clone import LONGEST_NAME, environment_of, open_clone, why_failed
 from app.agents.checks.sandboxed_commands import SandboxEnded, Start, request_for, start_commands
 from app.agents.checks.verify import read_definitions
 from app.agents.errors import AgentOverLimit, PathRefused, RepositoryError
 from app.agents.execution.active_run import ActiveRun
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.sandbox import confined_environment
-from app.verification.definitions import Definitions, Step, unite
+from app.verification.definitions import Definitions, Step, command_of, unite
 
 _SECONDS = 120
 _MOST_FILES = 5000
@@ -64,7 +64,7 @@ def services_of(run: ActiveRun) -> list[Step]:
 
 
 async def start_agent(run: ActiveRun, start: Start) -> ConfinedProcess:
-    """Start the agent by `start`, in one sandbox with the services of set-up; one that fails is left out."""
+    """Start the agent by `start`, in one sandbox with the services of set-up; the log names those that fail."""
     services, preparation = services_of(run), run.context.repository.preparation
     if not services or preparation is None:
         return await start(run.installed.command)
@@ -73,7 +73,10 @@ async def start_agent(run: ActiveRun, start: Start) -> ConfinedProcess:
     try:
         for step in services:
             request = request_for(step, inside, environment_of(preparation, inside))
-            await commands.execute({**request, "silent": True})
+            ended = await commands.execute({**request, "silent": True})
+            if failure := why_failed(step, ended):
+                name = command_of(step)[:LONGEST_NAME]
+                await run.progress("setup", f"The agent works without {name}: {failure}")
     except SandboxEnded:
         # The conversation reports that the agent has ended.
         pass
