@@ -1,54 +1,29 @@
-"""Workers that are killed while they check what runs delivered: the same verdict, one end, one push."""
+"""Workers that are killed again and again while they check what runs delivered: the same verdict, one end, one push.
+
+At each step: number 17 of tests/e2e/test_acceptance_list.py.
+"""
 
 import os
 from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from app.clients.redis import create_redis
 from app.db import unit_of_work
 from app.enums import RunStatus
-from app.models import Event, Notification, Run
+from app.models import Event, Notification
 from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
-from tests.concurrency.races import is_waiting
 from tests.fixtures.worker import Repositories
-from tests.support.deployment.processes import ServiceProcess
 from tests.support.deployment.site import Site
-from tests.support.stand_ins.outage import Interruptible, interruptible
-from tests.support.stand_ins.push import PushService
-from tests.support.waiting import eventually
 
 # Among so many runs a worker is killed each time that a few more are over, which is every few seconds.
 CHECKED = int(os.environ.get("TASKBEACON_TEST_CHAOS_RUNS", "200"))
 KILL_EVERY = 10
-# Where each holds the worker: on which side of the comparison, and in which command.
-STEPS = {
-    "set-up": "result-set-up",
-    "first check": "result-first",
-    "second check": "result-second",
-    "base": "base-first",
-    "set-up of old tests": "old-set-up",
-    "old tests": "old-second",
-    "storing": "result-second",
-    "concluding": "old-second",
-}
 REPOSITORY = "acme/site"
 BASE = {"tests/test_a.sh": "grep -q old a\n", "a": "old\n"}
 WORK = "```sh\necho new >a; echo 'grep -q new a' >tests/test_a.sh\n```"
-# Of a command: where it is to hold the worker, it says so by a file, and waits for another.
-HOLD = """\
-side=base
-if grep -q new a; then grep -q new tests/test_a.sh && side=result || side=old; fi
-if [ $side-{command} = {held} ]; then
-    touch {place}/is-held
-    while [ ! -e {place}/go-on ]; do sleep 0.05; done
-fi
-"""
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 
@@ -60,8 +35,8 @@ def repositories(tmp_path: Path) -> Repositories:
     return repositories
 
 
-def checked_by(*checks: dict[str, Any], **more: Any) -> Any:
-    return acceptance_of(DefinitionsIn.model_validate({"checks": list(checks), **more}))
+def checked_by(*checks: dict[str, Any]) -> Any:
+    return acceptance_of(DefinitionsIn.model_validate({"checks": list(checks)}))
 
 
 async def ends(site: Site) -> dict[Any, Counter[str]]:
@@ -79,69 +54,6 @@ async def ends(site: Site) -> dict[Any, Counter[str]]:
 
 VERDICTS = {"passed": "verified", "failed": "refuted"}
 ONCE = Counter({"verification.started": 1, "verification.finished": 1, "run.completed": 1})
-
-
-@asynccontextmanager
-async def held_at(
-    site: Site, repositories: Repositories, step: str, place: Path
-) -> AsyncGenerator[ServiceProcess, None]:
-    """Yield a worker that is at this step of checking a run; what held it there is gone when the block ends."""
-
-    def hold(command: str) -> str:
-        return HOLD.format(command=command, held=STEPS[step], place=place)
-
-    checks = [{"id": id_, "shell": f"{hold(id_)}sh tests/test_a.sh"} for id_ in ("first", "second")]
-    acceptance = checked_by(*checks, setup=[{"shell": hold("set-up")}], base="always")
-    await site.queue_runs(1, WORK, repository=REPOSITORY, acceptance=acceptance)
-    async with AsyncExitStack() as stack:
-        between: Interruptible = await stack.enter_async_context(
-            interruptible(site.settings.s3_endpoint_url or "")
-        )
-        worker = site.start_worker(
-            TASKBEACON_GIT_BASE_URL=repositories.base_url, TASKBEACON_S3_ENDPOINT_URL=between.url
-        )
-        await eventually((place / "is-held").exists, within_seconds=120)
-        if step == "storing":
-            await between.refuse()
-            (place / "go-on").touch()
-            await site.wait_until_logged(worker, "verification.log_not_stored")
-        elif step == "concluding":
-            session = await stack.enter_async_context(unit_of_work(site.sessions))
-            await session.execute(select(Run.id).with_for_update())
-            (place / "go-on").touch()
-            await eventually(lambda: is_waiting(site.sessions), within_seconds=120)
-        yield worker
-    (place / "go-on").touch()
-
-
-@pytest.mark.parametrize("step", STEPS)
-async def test_worker_that_is_killed_while_it_checks_changes_nothing(
-    site: Site, push_service: PushService, repositories: Repositories, step: str, tmp_path: Path
-) -> None:
-    async with held_at(site, repositories, step, tmp_path) as worker:
-        worker.kill()
-    assert await site.let_checks_lapse(worker) == 1
-    # Held by the dead worker for a minute, as its lease was.
-    redis = create_redis(site.settings.redis_url)
-    await redis.delete(*await redis.keys("arq:in-progress:*"))
-    await redis.aclose()
-
-    site.start_worker(TASKBEACON_GIT_BASE_URL=repositories.base_url)
-    await site.wait_until_over(1)
-
-    [run] = await site.rows()
-    assert (run.status, run.error_message) == (RunStatus.COMPLETED, None)
-    assert run.verification is not None
-    assert (run.verification["verdict"], run.verification["attempts"]) == ("verified", 1)
-    seen = [(check["status"], check["base"], check["old_tests"]) for check in run.verification["checks"]]
-    assert seen == [("passed", "passed", "failed")] * 2
-    assert await ends(site) == {run.id: ONCE}
-
-    def pushes() -> int:
-        return [message["data"]["taskRunId"] for message in push_service.received].count(str(run.id))
-
-    await eventually(pushes)
-    assert pushes() == 1
 
 
 async def test_killed_workers_leave_no_run_without_its_verdict(

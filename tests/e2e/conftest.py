@@ -16,9 +16,11 @@ import pytest
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from tests.agents.conftest import remembering_adapter
+from tests.e2e.desk import Desk
 from tests.fixtures.worker import Repositories
 from tests.support.callers import bearer
 from tests.support.deployment.processes import ServiceProcess, address_of, service_process, wait_until_ready
+from tests.support.devices import expo_token
 from tests.support.factories import make_key, make_project, make_user
 from tests.support.stand_ins.push import PushService, expo_application
 from tests.support.web.clients import socket_client
@@ -71,8 +73,8 @@ class Service:
                 await wait_until_ready(client, process)
         return self._api
 
-    def worker(self) -> ServiceProcess:
-        """Return a worker, which gives its runs one second to finish when it is stopped."""
+    def worker(self, **environment: str) -> ServiceProcess:
+        """Return a worker, which gives its runs a second to finish when it is stopped; a new one gets `environment`."""
         if self._worker is None or not self._worker.is_running:
             self._worker = self._start(
                 "worker",
@@ -82,6 +84,7 @@ class Service:
                 TMPDIR=str(self.temporary),
                 TASKBEACON_GIT_BASE_URL=self.repositories.base_url,
                 TASKBEACON_WORKER_DRAIN_SECONDS="1",
+                **environment,
             )
         return self._worker
 
@@ -119,6 +122,14 @@ async def service(
 @pytest.fixture
 async def api(service: Service) -> Api:
     return await service.api()
+
+
+@pytest.fixture
+async def desk(client: httpx.AsyncClient, api: Api, service: Service) -> Desk:
+    phone = {"token": expo_token(), "platform": "ios"}
+    registered = await client.post(f"{api.base_url}/api/users/@me/push_tokens", json=phone)
+    assert registered.is_success, registered.text
+    return Desk(client, f"{api.base_url}/api/projects/@current", service.repositories, service.phones)
 
 
 @pytest.fixture

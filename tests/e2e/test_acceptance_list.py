@@ -4,14 +4,13 @@ The agent is the runbook, or one that plays a part of tests/agents/remembering_a
 """
 
 import json
-import os
-import signal
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-import httpx
 import pytest
 from sqlalchemy import select, update
 
@@ -19,24 +18,24 @@ from app.clients.redis import RedisClient
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
-from app.ids import new_hex_id, new_id
-from app.models import Integration, Project, Verification
+from app.ids import new_hex_id
+from app.models import Integration, Project, Run, Verification
 from app.security import Cipher
 from app.services.accounts.integrations import NewIntegration, create_integration
+from app.statements import count_changed
+from tests.concurrency.races import is_waiting
 from tests.contract.globals.test_shapes import RUN_KEYS
-from tests.e2e.conftest import Api, Service
-from tests.e2e.test_processes import wait_for_run
+from tests.e2e.conftest import Service
+from tests.e2e.desk import FINISHED, JSON, Desk, do, put
 from tests.fixtures.worker import Repositories
-from tests.support.deployment.processes import ServiceProcess
-from tests.support.devices import expo_token
-from tests.support.marked import processes_with
 from tests.support.stand_ins.github import CodeHostService, github_application
+from tests.support.stand_ins.outage import interruptible
 from tests.support.waiting import eventually
 from tests.support.web.serving import serving
 from tests.web.github_webhook.conftest import SECRET, check_run, signed
 from tests.worker.private_host import app_installation
 
-JSON = dict[str, Any]
+pytestmark = pytest.mark.usefixtures("worker")
 
 # Runs each test and reports it as a case: exit code 77 skips it.
 SUITE = """\
@@ -68,101 +67,8 @@ def program(wrong: str = "") -> dict[str, str]:
     )
 
 
-def put(path: str, text: str) -> str:
-    return f"```file path={path}\n{text}\n```\n"
-
-
-def do(script: str) -> str:
-    return f"```sh\n{script}\n```\n"
-
-
 def cases(names: str) -> list[JSON]:
     return [{"suite": "parts", "class": "", "name": name} for name in names]
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """A member of a project with a phone, who has runs performed, and reads what comes of them."""
-
-    client: httpx.AsyncClient
-    project: str
-    service: Service
-
-    async def start(self, work: str, repository: str, run: JSON | None = None, **task: Any) -> JSON:
-        """Create a task and start its run, which the answer is."""
-        asked = {"title": "Change it", "description": work, "repository": repository}
-        made = await self.client.post("", json={**asked, **task})
-        assert made.status_code == 201, made.text
-        started = await self.client.post(f"/{made.json()['id']}/run", json=run or {})
-        assert started.status_code == 200, started.text
-        latest: JSON = started.json()["latest_run"]
-        return latest
-
-    async def ended(self, run: JSON) -> JSON:
-        return await wait_for_run(self.client, run["task"], "completed", "failed", "cancelled")
-
-    async def perform(
-        self, work: str, files: Mapping[str, str], run: JSON | None = None, **task: Any
-    ) -> JSON:
-        """Have a run performed in a new repository with these files; return it when it is over."""
-        repository = f"acme/{new_hex_id()}"
-        self.service.repositories.create(repository, dict(files))
-        return await self.ended(await self.start(work, repository, run, **task))
-
-    async def events(self, run: JSON, type_: str = "*") -> list[tuple[str, JSON]]:
-        asked = await self.client.get(f"{self.project}/events", params={"run_id": run["id"], "type": type_})
-        return [(each["type"], each["data"]) for each in asked.json()["results"]]
-
-    async def ends(self, run: JSON) -> list[tuple[str, str | None]]:
-        """Return the events about the end of a run and of its verification, with their verdicts."""
-
-        async def is_over() -> bool:
-            # An event appears when every transaction that began before it has ended.
-            return any(type_ in _ENDS for type_, _ in await self.events(run))
-
-        await eventually(is_over)
-        events = await self.events(run)
-        return [(type_, data.get("verdict")) for type_, data in events if type_ in {*_ENDS, _FINISHED}]
-
-    async def pushes(self, run: JSON) -> list[str]:
-        """Return what the phone has shown of a run, once it has."""
-
-        def received() -> list[str]:
-            return [
-                each["body"]
-                for each in self.service.phones.received
-                if each["data"]["taskRunId"] == run["id"]
-            ]
-
-        await eventually(received)
-        return received()
-
-    async def attempts(self, run: JSON) -> list[JSON]:
-        asked = await self.client.get(f"/{run['task']}/runs/{run['id']}/verification")
-        results: list[JSON] = asked.json()["results"]
-        return results
-
-    async def delivered(self, run: JSON, path: str) -> str:
-        """Return a file of the branch that a run has pushed."""
-        task = (await self.client.get(f"/{run['task']}")).json()
-        return self.service.repositories.show(task["repository"], f"{run['output']['head_branch']}:{path}")
-
-    async def file(self, run: JSON, artifact_id: str) -> str:
-        url = f"/{run['task']}/runs/{run['id']}/artifacts/{artifact_id}/download"
-        return (await self.client.get(url, follow_redirects=True)).raise_for_status().text
-
-
-_FINISHED = "verification.finished"
-_ENDS = ("run.completed", "run.failed", "run.cancelled")
-
-
-@pytest.fixture
-async def desk(client: httpx.AsyncClient, api: Api, service: Service, worker: ServiceProcess) -> Desk:
-    assert worker.is_running
-    phone = {"token": expo_token(), "platform": "ios"}
-    registered = await client.post(f"{api.base_url}/api/users/@me/push_tokens", json=phone)
-    assert registered.is_success, registered.text
-    return Desk(client, f"{api.base_url}/api/projects/@current", service)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +162,8 @@ CASES = {
         work=put("src/e", "new") + put(".taskbeacon/checks.toml", OWN_CHECKS.replace("right", ".")),
         verdict="inconclusive",
         reasons=[("protected_path_changed", None)],
-        shows={"own": {"status": "tampered", "source": "file"}},
+        # The command is that of the base.
+        shows={"own": {"status": "tampered", "source": "file", "command": "grep right src/a"}},
         pushed=INCONCLUSIVE,
     ),
     "10-no-tests": Case(
@@ -337,7 +244,7 @@ async def test_verdict_is_of_what_the_checks_show(desk: Desk, case: Case) -> Non
         logs = [await desk.file(run, execution["log_artifact_id"]) for execution in check["runs"]]
         assert check["status"] != "flaky" or logs == ["run\n"] * 2
     assert run["output"]["verification"] == {"verdict": case.verdict, "reasons": shown["reasons"]}
-    assert await desk.ends(run) == [(_FINISHED, case.verdict), ("run.completed", case.verdict)]
+    assert await desk.ends(run) == [(FINISHED, case.verdict), ("run.completed", case.verdict)]
     assert await desk.pushes(run) == [f'"Change it" finished, {case.pushed}']
 
 
@@ -411,42 +318,100 @@ async def test_agent_corrects_its_work_until_the_loop_ends(desk: Desk, case: Rep
         case.verdicts[-1],
     )
     assert await desk.delivered(run, "turns.txt") == f"{case.delivers}\n"
-    ends = [*((_FINISHED, verdict) for verdict in case.verdicts), ("run.completed", case.verdicts[-1])]
+    ends = [*((FINISHED, verdict) for verdict in case.verdicts), ("run.completed", case.verdicts[-1])]
     assert await desk.ends(run) == ends
-    finished = await desk.events(run, _FINISHED)
+    finished = await desk.events(run, FINISHED)
     assert [data["final"] for _, data in finished] == [False, True]
     assert await desk.pushes(run) == [f'"Change it" finished, {case.pushed}']
 
 
-async def test_17_killed_worker_changes_neither_verdict_nor_events(
-    desk: Desk, service: Service, worker: ServiceProcess, sessions: SessionFactory, redis: RedisClient
+# Where each run holds its worker: on which side of the comparison, and in which command.
+STEPS = {
+    "set-up": "result-set-up",
+    "first check": "result-first",
+    "second check": "result-second",
+    "base": "base-first",
+    "set-up of old tests": "old-set-up",
+    "old tests": "old-second",
+    "concluding": "old-second",
+    "storing": "",
+}
+# Of a command: where it is to hold the worker, it says so by a file, and waits for another.
+HOLD = """\
+side=base
+if grep -q new a; then grep -q new tests/test_a.sh && side=result || side=old; fi
+if [ $side-{command} = "{held}" ]; then
+    touch {place}/is-held
+    while [ ! -e {place}/go-on ]; do sleep 0.05; done
+fi
+"""
+
+
+async def test_17_worker_that_is_killed_at_any_step_changes_neither_verdict_nor_events(
+    desk: Desk,
+    service: Service,
+    settings: Settings,
+    sessions: SessionFactory,
+    redis: RedisClient,
+    tmp_path: Path,
 ) -> None:
-    """Killed between its checks; tests/chaos/test_checks.py kills it at each step."""
-    nap = f"86400.{new_id().int % 10**12:012}"
-    service.repositories.create("acme/killed", program())
-    slow = {"id": "slow", "shell": f"sleep {nap} & wait; grep new src/a"}
-    run = await desk.start(
-        put("src/a", "new"), "acme/killed", acceptance={"checks": [{**TESTS, "gate": "informational"}, slow]}
-    )
-    await eventually(lambda: processes_with(f"sleep\0{nap}"))
+    """It is killed while it checks a run at each of these steps."""
+    await service.stop_worker()
+    service.repositories.create("acme/killed", {"tests/test_a.sh": "grep -q old a\n", "a": "old\n"})
+    slots = str(len(STEPS))
+    places = {step: tmp_path / step.replace(" ", "-") for step in STEPS}
+    variables = {
+        # Confinement would only cost time, and hide the files that hold the worker.
+        "TASKBEACON_AGENT_SANDBOX": "none",
+        "TASKBEACON_WORKER_CONCURRENCY": slots,
+        "TASKBEACON_CHECK_SLOTS": slots,
+    }
+    async with interruptible(settings.s3_endpoint_url or "") as between:
+        worker = service.worker(**variables, TASKBEACON_S3_ENDPOINT_URL=between.url)
+        between.hold(b"check-stored-1-1")
+        runs: dict[str, JSON] = {}
+        for step, held in STEPS.items():
+            places[step].mkdir()
 
-    worker.kill()
-    await eventually(lambda: not processes_with(f"sleep\0{nap}"))
-    # As a minute later: its lease has lapsed, and so has its hold on the job.
+            def hold(command: str, held: str = held, place: Path = places[step]) -> str:
+                return HOLD.format(command=command, held=held, place=place)
+
+            ids = ("first", "second" if held else "stored")
+            checks = [{"id": id_, "shell": f"{hold(id_)}sh tests/test_a.sh"} for id_ in ids]
+            acceptance = {"checks": checks, "setup": [{"shell": hold("set-up")}], "base": "always"}
+            work = do("echo new >a; echo 'grep -q new a' >tests/test_a.sh")
+            runs[step] = await desk.start(work, "acme/killed", acceptance=acceptance)
+        await eventually(
+            lambda: between.has_held and len([*tmp_path.glob("*/is-held")]) == len(STEPS) - 1,
+            within_seconds=120,
+        )
+        async with unit_of_work(sessions) as session:
+            concluding = select(Run.id).where(Run.id == UUID(runs["concluding"]["id"]))
+            await session.execute(concluding.with_for_update())
+            (places["concluding"] / "go-on").touch()
+            await eventually(lambda: is_waiting(sessions), within_seconds=60)
+            worker.kill()
+    for place in places.values():
+        (place / "go-on").touch()
+    # As a minute later: its leases have lapsed, and so has its hold on the jobs.
     async with unit_of_work(sessions) as session:
-        held = Verification.lease_owner.is_not(None)
-        await session.execute(update(Verification).where(held).values(lease_expires_at=utcnow()))
+        held_ones = update(Verification).where(Verification.lease_owner.is_not(None))
+        long_ago = utcnow() - timedelta(minutes=1)
+        lapsed = held_ones.values(lease_expires_at=utcnow(), created_at=long_ago)
+        assert await count_changed(session, lapsed) == len(STEPS)
     await redis.delete(*await redis.keys("arq:in-progress:*"))
-    assert service.worker().is_running
-    await eventually(lambda: processes_with(f"sleep\0{nap}"))
-    for pid in processes_with(f"sleep\0{nap}"):
-        os.kill(pid, signal.SIGKILL)
+    worker = service.worker(**variables)
 
-    run = await desk.ended(run)
-    shown = run["verification"]
-    assert (run["status"], shown["verdict"], shown["attempts"]) == ("completed", "verified", 1)
-    assert await desk.ends(run) == [(_FINISHED, "verified"), ("run.completed", "verified")]
-    assert await desk.pushes(run) == [f'"Change it" finished, {VERIFIED}']
+    for step, started in runs.items():
+        run = await desk.ended(started)
+        shown = run["verification"]
+        assert (run["status"], shown["verdict"], shown["attempts"]) == ("completed", "verified", 1), step
+        seen = [(check["status"], check["base"], check["old_tests"]) for check in shown["checks"]]
+        assert seen == [("passed", "passed", "failed")] * 2, step
+        assert await desk.ends(run) == [(FINISHED, "verified"), ("run.completed", "verified")], step
+        assert len(await desk.events(run, "verification.started")) == 1, step
+        assert await desk.pushes(run) == ['"Change it" finished, verified (2 checks)'], step
+    await worker.stop()
 
 
 async def test_23_checks_see_only_the_variables_that_are_marked_for_them(desk: Desk) -> None:
@@ -550,5 +515,5 @@ async def test_8_18_and_19_code_host_shows_one_verdict_and_its_ci_changes_none(
     assert pull["body"].count("<!-- taskbeacon:verification -->") == 1
     updates = [data["cause"] for _, data in await desk.events(run, "verification.updated")]
     assert updates == ["ci", "ci", "ci", "rerun"]
-    assert await desk.ends(run) == [(_FINISHED, "verified"), ("run.completed", "verified")]
+    assert await desk.ends(run) == [(FINISHED, "verified"), ("run.completed", "verified")]
     assert await desk.pushes(run) == [f'"Change it" finished, {VERIFIED}']

@@ -3,7 +3,8 @@
 import httpx
 
 from tests.e2e.conftest import Service
-from tests.e2e.test_processes import start_run, wait_for_run
+from tests.e2e.desk import wait_for_run
+from tests.e2e.test_processes import start_run
 from tests.support.deployment.processes import ServiceProcess
 from tests.support.waiting import eventually
 

@@ -13,7 +13,8 @@ import httpx
 from tests.contract.globals.test_shapes import RUN_KEYS
 from tests.contract.streams.test_origin_clients import ask
 from tests.e2e.conftest import Service
-from tests.e2e.test_acceptance_list import TESTS, program, put
+from tests.e2e.desk import put
+from tests.e2e.test_acceptance_list import TESTS, program
 from tests.support.deployment.processes import ServiceProcess
 from tests.support.web.streams import StreamReader
 

@@ -9,6 +9,7 @@ import pytest
 from app.config import Settings
 from app.ids import new_id
 from tests.e2e.conftest import Api, Service
+from tests.e2e.desk import wait_for_run
 from tests.support.deployment.processes import ServiceProcess
 from tests.support.marked import processes_with
 from tests.support.waiting import eventually
@@ -28,19 +29,6 @@ async def start_run(client: httpx.AsyncClient, description: str, **task: Any) ->
     started = await client.post(f"/{created.json()['id']}/run/", headers={"Content-Type": "application/json"})
     assert started.status_code == 200, started.text
     return str(created.json()["id"])
-
-
-async def wait_for_run(client: httpx.AsyncClient, task_id: str, *statuses: str) -> dict[str, Any]:
-    """Return the task's latest run once its status is one of `statuses`."""
-    run: dict[str, Any] = {}
-
-    async def reached() -> bool:
-        nonlocal run
-        run = (await client.get(f"/{task_id}")).json()["latest_run"]
-        return run["status"] in statuses
-
-    await eventually(reached)
-    return run
 
 
 async def test_main_job_from_task_to_pushed_branch(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.config import Settings
-from tests.e2e.test_processes import wait_for_run
+from tests.e2e.desk import wait_for_run
 from tests.fixtures.worker import Repositories
 from tests.support.deployment.processes import ServiceProcess, service_process
 from tests.support.stand_ins.model_server import ModelServer, Say, Shell, Use, Write, model_server

@@ -6,7 +6,8 @@ import httpx
 
 from app.ids import new_id
 from tests.e2e.conftest import Api
-from tests.e2e.test_processes import start_run, wait_for_run
+from tests.e2e.desk import wait_for_run
+from tests.e2e.test_processes import start_run
 from tests.support.deployment.processes import ServiceProcess
 from tests.support.marked import processes_with
 from tests.support.waiting import eventually
