@@ -8,8 +8,6 @@ from app.enums import CheckStatus, ClaimKind, Verdict
 
 
 class AgentClaim(TypedDict):
-    """A claim, as it is stored and shown."""
-
     statement: str
     kind: ClaimKind
     check: str | None  # the id of the check that shows it

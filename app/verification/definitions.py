@@ -63,7 +63,6 @@ class Check:
         return self.gate is not CheckGate.INFORMATIONAL
 
     def applies_to(self, changed: Iterable[str]) -> bool:
-        """Return whether a diff with these files needs the check."""
         return not self.paths or any(matches(self.paths, path) for path in changed)
 
 

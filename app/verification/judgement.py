@@ -19,7 +19,7 @@ from app.verification.definitions import Check, PlacedCheck
 
 # Exit codes of shells for a program that is not there or cannot be executed.
 _NOT_EXECUTED: Final = frozenset({126, 127})
-_DETAIL_CHARACTERS: Final = 300
+DETAIL_CHARACTERS: Final = 300
 TAIL_BYTES: Final = 4096
 DOUBTS: Final[Mapping[str, VerdictReason]] = {
     CheckStatus.TIMEOUT: VerdictReason.CHECK_TIMEOUT,
@@ -335,7 +335,7 @@ def _doubts_beside_checks(counting: Sequence[JudgedCheck], facts: Facts) -> Iter
     if facts.protected_changed:
         yield Reason(VerdictReason.PROTECTED_PATH_CHANGED, detail=_listed(facts.protected_changed))
     if facts.file_fault is not None:
-        yield Reason(VerdictReason.CHECKS_FILE_INVALID, detail=facts.file_fault[:_DETAIL_CHARACTERS])
+        yield Reason(VerdictReason.CHECKS_FILE_INVALID, detail=facts.file_fault[:DETAIL_CHARACTERS])
 
 
 def _fault(judged: JudgedCheck) -> str:
@@ -359,4 +359,4 @@ def _titles(cases: Iterable[Case]) -> list[str]:
 def _listed(items: Iterable[str], *, first: str = "") -> str:
     text = ", ".join(items)
     text = f"{first}: {text}" if first and text else first or text
-    return text if len(text) <= _DETAIL_CHARACTERS else text[: _DETAIL_CHARACTERS - 1] + "…"
+    return text if len(text) <= DETAIL_CHARACTERS else text[: DETAIL_CHARACTERS - 1] + "…"

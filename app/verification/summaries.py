@@ -46,7 +46,6 @@ def reasons_of(shown: Mapping[str, Any]) -> str:
 
 
 def heading_of(shown: Mapping[str, Any]) -> str:
-    """Return the verdict, and what it says of the checks."""
     words, verdict = summarize(shown), shown["verdict"]
     if words is None or words.startswith(verdict):
         return str(words or verdict).capitalize()

@@ -64,11 +64,13 @@ async def list_sets(
     return count or 0, [_out(row) for row in await rows_of(session, page_of, _Row)]
 
 
-async def retrieve_set(session: AsyncSession, caller: Principal, set_id: UUID) -> CheckSetOut:
-    found = await rows_of(session, _select(CheckSet.id == set_id, visible_check_set(caller)), _Row)
-    if not found:
+async def retrieve_set(
+    session: AsyncSession, caller: Principal, set_id: UUID, warnings: Sequence[str] = ()
+) -> CheckSetOut:
+    found = await row_of(session, _select(CheckSet.id == set_id, visible_check_set(caller)), _Row)
+    if found is None:
         raise NotFound
-    return _out(found[0])
+    return _out(found, warnings)
 
 
 async def create_set(
@@ -94,7 +96,7 @@ async def create_set(
     set_id = await session.scalar(created)
     if set_id is None:
         raise _second()
-    return _with_warnings(await retrieve_set(session, caller, set_id), warnings)
+    return await retrieve_set(session, caller, set_id, warnings)
 
 
 async def update_set(
@@ -119,7 +121,7 @@ async def update_set(
             if isinstance(error.driver_exception, asyncpg.UniqueViolationError):
                 raise _second() from None
             raise
-    return _with_warnings(await retrieve_set(session, caller, set_id), warnings)
+    return await retrieve_set(session, caller, set_id, warnings)
 
 
 async def delete_set(session: AsyncSession, caller: Principal, set_id: UUID) -> None:
@@ -146,10 +148,6 @@ def warn_of_networks(settings: Settings, kind: SandboxKind) -> list[str]:
     return warnings
 
 
-def _with_warnings(shown: CheckSetOut, warnings: Sequence[str]) -> CheckSetOut:
-    return {**shown, "warnings": [*warnings]} if warnings else shown
-
-
 def _second() -> InvalidInput:
     return InvalidInput("There is a check set for this repository.", code="unique", attr="repository")
 
@@ -163,7 +161,7 @@ def _select(*of: Any) -> Select[Any]:
     )
 
 
-def _out(row: _Row) -> CheckSetOut:
+def _out(row: _Row, warnings: Sequence[str] = ()) -> CheckSetOut:
     shown = {
         "id": row.id,
         "repository": row.repository,
@@ -172,5 +170,6 @@ def _out(row: _Row) -> CheckSetOut:
         "created_by": row.creator and user_basic(row.creator),
         "updated_at": row.updated_at,
         "updated_by": row.editor and user_basic(row.editor),
+        **({"warnings": [*warnings]} if warnings else {}),
     }
     return cast("CheckSetOut", shown)

@@ -3,7 +3,7 @@
 A scan that gets lost is made again: the client asks until there is one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -36,20 +36,14 @@ async def detect(
     return scan, True
 
 
-async def keep_scan(
-    redis: RedisClient, project_id: int, repository: str, commit: str | None, found: Iterable[FoundCheck]
-) -> None:
-    scan = {
-        "repository": repository,
-        "commit": commit,
-        "scanned_at": wire_time(),
-        "found": [show_found(each) for each in found],
-    }
+def show_scan(repository: str, commit: str | None, found: Iterable[FoundCheck]) -> dict[str, Any]:
+    shown = [show_found(each) for each in found]
+    return {"repository": repository, "commit": commit, "scanned_at": wire_time(), "found": shown}
+
+
+async def keep_scan(redis: RedisClient, project_id: int, repository: str, scan: Mapping[str, Any]) -> None:
+    """Keep a scan as it is shown, or the `error` that has ended it."""
     await redis.set(_key(project_id, repository), orjson.dumps(scan), ex=_KEPT_SECONDS)
-
-
-async def keep_failure(redis: RedisClient, project_id: int, repository: str, message: str) -> None:
-    await redis.set(_key(project_id, repository), orjson.dumps({"error": message}), ex=_KEPT_SECONDS)
 
 
 def _key(project_id: int, repository: str) -> str:

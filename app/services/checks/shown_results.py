@@ -25,7 +25,6 @@ from app.verification.judgement import (
 
 _CHECK = TypeAdapter(Check)
 _MOST_NAMED = 50
-_MOST_HOSTS = 50
 _LONGEST_COMMAND = 200
 _OPEN_STATUSES = ("waiting", "running")
 
@@ -60,7 +59,6 @@ def show_unchecked(
 
 
 def show_found(found: FoundCheck) -> dict[str, Any]:
-    """Return a check that a repository suggests as it is shown."""
     return {
         "check": _CHECK.dump_python(found.check, mode="json"),
         "origin": {"path": found.path, "key": found.key},
@@ -120,7 +118,6 @@ def show_result(
     judged: Sequence[JudgedCheck],
     judgement: Judgement,
 ) -> dict[str, Any]:
-    """Return what a finished attempt shows."""
     statuses = {found.check.id: found.status for found in judged}
     commands = {found.check.run: found.check.id for found in judged if found.check.run}
     return show_end(
@@ -158,7 +155,7 @@ def show_check(
         "old_tests": _old_tests(checked),
         "new_failures": _named(judged.new) if judged else [],
         "removed_cases": _named(judged.removed) if judged else [],
-        "blocked_hosts": sorted(hosts)[:_MOST_HOSTS],
+        "blocked_hosts": sorted(hosts)[:_MOST_NAMED],
         "runs": [
             {"exit_code": each.exit_code, "duration_ms": each.duration_ms, "log_artifact_id": each.log}
             for each in checked.executions

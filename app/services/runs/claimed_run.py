@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import and_, bindparam, case, func, select, text
+from sqlalchemy import and_, bindparam, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import CheckSource, NetworkAccessLevel
@@ -64,7 +64,7 @@ class ClaimedRun(NamedTuple):
     json_schema: Any
     acceptance: dict[str, Any] | None
     # The check sets of its project and repository, each a list of repository and definition.
-    check_sets: list[tuple[str | None, dict[str, Any]]]
+    check_sets: list[tuple[str | None, dict[str, Any]]] | None
     task_number: int | None
     project_id: int
     project_name: str
@@ -73,19 +73,19 @@ class ClaimedRun(NamedTuple):
     environment: ClaimedEnvironment | None
     person: Person | None
     encrypted_mcp_servers: str | None
-    repair_fields: list[Any] | None
+    repair_fields: list[Any] | None  # without a message where there is none
 
     @property
     def repair(self) -> Repair | None:
         """The repair that the run is claimed for, if it is one."""
-        return Repair(*self.repair_fields) if self.repair_fields else None
+        return Repair(*self.repair_fields) if self.repair_fields and self.repair_fields[0] else None
 
     @property
     def places(self) -> tuple[tuple[CheckSource, CheckSet], ...]:
         """What the project, the repository, the task and the run define (contract 18.2), without the checks file."""
         defined: dict[CheckSource, Any] = {
             CheckSource.PROJECT if repository is None else CheckSource.REPOSITORY: definition
-            for repository, definition in self.check_sets
+            for repository, definition in self.check_sets or ()
         }
         defined |= {CheckSource.TASK: self.acceptance, CheckSource.RUN: self.state.get(ACCEPTANCE)}
         read = ((source, _read(defined.get(source))) for source in CheckSource)
@@ -122,12 +122,7 @@ _REPOSITORY = func.coalesce(
     case((Run.verification.is_not(None), _PUSHED_TO)), frozen_or_current(Task.repository).element
 )
 _CHECK_SETS = (
-    select(
-        func.coalesce(
-            func.jsonb_agg(func.jsonb_build_array(CheckSetRow.repository, CheckSetRow.definition)),
-            text("'[]'"),
-        )
-    )
+    select(func.jsonb_agg(func.jsonb_build_array(CheckSetRow.repository, CheckSetRow.definition)))
     .where(
         CheckSetRow.project_id == Run.project_id,
         CheckSetRow.repository.is_(None) | (CheckSetRow.repository == func.lower(_REPOSITORY)),
@@ -137,16 +132,11 @@ _CHECK_SETS = (
 )
 _newest = (
     select(
-        case(
-            (
-                Verification.repair.is_not(None),
-                func.jsonb_build_array(
-                    Verification.repair,
-                    Verification.delivery["worked_seconds"],
-                    Verification.definitions,
-                    Verification.delivery["began"],
-                ),
-            )
+        func.jsonb_build_array(
+            Verification.repair,
+            Verification.delivery["worked_seconds"],
+            Verification.definitions,
+            Verification.delivery["began"],
         )
     )
     .where(Verification.run_id == Run.id)

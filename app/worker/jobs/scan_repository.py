@@ -10,7 +10,7 @@ from app.agents.errors import AgentError
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
 from app.ids import new_id
-from app.services.checks.scans import keep_failure, keep_scan
+from app.services.checks.scans import keep_scan, show_scan
 from app.services.code_hosts.host_credentials import read_project_host
 from app.services.retrying.retries import in_transaction
 from app.verification.definitions import FoundCheck
@@ -21,16 +21,15 @@ from app.worker.worker_context import WorkerContext, worker_context
 async def scan_repository(ctx: Mapping[str, Any], *, project_id: int, repository: str) -> None:
     """Job: keep what the default branch of a repository suggests, or why it cannot be read."""
     worker = worker_context(ctx)
-    redis, limit = worker.process.redis, worker.run_times.scan
+    limit = worker.run_times.scan
     try:
         async with asyncio.timeout(limit):
-            commit, found = await _scan(worker, project_id, repository)
+            scan = show_scan(repository, *await _scan(worker, project_id, repository))
     except AgentError as error:
-        await keep_failure(redis, project_id, repository, error.message)
+        scan = {"error": error.message}
     except TimeoutError:
-        await keep_failure(redis, project_id, repository, f"The scan took over {limit:.0f} s.")
-    else:
-        await keep_scan(redis, project_id, repository, commit, found)
+        scan = {"error": f"The scan took over {limit:.0f} s."}
+    await keep_scan(worker.process.redis, project_id, repository, scan)
 
 
 async def _scan(

@@ -26,7 +26,7 @@ from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
 from app.services.storage_keys import RunRef
 from app.verification.definitions import PlacedCheck, unite
-from app.verification.judgement import Execution, Facts, Judgement, Reason, judge
+from app.verification.judgement import DETAIL_CHARACTERS, Execution, Facts, Judgement, Reason, judge
 from app.verification.repair import digest_failures, repair_message, why_stopped
 from app.worker.run.context_reading import environment_of, open_remote, preparation_for, read_repository
 from app.worker.run.log_recorder import RunLog, open_log
@@ -35,7 +35,6 @@ from app.worker.run.store_retry import StoreRetryBudget
 from app.worker.worker_context import WorkerContext
 
 log = structlog.get_logger(__name__)
-_DETAIL_CHARACTERS = 300
 
 
 async def check(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Event) -> Conclusion | None:
@@ -161,7 +160,7 @@ class _Performance:
         )
         judgement = judge(judged, facts)
         if self._checked is None:
-            reason = Reason(VerdictReason.SETUP_FAILED, detail=self._fault[:_DETAIL_CHARACTERS])
+            reason = Reason(VerdictReason.SETUP_FAILED, detail=self._fault[:DETAIL_CHARACTERS])
             judgement = Judgement(Verdict.INCONCLUSIVE, (reason,))
         shown = self._begun | show_result(claimed.shown["claims"], checked, judged, judgement)
         if claimed.delivery is None:

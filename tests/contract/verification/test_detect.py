@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Project
 from app.runtime import ProcessContext
-from app.services.checks.scans import keep_failure, keep_scan
+from app.services.checks.scans import keep_scan, show_scan
 from app.services.code_hosts.host_credentials import read_project_host
 from app.verification.definitions import Check, FoundCheck
 from tests.support.assertions import assert_invalid, concerning
@@ -16,6 +16,7 @@ from tests.support.factories import make_integration, make_project
 from tests.support.stand_ins.fakes import RecordingQueue
 
 FOUND = FoundCheck(check=Check(id="tox", run=("tox",)), path="tox.ini")
+SCAN = show_scan("acme/shop", "c" * 40, [FOUND])
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ async def test_repository_is_scanned_by_one_job_until_there_is_a_result(
     [job] = queue.jobs
     assert job.arguments == {"project_id": project.id, "repository": "acme/shop"}
 
-    await keep_scan(process.redis, project.id, "acme/shop", "c" * 40, [FOUND])
+    await keep_scan(process.redis, project.id, "acme/shop", SCAN)
     response = await client.post(f"{url}/detect", json={"repository": "acme/shop"})
     assert response.status_code == 200
     scan = response.json()
@@ -51,7 +52,7 @@ async def test_repository_is_scanned_by_one_job_until_there_is_a_result(
 async def test_repository_that_cannot_be_cloned_is_an_error(
     client: httpx.AsyncClient, process: ProcessContext, project: Project, url: str
 ) -> None:
-    await keep_failure(process.redis, project.id, "acme/shop", "The repository does not exist.")
+    await keep_scan(process.redis, project.id, "acme/shop", {"error": "The repository does not exist."})
     response = await client.post(f"{url}/detect", json={"repository": "acme/shop"})
     assert (response.status_code, response.json()) == (400, {"error": "The repository does not exist."})
 
@@ -60,7 +61,7 @@ async def test_scan_of_another_project_is_not_shown(
     client: httpx.AsyncClient, session: AsyncSession, process: ProcessContext, url: str
 ) -> None:
     other = await make_project(session)
-    await keep_scan(process.redis, other.id, "acme/shop", "c" * 40, [FOUND])
+    await keep_scan(process.redis, other.id, "acme/shop", SCAN)
     assert (await client.post(f"{url}/detect", json={"repository": "acme/shop"})).status_code == 202
 
 

@@ -48,7 +48,7 @@ from app.unicode import storable
 from app.verification.definitions import DEFINITIONS
 from app.verification.judgement import Judgement, Reason
 
-_UNVERIFIED = (Verdict.REFUTED, Verdict.INCONCLUSIVE)
+UNVERIFIED = (Verdict.REFUTED, Verdict.INCONCLUSIVE)
 _UNCLAIMED: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
 # How events count checks by their status; all others are inconclusive.
 _COUNTED_AS = {"passed": "passed", "failed_before": "passed", "failed": "failed", "skipped": "skipped"}
@@ -57,7 +57,7 @@ log = structlog.get_logger(__name__)
 
 
 class OpenAttempt(NamedTuple):
-    """An attempt that a job has claimed."""
+    """An attempt that a job has claimed, or the last one of a run that ends by it."""
 
     run_id: UUID
     attempt: int
@@ -73,13 +73,6 @@ class OpenAttempt(NamedTuple):
     shown: dict[str, Any]
     lease_owner: str | None
     losses: int
-
-
-class _Delivered(NamedTuple):
-    """The last delivery of a run, which a repair was to correct, and what it was checked by."""
-
-    delivery: dict[str, Any]
-    definitions: dict[str, Any]
 
 
 _KEY = (Verification.run_id, Verification.attempt)
@@ -279,7 +272,7 @@ async def conclude(
 async def _end(
     session: AsyncSession,
     run_id: UUID,
-    last: OpenAttempt | _Delivered,
+    last: OpenAttempt,
     shown: Mapping[str, Any],
     *,
     owner: str | None = None,
@@ -302,7 +295,7 @@ def _status(definitions: Mapping[str, Any] | None, shown: Mapping[str, Any]) -> 
     if shown["stopped"] == StopReason.CANCELLED:
         return RunStatus.CANCELLED
     assert definitions is not None
-    fails = definitions["on_unverified"] == OnUnverified.FAIL and shown["verdict"] in _UNVERIFIED
+    fails = definitions["on_unverified"] == OnUnverified.FAIL and shown["verdict"] in UNVERIFIED
     return RunStatus.FAILED if fails else RunStatus.COMPLETED
 
 
@@ -348,6 +341,7 @@ async def abandon(session: AsyncSession, run_id: UUID, *, is_over: bool) -> None
     else:
         last, shown = await _stop_loop(session, run_id, before["attempt"], StopReason.CANCELLED)
         delivery = last.delivery
+        assert delivery is not None
     if is_over:
         await session.execute(changed.values(output=_output(delivery, shown)))
     await _record_finish(session, run_id, shown, is_final=True)
@@ -355,9 +349,9 @@ async def abandon(session: AsyncSession, run_id: UUID, *, is_over: bool) -> None
 
 async def _stop_loop(
     session: AsyncSession, run_id: UUID, attempt: int, stopped: str
-) -> tuple[_Delivered, dict[str, Any]]:
-    columns = select(Verification.delivery, Verification.definitions)
-    (last,) = await rows_of(session, columns.where(*_named(run_id, attempt)), _Delivered)
+) -> tuple[OpenAttempt, dict[str, Any]]:
+    found = select(*_COLUMNS).where(*_named(run_id, attempt), Run.id == Verification.run_id)
+    (last,) = await rows_of(session, found, OpenAttempt)
     return last, await _show(session, run_id, attempt, {"stopped": stopped})
 
 

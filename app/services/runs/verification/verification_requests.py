@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import wire_time
-from app.enums import TERMINAL_STATUSES, Environment, QuestionKind, Verdict
+from app.enums import TERMINAL_STATUSES, Environment, QuestionKind
 from app.errors import StateRefused
 from app.models import PushedBranch, User, Verification
 from app.schemas.runs.verification import VerificationOut, VerificationsOut, VerifyOut, WaiveIn
@@ -23,7 +23,6 @@ from app.statements import row_of, rows_of
 
 _USER = [getattr(User, name) for name in Creator._fields]
 _MOST_LISTED = 50
-_WAIVABLE = (Verdict.REFUTED, Verdict.INCONCLUSIVE)
 
 
 async def list_attempts(
@@ -66,7 +65,7 @@ async def waive(
     """Accept the work of a run that is not verified, and return the verification; raises StateRefused."""
     run = await lock_run(session, caller, task_id, run_id)
     shown = run.verification
-    if shown is None or shown["verdict"] not in _WAIVABLE:
+    if shown is None or shown["verdict"] not in verification_lifecycle.UNVERIFIED:
         raise StateRefused("Nothing to waive")
     if not shown["waived"]:
         creators = await rows_of(session, select(*_USER).where(User.id == caller.user_id), Creator)
