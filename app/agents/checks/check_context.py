@@ -46,8 +46,6 @@ class Preparation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
-    """All that decides one attempt to check a commit."""
-
     run_id: UUID
     source: Source
     push_branch: str
@@ -74,7 +72,6 @@ class Checked:
                 each.executions.append(Execution(cause=cause, fault=fault))
 
     def judge(self) -> list[JudgedCheck]:
-        """Return the checks, each with its status."""
         is_tampered = bool(self.protected_changed)
         return [judge_check(each, is_tampered=is_tampered) for each in self.checks]
 
@@ -82,8 +79,7 @@ class Checked:
 class CheckEffects(Protocol):
     """How an attempt acts outside its workspace."""
 
-    async def emit(self, entry: dict[str, Any], /) -> None:
-        """Write an entry to the log of the run."""
+    async def emit(self, entry: dict[str, Any], /) -> None: ...
 
     async def note(self, checked: Checked, running: PlacedCheck | None) -> None:
         """Take what was seen when the check `running` begins, or one has a new execution."""
@@ -91,8 +87,6 @@ class CheckEffects(Protocol):
     async def store_output(self, check_id: str, number: int, output: bytes) -> str | None:
         """Store the output of an execution; return the id of its file, None if there is none."""
 
-    async def find_base(self, key: bytes) -> Execution | None:
-        """Return the kept execution of a check on the base."""
-
-    async def keep_base(self, key: bytes, execution: Execution) -> None:
-        """Keep an execution of a check on the base."""
+    # Of checks on the base, whose executions are kept.
+    async def find_base(self, key: bytes) -> Execution | None: ...
+    async def keep_base(self, key: bytes, execution: Execution) -> None: ...

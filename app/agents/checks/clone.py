@@ -110,14 +110,17 @@ class Clone:
         return replace(execution, cases=cases)
 
     async def _execute(self, placed: PlacedCheck) -> Execution:
-        started = time.monotonic()
+        started, check = time.monotonic(), placed.check
         is_open = placed.network is ChecksNetwork.RUN
         self._permit(allowance_of(self.preparation.run_network) if is_open else None)
-        ended = await self._run(placed.check, {"TASKBEACON_CHECK": placed.check.id})
+        ended = await self._run(check, {"TASKBEACON_CHECK": check.id})
         cause, fault = ended.cause, ""
         if ended.failed is not None:
             cause = _ERRNO_CAUSES.get(ended.failed, CheckCause.SPAWN_FAILED)
-            fault = self.masker.text(_why_not_started(placed.check, ended.failed))
+            # What is missing may be the folder too.
+            place = f" in {check.cwd}" if check.cwd else ""
+            program = (check.run or ("bash",))[0][:LONGEST_NAME]
+            fault = self.masker.text(f"{program} cannot be started{place}: {os.strerror(ended.failed)}")
         if ended.code in _KILLED:
             cause = CheckCause.OUT_OF_MEMORY
         is_full = shutil.disk_usage(self.workspace.folder).free < _LEAST_BYTES
@@ -218,12 +221,6 @@ def why_failed(step: Step, ended: CommandEnd) -> str:
     if ended.code is not None:
         return f"it ended with exit code {ended.code}"
     return f"it {'was not ready within' if step.background else 'took longer than'} {step.timeout_seconds} s"
-
-
-def _why_not_started(check: Check, error: int) -> str:
-    # What is missing may be the folder too.
-    place = f" in {check.cwd}" if check.cwd else ""
-    return f"{(check.run or ('bash',))[0][:LONGEST_NAME]} cannot be started{place}: {os.strerror(error)}"
 
 
 async def _ignore(_message: str) -> None:

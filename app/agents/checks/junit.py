@@ -10,7 +10,7 @@ import os
 import resource
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 from xml.parsers import expat
@@ -136,13 +136,6 @@ def _refuse_type(*_: object) -> None:
     raise ReportInvalid("it has a document type")
 
 
-def _lines(folder: str, globs: Sequence[str]) -> Iterator[str]:
-    number, suites = read_reports(Path(folder), globs)
-    yield json.dumps(number)
-    for suite, cases in suites.items():
-        yield json.dumps([suite, [(*case, outcome) for case, outcome in cases.items()]], ensure_ascii=False)
-
-
 def _main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     limit = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
@@ -153,8 +146,11 @@ def _main() -> None:
             for path in find_files(Path(folder), globs):
                 (Path(folder) / path).unlink(missing_ok=True)
             return
-        for line in _lines(folder, globs):
-            sys.stdout.buffer.write(line.encode() + b"\n")
+        number, suites = read_reports(Path(folder), globs)
+        sys.stdout.buffer.write(b"%d\n" % number)
+        for suite, cases in suites.items():
+            shown = [suite, [(*case, outcome) for case, outcome in cases.items()]]
+            sys.stdout.buffer.write(json.dumps(shown, ensure_ascii=False).encode() + b"\n")
     except (ReportInvalid, OSError) as error:
         sys.exit(str(error))
     except MemoryError:

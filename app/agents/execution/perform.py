@@ -222,7 +222,7 @@ async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResul
         return result
     branch = run.context.repository.push_branch
     await run.progress("push", f"Pushing {branch}")
-    await run.workspace.push(source.remote, head, branch)
+    await run.workspace.repository.push(source.remote, head, branch, run.workspace.base)
     return replace(result, head_branch=branch, head_sha=head)
 
 

@@ -27,7 +27,6 @@ from app.agents.errors import RepositoryError, WorkspaceBroken
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.files.safe_paths import make_folder, write_file
 from app.agents.git.fetch import CloneBase, Source
-from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
 from app.agents.git.patches import summarise
 from app.agents.git.repository import EXCLUDED, Author, Changes, Repository
@@ -296,9 +295,6 @@ class Workspace:
         if not bundle.stat().st_size:  # noqa: ASYNC240 - a local file
             return await self.repository.has(head)
         return await self.repository.import_bundle(bundle, RESULT) == head
-
-    async def push(self, remote: Remote, head: str, branch: str) -> None:
-        await self.repository.push(remote, head, branch, self.base)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Collector:
                 workspace.repository.comparing_memory = memory
             collected = await workspace.collect(self.sandbox, subject, within=within, program=program)
             if collected.head is not None:
-                await workspace.push(remote, collected.head, PUSH_BRANCH)
+                await workspace.repository.push(remote, collected.head, PUSH_BRANCH, workspace.base)
         return collected
 
     def left(self) -> list[Path]:
@@ -88,7 +88,8 @@ class Opened:
         assert collected.head is not None
         if PUSH_BRANCH in self.origin.branches():
             self.origin.git("branch", "-D", PUSH_BRANCH)
-        await self.workspace.push(Remote.parse(self.origin.url), collected.head, PUSH_BRANCH)
+        remote, base = Remote.parse(self.origin.url), self.workspace.base
+        await self.workspace.repository.push(remote, collected.head, PUSH_BRANCH, base)
         return collected
 
 
