@@ -111,20 +111,16 @@ async def sole_writer(
     """
     where = (PushedBranch.repository == repository.lower(), PushedBranch.branch == branch)
     has_waited = False
-
-    async def say(message: str) -> None:
-        if emit is not None:
-            await emit(progress_entry("pull_request", message))
-
     while (until := await in_transaction(sessions, partial(_take, where=where))) is None:
-        if not has_waited:
-            await say(f"The pull request waits: another process writes about the branch {branch}.")
+        if emit and not has_waited:
+            message = f"The pull request waits: another process writes about the branch {branch}."
+            await emit(progress_entry("pull_request", message))
         has_waited = True
         await asyncio.sleep(PULL_REQUEST_LEASE_SECONDS)
     try:
         async with asyncio.timeout((PULL_REQUEST_LEASE - _MARGIN).total_seconds()):
-            if has_waited:
-                await say("The pull request goes on.")
+            if emit and has_waited:
+                await emit(progress_entry("pull_request", "The pull request goes on."))
             yield
     finally:
         held = update(PushedBranch).where(*where, PushedBranch.writing_until == until)

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import and_, case, func, select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -96,7 +96,7 @@ async def _claim(session: AsyncSession) -> list[_Due]:
         .values(due_at=now + VERDICT_REPORT_LEASE)
         .returning(VerdictReport.run_id, VerdictReport.asked_at, VerdictReport.due_at)
     )
-    return list(await rows_of(session, claimed, _Due))
+    return await rows_of(session, claimed, _Due)
 
 
 async def _perform(sessions: SessionFactory, hosts: CodeHosts, settings: Settings, due: _Due) -> None:
@@ -120,17 +120,11 @@ async def _perform(sessions: SessionFactory, hosts: CodeHosts, settings: Setting
         if is_outage(error):
             raise
         log.exception("verdict_report.failed", run_id=str(due.run_id))
-    await in_transaction(sessions, lambda session: _settle(session, due))
-
-
-async def _settle(session: AsyncSession, due: _Due) -> None:
-    # Another verdict came meanwhile.
-    is_newest = VerdictReport.due_at == due.due_at
-    await session.execute(
-        update(VerdictReport)
-        .where(VerdictReport.run_id == due.run_id)
-        .values(due_at=case((is_newest, None), else_=utcnow()))
+    # If another verdict came meanwhile, the row is due for it.
+    settled = update(VerdictReport).where(
+        VerdictReport.run_id == due.run_id, VerdictReport.due_at == due.due_at
     )
+    await in_transaction(sessions, lambda session: count_changed(session, settled.values(due_at=None)))
 
 
 async def _read(session: AsyncSession, settings: Settings, run_id: UUID) -> tuple[_Report, CodeHost] | None:

@@ -250,6 +250,25 @@ async def test_verdict_that_comes_during_a_report_is_reported_too(host: Host) ->
     assert await due_at(host, run) is None
 
 
+async def test_report_whose_lease_has_lapsed_leaves_the_row_to_who_claimed_it_since(host: Host) -> None:
+    """Regression: it made the row due again, so that the verdict was reported once more beside the other worker."""
+    await define(host, PASSES)
+    run = await host.perform(await host.integrate(token=TOKEN))
+    await verify(host)
+    lease = utcnow() + timedelta(hours=1)
+
+    async def claim() -> None:
+        host.service.while_clients_wait = None
+        async with unit_of_work(host.workshop.sessions) as session:
+            (await session.get_one(VerdictReport, run.id)).due_at = lease
+
+    host.service.while_clients_wait = claim
+    await report(host)
+
+    assert await due_at(host, run) == lease
+    assert len(host.service.statuses) == 1
+
+
 async def test_waiver_is_put_into_the_section(host: Host) -> None:
     await define(host, FAILS)
     run = await performed(host, await integrate_app(host))
