@@ -52,12 +52,8 @@ def _check_cached(path: str) -> str:
 class StepIn(CommandLine):
     """A set-up step: a command that prepares a clone, or stays in the background as a service."""
 
-    background: Annotated[
-        bool, Boolean(), doc("Whether it is left running until the agent, or the checks of the clone, end.")
-    ] = False
-    ready: Annotated[
-        Arguments, doc("Only with `background`: exits with 0 as soon as the service can be used.")
-    ] = None
+    background: Annotated[bool, Boolean(), doc("Whether it runs on beside the agent, or the checks.")] = False
+    ready: Annotated[Arguments, doc("Only with `background`: exits with 0 once it can be used.")] = None
     timeout_seconds: _Seconds = 600
     cache: Annotated[
         list[Annotated[str, Text(max_length=500, check=_check_cached)]],
@@ -86,9 +82,7 @@ class _Identified(Input):
 class CheckIn(CommandLine, _Identified):
     """A check: a command with an expectation."""
 
-    paths: Annotated[
-        list[_Glob], _GLOBS, doc("Only if a changed file matches one of these; empty: always.")
-    ] = []
+    paths: Annotated[list[_Glob], _GLOBS, doc("Only if a changed file matches one; empty: always.")] = []
     timeout_seconds: _Seconds = 600
     gate: Annotated[
         CheckGate,
@@ -98,12 +92,8 @@ class CheckIn(CommandLine, _Identified):
             "it does not count."
         ),
     ] = CheckGate.REGRESSION
-    reports: Annotated[
-        list[_Glob], _GLOBS, doc("JUnit reports that it writes, from `cwd`.", ["report.xml"])
-    ] = []
-    retries: Annotated[
-        int, Integer(minimum=0, maximum=2), doc("How often it is repeated after a failure.")
-    ] = 1
+    reports: Annotated[list[_Glob], _GLOBS, doc("JUnit reports, from `cwd`.", ["report.xml"])] = []
+    retries: Annotated[int, Integer(minimum=0, maximum=2), doc("Repetitions after a failure.")] = 1
     expect_base: Annotated[
         BaseExpectation | None,
         Choice(of=BaseExpectation, named=True, null=True),
@@ -236,18 +226,12 @@ class CheckSetOut(DefinitionsOut):
     """A check set."""
 
     id: UUID
-    repository: Annotated[
-        str | None, doc("Its repository; null: all repositories of the project.", "acme/shop")
-    ]
+    repository: Annotated[str | None, doc("Null: all repositories of the project.", "acme/shop")]
     created_at: datetime
     created_by: UserBasic | None
     updated_at: datetime
     updated_by: UserBasic | None
-    warnings: NotRequired[
-        Annotated[
-            list[str], doc("After a change: what workers of this service cannot hold, and the setting.")
-        ]
-    ]
+    warnings: NotRequired[Annotated[list[str], doc("After a change: what workers cannot hold, and why.")]]
 
 
 class CheckSetPage(ListPage):

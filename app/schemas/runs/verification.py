@@ -77,9 +77,7 @@ class CheckResultOut(TypedDict):
     base: Annotated[Literal["passed", "failed", "error", "not_run"], doc("What it showed on the base.")]
     base_cached: Annotated[bool, doc("Whether that is known from an earlier attempt.")]
     counts: CheckCountsOut | None
-    old_tests: Annotated[
-        Literal["passed", "failed", "not_run"], doc("What it showed with changed tests as on the base.")
-    ]
+    old_tests: Annotated[Literal["passed", "failed", "not_run"], doc("With changed tests as on the base.")]
     new_failures: Annotated[list[CaseOut], doc("At most 50.")]
     removed_cases: Annotated[list[CaseOut], doc("At most 50.")]
     blocked_hosts: Annotated[list[str], doc("Hosts that it was refused.")]
@@ -91,9 +89,7 @@ class CheckResultOut(TypedDict):
 class ClaimOut(AgentClaim):
     """What the agent claimed of its work with the tool `report_result`."""
 
-    judgement: Annotated[
-        Verdict, doc("`verified` or `refuted` by a check or the files of the work; else `claimed`.")
-    ]
+    judgement: Annotated[Verdict, doc("By a check, or the files of the work; else `claimed`.")]
 
 
 class CiOut(TypedDict):
@@ -117,9 +113,7 @@ class VerificationOut(TypedDict):
     base: Annotated[str | None, doc("The commit that the run began from.")]
     started_at: datetime | None
     finished_at: datetime | None
-    stopped: Annotated[
-        str | None, doc("Why the agent was not asked again after `refuted`: `limit`, `repeated`, `budget` …")
-    ]
+    stopped: Annotated[str | None, doc("Why no repair followed `refuted`: `limit`, `repeated`, `budget` …")]
     waived: Annotated[bool, doc("Whether a member accepts the work all the same.")]
     waivers: list[WaiverOut]
     setup: list[SetupStepOut]
