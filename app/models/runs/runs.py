@@ -12,8 +12,10 @@ from sqlalchemy import (
     Integer,
     String,
     Text,
+    and_,
     cast,
     func,
+    or_,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -124,45 +126,30 @@ class Run(Base):
 
 def is_waiting(run: Any = Run) -> ColumnElement[bool]:
     """Return the condition for runs that wait for a worker: queued, and not performed by a client (contract 13.1)."""
-    waits: ColumnElement[bool] = (
-        run.status == constant(RunStatus.QUEUED)
-    ) & run.dispatch_requested_at.is_not(None)
-    return waits
+    return and_(run.status == constant(RunStatus.QUEUED), run.dispatch_requested_at.is_not(None))
 
 
 def is_performed(run: Any = Run) -> ColumnElement[bool]:
     """Return the condition for runs that workers perform, or let wait for a person."""
-    is_held: ColumnElement[bool] = (
-        run.status == constant(RunStatus.IN_PROGRESS)
-    ) & run.lease_expires_at.is_not(None)
-    return is_held
+    return and_(run.status == constant(RunStatus.IN_PROGRESS), run.lease_expires_at.is_not(None))
 
 
 def is_being_checked(run: Any = Run) -> ColumnElement[bool]:
     """Return the condition for runs whose work is being checked: still in progress, and held by no job."""
-    is_checked: ColumnElement[bool] = (
-        (run.status == constant(RunStatus.IN_PROGRESS))
-        & run.verification.is_not(None)
-        & run.lease_owner.is_(None)
-    )
-    return is_checked
+    in_progress = run.status == constant(RunStatus.IN_PROGRESS)
+    return and_(in_progress, run.verification.is_not(None), run.lease_owner.is_(None))
 
 
 def is_repair(run: Any = Run) -> ColumnElement[bool]:
     """Return the condition for runs that correct refuted work, or wait for a worker that does."""
-    is_open = (run.status == constant(RunStatus.QUEUED)) | run.lease_owner.is_not(None)
-    repairs: ColumnElement[bool] = run.verification.is_not(None) & is_open
-    return repairs
+    is_open = or_(run.status == constant(RunStatus.QUEUED), run.lease_owner.is_not(None))
+    return and_(run.verification.is_not(None), is_open)
 
 
 def is_scheduled() -> ColumnElement[bool]:
     """Return the condition for runs that wait for the time for which they were created."""
-    waits: ColumnElement[bool] = (
-        (Run.status == constant(RunStatus.NOT_STARTED))
-        & Run.scheduled_at.is_not(None)
-        & Run.dispatch_requested_at.is_(None)
-    )
-    return waits
+    is_new = Run.status == constant(RunStatus.NOT_STARTED)
+    return and_(is_new, Run.scheduled_at.is_not(None), Run.dispatch_requested_at.is_(None))
 
 
 # What the search of tasks finds of a run. Constants, not parameters: an expression index matches only itself.
