@@ -58,18 +58,15 @@ class Fleet:
     async def serve(self, *faults: Callable[[], object], people: int, runs: int) -> None:
         """Let people work, and have the faults occur one after the other between their runs."""
         count = people * runs
-        working = asyncio.create_task(self.load.people(people, runs=runs))
-        repairing = asyncio.create_task(self._let_the_grace_pass())
-        try:
+        async with asyncio.TaskGroup() as group:
+            working = group.create_task(self.load.people(people, runs=runs))
+            repairing = group.create_task(self._let_the_grace_pass())
             for number, fault in enumerate(faults, 1):
                 await self.load.wait_until_over(number * count // (len(faults) + 2))
                 if asyncio.iscoroutine(step := fault()):
                     await step
             await working
-        finally:
-            for task in (working, repairing):
-                task.cancel()
-            await asyncio.gather(working, repairing, return_exceptions=True)
+            repairing.cancel()
 
     async def _let_the_grace_pass(self) -> None:
         """Have the sweep find what Redis has lost at once, and not only after its time of grace."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -35,6 +36,8 @@ class Load:
         self._token = token
         self._script = script
         self.seen: dict[UUID, Seen] = {}
+        # How often the end of a run came in the stream of the project's events.
+        self.ends: Counter[UUID] = Counter()
 
     @property
     def over(self) -> int:
@@ -47,14 +50,27 @@ class Load:
         await eventually(lambda: self.over >= count, within_seconds=600)
 
     async def people(self, count: int, *, runs: int) -> None:
-        """Have so many people start and follow this number of runs each."""
+        """Have so many people start and follow this number of runs each, while one more watches the whole project."""
+        is_watching = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            for _ in range(count):
-                group.create_task(self._person(runs))
+            watching = group.create_task(self._watch(is_watching.set))
+            await is_watching.wait()
+            working = [group.create_task(self._person(runs)) for _ in range(count)]
+            await asyncio.wait(working)
+            await eventually(lambda: self.ends.total() >= count * runs)
+            watching.cancel()
+
+    async def _watch(self, is_watching: Callable[[], None]) -> None:
+        async with self._client() as client:
+            async for item in client.events.stream(connected=is_watching):
+                if isinstance(item, Event) and item.type in {"run.completed", "run.failed"}:
+                    self.ends[UUID(item.data["data"]["run_id"])] += 1
+
+    def _client(self) -> AsyncClient:
+        return AsyncClient(self._url, self._token, self._site.project.id, timeout=60, retries=_RETRIES)
 
     async def _person(self, runs: int) -> None:
-        project = self._site.project.id
-        async with AsyncClient(self._url, self._token, project, timeout=60, retries=_RETRIES) as client:
+        async with self._client() as client:
             for number in range(runs):
                 task = await client.tasks.create(
                     title=f"Task {number}", description=work(script=self._script)
@@ -78,7 +94,11 @@ class Load:
                     pass
 
     async def require_whole(self, store: ObjectStore) -> int:
-        """Fail if a follower lacks a line of its run's log and was not told so; return the number of those told."""
+        """Fail if a follower lacks a line of its run's log and was not told so; return the number of those told.
+
+        Fail too if the end of a run came not once in the stream of the project's events.
+        """
+        assert self.ends == Counter(self.seen.keys())
         for run in await self._site.rows():
             seen = self.seen[run.id]
             assert seen.status == run.status, (run.id, seen.status, run.status)
