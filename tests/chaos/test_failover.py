@@ -122,10 +122,10 @@ async def test_nothing_is_lost_when_database_redis_and_an_api_die_under_load(
             failing.valkey.primary.kill,
             lambda: fail_over_database(failing),
             lambda: all_.apis.pop().kill(),
-            people=4,
+            people=3,
             runs=3,
         )
-        await all_.require_order(store, push_service, count=12)
+        await all_.require_order(store, push_service, count=9)
 
 
 @pytest.mark.failover
