@@ -6,7 +6,7 @@ import secrets
 import shutil
 import signal
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,10 @@ class Running:
     def end(self) -> None:
         """Kill the server if it still runs, frozen or not."""
         if self._child.process.poll() is None:
-            for pid in [*_children_of(self._child.pid), self._child.pid]:
-                os.kill(pid, signal.SIGKILL)
+            for pid in [self._child.pid, *_children_of(self._child.pid)]:
+                # Some end by themselves as soon as the first has.
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._child.process.wait()
 
 
