@@ -138,7 +138,6 @@ class Deadline:
 
     @property
     def seconds_left(self) -> float:
-        """The seconds until the deadline; 0 if it has passed."""
         return 0.0 if self._expired.is_set() else max(0.0, self._moment - monotonic())
 
     @property

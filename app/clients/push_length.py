@@ -8,8 +8,6 @@ import orjson
 
 from app.clients.push import PushMessage
 
-_ELLIPSIS = "…"
-
 
 def shorten(
     message: PushMessage,
@@ -25,5 +23,5 @@ def shorten(
     while body and (excess := len(orjson.dumps(content(message))) - max_bytes) > 0:
         # A character has at most six bytes of JSON, so this never cuts much more than needed.
         body = body[: -max(1, excess // 6)]
-        message = replace(message, body=body + _ELLIPSIS if body else "")
+        message = replace(message, body=f"{body}…" if body else "")
     return message

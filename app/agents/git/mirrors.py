@@ -142,7 +142,7 @@ class Mirrors:
     async def _repack(self, folder: Path) -> None:
         # Only while no run reads them.
         packs = await asyncio.to_thread(lambda: len(list((folder / "objects/pack").glob("*.pack"))))
-        alone = _try_alone(folder) if packs >= _MANY_PACKS else None
+        alone = try_lock(_beside(folder, ".use")) if packs >= _MANY_PACKS else None
         if alone is None:
             return
         try:
@@ -160,7 +160,7 @@ class Mirrors:
                 log.info("mirror.evicted", folder=path.name)
 
     def _remove(self, folder: Path) -> bool:
-        alone = _try_alone(folder)
+        alone = try_lock(_beside(folder, ".use"))
         if alone is None:
             return False
         try:
@@ -182,10 +182,6 @@ async def _lock(path: Path, kind: int, seconds: float) -> int:
         while (descriptor := try_lock(path, kind)) is None:  # noqa: ASYNC110 - another process has it
             await asyncio.sleep(_POLL_SECONDS)
     return descriptor
-
-
-def _try_alone(folder: Path) -> int | None:
-    return try_lock(_beside(folder, ".use"))
 
 
 def _clear_leftovers(folder: Path) -> None:

@@ -71,7 +71,6 @@ _WRITTEN_AT_CREATION = (
 )
 _ONE, _NONE = literal_int(1), literal_int(0)
 _TITLE_LENGTH = 60
-_ELLIPSIS = "..."
 
 
 async def require_references(
@@ -370,6 +369,4 @@ def _new_fields(values: Mapping[str, Any]) -> ColumnElement[Any]:
 def title_from_description(description: str) -> str:
     """Return a title for a task: the first line of its description, at most 60 characters (contract 10.2)."""
     first_line = description.strip().partition("\n")[0].strip()
-    if len(first_line) <= _TITLE_LENGTH:
-        return first_line
-    return first_line[: _TITLE_LENGTH - len(_ELLIPSIS)] + _ELLIPSIS
+    return first_line if len(first_line) <= _TITLE_LENGTH else f"{first_line[: _TITLE_LENGTH - 3]}..."
