@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
+import structlog
 from botocore.exceptions import ClientError
 
 from app.clients.s3 import (
@@ -37,6 +38,8 @@ _SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
 # The smallest part that S3 accepts, except for the last one.
 _SMALLEST_PART = 5 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
+
+log = structlog.get_logger(__name__)
 
 
 class ObjectTooShort(Exception):
@@ -232,7 +235,9 @@ class ObjectStore:
             answer = await client.delete_objects(
                 Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
             )
-        return len(keys) - len(answer.get("Errors", ()))
+        if left := answer.get("Errors", ()):
+            log.warning("object_store.not_deleted", count=len(left), code=left[0].get("Code"))
+        return len(keys) - len(left)
 
 
 async def _chunks(key: str, body: Any) -> AsyncIterator[bytes]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 # The prefix of all keys of this module.
-ARTIFACTS_PREFIX = "tasks/artifacts/"
+KEYS_PREFIX = "tasks/"
+ARTIFACTS_PREFIX = f"{KEYS_PREFIX}artifacts/"
 _FALLBACK_NAME = "artifact"
 # The longest file name of most file systems, which is also short enough for a key.
 _MAX_NAME_BYTES = 255
@@ -16,7 +17,10 @@ _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 # Joiners are part of ordinary words and emoji; other format characters only change the look of a name.
 _JOINERS = frozenset("\u200c\u200d")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_OWNER = re.compile(r"tasks/artifacts/team_(\d{1,19})/task_([0-9a-f-]{36})/(?:staged|run_[0-9a-f-]{36})/.+")
+_OWNER = re.compile(
+    r"tasks/(?:artifacts|logs|sessions|texts)/team_(\d{1,19})/task_([0-9a-f-]{36})/"
+    r"(?:staged/|run_[0-9a-f-]{36}[/.]).+"
+)
 
 
 def safe_name(name: str) -> str:
@@ -103,7 +107,7 @@ class RunRef:
 
 
 def owner_of_key(key: str) -> tuple[int, UUID] | None:
-    """Return the project id and task id in the storage key of an artifact; None if `key` is not such a key."""
+    """Return the project id and task id in a storage key of this module; None if `key` is not such a key."""
     match = _OWNER.fullmatch(key)
     try:
         return (int(match[1]), UUID(match[2])) if match else None

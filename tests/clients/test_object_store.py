@@ -5,6 +5,10 @@ from typing import Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from app.clients.bucket import check_bucket, list_pages
 from app.clients.object_store import ObjectStore, ObjectTooShort
@@ -12,6 +16,7 @@ from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisf
 from app.config import Settings
 from app.ids import new_hex_id
 from tests.support.deployment.processes import closed_port
+from tests.support.web.serving import serving
 
 CONTENT = b"0123456789"
 
@@ -67,6 +72,26 @@ async def test_listing_names_size_and_time_and_deleting_is_repeatable(store: Obj
     assert await store.delete([key]) == 1
     assert await store.delete([key]) == 1
     assert await store.head(key) is None
+
+
+async def test_objects_that_the_store_does_not_delete_are_counted_and_logged(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = "<Error><Key>b</Key><Code>AccessDenied</Code><Message>no</Message></Error>"
+
+    async def answer(request: Request) -> Response:
+        _ = await request.body()
+        return Response(f"<DeleteResult>{refused}</DeleteResult>", media_type="application/xml")
+
+    refusing = Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])])
+    async with (
+        serving(refusing) as url,
+        ObjectStore(settings.model_copy(update={"s3_endpoint_url": url})) as store,
+    ):
+        assert await store.delete(["a", "b"]) == 1
+
+    [record] = [record for record in caplog.records if "object_store.not_deleted" in record.message]
+    assert "AccessDenied" in record.message
 
 
 async def test_missing_bucket_is_an_outage_to_those_who_write(settings: Settings) -> None:

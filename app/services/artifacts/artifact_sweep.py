@@ -1,7 +1,8 @@
 """Remove files that no client can reach any more (contract 8.3), in addition to the bucket's own rules.
 
     expired      staged files after their day
-    deleted      files of a task that was deleted more than a week ago, once none of its runs is live
+    deleted      files of a task that was deleted more than a week ago, once none of its runs is live; its logs,
+                 conversations and texts too, which otherwise go by the bucket's rules alone
     unclaimed    uploads a day old that were never finalised, or never taken up by their run
 
 The bucket is read page by page; for each page the database is asked for references before anything is removed. Files
@@ -28,7 +29,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES
 from app.models import Run, StagedArtifact, Task
 from app.services.artifacts.uploads import UNCLAIMED_LIFETIME, manifest_entry
-from app.services.storage_keys import ARTIFACTS_PREFIX, owner_of_key
+from app.services.storage_keys import ARTIFACTS_PREFIX, KEYS_PREFIX, owner_of_key
 from app.services.sweeping import delete_batch, until_none_is_left
 from app.statements import rows_of
 
@@ -62,7 +63,7 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: ObjectStore) -> None
     Raises ObjectStoreUnavailable.
     """
     removed = 0
-    async for page in list_pages(bucket, ARTIFACTS_PREFIX):
+    async for page in list_pages(bucket, KEYS_PREFIX):
         async with unit_of_work(sessions) as session:
             known = await _known(session, page)
         if going := [listed.key for listed in page if _is_unreachable(listed, known)]:
@@ -97,8 +98,8 @@ def _is_unreachable(listed: ListedObject, known: _Known) -> bool:
     if owner is None:
         # Keys of another form are not ours.
         return False
-    if owner[1] in known.gone:
-        return True
+    if owner[1] in known.gone or not listed.key.startswith(ARTIFACTS_PREFIX):
+        return owner[1] in known.gone
     now, expires_at = utcnow(), known.staged.get(listed.key)
     is_waiting = expires_at is not None and expires_at > now
     # A young one may be finalised in a moment.

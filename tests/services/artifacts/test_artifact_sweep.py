@@ -14,13 +14,13 @@ from app.clock import utcnow
 from app.db import SessionFactory
 from app.enums import RunStatus
 from app.ids import new_hex_id, new_id
-from app.models import Run, StagedArtifact, Task
+from app.models import Project, Run, StagedArtifact, Task, User
 from app.services.artifacts.artifact_sweep import DELETED_LIFETIME, sweep_artifacts, write_lifecycle
 from app.services.storage_keys import RunRef, staged_folder
 from app.services.sweeping import delete_batch, until_none_is_left
 from tests.support.clock import MovableClock
 from tests.support.database.queries import recorded
-from tests.support.factories import make_run, make_staged_artifact
+from tests.support.factories import make_run, make_staged_artifact, make_task
 
 
 @pytest.fixture
@@ -144,24 +144,32 @@ async def test_attached_file_is_never_taken(
     assert await list_keys(bucket) == {path}
 
 
-async def test_files_of_a_deleted_task_go_after_the_grace_time_and_its_logs_stay(
-    bucket: ObjectStore, sweep: RunSweep, session: AsyncSession, task: Task, clock: MovableClock
+async def test_files_of_a_deleted_task_go_after_the_grace_time_with_its_logs(
+    bucket: ObjectStore,
+    sweep: RunSweep,
+    session: AsyncSession,
+    task: Task,
+    project: Project,
+    owner: User,
+    clock: MovableClock,
 ) -> None:
+    """Regression: logs, conversations and texts were left to the rules of the bucket, which may not be written."""
     run = await make_run(session, task=task, status=RunStatus.COMPLETED)
-    path, log = run_path(run), RunRef(run.project_id, run.task_id, run.id).log_key
-    await put(bucket, path)
-    await put(bucket, log)
+    path, ref = run_path(run), RunRef(run.project_id, run.task_id, run.id)
+    other = await make_run(session, task=await make_task(session, project=project, created_by=owner))
+    stays = await put(bucket, RunRef(other.project_id, other.task_id, other.id).log_key)
+    goes = {await put(bucket, key) for key in (path, ref.log_key, ref.session_key, ref.texts_key)}
     run.artifacts = [{"storage_path": path}]
     task.deleted, task.deleted_at = True, utcnow()
     await session.flush()
 
     clock.advance(seconds=DELETED_LIFETIME.total_seconds() - 1)
     await sweep()
-    assert await list_keys(bucket) == {path, log}
+    assert await list_keys(bucket) == {stays, *goes}
     clock.advance(seconds=1)
     await sweep()
 
-    assert await list_keys(bucket) == {log}
+    assert await list_keys(bucket) == {stays}
 
 
 @pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.IN_PROGRESS])
