@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -168,6 +168,23 @@ async def make_task(
     if "task_number" not in overrides:
         values["task_number"] = await _next_number(session, project)
     return await added(session, Task(**(values | overrides)))
+
+
+_COPY = text("""
+INSERT INTO tasks (
+    id, task_number, repository, project_id, created_by_id, title, title_manually_set, description, origin_product,
+    internal, archived, created_at, updated_at, last_activity_at, deleted, verdict_urgency
+)
+SELECT
+    gen_random_uuid(), 1000 + n, 'acme/' || lpad(n::text, 5, '0'), project_id, created_by_id, title, true, '',
+    origin_product, internal, archived, created_at, updated_at, last_activity_at, deleted, verdict_urgency
+FROM tasks, generate_series(1, :count) n WHERE id = :task
+""")
+
+
+async def make_copies(session: AsyncSession, task: Task, count: int) -> None:
+    """Make tasks like this one, each with a repository of its own."""
+    _ = await session.execute(_COPY, {"task": task.id, "count": count})
 
 
 async def _next_number(session: AsyncSession, project: Project) -> int:

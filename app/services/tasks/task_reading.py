@@ -108,6 +108,9 @@ _TASK_VERSION: Prepared[tuple[int, str]] = Prepared(
 )
 
 
+_MOST_REPOSITORIES = 1000
+
+
 async def list_repositories(session: AsyncSession, caller: Principal) -> list[str]:
     return [name for (name,) in await _REPOSITORIES.all(session, visibility(caller))]
 
@@ -119,7 +122,8 @@ def _repositories_statement() -> Select[str]:
     following = select(func.min(Task.repository)).where(*named, Task.repository > names.c.name)
     names = names.union_all(select(following.scalar_subquery()).where(names.c.name.is_not(None)))
     shown = select(Task.id).where(VISIBLE_TASK, ~Task.internal, Task.repository == names.c.name)
-    return select(names.c.name).where(names.c.name != "", shown.exists()).order_by(names.c.name)
+    found = select(names.c.name).where(names.c.name != "", shown.exists())
+    return found.order_by(names.c.name).limit(_MOST_REPOSITORIES)
 
 
 _REPOSITORIES = Prepared(_repositories_statement())

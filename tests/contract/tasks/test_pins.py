@@ -1,15 +1,15 @@
 """Pins: each user's own, the newest first (contract 6.9)."""
 
 import httpx
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.models import Event, Membership, Task, User
+from app.models import Event, Membership, Task, TaskPin, User
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.callers import bearer
 from tests.support.clock import MovableClock
-from tests.support.factories import make_key, make_project, make_task
+from tests.support.factories import make_copies, make_key, make_project, make_task
 from tests.support.makers import NewTask
 
 
@@ -95,3 +95,21 @@ async def test_refusals(
         assert_invalid(await client.post(url, json={"pinned": None}), "pinned", "null")
         assert_invalid(await client.post(url, json={"pinned": "maybe"}), "pinned", "invalid_input")
     assert_not_found(await client.post(f"{tasks_url}/nonsense/pin", json={"pinned": True}))
+
+
+async def test_pins_of_a_project_have_a_limit(
+    client: httpx.AsyncClient, session: AsyncSession, task: Task, owner: User, tasks_url: str
+) -> None:
+    """A pin of a deleted task, which cannot be removed, does not count."""
+    await make_copies(session, task, 500)
+    copies = select(literal(owner.id), Task.id).where(Task.id != task.id)
+    await session.execute(insert(TaskPin).from_select(["user_id", "task_id"], copies))
+    first, second, *_ = await pinned(client, tasks_url)
+
+    refused = await client.post(f"{tasks_url}/{task.id}/pin", json={"pinned": True})
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "max_length")
+    assert (await client.post(f"{tasks_url}/{first}/pin", json={"pinned": True})).status_code == 200
+    assert len(await pinned(client, tasks_url)) == 500
+    assert (await client.delete(f"{tasks_url}/{second}")).status_code == 204
+    await pin(client, tasks_url, task)

@@ -20,7 +20,7 @@ from app.services.access.cache import CallerCache
 from tests.support.assertions import assert_error, assert_not_found, assert_page, concerning
 from tests.support.callers import CallerKind, bearer
 from tests.support.deployment.processes import closed_port
-from tests.support.factories import make_key, make_project, make_run, make_task, make_user
+from tests.support.factories import make_copies, make_key, make_project, make_run, make_task, make_user
 from tests.support.makers import NewTask
 
 
@@ -35,6 +35,14 @@ async def test_repositories_are_distinct_and_sorted(
         await new_task(repository=f"a/{flag}", **{flag: True})
     response = await client.get(f"{tasks_url}/repositories")
     assert response.json() == {"repositories": ["a/a", "a/archived", "a/b", "z/z"]}
+
+
+async def test_repositories_have_a_limit(
+    client: httpx.AsyncClient, session: AsyncSession, task: Task, tasks_url: str
+) -> None:
+    await make_copies(session, task, 1001)
+    names = (await client.get(f"{tasks_url}/repositories")).json()["repositories"]
+    assert (names[0], names[-1], len(names)) == ("acme/00001", "acme/01000", 1000)
 
 
 class TestSummaries:
