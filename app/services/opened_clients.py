@@ -12,6 +12,7 @@ from app.clients.run_event_publisher import RunEvents
 from app.db import SessionFactory
 from app.security import Cipher
 from app.services.usage_gates import UsageGate
+from app.shielded import JoinedWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +33,5 @@ class ServiceClients:
     destinations: Destinations = field(default_factory=Destinations)
     # The checks that can refuse another cloud run of a project.
     gates: Sequence[UsageGate] = ()
+    # The waits for live diffs, by topic.
+    diff_waits: JoinedWork = field(default_factory=JoinedWork)

@@ -109,7 +109,7 @@ class RunChanges:
         if run.why_not_live is not None:
             return _nothing(run.why_not_live), []
         topic = live_diff.topic_of(run.id, query.base)
-        found = await live_diff.ask(self.clients.redis, topic, *parts, later=later)
+        found = await live_diff.ask(self.clients.redis, self.clients.diff_waits, topic, *parts, later=later)
         return found or (_nothing(DiffMissing.NO_ANSWER), [])
 
     async def _stored_texts(self) -> bytes:
@@ -212,7 +212,7 @@ async def _parse(chunks: AsyncGenerator[bytes, None], offset: int) -> AsyncGener
 
 
 async def _unpacked(packed: bytes, offset: int) -> AsyncGenerator[bytes, None]:
-    patch = live_diff.unpack(packed)
+    patch = await asyncio.to_thread(live_diff.unpack, packed)
     for at in range(offset, len(patch), _CHUNK):
         yield patch[at : at + _CHUNK]
 

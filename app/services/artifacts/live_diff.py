@@ -6,7 +6,9 @@ Nothing is asked of a worker while no client asks. A request that gets lost is m
 import asyncio
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +19,7 @@ from app.clients.redis import RedisClient
 from app.clients.wakes import wake
 from app.enums import DiffBase
 from app.schemas.runs.diff import DiffFacts
+from app.shielded import JoinedWork
 
 _FRESH_SECONDS = 3.0
 _PAUSES = 20
@@ -58,19 +61,23 @@ async def is_fresh(redis: RedisClient, topic: str) -> bool:
     return bool(await redis.pttl(topic) > _KEPT_MILLISECONDS)
 
 
+async def _wait(redis: RedisClient, topic: str) -> None:
+    await wake(redis, topic)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            while not await is_fresh(redis, topic):  # noqa: ASYNC110 - of another process
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+
 async def ask(
-    redis: RedisClient, topic: str, *parts: str, later: bool
+    redis: RedisClient, waits: JoinedWork, topic: str, *parts: str, later: bool
 ) -> tuple[DiffFacts, list[bytes]] | None:
     """Return the facts and parts of a diff of now, or of the one that is kept if the worker does not answer.
 
     `later` is the request for another part of a diff: it takes the one that is kept.
     """
-    loop = asyncio.get_running_loop()
-    ends_at = loop.time() + _ANSWER_SECONDS
     if not ((later and await redis.exists(topic)) or await is_fresh(redis, topic)):
-        await wake(redis, topic)
-        while loop.time() < ends_at and not await is_fresh(redis, topic):  # noqa: ASYNC110 - of another process
-            await asyncio.sleep(_PAUSE_SECONDS)
+        await waits.join(topic, partial(_wait, redis, topic))
     kept: Any = redis.hmget(topic, ["facts", *parts])
     facts, *found = await kept
     if facts is None:
