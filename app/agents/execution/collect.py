@@ -81,7 +81,7 @@ def _result(run: ActiveRun, collected: Collected) -> RunResult:
         base=WorkBase(run.workspace.base.branch, run.workspace.began),
         definitions=run.definitions,
         claims=run.tools.claims,
-        worked=run.context.limits.worked + run.time.worked,
+        worked=(run.context.limits.worked or timedelta()) + run.time.worked,
         files_changed=collected.changes.files,
         patch=collected.changes.patch,
         texts=collected.changes.texts,

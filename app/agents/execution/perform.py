@@ -86,7 +86,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
             workspace=workspace,
             masker=masker,
             tools=ToolUse(token),
-            time=WorkingTime(context.limits.timeout - context.limits.worked),
+            time=WorkingTime(context.limits.timeout - (context.limits.worked or timedelta())),
             keeper=SessionKeeper(
                 agent.session, agent.adapter, home=workspace.home, folder=seen.folder, masker=masker
             ),

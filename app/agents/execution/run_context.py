@@ -66,7 +66,7 @@ class RunLimits:
     """The limits of a run in time, tokens and money, and the usage so far; memory and the like are the sandbox's."""
 
     timeout: timedelta  # of the work; waiting for people does not count
-    worked: timedelta = timedelta()  # before checks refuted the work, which this repairs
+    worked: timedelta | None = None  # before checks refuted the work; None: it is no repair
     budget: Budget = field(default_factory=Budget)  # for all runs of the task
     used: Mapping[str, Any] | None = None  # by earlier attempts at this run
     used_by_others: Spent = field(default_factory=Spent)  # by the other runs of the task

@@ -25,7 +25,11 @@ from app.models import PushedBranch, Run
 from app.run_values import progress_entry
 from app.services.events.run_ledger import record_for_run
 from app.services.resume_chain import resume_chain
-from app.services.retrying.policies import PULL_REQUEST_LEASE, PULL_REQUEST_LEASE_SECONDS
+from app.services.retrying.policies import (
+    PULL_REQUEST_LEASE,
+    PULL_REQUEST_LEASE_SECONDS,
+    PULL_REQUEST_PATIENCE,
+)
 from app.services.retrying.retries import in_transaction
 from app.statements import count_changed, row_of
 
@@ -101,17 +105,25 @@ async def branch_to_resume(
 
 @asynccontextmanager
 async def sole_writer(
-    sessions: SessionFactory, repository: str, branch: str, emit: Emit | None = None
+    sessions: SessionFactory,
+    repository: str,
+    branch: str,
+    emit: Emit | None = None,
+    *,
+    patience: timedelta = PULL_REQUEST_PATIENCE,
 ) -> AsyncGenerator[None, None]:
     """Wait until no other process writes about a branch that was pushed before, and keep others waiting in the body.
 
     The text of a pull request is read, changed and replaced as a whole: two writers at once would undo each other. What
-    takes too long ends with TimeoutError; the lease of a lost process ends by itself. A wait, and its end, are told to
-    `emit`.
+    takes too long, as a wait of more than `patience` does, ends with TimeoutError; the lease of a lost process ends by
+    itself. A wait, and its end, are told to `emit`.
     """
+    gives_up_at = utcnow() + patience
     where = (PushedBranch.repository == repository.lower(), PushedBranch.branch == branch)
     has_waited = False
     while (until := await in_transaction(sessions, partial(_take, where=where))) is None:
+        if utcnow() >= gives_up_at:
+            raise TimeoutError
         if emit and not has_waited:
             message = f"The pull request waits: another process writes about the branch {branch}."
             await emit(progress_entry("pull_request", message))

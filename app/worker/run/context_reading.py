@@ -244,7 +244,7 @@ def _limits(worker: WorkerContext, run: ClaimedRun, used_by_others: Spent) -> Ru
     budgets = filter(None, (settings.task_token_budget, token_budget(run.state)))
     return RunLimits(
         timeout=settings.run_timeout,
-        worked=timedelta(seconds=run.repair.worked_seconds if run.repair else 0),
+        worked=timedelta(seconds=run.repair.worked_seconds) if run.repair else None,
         budget=Budget(tokens=min(budgets, default=None), cost=settings.task_cost_budget or None),
         used=run.state.get(USAGE),
         used_by_others=used_by_others,

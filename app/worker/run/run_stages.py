@@ -93,7 +93,7 @@ async def _run_agent(
             raise
         except Exception as error:  # noqa: BLE001 - every other worker would fail too
             return _failure_report(error), None
-        is_repair = bool(context.limits.worked)
+        is_repair = context.limits.worked is not None
         effects = RunEffects(
             emit=run_log.append,
             stop=lost,

@@ -235,6 +235,10 @@ async def test_repair_that_changes_nothing_leaves_what_was_delivered(
     workshop: Workshop, repositories: Repositories
 ) -> None:
     shop, run = await refuted(workshop, repositories, "once", "2", **_FAILS)
+    # Regression: after work of no time, as a clock of little resolution has it, this was no repair.
+    async with unit_of_work(shop.sessions) as session:
+        at_once = Verification.delivery.op("||")({"worked_seconds": 0})
+        await session.execute(update(Verification).values(delivery=at_once))
     await perform(shop, run)
 
     await check_failed(shop, run, repositories, stopped="repeated")
