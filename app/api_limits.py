@@ -37,6 +37,9 @@ EVENT_LINES: Final = 20_000
 EVENT_LINE_BYTES: Final = _MIB
 EVENT_SILENCE_SECONDS: Final = 60.0
 
+# Live streams, each of which a process holds for up to `TASKBEACON_STREAM_LIFE_SECONDS`. One more is answered with 429.
+STREAMS_PER_USER: Final = 200  # in one process
+
 # Files of runs, in the object store.
 FILE_BYTES: Final = 30 * _MIB
 PDF_BYTES: Final = 10 * _MIB  # a PDF for the agent

@@ -24,10 +24,12 @@ from app.security import Cipher
 from app.services.access.cache import CallerCache
 from app.services.access.stream_watch import StreamWatch
 from app.services.events import ledger
+from app.services.health import Health
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.opened_clients import ServiceClients
 from app.services.rate_limits import RateLimiter
 from app.services.retrying.policies import PUSH_PROBES
+from app.services.run_log.log_reading import LogPages
 from app.services.streams.ledger_feed import LedgerFeed
 from app.services.streams.run_streams import final_states
 from app.services.streams.stream_clients import StreamClients
@@ -62,6 +64,8 @@ class ProcessContext(ServiceClients):
     lists: KnownLists = field(default_factory=KnownLists)
     # Ends the streams of callers that lose access: their key, their session, or their view of the run.
     open_streams: StreamWatch = field(default_factory=StreamWatch)
+    log_pages: LogPages = field(default_factory=LogPages)
+    health: Health = field(default_factory=Health)
     # Reads new events of the ledger for the live streams.
     ledger: LedgerFeed = field(default_factory=LedgerFeed)
 

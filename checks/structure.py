@@ -40,7 +40,6 @@ NOUNS: Final = "app/services/views"
 EXCEPTIONS: Final[dict[str, str]] = {
     "app/runtime.py:ProcessContext": "has one field for each resource of a process; functions take the parts they use",
     "app/agents/run_result.py:RunResult": "has one field for each part of what a run brings; each reader takes a few",
-    "app/services/access/stream_watch.py": "holds a rule of access; what composes a process, its user, holds none",
     "app/services/accounts/secret_rotation.py": "reads every encrypted column; the command that uses it has no SQL",
     "app/services/tasks/count_folding.py": "has the SQL of a job; jobs have none",
     "app/services/notifications/history.py": "has the SQL of a route; routes have none",

@@ -5,7 +5,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from app import __version__
 from app.schemas.health import LivenessOut, ReadinessOut
-from app.services import health
 from app.web.dependencies import process_of
 from app.web.openapi.errors import errors
 from app.web.responses import Json
@@ -41,7 +40,7 @@ async def ready(request: Request) -> Json:
     The status is 200 if all of them are ready, else 503.
     """
     process = process_of(request)
-    answer, is_ready = await health.check_readiness(process.sessions, process.redis, process.store)
+    answer, is_ready = await process.health.check_readiness(process.sessions, process.redis, process.store)
     return Json(answer, status_code=200 if is_ready else 503)
 
 
@@ -65,5 +64,5 @@ async def metrics(request: Request) -> Response:
     They are at most one second old.
     """
     process = process_of(request)
-    content = await health.read_metrics(process.sessions, process.redis)
+    content = await process.health.read_metrics(process.sessions, process.redis)
     return Response(content, media_type=CONTENT_TYPE_LATEST)

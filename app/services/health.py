@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -45,41 +46,44 @@ def _has_failed(task: asyncio.Future[Any]) -> bool:
     return task.cancelled() or task.exception() is not None
 
 
-# Public and unlimited: concurrent requests share one reading, so their number does not change the cost.
-_readiness = Coalesced[tuple[ReadinessOut, bool]]()
-_metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
+class Health:
+    """The health of a process. Public and unlimited: concurrent requests share one reading, whatever their number."""
+
+    def __init__(self) -> None:
+        self._readiness = Coalesced[tuple[ReadinessOut, bool]]()
+        self._metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
+
+    async def read_metrics(self, sessions: SessionFactory, redis: RedisClient) -> bytes:
+        """Return the metrics of this process, the queue and the workers for Prometheus, at most a second old."""
+
+        async def read() -> bytes:
+            await measure_queue(sessions, redis)
+            return await asyncio.to_thread(generate_latest)
+
+        return await self._metrics.get(read)
+
+    async def check_readiness(
+        self, sessions: SessionFactory, redis: RedisClient, store: ObjectStore
+    ) -> tuple[ReadinessOut, bool]:
+        return await self._readiness.get(partial(_check, sessions, redis, store))
 
 
-async def read_metrics(sessions: SessionFactory, redis: RedisClient) -> bytes:
-    """Return the metrics of this process, the queue and the workers as text for Prometheus, at most a second old."""
-
-    async def read() -> bytes:
-        await measure_queue(sessions, redis)
-        return await asyncio.to_thread(generate_latest)
-
-    return await _metrics.get(read)
-
-
-async def check_readiness(
+async def _check(
     sessions: SessionFactory, redis: RedisClient, store: ObjectStore
 ) -> tuple[ReadinessOut, bool]:
-
-    async def check() -> tuple[ReadinessOut, bool]:
-        states = await asyncio.gather(
-            _state("database", _database(sessions)),
-            _state("redis", _redis(redis)),
-            _state("object_store", check_bucket(store)),
-        )
-        is_ready = set(states) == {_OK}
-        database, redis_state, object_store = states
-        return {
-            "status": "ok" if is_ready else "unavailable",
-            "database": database,
-            "redis": redis_state,
-            "object_store": object_store,
-        }, is_ready
-
-    return await _readiness.get(check)
+    states = await asyncio.gather(
+        _state("database", _database(sessions)),
+        _state("redis", _redis(redis)),
+        _state("object_store", check_bucket(store)),
+    )
+    is_ready = set(states) == {_OK}
+    database, redis_state, object_store = states
+    return {
+        "status": "ok" if is_ready else "unavailable",
+        "database": database,
+        "redis": redis_state,
+        "object_store": object_store,
+    }, is_ready
 
 
 async def _state(name: str, check: Awaitable[str | None]) -> str:

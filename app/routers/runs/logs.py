@@ -11,6 +11,7 @@ from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
 from app.services.run_log import ingest
 from app.services.run_log.log_reading import read_page, read_text
 from app.services.run_log.log_writing import CONTENT_TYPE
+from app.services.storage_keys import RunRef
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import BodyReader
 from app.web.dependencies import RUN_URL, RunId, StartedAt, TaskId
@@ -102,6 +103,10 @@ async def read_session_logs(
 
     A page of large entries can have fewer than `limit`; only `X-Has-More` shows whether it is the last page.
     """
-    page = await read_page(call.session, call.caller, task_id, run_id, query, store=call.process.store)
+    process = call.process
+    ref = RunRef(call.caller.project.id, task_id, run_id)
+    page = await read_page(
+        call.session, call.caller, ref, query, store=process.store, pages=process.log_pages
+    )
     headers = log_headers(page, query.offset) | server_timing("read", started)
     return Response(page.body, media_type=Json.media_type, headers=headers)

@@ -10,7 +10,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api_limits import STREAMS_PER_USER
 from app.db import SessionFactory, unit_of_work
+from app.errors import Throttled
 from app.periodic import every
 from app.services.access.authenticate import find_open_sessions, find_valid_keys
 from app.services.access.principal import Principal
@@ -18,6 +20,8 @@ from app.services.access.visibility import find_memberships, find_visible_runs
 
 # With the queries, less than the second that contract 6.4 and 17.5 allow.
 _LOOK_SECONDS = 0.5
+# After a refusal: by then a client that has gone is noticed.
+_AGAIN_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +34,8 @@ class _Stream:
 class StreamWatch:
     """Ends the live streams of this process that their callers may no longer read."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int = STREAMS_PER_USER) -> None:
+        self._most = most
         self._streams: set[_Stream] = set()
         self._looking: asyncio.Task[None] | None = None
         # Set when the last stream has ended.
@@ -40,7 +45,12 @@ class StreamWatch:
     async def watching(
         self, sessions: SessionFactory, caller: Principal, run_ids: Collection[UUID], end: Callable[[], None]
     ) -> AsyncGenerator[None, None]:
-        """Until the block ends, call `end` within a second after the caller loses access to the stream."""
+        """Until the block ends, call `end` within a second after the caller loses access to the stream.
+
+        Raises Throttled if their user has too many.
+        """
+        if sum(stream.caller.user_id == caller.user_id for stream in self._streams) >= self._most:
+            raise Throttled(_AGAIN_SECONDS)
         stream = _Stream(caller, run_ids, end)
         self._streams.add(stream)
         if self._looking is None:

@@ -3,8 +3,10 @@
 Only the valid size of each log is read. No log is ever held in memory as a whole.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+import asyncio
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -13,9 +15,11 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api_limits import LARGE_RESPONSE_WAIT_SECONDS
 from app.clients.object_store import ObjectStore
 from app.clients.s3 import ObjectMissing
 from app.db import release
+from app.errors import Unavailable
 from app.models import Run, RunLogState
 from app.schemas.fields import parse_timestamp
 from app.schemas.runs.logs import LogQuery
@@ -27,6 +31,10 @@ from app.statements import rows_of
 
 # Bytes after which a page ends, however few entries it has; the entry that exceeds it is included.
 _PAGE_BYTES = 16 * 1024 * 1024
+# Between two places of a log from which a page can be looked for.
+_STEP_BYTES = 1024 * 1024
+_MOST_KNOWN = 32
+_MOST_READING = 4
 
 
 async def read_text(
@@ -74,33 +82,115 @@ class LogPage:
         self._bytes += len(line)
 
 
+class _StoredLog(NamedTuple):
+    """The key of a stored log, and its valid size in bytes; None: the whole object."""
+
+    key: str
+    size: int | None
+
+    def byte_range(self, start: int) -> str | None:
+        if self.size is None:
+            return f"bytes={start}-" if start else None
+        return f"bytes={start}-{self.size - 1}"
+
+
+class _Place(NamedTuple):
+    """Where a line begins, and how many entries that match are before it."""
+
+    matching: int
+    log: int
+    byte: int
+
+
+class _Known(NamedTuple):
+    total: int
+    matching: int
+    places: list[_Place]
+
+
+class LogPages:
+    """What a process knows of logs that were read: the next page of one is not looked for from its beginning."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, _Known] = {}
+        self._turns = asyncio.Semaphore(_MOST_READING)
+
+    def find(self, key: Hashable) -> _Known | None:
+        return self._known.get(key)
+
+    def keep(self, key: Hashable, known: _Known) -> None:
+        self._known[key] = known
+        if len(self._known) > _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+
+    @asynccontextmanager
+    async def reading(self, size: int) -> AsyncGenerator[None, None]:
+        """Wait until few others read logs of more than a page."""
+        if size <= _PAGE_BYTES:
+            yield
+            return
+        try:
+            async with asyncio.timeout(LARGE_RESPONSE_WAIT_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable("Too many large logs are being read. Please try again in a moment.") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+
 async def read_page(
     session: AsyncSession,
     caller: Principal,
-    task_id: UUID,
-    run_id: UUID,
+    ref: RunRef,
     query: LogQuery,
     *,
     store: ObjectStore,
+    pages: LogPages,
 ) -> LogPage:
     """Return the page of log entries that a query selects, from the log of a run and of the runs that it resumes."""
-    logs = await _chain_logs(session, caller, task_id, run_id)
+    logs = await _chain_logs(session, caller, ref.task_id, ref.run_id)
     await release(session)
-    page, matches = LogPage(), _Filter(query)
-    async with aclosing(_lines(store, logs)) as lines:
-        async for line in lines:
+    # A log grows at its end alone: of one size it is always the same.
+    key = (tuple(logs), query.after, query.event_types, query.exclude_types)
+    async with pages.reading(sum(stored.size or 0 for stored in logs)):
+        if (known := pages.find(key)) is None:
+            page, places = await _scan(store, logs, query, _Place(0, 0, 0), is_whole=True)
+            pages.keep(key, _Known(page.total, page.matching, places))
+        else:
+            begin = known.places[
+                bisect_right(known.places, query.offset, key=lambda place: place.matching) - 1
+            ]
+            page, _ = await _scan(store, logs, query, begin, is_whole=False)
+            page.total, page.matching = known.total, known.matching
+    return page
+
+
+async def _scan(
+    store: ObjectStore, logs: Sequence[_StoredLog], query: LogQuery, begin: _Place, *, is_whole: bool
+) -> tuple[LogPage, list[_Place]]:
+    """Return the page and places of a log, read from the place `begin` to its end, or else to that of the page."""
+    page, places, matches = LogPage(matching=begin.matching), [begin], _Filter(query)
+    ends_at = query.offset + query.limit
+    async with aclosing(_lines(store, logs, begin)) as lines:
+        async for log, byte, line in lines:
+            if not is_whole and (page.is_full or page.matching >= ends_at):
+                break
+            if log != places[-1].log or byte - places[-1].byte >= _STEP_BYTES:
+                places.append(_Place(page.matching, log, byte))
             entry = _parse(line)
             if entry is None:
                 continue
             page.total += 1
             if not matches(entry):
                 continue
-            is_on_page = query.offset <= page.matching < query.offset + query.limit
+            is_on_page = query.offset <= page.matching < ends_at
             page.matching += 1
             # A full page takes no further entry, also no small one: the next page begins at its end.
             if is_on_page and not page.is_full:
                 page.add(line)
-    return page
+    return page, places
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
@@ -140,17 +230,6 @@ def _kind(entry: Mapping[str, Any]) -> object:
     return kind if isinstance(kind, str) else None
 
 
-class _StoredLog(NamedTuple):
-    """The key of a stored log, and its valid size in bytes; None: the whole object."""
-
-    key: str
-    size: int | None
-
-    @property
-    def byte_range(self) -> str | None:
-        return None if self.size is None else f"bytes=0-{self.size - 1}"
-
-
 async def _chain_logs(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
 ) -> list[_StoredLog]:
@@ -168,13 +247,15 @@ async def _chain_logs(
     )
 
 
-async def _pieces(store: ObjectStore, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
+async def _pieces(
+    store: ObjectStore, logs: Sequence[_StoredLog], start: int = 0
+) -> AsyncGenerator[bytes, None]:
     for stored in logs:
         if stored.size == 0:
             continue
         last = b"\n"
         try:
-            async with store.open(stored.key, byte_range=stored.byte_range) as content:
+            async with store.open(stored.key, byte_range=stored.byte_range(start)) as content:
                 async for piece in content.chunks:
                     if piece:
                         last = piece[-1:]
@@ -185,15 +266,21 @@ async def _pieces(store: ObjectStore, logs: Sequence[_StoredLog]) -> AsyncGenera
             yield b"\n"
 
 
-async def _lines(store: ObjectStore, logs: Sequence[_StoredLog]) -> AsyncGenerator[bytes, None]:
-    rest: list[bytes] = []
-    async with aclosing(_pieces(store, logs)) as pieces:
-        async for piece in pieces:
-            first, *others = piece.split(b"\n")
-            rest.append(first)
-            for other in others:
-                if line := b"".join(rest).strip():
-                    yield line
-                rest = [other]
-    if line := b"".join(rest).strip():
-        yield line
+async def _lines(
+    store: ObjectStore, logs: Sequence[_StoredLog], begin: _Place
+) -> AsyncGenerator[tuple[int, int, bytes], None]:
+    """Yield the lines from a place on, each with its log and the byte there at which it begins."""
+    start = begin.byte
+    for log in range(begin.log, len(logs)):
+        at, rest = start, list[bytes]()
+        async with aclosing(_pieces(store, [logs[log]], start)) as pieces:
+            async for piece in pieces:
+                first, *others = piece.split(b"\n")
+                rest.append(first)
+                for other in others:
+                    text = b"".join(rest)
+                    if line := text.strip():
+                        yield log, at, line
+                    at += len(text) + 1
+                    rest = [other]
+        start = 0

@@ -329,6 +329,55 @@ class TestSessionLogs:
                 assert_invalid(response, name, code)
 
 
+class Watched(ObjectStore):
+    """Notes which parts of objects are read."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.ranges: list[str | None] = []
+
+    @override
+    def open(self, key: str, *, byte_range: str | None = None, if_match: str | None = None) -> Any:
+        self.ranges.append(byte_range)
+        return super().open(key, byte_range=byte_range, if_match=if_match)
+
+
+class TestLongLog:
+    @pytest.fixture
+    async def object_store(self, settings: Settings) -> AsyncGenerator[ObjectStore, None]:
+        async with Watched(settings) as store:
+            yield store
+
+    async def test_next_page_is_not_looked_for_from_the_beginning(
+        self, client: httpx.AsyncClient, url: str, object_store: Watched
+    ) -> None:
+        """Regression: each page read the whole log, so all pages of one read it as often as there are pages."""
+        entries = [event("ab"[n % 2] * 1000, n % 60) | {"n": n} for n in range(3000)]
+        await append(client, url, *entries)
+        for query, expected in (({}, entries), ({"event_types": "b" * 1000}, entries[1::2])):
+            object_store.ranges.clear()
+            read: list[JSON] = []
+            while len(read) < len(expected):
+                page = await client.get(
+                    f"{url}/session_logs", params={"limit": 300, "offset": len(read), **query}
+                )
+                counts = [page.headers[f"x-{name}-count"] for name in ("total", "matching")]
+                assert counts == ["3000", str(len(expected))]
+                read += page.json()
+                assert page.headers["x-has-more"] == ("true" if len(read) < len(expected) else "false")
+            starts = [
+                int(part.removeprefix("bytes=").partition("-")[0]) for part in object_store.ranges if part
+            ]
+            with concerning(query):
+                assert read == expected
+                assert (starts[0], starts == sorted(starts)) == (0, True)
+                assert starts[-1] > 2 * 2**20
+
+        await append(client, url, {"n": 3000})
+        last = await client.get(f"{url}/session_logs", params={"offset": 3000})
+        assert (last.json(), last.headers["x-total-count"]) == ([{"n": 3000}], "3001")
+
+
 class TestRelay:
     async def test_message_is_skipped_and_kept_on_the_log(self, client: httpx.AsyncClient, url: str) -> None:
         body = {"text": " Done. ", "text_parts": ["Do", "ne."], "message_id": "m1", "unknown": 1}

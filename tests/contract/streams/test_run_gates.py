@@ -1,12 +1,16 @@
 """Access to the stream of a run (contract 6.4), and the cost of following it."""
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import httpx
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clients.event_hub import EventHub
 from app.ids import new_id
+from app.runtime import ProcessContext
+from app.services.access.stream_watch import StreamWatch
 from tests.support.assertions import assert_not_found, assert_permission_denied, concerning
 from tests.support.callers import CallerKind, Cast
 from tests.support.waiting import eventually
@@ -71,3 +75,23 @@ async def test_trailing_slash_is_optional(api: httpx.AsyncClient, url: str) -> N
     response = await api.get(f"{url}/stream/")
     assert response.status_code == 200
     assert response.text.startswith("retry: ")
+
+
+async def test_user_has_a_limited_number_of_streams_in_a_process(
+    application: FastAPI, api: httpx.AsyncClient, url: str, process: ProcessContext
+) -> None:
+    """Regression: the requests a minute bounded only how fast one user could open streams without end."""
+    application.state.process = replace(process, open_streams=StreamWatch(most=2))
+    async with following(api, url) as first, following(api, url) as second:
+        for stream in (first, second):
+            await stream.take(1)
+        for path in (f"{url}/stream", "/api/users/@me/inbox/stream"):
+            refused = await api.get(path)
+            with concerning(path):
+                assert (refused.status_code, refused.headers["retry-after"]) == (429, "30")
+
+    async def is_free() -> bool:
+        async with following(api, url) as stream:
+            return stream.response.status_code == 200
+
+    await eventually(is_free)
