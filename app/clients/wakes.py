@@ -6,6 +6,7 @@ A message carries no data and may be lost: what waits for a change also polls.
 import asyncio
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import Context
 from typing import Never
 from uuid import UUID
 
@@ -113,7 +114,7 @@ class LedgerWakes:
         """Schedule a wake of the ledger's readers, within a hundredth of a second. Returns at once."""
         self._is_wanted = True
         if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._send())
+            self._sending = asyncio.create_task(self._send(), context=Context())
 
     async def aclose(self) -> None:
         """Wait until all scheduled wakes are published."""

@@ -49,7 +49,7 @@ async def require_machine_time(sessions: SessionFactory, *, max_skew: timedelta 
     if abs(skew) > max_skew:
         raise ClockSkewed(
             f"the clock of this machine is {_apart(skew)} that of the database; at most "
-            f"{MAX_SKEW.total_seconds():.0f} s are allowed: synchronise both (NTP)"
+            f"{max_skew.total_seconds():.0f} s are allowed: synchronise both (NTP)"
         )
     if abs(skew) > _WORTH_A_WARNING:
         log.warning("clock.skewed", machine=f"{_apart(skew)} the database")

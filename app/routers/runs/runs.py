@@ -1,6 +1,7 @@
 """Routes of the runs of a task (contract 5.8, 6.4)."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 
@@ -25,7 +26,7 @@ from app.services.views import runs as runs_view
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import BodyReader
 from app.web.conditional import HeldDep, conditional
-from app.web.dependencies import TASK_URL, RunId, TaskId
+from app.web.dependencies import TASK_URL, Call, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import UNCHANGED, over_limit, refused
 from app.web.pagination import PageDep
@@ -176,14 +177,14 @@ async def cancel_run(
     Every member of the project who sees the run may cancel it. The request can be repeated: of any number of requests
     one cancels the run, and the others find it over. A `local` run is cancelled by its client, by an update.
     """
+    return await once(_cancel(call, body, task_id, run_id))
 
-    async def cancel() -> Json:
-        run, is_cancelled = await run_edits.cancel_run(
-            call.session, call.caller, task_id, run_id, body, call.process
-        )
-        return Json(run, status_code=202 if is_cancelled else 200)
 
-    return await once(cancel())
+async def _cancel(call: Call, body: CancelIn, task_id: UUID, run_id: UUID) -> Json:
+    run, is_cancelled = await run_edits.cancel_run(
+        call.session, call.caller, task_id, run_id, body, call.process
+    )
+    return Json(run, status_code=202 if is_cancelled else 200)
 
 
 @router.post(
