@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from sqlalchemy import case, delete, select, tuple_, update
+from sqlalchemy import Uuid, any_, case, delete, literal, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -44,7 +45,8 @@ async def prune_events(session: AsyncSession, *, kept: timedelta, at_once: int =
     rows = await rows_of(session, deleted)
     if not rows:
         return 0
-    await session.execute(delete(EventSnapshot).where(EventSnapshot.event_id.in_([id_ for *_, id_ in rows])))
+    ids = literal([id_ for *_, id_ in rows], ARRAY(Uuid))
+    await session.execute(delete(EventSnapshot).where(EventSnapshot.event_id == any_(ids)))
     newest: dict[int, tuple[int, int]] = {}
     for project_id, transaction_id, seq, _ in rows:
         newest[project_id] = max(newest.get(project_id, (0, 0)), (transaction_id, seq))

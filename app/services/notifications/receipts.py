@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.push import Accepted, DeadToken, PushOutcome
 from app.clock import utcnow
 from app.db import after_commit
-from app.enums import NotificationDecision
+from app.enums import NotificationDecision, QuestionStatus
 from app.models import Notification, PushCooldown, Question
+from app.models.base import constant
 from app.services import leases
 from app.services.notifications import devices
 from app.services.notifications.devices import DeadDevice
@@ -127,8 +128,10 @@ _LOCK = Prepared(
 async def sweep_history(session: AsyncSession, *, kept: timedelta) -> int:
     """Delete a batch of notifications older than `kept`, unless they wait or their question does; return how many."""
     push = Notification
-    question = select(Question.id).where(Question.id == push.question_id, Question.is_open())
-    is_over = and_(push.due_at.is_(None), push.receipt_due_at.is_(None), ~question.exists())
+    # Looked up for each old push: for a join the planner would read all questions.
+    question = select(Question.status).where(Question.id == push.question_id).scalar_subquery()
+    is_answered = question.is_distinct_from(constant(QuestionStatus.OPEN))
+    is_over = and_(push.due_at.is_(None), push.receipt_due_at.is_(None), is_answered)
     expired = and_(push.created_at <= utcnow() - kept, is_over)
     return await delete_batch(session, push, expired, oldest=push.created_at)
 

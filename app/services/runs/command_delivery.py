@@ -388,8 +388,10 @@ async def sweep_commands(session: AsyncSession, *, kept: timedelta) -> int:
     A message that is the newest activity of its task stays: lists of activity show its text.
     """
     until = utcnow() - kept
-    run = select(Run.id).where(Run.id == RunCommand.run_id)
-    shown = run.join(Task, Task.id == Run.task_id).where(Task.activity_subject_id == RunCommand.id)
-    is_over = and_(run.where(Run.completed_at <= until).exists(), ~shown.exists())
+    # Looked up for each old command: for a join the planner would read all runs, also where nothing is old.
+    of_run = Run.id == RunCommand.run_id
+    ended_at = select(Run.completed_at).where(of_run).scalar_subquery()
+    shown = select(Task.activity_subject_id).join(Run, Run.task_id == Task.id).where(of_run).scalar_subquery()
+    is_over = and_(ended_at <= until, shown.is_distinct_from(RunCommand.id))
     expired = and_(RunCommand.settled_at <= until, is_over)
     return await delete_batch(session, RunCommand, expired, oldest=RunCommand.settled_at)
