@@ -124,14 +124,14 @@ async def send(
 async def _send(
     sender: PushSender, batch: Sequence[_Addressed], deadline: Deadline, outcomes: dict[UUID, PushOutcome]
 ) -> None:
-    results: Sequence[PushOutcome]
+    ids = [delivery_id for delivery_id, _ in batch]
     try:
         results = await sender.send([message for _, message in batch], deadline)
+        outcomes |= dict(zip(ids, results, strict=True))
     except Exception as error:
         # Not raised: the other requests of the claim are under way, and their results must be stored.
         log.exception("push.unexpected_error", messages=len(batch))
-        results = [TryLater(type(error).__name__, may_have_arrived=True)] * len(batch)
-    outcomes |= zip((delivery_id for delivery_id, _ in batch), results, strict=True)
+        outcomes |= dict.fromkeys(ids, TryLater(type(error).__name__, may_have_arrived=True))
 
 
 async def settle(

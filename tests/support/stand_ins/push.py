@@ -46,6 +46,8 @@ class Fault:
     trickles: bool = False
     # The sender in memory fails in an unforeseen way.
     breaks: bool = False
+    # It accepts all messages, and returns an outcome too few.
+    forgets: bool = False
 
 
 @dataclass(slots=True)
@@ -186,6 +188,8 @@ class ScriptedSender(PushSender, ReceiptSource):
         if (failure := _failure(fault)) is not None:
             return [failure] * len(messages)
         outcomes = [self._outcome(message) for message in messages]
+        if fault.forgets:
+            return outcomes[1:]
         kept = len(outcomes) - fault.missing_tickets
         return [*outcomes[:kept], *([TryLater("NoTicket", may_have_arrived=True)] * fault.missing_tickets)]
 
