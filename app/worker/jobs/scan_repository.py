@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import structlog
+
 from app.agents.checks.verify import find_suggested
 from app.agents.errors import AgentError
 from app.agents.git.fetch import Source
@@ -16,6 +18,8 @@ from app.services.retrying.retries import in_transaction
 from app.verification.definitions import FoundCheck
 from app.worker.run.context_reading import open_remote
 from app.worker.worker_context import WorkerContext, worker_context
+
+log = structlog.get_logger(__name__)
 
 
 async def scan_repository(ctx: Mapping[str, Any], *, project_id: int, repository: str) -> None:
@@ -29,6 +33,10 @@ async def scan_repository(ctx: Mapping[str, Any], *, project_id: int, repository
         scan = {"error": error.message}
     except TimeoutError:
         scan = {"error": f"The scan took over {limit:.0f} s."}
+    except Exception:
+        # Kept too: the client asks until there is a result, and each question would start the next scan.
+        log.exception("scan.unexpected_error", project_id=project_id, repository=repository)
+        scan = {"error": "The scan failed unexpectedly. Try again in a minute; the worker's log says why."}
     await keep_scan(worker.process.redis, project_id, repository, scan)
 
 

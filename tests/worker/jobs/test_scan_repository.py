@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,6 +60,21 @@ async def test_scan_that_runs_out_of_time_is_a_failure(
     kept = await scan(workshop, workshop.with_times(scan=0).context, "acme/shop")
 
     assert kept == {"error": "The scan took over 0 s."}
+
+
+async def test_scan_that_fails_unexpectedly_is_a_failure(
+    workshop: Workshop, repositories: Repositories, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: nothing was kept, so each question of the client began the same scan for ever."""
+    repositories.create("acme/shop", {"README.md": "x"})
+    no_folder = tmp_path / "file"
+    no_folder.touch()
+    settings = workshop.context.process.settings.model_copy(update={"workspaces": no_folder})
+
+    kept = await scan(workshop, workshop.with_process(settings=settings).context, "acme/shop")
+
+    assert kept["error"].startswith("The scan failed unexpectedly.")
+    assert "scan.unexpected_error" in caplog.text
 
 
 async def test_scan_does_not_wait_for_checks(
