@@ -4,13 +4,14 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 import orjson
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 from starlette.datastructures import URL
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
@@ -55,11 +56,23 @@ class LargeResponses:
     async def send(self, start: Message, body: bytes, send: Send, *, may_refuse: bool) -> None:
         """Send a large response when there is room; `may_refuse` refuses it if there is none in time."""
         async with self._slot(may_refuse=may_refuse):
+            await _send_in_pieces(start, body, self.bounded(send))
+
+    def bounded(self, send: Send) -> Send:
+        """Return `send` for a response whose client must read so fast; raises ClientDisconnect where it does not."""
+        left = self._seconds
+
+        async def send_in_time(message: Message) -> None:
+            nonlocal left
+            began = time.monotonic()
             try:
-                async with asyncio.timeout(self._seconds + len(body) / self._bytes_per_second):
-                    await _send_in_pieces(start, body, send)
+                async with asyncio.timeout(left):
+                    await send(message)
             except TimeoutError:
                 raise ClientDisconnect from None
+            left += len(message.get("body", b"")) / self._bytes_per_second - (time.monotonic() - began)
+
+        return send_in_time
 
     @asynccontextmanager
     async def _slot(self, *, may_refuse: bool) -> AsyncGenerator[None, None]:
@@ -151,7 +164,6 @@ def server_timing(metric: str, started: float) -> dict[str, str]:
 # One range of bytes; a request for several ranges is answered with the whole file (RFC 9110, 14.2).
 _RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-[0-9]{1,18})", re.ASCII)
 _ETAG = re.compile(r'"[!#-~]{1,200}"', re.ASCII)
-_SEND_SECONDS = 3600
 _HEADERS = {
     # If a browser shows the file anyway, it runs no scripts and loads nothing.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
@@ -173,13 +185,10 @@ class StoredFile(Response):
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with (
-                asyncio.timeout(_SEND_SECONDS),
-                self._store.open(
-                    self._file.storage_path, byte_range=self._range, if_match=self._if_match
-                ) as content,
-            ):
-                await self._send(content, send, has_body=IS_HEAD not in scope)
+            async with self._store.open(
+                self._file.storage_path, byte_range=self._range, if_match=self._if_match
+            ) as content:
+                await self._send(content, _bounded(scope, send), has_body=IS_HEAD not in scope)
         except RangeNotSatisfiable:
             await Response(status_code=416, headers={"Accept-Ranges": "bytes"})(scope, receive, send)
         except ObjectMissing:
@@ -210,6 +219,23 @@ class StoredFile(Response):
             async for chunk in content.chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class StreamedLog(StreamingResponse):
+    """A response with a log from object storage, from an asynchronous generator of its pieces."""
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        pieces = self.body_iterator
+        assert isinstance(pieces, AsyncGenerator)
+        # At its end, and not when the generator is collected: an object is open until then.
+        async with aclosing(pieces):
+            await super().__call__(scope, receive, _bounded(scope, send))
+
+
+def _bounded(scope: Scope, send: Send) -> Send:
+    large: LargeResponses = scope["app"].state.large_responses
+    return large.bounded(send)
 
 
 def _requested_range(request: Request) -> tuple[str | None, str | None]:

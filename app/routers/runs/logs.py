@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Response
-from fastapi.responses import StreamingResponse
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.logs import AppendIn, LogQuery
@@ -17,7 +16,7 @@ from app.web.body import BodyReader
 from app.web.dependencies import RUN_URL, RunId, StartedAt, TaskId
 from app.web.openapi.errors import refused
 from app.web.pagination import LOG_PAGE, log_headers
-from app.web.responses import Json, server_timing
+from app.web.responses import Json, StreamedLog, server_timing
 from app.web.unit_route import UnitRoute
 
 TEXT = "text/plain"
@@ -70,7 +69,7 @@ async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_i
     "/logs",
     operation_id="tasks_runs_logs_retrieve",
     summary="Read the whole log",
-    response_class=StreamingResponse,
+    response_class=StreamedLog,
     responses=WHOLE_LOG,
 )
 async def read_logs(
@@ -78,7 +77,7 @@ async def read_logs(
     task_id: TaskId,
     run_id: RunId,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
-) -> StreamingResponse:
+) -> StreamedLog:
     """Return the whole log of the run as JSON lines, after the logs of the runs that it resumes.
 
     If `Accept` is exactly `text/plain`, the same lines are returned with this content type.
@@ -86,7 +85,7 @@ async def read_logs(
     text = await read_text(call.session, call.caller, task_id, run_id, store=call.process.store)
     media_type = TEXT if (accept or "").strip().lower() == TEXT else CONTENT_TYPE
     headers = {"Cache-Control": "no-cache", "Vary": "Accept, Authorization, Cookie"}
-    return StreamingResponse(text, media_type=media_type, headers=headers)
+    return StreamedLog(text, media_type=media_type, headers=headers)
 
 
 @router.get(
