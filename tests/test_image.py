@@ -223,7 +223,7 @@ def test_compose_runs_commands_that_there_are_and_gives_a_worker_the_time_that_i
     (seconds,) = re.findall(r"^    stop_grace_period: (\d+)s$", _COMPOSE, re.MULTILINE)
 
     assert commands == {"migrate", "serve", "worker"} & set(main.list_commands(click.Context(main)))
-    assert int(seconds) >= Settings().worker_drain_seconds + 10
+    assert int(seconds) == Settings().worker_drain_seconds + 30
 
 
 @pytest.mark.parametrize(

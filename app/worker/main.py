@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 import structlog
@@ -51,33 +51,42 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def _loops(
-    context: WorkerContext, webhooks: WebhookClient, close_worker: Callable[[], Awaitable[None]]
+async def looping(
+    context: WorkerContext,
+    webhooks: WebhookClient,
+    *blocks: AbstractAsyncContextManager[None],
+    close_worker: Callable[[], Awaitable[None]],
 ) -> AsyncGenerator[None, None]:
-    """Run the worker's loops during the block; then stop deliveries, close the worker, and stop listening.
+    """Run the worker's loops and `blocks` during the block; then close all of them and the worker side by side.
 
-    Deliveries under way finish while the last runs end. Those runs still hear of changes until they have
-    ended.
+    So the stop takes as long as the longest of them. Runs and checks still hear of changes until they have ended.
     """
     deliver_webhooks = partial(WebhookDeliverer(context.process, webhooks).run, context.changes)
     deliver_pushes = partial(deliver_as_due, context.process, context.changes)
     listening = asyncio.create_task(keep_running("run changes", context.changes.listen))
-    delivering = [
+    beside = [
         asyncio.create_task(keep_running("webhooks", deliver_webhooks)),
         asyncio.create_task(keep_running("pushes", deliver_pushes)),
         asyncio.create_task(keep_running("digests", partial(release_as_due, context.process))),
+        *(asyncio.create_task(_stay_in(block)) for block in blocks),
     ]
     try:
         yield
     finally:
-        # Each delivers no more, but finishes what it sends.
-        for loop in delivering:
-            loop.cancel()
+        # Deliveries under way are finished, and no more begin.
+        for task in beside:
+            task.cancel()
         try:
             await close_worker()
         finally:
+            await asyncio.gather(*beside, return_exceptions=True)
             listening.cancel()
-            await asyncio.gather(listening, *delivering, return_exceptions=True)
+            await asyncio.gather(listening, return_exceptions=True)
+
+
+async def _stay_in(block: AbstractAsyncContextManager[None]) -> None:
+    async with block:
+        await asyncio.Event().wait()
 
 
 @asynccontextmanager
@@ -146,16 +155,16 @@ async def _run(settings: Settings) -> None:
             start_http_server(settings.worker_metrics_port)
         worker = create_worker(context)
         log.info("worker.started", concurrency=settings.worker_concurrency)
-        async with _loops(context, WebhookClient(webhook_http), worker.close):
+        async with looping(
+            context,
+            WebhookClient(webhook_http),
+            working("chores", create_chores_worker(context)),
+            working("checks", create_checks_worker(context)),
+            working("scans", create_scans_worker(context)),
+            close_worker=worker.close,
+        ):
             try:
-                chores, checks = create_chores_worker(context), create_checks_worker(context)
-                scans = create_scans_worker(context)
-                async with (
-                    working("chores", chores),
-                    working("checks", checks),
-                    working("scans", scans),
-                    reporting(context, worker),
-                ):
+                async with reporting(context, worker):
                     await worker.async_run()
             except asyncio.CancelledError:
                 log.info("worker.stopping")

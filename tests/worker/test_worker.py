@@ -12,7 +12,10 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.addresses import AddressPolicy
+from app.clients.http.guarded_http import create_guarded_client
 from app.clients.job_queue import CHORES_QUEUE, QUEUE_NAME, ArqQueue, JobQueue
+from app.clients.webhooks.webhook_client import WebhookClient
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
@@ -26,7 +29,7 @@ from app.services.runs.lost_runs import recover_runs
 from app.services.runs.queue import read_reports
 from app.services.runs.run_lifecycle import claim
 from app.worker.arq_workers import create_chores_worker, create_worker
-from app.worker.main import reporting, working
+from app.worker.main import looping, reporting, working
 from app.worker.slots import RunSlots
 from tests.fixtures.worker import Workshop
 from tests.support.callers import CallerKind, make_caller
@@ -37,7 +40,7 @@ from tests.support.factories import make_task
 from tests.support.stand_ins.fakes import ScriptedGate
 from tests.support.stand_ins.outage import behind, interruptible
 from tests.support.stand_ins.receiver import Receiver
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, next_round, patient
 from tests.support.webhooks import LOOPBACK, attempts_of, make_delivery, make_endpoint
 from tests.worker.pilot import Pilot
 
@@ -322,3 +325,28 @@ async def test_worker_reports_its_room_and_what_its_own_sandbox_cannot_hold(work
         assert [report["slots"] for report in await read_reports(redis)] == [0]
     await worker.close()
     assert await read_reports(redis) == []
+
+
+async def test_parts_of_a_worker_stop_side_by_side(workshop: Workshop) -> None:
+    """Regression: each had its 20 seconds after the one before it, and the worker was killed meanwhile."""
+    # Each waits until all others stop too.
+    stopping = asyncio.Barrier(4)
+
+    @asynccontextmanager
+    async def part() -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await stopping.wait()
+
+    async def close_worker() -> None:
+        await stopping.wait()
+
+    parts = [part() for _ in range(3)]
+    async with (
+        asyncio.timeout(patient(60)),
+        create_guarded_client(AddressPolicy(())) as http,
+        looping(workshop.context, WebhookClient(http), *parts, close_worker=close_worker),
+    ):
+        await next_round()
+    assert stopping.n_waiting == 0
