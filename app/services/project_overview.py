@@ -1,16 +1,16 @@
 """What a project can use: agents, limits, and room for runs, with what workers report of them (contract 19, 20)."""
 
 from collections.abc import Collection
-from contextlib import suppress
 from typing import Any, Literal
 from uuid import UUID
 
+import structlog
 from redis.exceptions import RedisError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import Adapter
-from app.api_limits import BODY_BYTES, FILE_BYTES
+from app.api_limits import BODY_BYTES, FILE_BYTES, PDF_BYTES
 from app.clients.redis import RedisClient
 from app.config import Settings
 from app.errors import NotFound
@@ -24,15 +24,29 @@ from app.services.runs.queue import WorkerReport, read_figures, read_reports
 
 _MIB = 2**20
 
+log = structlog.get_logger(__name__)
+
 
 async def list_agents(
     session: AsyncSession, caller: Principal, environment_id: UUID | None, clients: ServiceClients
 ) -> AgentsOut:
     """Return the agents that runs of the project may request, and why one cannot be chosen."""
     variables = await _variables_of(session, caller, environment_id) if environment_id else ()
-    reports = await read_reports(clients.redis)
+    reports = await _find_reports(clients.redis)
     adapters = [clients.catalog.adapters[name] for name in clients.catalog.choices]
-    return {"results": [_show(each, reports, variables) for each in adapters], "workers": len(reports)}
+    return {
+        "results": [_show(each, reports or [], variables) for each in adapters],
+        "workers": None if reports is None else len(reports),
+    }
+
+
+async def _find_reports(redis: RedisClient) -> list[WorkerReport] | None:
+    # They add to what is known without Redis; None: it is away.
+    try:
+        return await read_reports(redis)
+    except (RedisError, OSError) as error:
+        log.warning("workers.not_read", error=repr(error))
+        return None
 
 
 async def _variables_of(session: AsyncSession, caller: Principal, environment_id: UUID) -> Collection[str]:
@@ -47,10 +61,7 @@ async def _variables_of(session: AsyncSession, caller: Principal, environment_id
 
 async def find_warnings(redis: RedisClient, settings: Settings) -> list[str]:
     """Return what workers report that they cannot hold of check sets; without a worker, what follows from settings."""
-    reports: list[WorkerReport] = []
-    # Without Redis a check set is stored all the same.
-    with suppress(RedisError, OSError):
-        reports = await read_reports(redis)
+    reports = await _find_reports(redis)
     if not reports:
         return warn_of_networks(settings, settings.agent_sandbox)
     return list(dict.fromkeys(warning for report in reports for warning in report["warnings"]))
@@ -96,6 +107,7 @@ def list_limits(settings: Settings) -> LimitsOut:
         ("requests_per_hour", settings.throttle_per_hour, "requests_per_hour"),
         ("request_bytes", BODY_BYTES, "bytes"),
         ("file_bytes", FILE_BYTES, "bytes"),
+        ("pdf_bytes", PDF_BYTES, "bytes"),
         ("concurrent_runs", settings.project_concurrency, "count"),
         ("run_seconds", settings.run_timeout_seconds, "seconds"),
         ("run_idle_seconds", settings.run_idle_seconds, "seconds"),
@@ -113,17 +125,19 @@ async def show_queue(
 ) -> QueueOut:
     """Return how many runs of the caller's project wait and are performed, and what workers offer to all projects."""
     figures = await read_figures(session, caller.project.id)
-    reports = await read_reports(clients.redis)
-    slots = sum(report["slots"] for report in reports)
+    reports = await _find_reports(clients.redis)
+    slots = None if reports is None else sum(report["slots"] for report in reports)
     waits_for: Literal["worker", "slot", "limit"] | None = None
-    if figures.queued:
-        waits_for = "limit" if limit and figures.active >= limit else "slot" if slots else "worker"
+    if figures.queued and limit and figures.active >= limit:
+        waits_for = "limit"
+    elif figures.queued and slots is not None:
+        waits_for = "slot" if slots else "worker"
     return {
         "queued": figures.queued,
         "oldest_queued_seconds": figures.oldest_seconds,
         "active": figures.active,
         "limit": limit or None,
         "waits_for": waits_for,
-        "workers": len(reports),
+        "workers": None if reports is None else len(reports),
         "slots": slots,
     }

@@ -49,7 +49,10 @@ class AgentsOut(TypedDict):
     """The agents that runs may request."""
 
     results: list[AgentOut]
-    workers: Annotated[int, doc("The number of workers that reported in the last minute.", 2)]
+    workers: Annotated[
+        int | None,
+        doc("The number of workers that reported in the last minute; null while it is not known.", 2),
+    ]
 
 
 class LimitOut(TypedDict):
@@ -77,7 +80,15 @@ class QueueOut(TypedDict):
     limit: Annotated[int | None, doc("The most of them at a time; null if there is no limit.", 8)]
     waits_for: Annotated[
         Literal["worker", "slot", "limit"] | None,
-        doc("What the runs wait for: any worker, a free slot, or the end of another run of the project."),
+        doc(
+            "What the runs wait for: any worker, a free slot, or the end of another run of the project;"
+            " null also while that is not known."
+        ),
     ]
-    workers: Annotated[int, doc("Workers of the service that reported in the last minute.", 2)]
-    slots: Annotated[int, doc("Runs that they perform at a time, for all projects together.", 8)]
+    workers: Annotated[
+        int | None,
+        doc("Workers of the service that reported in the last minute; null while that is not known.", 2),
+    ]
+    slots: Annotated[
+        int | None, doc("Runs that they perform at a time, for all projects together; null likewise.", 8)
+    ]

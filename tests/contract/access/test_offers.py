@@ -1,14 +1,19 @@
 """Agents that are there, and limits (contract 19.6, 19.8)."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.redis import RedisClient
-from app.models import Project
+from app.clients.redis import RedisClient, create_redis
+from app.models import Project, Task
+from app.runtime import ProcessContext
 from app.services.runs.queue import report_worker, withdraw_report
 from tests.support.assertions import assert_not_found
+from tests.support.factories import make_run
 
 JSON = dict[str, Any]
 
@@ -77,9 +82,36 @@ async def test_variables_of_an_environment_count_as_keys(
     assert_not_found(await client.get(f"{url}/agents?sandbox_environment_id={other}"))
 
 
+async def test_agents_and_queue_are_shown_while_redis_is_away(
+    client: httpx.AsyncClient,
+    url: str,
+    session: AsyncSession,
+    task: Task,
+    application: FastAPI,
+    process: ProcessContext,
+) -> None:
+    """Regression: both were 503. What only workers know is null."""
+    await make_run(session, task=task, dispatch_requested_at=task.created_at)
+    redis = create_redis("redis://127.0.0.1:1/0")
+    application.state.process = replace(process, redis=redis)
+
+    shown = await client.get(f"{url}/agents")
+    figures = (await client.get(f"{url}/queue")).json()
+    await redis.aclose()
+
+    assert shown.status_code == 200, shown.text
+    assert (shown.json()["workers"], {agent["installed"] for agent in shown.json()["results"]}) == (
+        None,
+        {None},
+    )
+    of_workers = {name: figures[name] for name in ("queued", "workers", "slots", "waits_for")}
+    assert of_workers == {"queued": 1, "workers": None, "slots": None, "waits_for": None}
+
+
 async def test_limits_are_those_of_the_settings(client: httpx.AsyncClient, url: str) -> None:
     limits = {limit["id"]: limit for limit in (await client.get(f"{url}/limits/")).json()["results"]}
 
     assert limits["request_bytes"] == {"id": "request_bytes", "value": 20 * 2**20, "unit": "bytes"}
+    assert limits["pdf_bytes"] == {"id": "pdf_bytes", "value": 10 * 2**20, "unit": "bytes"}
     assert limits["run_seconds"]["value"] > 0
     assert limits["task_tokens"]["value"] is None
