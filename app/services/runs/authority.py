@@ -35,8 +35,8 @@ from app.db import release
 from app.enums import CodeHostKind, Environment, PrAuthorshipMode, RunStatus
 from app.errors import InvalidInput, NotFound, RunRefused, StateRefused, unknown_key
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
-from app.models.base import JsonDict
 from app.schemas.runs.runs import RunIn
+from app.schemas.runs.verification import VerificationOut
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services import usage_gates
 from app.services.access.principal import Principal
@@ -291,7 +291,7 @@ class LockedRun(NamedTuple):
     dispatch_requested_at: datetime | None
     lease_expires_at: datetime | None
     agent_has_ended: bool
-    verification: JsonDict | None
+    verification: VerificationOut | None
     holdings: Holdings
 
     @property

@@ -72,9 +72,10 @@ async def waive(
         # Kept as JSON: runs show it without looking for the user.
         user = {**user_basic(creators[0]), "uuid": str(creators[0].uuid)}
         waiver = {"reason": body.reason, "user": user, "at": wire_time()}
-        shown = dict(await verification_lifecycle.note_waiver(session, run_id, shown, waiver))
+        noted = await verification_lifecycle.note_waiver(session, run_id, shown, waiver)
+        shown = cast("VerificationOut", noted)
         await withdraw(session, [run_id], kind=QuestionKind.VERDICT)
-    return cast("VerificationOut", shown)
+    return shown
 
 
 async def skip(
