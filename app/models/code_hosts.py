@@ -17,7 +17,6 @@ class PushedBranch(Base):
         ForeignKeyConstraint(["run_id", "task_id"], ["runs.id", "runs.task_id"], ondelete="CASCADE"),
         # Finds the run for a webhook.
         Index("ix_pushed_branches_branch", "repository", "branch", text("created_at DESC")),
-        Index(None, "task_id"),
         # For ON DELETE SET NULL.
         Index(None, "integration_id", postgresql_where=text("integration_id IS NOT NULL")),
     )

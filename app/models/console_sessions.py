@@ -38,7 +38,13 @@ class TerminalLogin(Base):
     """A terminal that waits for a person to confirm its code (contract 21); the row goes when it fetches its key."""
 
     __tablename__ = "terminal_logins"
-    __table_args__ = (Index(None, "key_id"), Index(None, "project_id"), Index(None, "expires_at"))
+    __table_args__ = (
+        Index(None, "key_id"),
+        Index(None, "project_id"),
+        Index(None, "expires_at"),
+        # The sign-ins of an address, before it begins another.
+        Index(None, "address"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     # Of what the terminal asks with.

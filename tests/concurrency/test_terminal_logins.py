@@ -11,7 +11,7 @@ from app.models import ApiKey, Project, PushToken, User
 from app.security import hash_api_key
 from app.services.access.authenticate import authenticate
 from app.services.accounts import terminal_logins
-from app.services.notifications.devices import keep_terminal
+from app.services.notifications.presence import keep_terminal
 from tests.concurrency.races import perform, race
 from tests.support.factories import make_key
 

@@ -49,10 +49,7 @@ class AgentsOut(TypedDict):
     """The agents that runs may request."""
 
     results: list[AgentOut]
-    workers: Annotated[
-        int | None,
-        doc("The number of workers that reported in the last minute; null while it is not known.", 2),
-    ]
+    workers: Annotated[int | None, doc("Workers that reported in the last minute; null: not known.", 2)]
 
 
 class LimitOut(TypedDict):
@@ -85,10 +82,7 @@ class QueueOut(TypedDict):
             " null also while that is not known."
         ),
     ]
-    workers: Annotated[
-        int | None,
-        doc("Workers of the service that reported in the last minute; null while that is not known.", 2),
-    ]
+    workers: Annotated[int | None, doc("Workers that reported in the last minute; null: not known.", 2)]
     slots: Annotated[
         int | None, doc("Runs that they perform at a time, for all projects together; null likewise.", 8)
     ]

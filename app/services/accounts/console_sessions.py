@@ -19,7 +19,7 @@ from app.services.access.authenticate import SESSION_IDLE, authenticate, authent
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.notifications.devices import session_device
-from app.services.notifications.presence import TIME_TO_LIVE
+from app.services.notifications.presence import forget_silent_terminals
 from app.services.sweeping import delete_batch
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.statements import Prepared, row_of, rows_of
@@ -211,8 +211,5 @@ async def sweep_sessions(session: AsyncSession) -> int:
     now = utcnow()
     expired = or_(ConsoleSession.expires_at <= now, ConsoleSession.last_used_at <= now - SESSION_IDLE)
     swept = await delete_batch(session, ConsoleSession, expired)
-    has_session = select(ConsoleSession.id).where(ConsoleSession.id == PushToken.id).exists()
-    # Terminals have none, and are gone when they have beaten no more.
-    is_silent = PushToken.last_seen_at <= now - TIME_TO_LIVE
-    await session.execute(delete(PushToken).where(~HAS_ADDRESS, ~has_session, is_silent))
+    await forget_silent_terminals(session)
     return swept

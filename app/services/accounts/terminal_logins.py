@@ -2,13 +2,14 @@
 
 import re
 from datetime import timedelta
+from math import ceil
 
-from sqlalchemy import ColumnElement, any_, select, update
+from sqlalchemy import ColumnElement, any_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import Scope
-from app.errors import LoginRefused, NotFound, PermissionDenied, unknown_key
+from app.errors import LoginRefused, NotFound, PermissionDenied, Throttled, unknown_key
 from app.ids import new_id
 from app.models import Project, TerminalLogin, User
 from app.schemas.console import PendingLoginOut, TerminalTokenOut
@@ -19,9 +20,11 @@ from app.services.access.principal import Principal, has_scope
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.accounts.api_keys import LABEL_LENGTH, create_own_key
 from app.services.sweeping import delete_batch
-from app.statements import count_changed, row_of
+from app.statements import count_changed, row_of, rows_of
 
 LIFETIME = timedelta(minutes=10)
+# From one address, at the same time: the limit of requests does not hold while Redis is away.
+_MAX_WAITING = 100
 # What the key may do, as far as the person who confirms may: the second where the first is not theirs.
 _SCOPES = (
     (Scope.TASK_WRITE, Scope.TASK_READ),
@@ -32,9 +35,15 @@ _SCOPES = (
 
 
 async def begin_login(session: AsyncSession, client: str, address: str) -> tuple[str, str]:
-    """Return the code of a new sign-in for the terminal, and the one for a person."""
+    """Return the code of a new sign-in for the terminal, and the one for a person. Raises Throttled."""
     device_code, user_code = new_session_secret(), new_user_code()
     now = utcnow()
+    waiting = select(func.count(), func.min(TerminalLogin.expires_at)).where(
+        TerminalLogin.address == address, TerminalLogin.expires_at > now
+    )
+    ((number, first_end),) = await rows_of(session, waiting)
+    if number >= _MAX_WAITING:
+        raise Throttled(ceil((first_end - now).total_seconds()))
     login = TerminalLogin(
         id=new_id(),
         device_hash=hash_session_secret(device_code),

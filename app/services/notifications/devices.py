@@ -10,7 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Delete, delete, select, update
+from sqlalchemy import Delete, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,7 +24,7 @@ from app.models.base import given_rows
 from app.models.push_tokens import HAS_ADDRESS
 from app.schemas.push_tokens import DeviceOut, PushTokenIn
 from app.services.access.principal import Principal
-from app.statements import Prepared, count_changed, rows_of
+from app.statements import Prepared, rows_of
 
 MAX_DEVICES = 20
 
@@ -148,17 +148,6 @@ def session_device(session_id: UUID, user_id: int) -> PushToken:
         created_at=now,
         last_seen_at=now,
     )
-
-
-async def keep_terminal(session: AsyncSession, caller: Principal, device_id: UUID) -> None:
-    """Note that a terminal of the caller shows a task. A sweep deletes its row some time after its last beat."""
-    own = update(PushToken).where(PushToken.id == device_id, PushToken.user_id == caller.user_id)
-    if await count_changed(session, own.values(last_seen_at=utcnow())):
-        return
-    row = session_device(device_id, caller.user_id)
-    values = {column.key: getattr(row, column.key) for column in PushToken.__table__.columns}
-    # Of two first beats at once, one adds it. A device of another user stays theirs, and `beat` finds none.
-    await session.execute(insert(PushToken).values(values).on_conflict_do_nothing())
 
 
 def vapid_public_key(settings: Settings) -> str:

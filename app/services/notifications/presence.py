@@ -33,22 +33,25 @@ from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
 from app.enums import DeviceKind, NotificationDecision
-from app.errors import NotFound
-from app.models import Event, Notification, Presence, PushToken, QuestionSnooze, Task
+from app.errors import InvalidInput, NotFound
+from app.models import ConsoleSession, Event, Notification, Presence, PushToken, QuestionSnooze, Task, User
 from app.models.base import UtcDateTime, constant, literal_int
+from app.models.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
 from app.schemas.push_tokens import PresenceIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
-from app.services.notifications.devices import keep_terminal
+from app.services.notifications.devices import session_device
 from app.services.notifications.rules.deciding import LAPSE, Watching
 from app.services.notifications.rules.decision_transitions import IS_HELD, decision_update, entry
 from app.services.sweeping import delete_batch
-from app.statements import Prepared
+from app.statements import Prepared, count_changed
 
 Result = TypeVar("Result")
 
 TIME_TO_LIVE = timedelta(seconds=60)
+# Of a user, at the same time.
+MAX_TERMINALS = 100
 
 _NOT_THE_CALLERS = "device_id does not match a push token registered by the caller"
 _SEEN = "seen"
@@ -58,6 +61,8 @@ _USER = bindparam("visible_user_id", type_=Presence.user_id.type)
 _NOW, _LAPSE_AT = (bindparam(name, type_=UtcDateTime()) for name in ("now", "lapse_at"))
 # The columns of a presence on which deferred notices depend.
 _SHOWN = (Presence.task_id, Presence.push_token_id, Presence.user_id, Presence.focused, Presence.seen_seq)
+# Without a session, which the devices of the console have.
+_IS_TERMINAL = ~HAS_ADDRESS & ~select(ConsoleSession.id).where(ConsoleSession.id == PushToken.id).exists()
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +72,29 @@ async def report(session: AsyncSession, caller: Principal, task_id: UUID, body: 
     if body.kind is DeviceKind.TERMINAL:
         await keep_terminal(session, caller, body.device_id)
     await beat(session, caller, task_id, body.device_id, focused=body.focused, seen_seq=body.seen_seq)
+
+
+async def keep_terminal(session: AsyncSession, caller: Principal, device_id: UUID) -> None:
+    """Note that a terminal of the caller shows a task. A sweep deletes its row some time after its last beat."""
+    own = PushToken.user_id == caller.user_id
+    seen = update(PushToken).where(PushToken.id == device_id, own).values(last_seen_at=utcnow())
+    if await count_changed(session, seen):
+        return
+    # Serialises the first beats of a user, so that the limit holds.
+    await session.execute(select(User.id).where(User.id == caller.user_id).with_for_update(key_share=True))
+    await forget_silent_terminals(session, own)
+    if (await session.scalar(select(func.count()).where(own, _IS_TERMINAL)) or 0) >= MAX_TERMINALS:
+        text = f"{MAX_TERMINALS} terminals of yours show tasks, the most there can be. Close some."
+        raise InvalidInput(text, code="max_length", attr="device_id")
+    row = session_device(device_id, caller.user_id)
+    values = {column.key: getattr(row, column.key) for column in PushToken.__table__.columns}
+    # An id that is another user's stays theirs: `beat` then finds no device.
+    await session.execute(insert(PushToken).values(values).on_conflict_do_nothing())
+
+
+async def forget_silent_terminals(session: AsyncSession, *of: ColumnElement[bool]) -> None:
+    is_silent = PushToken.last_seen_at <= utcnow() - TIME_TO_LIVE
+    await session.execute(delete(PushToken).where(_IS_TERMINAL, is_silent, *of))
 
 
 async def beat(

@@ -15,8 +15,9 @@ from app.models import ApiKey, Presence, PushToken, Run, Task, User
 from app.security import hash_api_key
 from app.services.accounts.console_sessions import create_login_code, sweep_sessions
 from app.services.notifications import dispatch as notifications
-from app.services.notifications.devices import MAX_DEVICES
+from app.services.notifications.devices import MAX_DEVICES, session_device
 from app.services.notifications.dispatch import push_to_user
+from app.services.notifications.presence import MAX_TERMINALS
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, notifications_of
@@ -211,3 +212,25 @@ async def test_terminal_defers_pushes_and_gets_none(
     assert_invalid(
         await client.post(f"{task_url}/presence", json=body | {"kind": "tv"}), "kind", "invalid_choice"
     )
+
+
+async def test_terminals_of_a_person_are_limited_while_they_beat(
+    client: httpx.AsyncClient, session: AsyncSession, owner: User, task_url: str, clock: MovableClock
+) -> None:
+    """Regression: each new id was a row, until the sweep of the hour. Sessions of the console do not count."""
+    ids = [uuid4() for _ in range(MAX_TERMINALS)]
+    session.add_all(session_device(id_, owner.id) for id_ in ids)
+    await session.commit()
+    body = {"device_id": str(uuid4()), "kind": "terminal"}
+
+    refused = await client.post(f"{task_url}/presence", json=body)
+    assert_invalid(refused, "device_id", "max_length")
+    assert "100 terminals" in refused.text
+    known = await client.post(f"{task_url}/presence", json=body | {"device_id": str(ids[0])})
+    assert known.status_code == 204
+
+    clock.advance(seconds=60)
+    assert (await client.post(f"{task_url}/presence", json=body)).status_code == 204
+    assert list(await session.scalars(select(PushToken.id).where(PushToken.token == ""))) == [
+        UUID(body["device_id"])
+    ]

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import Scope
 from app.models import ApiKey, Project, TerminalLogin, User
-from app.services.accounts.terminal_logins import sweep_logins
+from app.services.accounts.terminal_logins import LIFETIME, sweep_logins
 from tests.support.assertions import assert_error, assert_invalid, assert_not_found, concerning
 from tests.support.callers import bearer
 from tests.support.clock import MovableClock, wire_time
@@ -224,3 +225,27 @@ async def test_bad_terminals_are_refused(anonymous: httpx.AsyncClient) -> None:
         answer = await anonymous.request("POST" if "/" in path else "GET", f"{LOGIN}/{path}", json={})
         with concerning(path):
             assert answer.status_code == 401
+
+
+async def test_sign_ins_that_wait_from_one_address_are_limited(
+    anonymous: httpx.AsyncClient, session: AsyncSession, clock: MovableClock
+) -> None:
+    """Regression: each request was a row, until the sweep of the hour. Those of other addresses do not count."""
+    await begin(anonymous)
+    address = await session.scalar(select(TerminalLogin.address))
+    times = {"created_at": clock.now, "expires_at": clock.now + LIFETIME}
+    for other in (address, "192.0.2.1"):
+        names = [f"{other} {number}" for number in range(99)]
+        session.add_all(
+            TerminalLogin(id=uuid4(), device_hash=name, code_hash=name, client="x", address=other, **times)
+            for name in names
+        )
+    await session.commit()
+    clock.advance(minutes=2)
+
+    answer = await anonymous.post(LOGIN, json={"client": "one more"})
+    assert answer.status_code == 429, answer.text
+    assert answer.headers["retry-after"] == "480"
+
+    clock.advance(minutes=8)
+    await begin(anonymous)
