@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -110,11 +110,8 @@ class ObjectStore:
         request = {"Bucket": self.bucket, "Key": key, "ContentType": content_type, "Tagging": urlencode(tags)}
         size = len(body) if isinstance(body, bytes) else body.stat().st_size  # noqa: ASYNC240 - a local file
         async with self.calling(f"store {key}", size=size, writes=True) as client:
-            if isinstance(body, bytes):
-                await client.put_object(Body=body, **request)
-            else:
-                with body.open("rb") as file:
-                    await client.put_object(Body=file, **request)
+            with nullcontext(body) if isinstance(body, bytes) else body.open("rb") as content:
+                await client.put_object(Body=content, **request)
 
     async def extend(
         self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
@@ -125,8 +122,8 @@ class ObjectStore:
         """
         if size < _SMALLEST_PART:
             # Too small for a part: read it and join it here.
-            kept = await self._read_start(key, size) if size else b""
-            await self.put(key, kept + tail, content_type=content_type, tags=tags)
+            start = await self._read_start(key, size) if size else b""
+            await self.put(key, start + tail, content_type=content_type, tags=tags)
             return
         # Stores answer differently if a part to copy ends after the object, so they are not asked for it.
         info = await self.head(key)
@@ -143,11 +140,11 @@ class ObjectStore:
             )
             part = {**target, "UploadId": upload["UploadId"]}
             try:
-                kept_part = await client.upload_part_copy(
+                copied = await client.upload_part_copy(
                     **part, PartNumber=1, CopySource=target, CopySourceRange=f"bytes=0-{size - 1}"
                 )
                 added = await client.upload_part(**part, PartNumber=2, Body=tail)
-                etags = (kept_part["CopyPartResult"]["ETag"], added["ETag"])
+                etags = (copied["CopyPartResult"]["ETag"], added["ETag"])
                 parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
                 await client.complete_multipart_upload(**part, MultipartUpload={"Parts": parts})
             except BaseException:
@@ -161,9 +158,8 @@ class ObjectStore:
         try:
             async with self.open(key, byte_range=f"bytes=0-{size - 1}") as content:
                 start = b"".join([chunk async for chunk in content.chunks])
-        except RangeNotSatisfiable as error:
-            # An empty object.
-            raise ObjectTooShort(key) from error
+        except RangeNotSatisfiable:
+            start = b""  # of an empty object
         if len(start) < size:
             raise ObjectTooShort(key)
         return start
@@ -185,11 +181,9 @@ class ObjectStore:
         self, key: str, *, byte_range: str | None = None, if_match: str | None = None
     ) -> AsyncGenerator[ObjectContent, None]:
         """Open an object, or its HTTP `byte_range` while it has the ETag `if_match`; may raise RangeNotSatisfiable."""
-        request = {"Bucket": self.bucket, "Key": key}
-        if byte_range is not None:
-            request["Range"] = byte_range
-            if if_match is not None:
-                request["IfMatch"] = if_match
+        target = {"Bucket": self.bucket, "Key": key}
+        conditions = {"Range": byte_range, "IfMatch": if_match}
+        request = target | {name: value for name, value in conditions.items() if value is not None}
         async with self._stream():
             async with self.calling(f"read {key}", of_object=True) as client:
                 try:
@@ -198,7 +192,7 @@ class ObjectStore:
                     if status_of(error) != HTTPStatus.PRECONDITION_FAILED:
                         raise
                     # Another version than that of which the reader has a part (RFC 9110, 13.1.5).
-                    answer = await client.get_object(Bucket=self.bucket, Key=key)
+                    answer = await client.get_object(**target)
             body = answer["Body"]
             # Not `as`: the context manager returns the bare response, without the check of the length.
             async with body:
