@@ -173,11 +173,11 @@ class Form:
         """Raise AnswerInvalid for the first problem of `content`, an answer's values by field name."""
         if _size(content) > _CONTENT_BYTES:
             raise AnswerInvalid(f"It is larger than {_CONTENT_BYTES // 2**10} KiB.")
-        known = {question.name: question for question in self.questions}
+        questions = {question.name: question for question in self.questions}
         texts = {question.companion for question in self.questions if question.companion}
         for name, value in content.items():
-            if name in known:
-                known[name].check(value)
+            if name in questions:
+                questions[name].check(value)
             elif name in texts:
                 _check_text(value, {}, None, name)
             else:
@@ -193,16 +193,16 @@ class Form:
             for question in self.questions
         ]
 
-    def as_asked(self, content: Mapping[str, Any], asked: "Form") -> dict[str, Any]:
-        """Convert an answer to this form, in which secrets are masked, to one to the form `asked` of the same shape."""
-        given: dict[str, Any] = {}
-        for own, theirs in zip(self.questions, asked.questions, strict=True):
-            if own.name in content:
-                values = dict(zip((c.value for c in own.choices), theirs.choices, strict=True))
-                given[theirs.name] = _restore_values(content[own.name], values)
-            if own.companion and own.companion in content and theirs.companion is not None:
-                given[theirs.companion] = content[own.companion]
-        return given
+    def as_asked(self, content: Mapping[str, Any], original: "Form") -> dict[str, Any]:
+        """Convert an answer to this form, in which secrets are masked, to one to `original`, of the same shape."""
+        converted: dict[str, Any] = {}
+        for question, theirs in zip(self.questions, original.questions, strict=True):
+            if question.name in content:
+                values = dict(zip((c.value for c in question.choices), theirs.choices, strict=True))
+                converted[theirs.name] = _restore_values(content[question.name], values)
+            if question.companion and question.companion in content and theirs.companion is not None:
+                converted[theirs.companion] = content[question.companion]
+        return converted
 
 
 def read_form(message: str, schema: Any) -> Form:
@@ -221,11 +221,11 @@ def read_form(message: str, schema: Any) -> Form:
         for ending in _COMPANIONS
         if choices[name] and properties.get(f"{name}{ending}", {}).get("type") == "string"
     }
-    asked = [name for name in properties if name not in companions.values()]
-    if len(asked) > _MOST_QUESTIONS or sum(map(len, choices.values())) > _MOST_CHOICES:
+    question_names = [name for name in properties if name not in companions.values()]
+    if len(question_names) > _MOST_QUESTIONS or sum(map(len, choices.values())) > _MOST_CHOICES:
         raise FormRefused(f"it has more than {_MOST_QUESTIONS} questions or {_MOST_CHOICES} choices")
     questions: list[FormQuestion] = []
-    for name in asked:
+    for name in question_names:
         described = properties[name]
         if _is_secret(name, described, has_choices=bool(choices[name])):
             raise FormRefused("it asks for a secret, which belongs on a page of its own")
@@ -233,7 +233,7 @@ def read_form(message: str, schema: Any) -> Form:
         text = description
         if _codex_metadata(described):
             header, text = text, header
-        elif len(asked) == 1:
+        elif len(question_names) == 1:
             text = message or text
         text = text or header or name
         hint = description if description not in {text, header} else None
@@ -287,12 +287,12 @@ def _choices_of(name: str, described: Mapping[str, Any]) -> tuple[FormChoice, ..
         if is_several or described.keys() & _LISTS:
             _refuse(name)
         return ()
-    given = [each for each in ("oneOf", "anyOf", "enum") if each in listed]
-    if not given and not is_several:
+    keywords = [each for each in ("oneOf", "anyOf", "enum") if each in listed]
+    if not keywords and not is_several:
         return ()
-    if len(given) != 1 or not isinstance(listed[given[0]], list) or not listed[given[0]]:
+    if len(keywords) != 1 or not isinstance(listed[keywords[0]], list) or not listed[keywords[0]]:
         _refuse(name)
-    choices = {choice.value: choice for choice in _choices(name, listed, listed[given[0]])}
+    choices = {choice.value: choice for choice in _choices(name, listed, listed[keywords[0]])}
     return tuple(choices.values())
 
 
@@ -363,8 +363,8 @@ def _answer_to(question: FormQuestion, answers: Mapping[str, str], *, is_only: b
 def _value(question: FormQuestion, answer: str) -> dict[str, Any]:
     match question.type:
         case "boolean":
-            known = {YES.lower(): True, "true": True, NO.lower(): False, "false": False}
-            return {question.name: known.get(answer.lower(), answer)}
+            booleans = {YES.lower(): True, "true": True, NO.lower(): False, "false": False}
+            return {question.name: booleans.get(answer.lower(), answer)}
         case "number" | "integer":
             return {question.name: _number(answer)}
         case "array":
