@@ -44,8 +44,8 @@ class Catalog:
         """Return the adapter with this name, even if clients of the API may not request it. Raises UnknownAdapter."""
         adapter = self.adapters.get(name)
         if adapter is None:
-            known = ", ".join(sorted(self.adapters))
-            raise UnknownAdapter(f"There is no agent called '{name}'. This worker knows: {known}.")
+            names = ", ".join(sorted(self.adapters))
+            raise UnknownAdapter(f"There is no agent called '{name}'. This worker knows: {names}.")
         return adapter
 
     def choice(self, name: object) -> Adapter | None:
@@ -55,20 +55,20 @@ class Catalog:
 
 def load_catalog(path: Path | None = None) -> Catalog:
     """Return the adapters of this release, changed by the operator's file at `path`. Raises CatalogInvalid."""
-    given = _read(path) if path else {}
+    changes = _read(path) if path else {}
     try:
-        return _merge(given)
+        return _merge(changes)
     except CatalogInvalid as error:
         raise CatalogInvalid(f"{path}: {error.message}") from None
 
 
-def _merge(given: Mapping[str, Any]) -> Catalog:
-    unknown = sorted(set(given) - {"adapters", "enable"})
+def _merge(changes: Mapping[str, Any]) -> Catalog:
+    unknown = sorted(set(changes) - {"adapters", "enable"})
     if unknown:
         raise CatalogInvalid(f"'{unknown[0]}' is neither `adapters` nor `enable`")
     ready_made = {file.stem: tomllib.loads(file.read_text()) for file in sorted(_READY_MADE.glob("*.toml"))}
-    entries = _entries(given.get("adapters", {}))
-    enabled = given.get("enable", [])
+    entries = _entries(changes.get("adapters", {}))
+    enabled = changes.get("enable", [])
     if not isinstance(enabled, list) or not all(isinstance(name, str) for name in enabled):
         raise CatalogInvalid("`enable` must be a list of names of adapters")
     adapters = {DEFAULT_ADAPTER: _runbook()}
@@ -92,17 +92,17 @@ def _runbook() -> Adapter:
     )
 
 
-def _entries(given: Any) -> dict[str, dict[str, Any]]:
-    if not isinstance(given, dict):
+def _entries(entries: Any) -> dict[str, dict[str, Any]]:
+    if not isinstance(entries, dict):
         raise CatalogInvalid("`adapters` must be a table of adapters by name")
-    if len(given) > _MAX_ADAPTERS:
+    if len(entries) > _MAX_ADAPTERS:
         raise CatalogInvalid(f"more than {_MAX_ADAPTERS} adapters")
-    for name, entry in given.items():
+    for name, entry in entries.items():
         if name == DEFAULT_ADAPTER:
             raise CatalogInvalid(f"adapter '{name}': the built-in agent cannot be changed")
         if not isinstance(entry, dict):
             raise CatalogInvalid(f"adapter '{name}': must be a table")
-    return given
+    return entries
 
 
 def _adapter(name: str, entry: Mapping[str, Any]) -> Adapter:

@@ -179,12 +179,12 @@ class Questions:
         return True
 
     def _form(
-        self, elicitation: Elicitation, asked: Form
+        self, elicitation: Elicitation, original: Form
     ) -> tuple[ShownQuestion, Callable[[dict[str, Any]], ElicitationAnswer]]:
         message = self._channel.masker.text(storable(elicitation.message))
         schema = self._channel.masker.value(storable(elicitation.schema))
         form = read_form(message, schema)
-        if form.shape != asked.shape:
+        if form.shape != original.shape:
             raise FormRefused("without its secrets, its questions or choices are not the same")
         questions = [question.describe() for question in form.questions]
         about = {"codeToolKind": "question", "questions": questions, "requestedSchema": schema}
@@ -193,7 +193,7 @@ class Questions:
         def read(params: dict[str, Any]) -> ElicitationAnswer:
             action, content = form.answer(params)
             if action == "accept":
-                return ElicitationAnswer("accept", form.as_asked(content, asked))
+                return ElicitationAnswer("accept", form.as_asked(content, original))
             return ElicitationAnswer("cancel" if action == "cancel" else "decline")
 
         shown = self._make_question(
@@ -353,22 +353,22 @@ def describe(tool_call: dict[str, Any]) -> str:
     A mark with their number replaces long blanks, which could move what follows out of sight.
     """
     shown = [text for part in tool_call.get("content") or () for text in _texts_of(part)]
-    given = tool_call.get("rawInput")
-    lines = _lines_of(given, known=frozenset(text for text, _ in shown)) if given else []
+    raw_input = tool_call.get("rawInput")
+    lines = _lines_of(raw_input, shown_texts=frozenset(text for text, _ in shown)) if raw_input else []
     lines += [view for text, view in shown if view and (view != text or text not in lines)]
     return _BLANK.sub(_describe_blank, "\n".join(lines))
 
 
-def _lines_of(given: Any, *, known: frozenset[str]) -> list[str]:
-    if not isinstance(given, dict):
-        return [_words(given)]
+def _lines_of(raw_input: Any, *, shown_texts: frozenset[str]) -> list[str]:
+    if not isinstance(raw_input, dict):
+        return [_words(raw_input)]
     lines = []
-    rest = dict(given)
+    rest = dict(raw_input)
     if command := rest.pop("command", None):
         arguments = rest.pop("args", None)
         lines.append(" ".join(_command(each) for each in (command, arguments) if each))
     for name, value in rest.items():
-        if value is not None and not (isinstance(value, str) and value in known):
+        if value is not None and not (isinstance(value, str) and value in shown_texts):
             # Indented, so that no line of a value looks like a name.
             lines.append(f"{name}: {_words(value)}".replace("\n", "\n  "))
     return lines
