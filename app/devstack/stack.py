@@ -60,19 +60,19 @@ class Plan:
     @classmethod
     def from_settings(cls, settings: Settings, environment: Mapping[str, str]) -> "Plan":
         """Return the plan of `make run`. It starts no server for which the settings have a URL."""
-        given = settings.model_fields_set
+        set_fields = settings.model_fields_set
         # After Ctrl-C the worker does not wait for runs; they return to the queue.
         defaults = {"TASKBEACON_LOG_FORMAT": "console", "TASKBEACON_WORKER_DRAIN_SECONDS": "1"}
-        if not given & {"throttle_per_minute", "throttle_per_hour"}:
+        if not set_fields & {"throttle_per_minute", "throttle_per_hour"}:
             defaults |= {"TASKBEACON_THROTTLE_PER_MINUTE": "0", "TASKBEACON_THROTTLE_PER_HOUR": "0"}
-        if "cors_origins" not in given:
+        if "cors_origins" not in set_fields:
             defaults["TASKBEACON_CORS_ORIGINS"] = _LOOPBACK_ORIGINS
         return cls(
             home=settings.home,
             host=settings.host,
             port=settings.port,
-            servers=frozenset(server for server, name in _EMBEDDED.items() if name not in given),
-            with_expo_sink="expo_base_url" not in given,
+            servers=frozenset(server for server, name in _EMBEDDED.items() if name not in set_fields),
+            with_expo_sink="expo_base_url" not in set_fields,
             bucket=settings.s3_bucket,
             environment={**defaults, **environment},
             show_output=True,
@@ -100,15 +100,15 @@ class Stack:
         host = "127.0.0.1" if self.plan.host in _EVERY_ADDRESS else self.plan.host
         self.base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         pids = self._start_processes(port)
-        kept = read_account(self.home)
+        stored = read_account(self.home)
         # While the API is loading.
-        account = kept or self._new_account(None)
+        account = stored or self._new_account(None)
         with self._terminal.step(f"API        {self.base_url}"):
             self.supervisor.wait(self._is_ready, what="api", timeout=_READY_SECONDS)
-        if kept and not self._accepts(kept.api_key):
-            account = self._new_account(kept)
-        own = {name: value for name, value in self.environment.items() if name.startswith("TASKBEACON_")}
-        self.home.announce(self._dev_json(account, pids), own)
+        if stored and not self._accepts(stored.api_key):
+            account = self._new_account(stored)
+        env = {name: value for name, value in self.environment.items() if name.startswith("TASKBEACON_")}
+        self.home.announce(self._dev_json(account, pids), env)
         return account
 
     def build_console(self) -> None:
@@ -254,9 +254,9 @@ class Stack:
         made = json.loads(self._command("key of web push", "app.cli", "admin", "create-vapid-key"))
         return {"TASKBEACON_VAPID_PRIVATE_KEY": made["private_key"]}
 
-    def _new_account(self, kept: Account | None) -> Account:
-        ids = (str(kept.project_id), str(kept.user_id)) if kept else ()
-        with self._terminal.step("A new key for the account" if kept else "Account of the developer"):
+    def _new_account(self, stored: Account | None) -> Account:
+        ids = (str(stored.project_id), str(stored.user_id)) if stored else ()
+        with self._terminal.step("A new key for the account" if stored else "Account of the developer"):
             return keep_account(self.home, self._command("account", "app.devstack.new_account", *ids))
 
     def _dev_json(self, account: Account, pids: Mapping[str, int]) -> dict[str, Any]:  # Any: a JSON object
