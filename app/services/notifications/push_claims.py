@@ -76,10 +76,10 @@ async def claim_due(session: AsyncSession) -> ClaimedPushes:
     rows = await _CLAIM.all(session, {"now": now, "until": now + PUSH_LEASE})
     deliveries = await give_up_lost(session, as_deliveries(rows, now), now)
     # A push that has not waited and is about no question is sent as it was decided.
-    asked = [each for each in deliveries if each.subject.question_id or _has_waited(each)]
-    if asked:
-        left_out = {each.id for each in asked} - {
-            each.id for each in await _decide_again(session, asked, now)
+    undecided = [each for each in deliveries if each.subject.question_id or _has_waited(each)]
+    if undecided:
+        left_out = {each.id for each in undecided} - {
+            each.id for each in await _decide_again(session, undecided, now)
         }
         deliveries = [each for each in deliveries if each.id not in left_out]
     await _set_badges(session, deliveries)
@@ -163,10 +163,12 @@ async def give_up_lost(session: AsyncSession, claimed: Sequence[Delivery], now: 
     return [each for each in claimed if each.attempts <= PUSH_CLAIMS]
 
 
-async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: datetime) -> list[Delivery]:
-    notices = await notices_of(session, [each.id for each in asked], now)
-    known = [each for each in asked if each.id in notices]
-    replacing = [each for each in known if each.stored.replaces is not None]
+async def _decide_again(
+    session: AsyncSession, undecided: Sequence[Delivery], now: datetime
+) -> list[Delivery]:
+    notices = await notices_of(session, [each.id for each in undecided], now)
+    with_notice = [each for each in undecided if each.id in notices]
+    replacing = [each for each in with_notice if each.stored.replaces is not None]
     shown, ends = {}, {}
     if replacing:
         shown = await reminders.read_replaced(session, [each.stored.replaces for each in replacing])
@@ -199,7 +201,7 @@ async def _decide_again(session: AsyncSession, asked: Sequence[Delivery], now: d
             changes.append(release(each, waited, due_at=each.claim.until))
         return changes
 
-    return [each for each in await store_each(session, known, change, now) if each.id in to_send]
+    return [each for each in await store_each(session, with_notice, change, now) if each.id in to_send]
 
 
 def release(delivery: Delivery, deferred_for: float, **values: object) -> Change:
@@ -238,7 +240,7 @@ _OTHER = aliased(Notification)
 
 
 def claimed_columns() -> list[Any]:  # columns and expressions
-    asked = (
+    earlier_question = (
         select(_OTHER.question_id)
         .where(
             _OTHER.run_id == Notification.run_id,
@@ -269,7 +271,7 @@ def claimed_columns() -> list[Any]:  # columns and expressions
         Notification.question_id,
         Notification.event_seq,
         Notification.urgency,
-        asked.correlate(Notification).scalar_subquery().label("earlier_question"),
+        earlier_question.correlate(Notification).scalar_subquery().label("earlier_question"),
         Notification.title,
         _only_for(Platform.ANDROID, select(PushToken.channels).where(is_own)).label("channels"),
         Notification.created_at,

@@ -113,10 +113,10 @@ async def send(
         else:
             by_sender[sender].append((delivery.id, message))
     async with asyncio.TaskGroup() as group:
-        for sender, own in by_sender.items():
-            for first in range(0, len(own), MESSAGES_PER_REQUEST):
+        for sender, addressed in by_sender.items():
+            for first in range(0, len(addressed), MESSAGES_PER_REQUEST):
                 group.create_task(
-                    _send(sender, own[first : first + MESSAGES_PER_REQUEST], deadline, outcomes)
+                    _send(sender, addressed[first : first + MESSAGES_PER_REQUEST], deadline, outcomes)
                 )
     return outcomes
 
@@ -235,10 +235,10 @@ def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict
     }
 
 
-def _is_claimed(row: Any, given: Any) -> ColumnElement[bool]:
+def _is_claimed(row: Any, settled: Any) -> ColumnElement[bool]:
     return and_(
-        row.id == given.c.id,
-        row.attempts == given.c.attempts,
+        row.id == settled.c.id,
+        row.attempts == settled.c.attempts,
         # Not IS NOT NULL: for that the planner would read the partial index of all that are due.
         func.num_nonnulls(row.due_at) == literal_int(1),
     )
@@ -251,10 +251,10 @@ def _given() -> TableValuedAlias:
 
 
 def _settle_statement() -> Update:
-    given = _given()
+    settled = _given()
     return (
         update(Notification)
-        .where(_is_claimed(Notification, given))
+        .where(_is_claimed(Notification, settled))
         .values(
             decision_update(_SHARED["decision"], _SHARED["reason"], _ENTRY)
             | {
@@ -262,10 +262,10 @@ def _settle_statement() -> Update:
                 Notification.sent_at: func.coalesce(_SHARED["sent_at"], Notification.sent_at),
                 Notification.receipt_due_at: _SHARED["receipt_due_at"],
                 Notification.settled_at: _SHARED["settled_at"],
-                Notification.ticket_id: given.c.ticket_id,
+                Notification.ticket_id: settled.c.ticket_id,
                 # A snooze may have moved a reminder meanwhile.
                 Notification.due_at: case(
-                    (Notification.due_at == given.c.until, given.c.due_at), else_=Notification.due_at
+                    (Notification.due_at == settled.c.until, settled.c.due_at), else_=Notification.due_at
                 ),
             }
         )
@@ -273,10 +273,10 @@ def _settle_statement() -> Update:
 
 
 def _show_statement() -> Update:
-    given, replacement = _given(), aliased(Notification)
+    settled, replacement = _given(), aliased(Notification)
     return (
         update(Notification)
-        .where(_is_claimed(replacement, given), Notification.id == replacement.replaces)
+        .where(_is_claimed(replacement, settled), Notification.id == replacement.replaces)
         .values(
             replacement_update(_SHARED["decision"], _SHARED["reason"], _ENTRY)
             | {
