@@ -98,14 +98,14 @@ _CLOSED_COLUMNS = [getattr(Question, name) for name in ClosedQuestion._fields[:-
 
 
 async def open_question(
-    session: AsyncSession, run_id: UUID, asked: ShownQuestion, *, urgency: Urgency | None = None
+    session: AsyncSession, run_id: UUID, question: ShownQuestion, *, urgency: Urgency | None = None
 ) -> bool:
     """Store an open question, with its risk and urgency; show one of an agent in the state of its run.
 
     Return False, with nothing changed, if it was stored before. The caller holds the lock on the run's row.
     """
-    risk = _risk(asked)
-    urgency = urgency or _urgency(asked, risk)
+    risk = _risk(question)
+    urgency = urgency or _urgency(question, risk)
     of_run = {
         name: select(column).where(Run.id == run_id).scalar_subquery()
         for name, column in (("project_id", Run.project_id), ("task_id", Run.task_id))
@@ -113,42 +113,42 @@ async def open_question(
     creator = (
         select(Task.created_by_id).join(Run, Run.task_id == Task.id).where(Run.id == run_id, ~Task.deleted)
     )
-    kept = await session.scalar(
+    stored_id = await session.scalar(
         upsert(Question)
         .values(
-            id=asked.id,
+            id=question.id,
             run_id=run_id,
             **of_run,
             task_creator_id=creator.scalar_subquery(),
-            request_id=asked.request_id,
-            kind=asked.kind,
-            title=asked.title[:TITLE_CHARACTERS],
-            detail=asked.shown_detail,
-            tool_call=shorten(asked.tool_call) or None,
+            request_id=question.request_id,
+            kind=question.kind,
+            title=question.title[:TITLE_CHARACTERS],
+            detail=question.shown_detail,
+            tool_call=shorten(question.tool_call) or None,
             options=[
                 {"id": option["optionId"], "name": option["name"], "kind": option["kind"]}
-                for option in asked.options
+                for option in question.options
             ],
-            schema=asked.schema,
-            url=asked.url,
+            schema=question.schema,
+            url=question.url,
             risk=risk,
             urgency=urgency,
-            digest=digest_of(asked),
-            opened_at=asked.opened_at,
-            expires_at=asked.expires_at,
+            digest=digest_of(question),
+            opened_at=question.opened_at,
+            expires_at=question.expires_at,
             status=QuestionStatus.OPEN,
         )
         # An earlier attempt may have been committed without acknowledgement.
         .on_conflict_do_nothing(index_elements=[Question.id])
         .returning(Question.id)
     )
-    if kept is None:
+    if stored_id is None:
         return False
-    data = {"question_id": str(asked.id), "kind": asked.kind, "urgency": urgency}
+    data = {"question_id": str(question.id), "kind": question.kind, "urgency": urgency}
     events: list[tuple[EventType, Mapping[str, Any]]] = [(EventType.QUESTION_OPENED, data)]
-    if asked.kind is not QuestionKind.VERDICT:
-        await _set_waiting_for(session, run_id, asked.waiting_for)
-        events.append((EventType.RUN_AWAITING_INPUT, _waiting_data(asked.kind, asked.id)))
+    if question.kind is not QuestionKind.VERDICT:
+        await _set_waiting_for(session, run_id, question.waiting_for)
+        events.append((EventType.RUN_AWAITING_INPUT, _waiting_data(question.kind, question.id)))
     await record_for_runs(session, [(run_id, type_, item) for type_, item in events])
     return True
 
@@ -362,20 +362,20 @@ def _closed_data(row: ClosedQuestion) -> dict[str, Any]:
     return data
 
 
-def _risk(asked: ShownQuestion) -> QuestionRisk:
-    is_cut = asked.kind is QuestionKind.PERMISSION and asked.is_cut
-    return QuestionRisk.HIGH if is_cut else risk_of(asked.kind, asked.tool_call)
+def _risk(question: ShownQuestion) -> QuestionRisk:
+    is_cut = question.kind is QuestionKind.PERMISSION and question.is_cut
+    return QuestionRisk.HIGH if is_cut else risk_of(question.kind, question.tool_call)
 
 
-def _urgency(asked: ShownQuestion, risk: QuestionRisk) -> Urgency:
-    if asked.kind is QuestionKind.MESSAGE:
+def _urgency(question: ShownQuestion, risk: QuestionRisk) -> Urgency:
+    if question.kind is QuestionKind.MESSAGE:
         return Urgency.LOW
-    is_short = asked.expires_at is not None and asked.expires_at - asked.opened_at < _SHORT
+    is_short = question.expires_at is not None and question.expires_at - question.opened_at < _SHORT
     return Urgency.HIGH if risk is QuestionRisk.HIGH or is_short else Urgency.NORMAL
 
 
-def digest_of(asked: ShownQuestion) -> bytes:
-    shown: Sequence[Any] = (asked.request_id, asked.tool_call, list(asked.options), asked.schema, asked.url)
+def digest_of(question: ShownQuestion) -> bytes:
+    shown = (question.request_id, question.tool_call, list(question.options), question.schema, question.url)
     return hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).digest()
 
 
