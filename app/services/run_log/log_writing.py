@@ -103,16 +103,16 @@ async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEv
     taken = select(RunEventId.event_id, RunEventId.kept).where(
         RunEventId.run_id == run_id, RunEventId.event_id == any_(literal(ids, ARRAY(Text)))
     )
-    known = dict(await rows_of(session, taken))
+    is_logged_by_id = dict(await rows_of(session, taken))
     new = NewLogEvents()
     for event in events:
-        kept = known.get(event.id) if event.id is not None else None
-        if kept is None:
+        is_logged = is_logged_by_id.get(event.id) if event.id is not None else None
+        if is_logged is None:
             new.published.append(event.event)
-        if event.line and not kept:
+        if event.line and not is_logged:
             new.lines.append(event.line)
-        if event.id is not None and (kept is None or (event.line and not kept)):
-            known[event.id] = new.ids[event.id] = bool(event.line)
+        if event.id is not None and (is_logged is None or (event.line and not is_logged)):
+            is_logged_by_id[event.id] = new.ids[event.id] = bool(event.line)
     return new
 
 
@@ -120,7 +120,7 @@ async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool])
     """Store the `event_id`s of a run's events, each with whether the log has its event, which stays so."""
     if not ids:
         return
-    rows = [{"run_id": run_id, "event_id": id_, "kept": kept} for id_, kept in ids.items()]
+    rows = [{"run_id": run_id, "event_id": id_, "kept": is_logged} for id_, is_logged in ids.items()]
     statement = upsert(RunEventId)
     await session.execute(
         statement.on_conflict_do_update(
@@ -244,7 +244,7 @@ async def _wait(sessions: SessionFactory, ref: RunRef, caller: Principal | None,
 async def _try(
     sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str
 ) -> LogLock | None:
-    asked, now = asyncio.get_running_loop().time(), utcnow()
+    began, now = asyncio.get_running_loop().time(), utcnow()
     values: dict[str, Any] = {"run_id": ref.run_id, "own": writer, "until": now + _LIFETIME, "now": now}
     if caller is not None:
         values |= {"task_id": ref.task_id, **visibility(caller)}
@@ -256,7 +256,7 @@ async def _try(
     if row is None:
         return None
     size, accepted_seq, writer_until = row
-    return LogLock(size, accepted_seq, asked + (writer_until - now).total_seconds())
+    return LogLock(size, accepted_seq, began + (writer_until - now).total_seconds())
 
 
 async def append_lines(sessions: SessionFactory, store: ObjectStore, ref: RunRef, lines: bytes) -> None:
