@@ -60,8 +60,8 @@ class PageRequest(NamedTuple):
 
     def _link(self, offset: int) -> str:
         # Not before: most polls find nothing new.
-        given = QueryParams(self.scope["query_string"]).multi_items()
-        parameters = [pair for pair in given if pair[0] not in _NOT_COPIED]
+        query = QueryParams(self.scope["query_string"]).multi_items()
+        parameters = [pair for pair in query if pair[0] not in _NOT_COPIED]
         parameters.append(("limit", str(self.asked.limit)))
         if offset > 0:
             parameters.append(("offset", str(offset)))
@@ -81,14 +81,14 @@ async def read_page(request: Request) -> PageRequest:
 @lru_cache(maxsize=256)
 def _page(query_string: bytes) -> Page:
     # Clients send the same query with each poll.
-    given = QueryParams(query_string)
-    offset = parse_integer(given.get("offset"))
-    return Page(_limit(given), min(offset, _MAX_OFFSET) if offset and offset > 0 else 0)
+    query = QueryParams(query_string)
+    offset = parse_integer(query.get("offset"))
+    return Page(_limit(query), min(offset, _MAX_OFFSET) if offset and offset > 0 else 0)
 
 
-def _limit(given: QueryParams) -> int:
-    asked = parse_integer(given.get("limit"))
-    return min(asked, PAGE_MAXIMUM) if asked and asked > 0 else PAGE_DEFAULT
+def _limit(query: QueryParams) -> int:
+    requested_limit = parse_integer(query.get("limit"))
+    return min(requested_limit, PAGE_MAXIMUM) if requested_limit and requested_limit > 0 else PAGE_DEFAULT
 
 
 # For lists that continue from a position instead of an offset.
