@@ -98,8 +98,8 @@ def network_rules(
     """
     domains: Sequence[str] = TRUSTED_DOMAINS
     if environment is not None:
-        given = environment.network_access_level
-        asked = AgentNetwork.TRUSTED if given is NetworkAccessLevel.CUSTOM else AgentNetwork(given)
+        access = environment.network_access_level
+        requested = AgentNetwork.TRUSTED if access is NetworkAccessLevel.CUSTOM else AgentNetwork(access)
         domains = effective_domains(
             environment.network_access_level,
             environment.allowed_domains,
@@ -111,18 +111,16 @@ def network_rules(
             "another one."
         )
     else:
-        asked = settings.agent_network
-    level = asked.at_most(settings.network_ceiling)
-    capped = (
-        f"The run's environment asks for the network level '{asked}'; this service gives '{level}' at most."
-    )
+        requested = settings.agent_network
+    level = requested.at_most(settings.network_ceiling)
+    capped = f"The run's environment asks for the network level '{requested}'; this service gives '{level}' at most."
     return NetworkRules(
         level=level,
         # A level lowered from `full` has no list of domains.
-        domains=domains if asked is not AgentNetwork.FULL else TRUSTED_DOMAINS,
+        domains=domains if requested is not AgentNetwork.FULL else TRUSTED_DOMAINS,
         services=[Service.parse(text) for text in settings.agent_network_services],
         unenforced=settings.agent_network_unenforced,
-        note=capped if level is not asked else "",
+        note=capped if level is not requested else "",
     )
 
 
@@ -159,8 +157,8 @@ def preparation_for(
     """
     settings, environment = worker.process.settings, run.environment
     for_checks = environment.for_checks if environment else ()
-    asked = environment.network_access_level if environment else NetworkAccessLevel.TRUSTED
-    is_listed = asked in (NetworkAccessLevel.TRUSTED, NetworkAccessLevel.CUSTOM)
+    access = environment.network_access_level if environment else NetworkAccessLevel.TRUSTED
+    is_listed = access in (NetworkAccessLevel.TRUSTED, NetworkAccessLevel.CUSTOM)
     level = AgentNetwork.TRUSTED.at_most(settings.network_ceiling)
     # Each project has caches of its own: none can write what another one reads.
     owner = f"{run.project_id}\0{(run.repository or '').lower()}"
@@ -260,14 +258,14 @@ async def _mcp_servers(
     process = worker.process
     destinations, ceiling = process.destinations, process.settings.network_ceiling
     try:
-        given = _SERVERS.validate_json(process.cipher.decrypt(run.encrypted_mcp_servers))
+        requested = _SERVERS.validate_json(process.cipher.decrypt(run.encrypted_mcp_servers))
     except DecryptionError:
         raise EnvironmentUnavailable(
             "The MCP servers of this run cannot be decrypted: the secret that they were kept with is not among "
             "TASKBEACON_SECRET_KEYS any more. Start the run again."
         ) from None
-    refused = await asyncio.gather(*(destinations.refuses(server.url) for server in given))
-    servers = [server for server, is_refused in zip(given, refused, strict=True) if not is_refused]
+    refused = await asyncio.gather(*(destinations.refuses(server.url) for server in requested))
+    servers = [server for server, is_refused in zip(requested, refused, strict=True) if not is_refused]
     note = f"Imported MCP servers that are left out, since their addresses are not public: {sum(refused)}"
     # Whatever level this run has: its person could choose an environment of their own with `trusted`.
     may_open = AgentNetwork.TRUSTED.at_most(ceiling) is AgentNetwork.TRUSTED
@@ -371,6 +369,6 @@ def _select_attachments(
     state: Mapping[str, Any], artifacts: Sequence[ArtifactOut]
 ) -> tuple[ArtifactOut, ...]:
     ids = state.get("pending_user_artifact_ids")
-    known = {artifact["id"]: artifact for artifact in artifacts}
+    artifacts_by_id = {artifact["id"]: artifact for artifact in artifacts}
     wanted = [value for value in ids if isinstance(value, str)] if isinstance(ids, list) else []
-    return tuple(known[value] for value in dict.fromkeys(wanted) if value in known)
+    return tuple(artifacts_by_id[value] for value in dict.fromkeys(wanted) if value in artifacts_by_id)
