@@ -25,7 +25,7 @@ from app.api_limits import (
     RESPONSE_BYTES_PER_SECOND,
     RESPONSE_SECONDS,
 )
-from app.clients.object_store import ObjectContent, ObjectStore
+from app.clients.object_store import ObjectStore
 from app.clients.s3 import ObjectMissing, RangeNotSatisfiable
 from app.errors import ArtifactNotFound, Unavailable
 from app.schemas.base import ApiPath
@@ -184,58 +184,41 @@ class StoredFile(Response):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        file = self._file
         try:
             async with self._store.open(
-                self._file.storage_path, byte_range=self._range, if_match=self._if_match
+                file.storage_path, byte_range=self._range, if_match=self._if_match
             ) as content:
-                await self._send(content, _bounded(scope, send), has_body=IS_HEAD not in scope)
+                headers = _HEADERS | {
+                    "Content-Type": file.content_type,
+                    "Content-Disposition": file.disposition,
+                    "Content-Length": str(content.size),
+                    **({"ETag": content.etag} if content.etag else {}),
+                    **({"Content-Range": content.content_range} if content.content_range else {}),
+                }
+                status = 206 if content.content_range else 200
+                if IS_HEAD in scope:
+                    await Response(status_code=status, headers=headers)(scope, receive, send)
+                else:
+                    await Streamed(content.chunks, status, headers)(scope, receive, send)
         except RangeNotSatisfiable:
             await Response(status_code=416, headers={"Accept-Ranges": "bytes"})(scope, receive, send)
         except ObjectMissing:
             # The object has expired or was removed by hand; the entry remains.
             raise ArtifactNotFound from None
 
-    async def _send(self, content: ObjectContent, send: Send, *, has_body: bool) -> None:
-        headers = {
-            **_HEADERS,
-            "Content-Type": self._file.content_type,
-            "Content-Disposition": self._file.disposition,
-            "Content-Length": str(content.size),
-        }
-        if content.etag:
-            headers["ETag"] = content.etag
-        if content.content_range is not None:
-            headers["Content-Range"] = content.content_range
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200 if content.content_range is None else 206,
-                "headers": [
-                    (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
-                ],
-            }
-        )
-        if has_body:
-            async for chunk in content.chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-
-class StreamedLog(StreamingResponse):
-    """A response with a log from object storage, from an asynchronous generator of its pieces."""
+class Streamed(StreamingResponse):
+    """A response from object storage in the pieces of an asynchronous generator; ends clients that read too slowly."""
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        large: LargeResponses = scope["app"].state.large_responses
         pieces = self.body_iterator
         assert isinstance(pieces, AsyncGenerator)
-        # At its end, and not when the generator is collected: an object is open until then.
+        # Closed here, and not when the generator is collected: an object is open until then.
         async with aclosing(pieces):
-            await super().__call__(scope, receive, _bounded(scope, send))
-
-
-def _bounded(scope: Scope, send: Send) -> Send:
-    large: LargeResponses = scope["app"].state.large_responses
-    return large.bounded(send)
+            await super().__call__(scope, receive, large.bounded(send))
 
 
 def _requested_range(request: Request) -> tuple[str | None, str | None]:

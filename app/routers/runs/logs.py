@@ -16,7 +16,7 @@ from app.web.body import BodyReader
 from app.web.dependencies import RUN_URL, RunId, StartedAt, TaskId
 from app.web.openapi.errors import refused
 from app.web.pagination import LOG_PAGE, log_headers
-from app.web.responses import Json, StreamedLog, server_timing
+from app.web.responses import Json, Streamed, server_timing
 from app.web.unit_route import UnitRoute
 
 TEXT = "text/plain"
@@ -69,7 +69,7 @@ async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_i
     "/logs",
     operation_id="tasks_runs_logs_retrieve",
     summary="Read the whole log",
-    response_class=StreamedLog,
+    response_class=Streamed,
     responses=WHOLE_LOG,
 )
 async def read_logs(
@@ -77,7 +77,7 @@ async def read_logs(
     task_id: TaskId,
     run_id: RunId,
     accept: Annotated[str | None, Header(include_in_schema=False)] = None,
-) -> StreamedLog:
+) -> Streamed:
     """Return the whole log of the run as JSON lines, after the logs of the runs that it resumes.
 
     If `Accept` is exactly `text/plain`, the same lines are returned with this content type.
@@ -85,7 +85,7 @@ async def read_logs(
     text = await read_text(call.session, call.caller, task_id, run_id, store=call.process.store)
     media_type = TEXT if (accept or "").strip().lower() == TEXT else CONTENT_TYPE
     headers = {"Cache-Control": "no-cache", "Vary": "Accept, Authorization, Cookie"}
-    return StreamedLog(text, media_type=media_type, headers=headers)
+    return Streamed(text, media_type=media_type, headers=headers)
 
 
 @router.get(
