@@ -115,9 +115,7 @@ class Questions:
             tool_call=tool_call,
             options=options,
         )
-        pending = await self._put(
-            shown, request=question.request, refusal=refusal.option_id if refusal else None
-        )
+        pending = await self._put(shown, request=question.request, refusal=option_id)
         if pending is None or pending.is_cancelled:
             return None if pending else refusal
         return _answer(pending.answer) if pending.answer else refusal
@@ -149,11 +147,8 @@ class Questions:
         if pending is not None and pending.elicitation_id == elicitation_id and pending.answer is None:
             pending.is_complete = True
             pending.is_over.set()
-        await self._channel.emit(
-            notification_entry(
-                "_taskbeacon/elicitation_complete", {"elicitationId": elicitation_id[:_TEXT_CHARACTERS]}
-            )
-        )
+        about = {"elicitationId": elicitation_id[:_TEXT_CHARACTERS]}
+        await self._channel.emit(notification_entry("_taskbeacon/elicitation_complete", about))
 
     def withdraw(self, request: str) -> None:
         """Close the question of this request: the agent does not wait for its answer any more."""
@@ -249,13 +244,8 @@ class Questions:
         self, kind: QuestionKind, *, tool_call: dict[str, Any], **fields: Any
     ) -> ShownQuestion:
         id_ = new_id()
-        return ShownQuestion(
-            kind=kind,
-            id=id_,
-            # Clients distinguish questions by this id.
-            tool_call={"toolCallId": id_.hex, **tool_call},
-            **fields,
-        )
+        # Clients distinguish questions by the id of the call.
+        return ShownQuestion(kind=kind, id=id_, tool_call={"toolCallId": id_.hex, **tool_call}, **fields)
 
     async def _put(
         self, shown: ShownQuestion, *, request: str, refusal: str | None, elicitation_id: str | None = None
@@ -321,13 +311,8 @@ def _answer(command: Command) -> PermissionAnswer:
 def _option_of(kind: QuestionKind, command: Command) -> str | None:
     if (option_id := command.params.get("option_id")) is not None:
         return str(option_id)
-    match command.params.get("action"):
-        case "accept":
-            return _OPEN if kind is QuestionKind.URL else None
-        case "decline":
-            return REJECT
-        case _:
-            return None
+    accepted = _OPEN if kind is QuestionKind.URL else None
+    return {"accept": accepted, "decline": REJECT}.get(str(command.params.get("action")))
 
 
 def _call_of(elicitation: Elicitation, title: str, about: dict[str, Any]) -> dict[str, Any]:

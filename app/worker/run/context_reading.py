@@ -101,9 +101,7 @@ def network_rules(
         access = environment.network_access_level
         requested = AgentNetwork.TRUSTED if access is NetworkAccessLevel.CUSTOM else AgentNetwork(access)
         domains = effective_domains(
-            environment.network_access_level,
-            environment.allowed_domains,
-            include_defaults=environment.include_default_domains,
+            access, environment.allowed_domains, include_defaults=environment.include_default_domains
         )
     elif is_named:
         raise EnvironmentUnavailable(
