@@ -38,13 +38,8 @@ class TerminalLogin(Base):
     """A terminal that waits for a person to confirm its code (contract 21); the row goes when it fetches its key."""
 
     __tablename__ = "terminal_logins"
-    __table_args__ = (
-        Index(None, "key_id"),
-        Index(None, "project_id"),
-        Index(None, "expires_at"),
-        # The sign-ins of an address, before it begins another.
-        Index(None, "address"),
-    )
+    # By its address before another sign-in begins there.
+    __table_args__ = tuple(Index(None, name) for name in ("key_id", "project_id", "expires_at", "address"))
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     # Of what the terminal asks with.

@@ -77,12 +77,7 @@ class QueueOut(TypedDict):
     limit: Annotated[int | None, doc("The most of them at a time; null if there is no limit.", 8)]
     waits_for: Annotated[
         Literal["worker", "slot", "limit"] | None,
-        doc(
-            "What the runs wait for: any worker, a free slot, or the end of another run of the project;"
-            " null also while that is not known."
-        ),
+        doc("What they wait for: any worker, a free slot, or the end of another run; null: not known."),
     ]
     workers: Annotated[int | None, doc("Workers that reported in the last minute; null: not known.", 2)]
-    slots: Annotated[
-        int | None, doc("Runs that they perform at a time, for all projects together; null likewise.", 8)
-    ]
+    slots: Annotated[int | None, doc("Runs that they perform at a time, for all projects; null likewise.", 8)]

@@ -163,11 +163,9 @@ async def give_up_lost(session: AsyncSession, claimed: Sequence[Delivery], now: 
     return [each for each in claimed if each.attempts <= PUSH_CLAIMS]
 
 
-async def _decide_again(
-    session: AsyncSession, undecided: Sequence[Delivery], now: datetime
-) -> list[Delivery]:
-    notices = await notices_of(session, [each.id for each in undecided], now)
-    with_notice = [each for each in undecided if each.id in notices]
+async def _decide_again(session: AsyncSession, pushes: Sequence[Delivery], now: datetime) -> list[Delivery]:
+    notices = await notices_of(session, [each.id for each in pushes], now)
+    with_notice = [each for each in pushes if each.id in notices]
     replacing = [each for each in with_notice if each.stored.replaces is not None]
     shown, ends = {}, {}
     if replacing:
