@@ -118,7 +118,13 @@ export async function narrowAndZoomedPagesHoldAll(browser, { expect, watched, ch
       expect(!isWide, `no sideways scrolling: ${path} ${what}`);
       const repeated = await repeatedNames(page);
       expect(repeated.length === 0, `each name stands for one thing: ${path} ${what} ${repeated.join(", ")}`);
-      if (options.forcedColors) await checkAccess(page, `${path} ${what}`);
+      if (!options.forcedColors) continue;
+      await checkAccess(page, `${path} ${what}`);
+      // As in the moment in which another question comes above.
+      const cards = await page.locator("[data-unread]").all();
+      for (const card of cards)
+        await card.evaluate(({ dataset }) => Object.assign(dataset, { unread: true }));
+      if (cards.length) await checkAccess(page, `unread: ${path} ${what}`, ["color-contrast"]);
     }
     await page.context().close();
   }
