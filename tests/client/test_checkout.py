@@ -142,6 +142,57 @@ def test_what_cannot_be_applied_changes_nothing(
     assert file.read_text().splitlines()[::9] == ["ONE", "2"]
 
 
+def test_a_tree_with_carriage_returns_or_a_submodule_is_written_or_untouched(
+    beacon: Server, taskbeacon: Taskbeacon, checkout: Path
+) -> None:
+    unix, dos = checkout / "a.txt", checkout / "dos.txt"
+    dos.write_bytes(b"one\r\ntwo\r\n")
+    (checkout / ".gitattributes").write_text("dos.txt -text\n")
+    origin = str(checkout.parent / "acme" / "shop.git")
+    git(checkout, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", origin, "lib")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "-m", "second")
+
+    def edit() -> None:
+        unix.write_text(unix.read_text().replace("two", "2"))
+        dos.write_bytes(b"one\r\n2\r\n")
+
+    def move() -> None:
+        edit()
+        (checkout / "lib" / "b.txt").touch()
+        git(checkout / "lib", "add", ".")
+        git(checkout / "lib", "commit", "--quiet", "-m", "elsewhere")
+
+    edited, moved = patch_of(checkout, edit), patch_of(checkout, move)
+    lib = checkout / "lib"
+    git(lib, "reset", "--quiet", "--hard", "HEAD~1")
+    # As git for Windows has it: carriage returns in the folder alone.
+    git(checkout, "config", "core.autocrlf", "true")
+    unix.unlink()
+    git(checkout, "checkout", "--", "a.txt")
+    assert unix.read_bytes().endswith(b"two\r\n")
+
+    def state() -> tuple[str, bytes, bytes]:
+        return git(checkout, "status", "--porcelain=v2"), unix.read_bytes(), dos.read_bytes()
+
+    (lib / "dirty.txt").touch()
+    before = state()
+    for options in ([], ["--3way"]):
+        with concerning(options):
+            serve_patch(beacon, moved)
+            result = taskbeacon("run", "apply", "1", *options)
+            assert (result.code, "a submodule" in result.err, state()) == (7, True, before)
+            beacon.reset()
+            serve_patch(beacon, edited)
+            result = taskbeacon("run", "apply", "1", *options)
+            assert (result.code, result.out) == (0, "M a.txt\nM dos.txt\n"), result.err
+            assert unix.read_bytes().endswith(b"same\r\n2\r\n")
+            assert dos.read_bytes() == b"one\r\n2\r\n"
+            git(checkout, "reset", "--quiet", "--hard")
+            assert state() == before
+            beacon.reset()
+
+
 def test_a_pushed_branch_is_fetched(beacon: Server, taskbeacon: Taskbeacon, checkout: Path) -> None:
     git(checkout, "push", "--quiet", "origin", "HEAD:refs/heads/taskbeacon/pla-1")
     serve_patch(beacon, b"", head_branch="taskbeacon/pla-1")

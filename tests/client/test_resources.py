@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from taskbeacon.client import Conflict, NotFound
+from taskbeacon.client.core import safe_name
 from tests.client.conftest import Calls, NewCalls
 from tests.client.server import PROJECT, Reply, Server, answer, failure, serving
 
@@ -103,6 +104,8 @@ async def test_an_artifact_is_written(server: Server, calls: Calls, tmp_path: Pa
     assert server.received[-1].query == {"storage_path": "tasks/2"}
     with pytest.raises(NotFound):
         await calls.call("artifacts.download", RUN, "d.txt", tmp_path)
+    long = safe_name("é" * 300 + "\ud800.txt")
+    assert (len(f"{long}.part".encode()) <= 255, long.endswith("é_.txt")) == (True, True)
     names = await asyncio.to_thread(os.listdir, tmp_path)
     assert {"_.._a_[31m b.txt", "mine"} <= set(names)
     assert not [name for name in names if name.endswith(".part")]

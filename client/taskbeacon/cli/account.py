@@ -159,7 +159,9 @@ def help_(ctx: click.Context, words: tuple[str, ...]) -> None:
     from taskbeacon.cli import main  # noqa: PLC0415 - imports this module
 
     if words == ("exit-codes",):
-        output.line(failures.TABLE.rstrip())
+        formatter = ctx.make_formatter()
+        formatter.write_dl([(str(code), meaning) for code, meaning in failures.MEANINGS.items()])
+        output.line(formatter.getvalue().rstrip())
         return
     root = ctx.find_root()
     main.main([*words, "--help"], root.info_name, standalone_mode=False, terminal_width=root.terminal_width)

@@ -13,6 +13,8 @@ from taskbeacon.cli.failures import CONFLICT, Failure, usage
 
 _USUAL_HOST = "github.com"
 _NAME = re.compile(r"[^/\s]+/[^/\s]+")
+# What a patch says of a submodule, before its changes.
+_SUBMODULE = re.compile(rb"^(?:index \S+|(?:new|deleted) file mode) 160000$", re.MULTILINE)
 _SECONDS = 600
 # What `git` must not take from the environment: the command is about the folder that one stands in.
 _VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
@@ -122,18 +124,13 @@ class Checkout:
         """Fetch a branch that a run has pushed into a new branch, or one that it continues. Raises Failure."""
         remotes = self._run("remote").decode().split()
         remote = "origin" if "origin" in remotes or not remotes else remotes[0]
-        done = self._git(
-            "fetch", "--quiet", "--no-tags", "--", remote, f"refs/heads/{pushed}:refs/heads/{name}"
-        )
-        if done.returncode:
-            raise _refusal(_reason(done))
+        branches = f"refs/heads/{pushed}:refs/heads/{name}"
+        self._run("fetch", "--quiet", "--no-tags", "--", remote, branches)
 
     def _apply(self, patch: bytes, *options: str, index: str | None = None) -> None:
         done = self._git("apply", "--whitespace=nowarn", *options, "-", content=patch, index=index)
         if b"does not match index" in done.stderr:
-            raise _refusal(
-                f"the run changed files that have changes here; commit or stash them: {_reason(done)}"
-            )
+            raise _refusal(f"files of the run have changes here; commit or stash them: {_reason(done)}")
         if done.returncode or b"with conflicts" in done.stderr:
             raise _refusal(f"the patch does not apply: {_reason(done)}")
 
@@ -142,6 +139,8 @@ class Checkout:
         pattern = re.compile(rb"^diff --git (.*)$((?:\n(?!diff --git ).*)*)", re.MULTILINE)
         for found in pattern.finditer(patch):
             head, rest = found[1], found[2].split(b"\n@@", 1)[0]
+            if _SUBMODULE.search(rest):
+                raise _refusal("the run moved a submodule, which `git apply` does not: take its --branch")
             renamed = re.search(rb"^rename from (.*)\nrename to (.*)$", rest, re.MULTILINE)
             if renamed:
                 files.append({"status": "R", "path": _path(renamed[2]), "old_path": _path(renamed[1])})

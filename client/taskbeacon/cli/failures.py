@@ -16,32 +16,31 @@ if TYPE_CHECKING:
 DONE, FAILED, USAGE, VERDICT, SIGN_IN, NOT_FOUND, WAITS, CONFLICT, SERVER, CANCELLED = range(10)
 TIMED_OUT, INTERRUPTED = 124, 130
 
-TABLE = f"""\
-{DONE}    done; with --require also verified
-{FAILED}    the run failed
-{USAGE}    the command line, or the request, is wrong
-{VERDICT}    the run is completed, but its verdict is not the required one
-{SIGN_IN}    not signed in, or not allowed
-{NOT_FOUND}    not found
-{WAITS}    the run waits for a person
-{CONFLICT}    the state of the task, run or checkout does not allow it
-{SERVER}    no answer, or no usable one, after repetitions
-{CANCELLED}    the run was cancelled
-{TIMED_OUT}  the time of --timeout is over
-{INTERRUPTED}  interrupted; the run goes on
-"""
+MEANINGS = {
+    DONE: "done; with --require also verified",
+    FAILED: "the run failed",
+    USAGE: "the command line, or the request, is wrong",
+    VERDICT: "the run is completed, but its verdict is not the required one",
+    SIGN_IN: "not signed in, or not allowed",
+    NOT_FOUND: "not found",
+    WAITS: "the run waits for a person",
+    CONFLICT: "the state of the task, run or checkout does not allow it",
+    SERVER: "no answer, or no usable one, after repetitions",
+    CANCELLED: "the run was cancelled",
+    TIMED_OUT: "the time of --timeout is over",
+    INTERRUPTED: "interrupted; the run goes on",
+}
 
 
 @dataclass(eq=False)
 class Failure(Exception):
-    """Ends the command with this code and message; `resume` is the command that goes on."""
+    """Ends the command; `resume` is the command that goes on, `more` what `--json` says besides."""
 
     message: str
     _: KW_ONLY
     code: str
     exit_code: int
     resume: str | None = None
-    # What `--json` says besides.
     more: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -1,7 +1,7 @@
 """`taskbeacon task`: create, find and change tasks."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -27,8 +27,6 @@ _FIELDS = (
     "latest_run", "created_at", "updated_at", "last_activity_at", "created_by", "ci_prompt",
     "acceptance",
 )  # fmt: skip
-_STATUSES = ("waiting", "running", "not_started", "queued", "in_progress", "completed", "failed", "cancelled")
-_VERDICTS = ("verified", "claimed", "refuted", "inconclusive")
 _FILE = click.Path(exists=True, dir_okay=False)
 _PAGE_ROWS = 30
 _MOST_TEXT = 1024 * 1024
@@ -94,8 +92,7 @@ def create(
     request_id = request_id or os.urandom(16).hex()
     given = {name: value for name, value in fields.items() if value is not None}
     made, is_replayed = client.perform(client.core.once("tasks", given, request_id))
-    project = project_number(client)
-    url = page(client, project, made["id"])
+    url = page(client, project_number(client), made["id"])
     if as_json:
         line = {"type": "task", "task": made, "url": url, "request_id": request_id, "replayed": is_replayed}
         output.as_json(line)
@@ -122,9 +119,17 @@ def _text(text: str | None, source: str | None, title: str | None) -> str | None
     return text
 
 
+def _filter(name: str, *choices: str) -> Callable[[Any], Any]:
+    # Not in the name's place: lines of the help do not break there.
+    help_ = f"Of the latest run: {', '.join(choices)}."
+    return click.option(f"--{name.lower()}", type=click.Choice(choices), metavar=name, help=help_)
+
+
 @task.command("list")
-@click.option("--status", type=click.Choice(_STATUSES), help="Of the latest run.")
-@click.option("--verdict", type=click.Choice(_VERDICTS), help="Of the latest run.")
+@_filter(
+    "STATUS", "waiting", "running", "not_started", "queued", "in_progress", "completed", "failed", "cancelled"
+)
+@_filter("VERDICT", "verified", "claimed", "refuted", "inconclusive")
 @click.option("--mine", is_flag=True, help="Only tasks that you created.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=_PAGE_ROWS, show_default=True)
 @json_fields(*_FIELDS)

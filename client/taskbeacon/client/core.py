@@ -32,8 +32,11 @@ _PAGE: Final = 100
 _LONGEST_LOOK: Final = 3.0
 _PATCH: Final = "changes.patch"
 _AGENT: Final = f"taskbeacon-client/{__version__} python/{sys.version_info.major}.{sys.version_info.minor}"
-# Of names of files: control characters, and those that lead elsewhere.
-_UNSAFE: Final = re.compile(r'[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069/\\:*?"<>|]')
+# Of names of files: what is not seen, halves of pairs, and characters that lead elsewhere.
+_UNSAFE: Final = re.compile(
+    r'[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff/\\:*?"<>|]'
+)
+_LONGEST_NAME: Final = 200  # in bytes: file systems take 255, and a download adds an ending
 
 
 class Core:
@@ -68,9 +71,8 @@ class Core:
         if body is not None:
             headers["Content-Type"] = "application/json"
         content = None if body is None else json.dumps(body).encode()
-        return Request(
-            method.upper(), f"{self.settings.url}{path}{joint + query if query else ''}", headers, content
-        )
+        url = f"{self.settings.url}{path}{joint + query if query else ''}"
+        return Request(method.upper(), url, headers, content)
 
     def send(self, request: Request) -> Flow[Answer]:
         """Return a good answer, after repetitions where they are safe. Raises ApiError or ConnectionFailed."""
@@ -376,7 +378,7 @@ class Core:
         `connected` is called once, when no event from then on will be missed.
         """
         request = self.build("GET", "events/stream", params={"topics": topics})
-        stream = Stream(request, after, connected=connected)
+        stream = Stream(request, after, connected)
         while True:
             yield from stream.connect()
             while (frame := (yield from stream.next())) is not None:
@@ -409,9 +411,7 @@ class Core:
     def content(self, run: Reference, artifact: "types.RunArtifact") -> Flow[bytes]:
         """Return the bytes of an artifact."""
         path = yield from self.run_path(run)
-        answer = yield from self.send(self._download(path, artifact))
-        body: bytes = answer.body
-        return body
+        return (yield from self.send(self._download(path, artifact))).body
 
     def download(self, run: Reference, artifact: "str | types.RunArtifact", to: str | Path) -> Flow[Path]:
         """Write an artifact, given by its id or name, to a file or into a folder; return the path of the file."""
@@ -493,7 +493,7 @@ def new_key() -> str:
 def safe_name(name: str) -> str:
     """Return the name of a file to write for a name that an agent has chosen."""
     name = _UNSAFE.sub("_", name).strip(". ")
-    return name[-255:] or "artifact"
+    return name.encode()[-_LONGEST_NAME:].decode(errors="ignore") or "artifact"
 
 
 def _text(value: JSON) -> str:

@@ -14,8 +14,7 @@ from taskbeacon.client.steps import Close, Flow, Open, Read, Request
 if TYPE_CHECKING:
     from taskbeacon.client import types
 
-# In seconds, after which a connection is taken for cut.
-_SILENCE: Final = 60.0
+_SILENCE: Final = 60.0  # in seconds, after which a connection is taken for cut
 TERMINAL: Final = frozenset({"completed", "failed", "cancelled"})
 _MOST_FRAME_BYTES: Final = 8 * 1024 * 1024
 _MOST_SEEN: Final = 100_000
@@ -118,7 +117,7 @@ class Stream:
     """A live stream that is resumed after its last id; no event comes twice."""
 
     def __init__(
-        self, request: Request, after: str | None, *, connected: Callable[[], None] | None = None
+        self, request: Request, after: str | None, connected: Callable[[], None] | None = None
     ) -> None:
         self._connected = connected
         self._request = request

@@ -125,9 +125,7 @@ def keep_profile(name: str, *, url: str, project: str | None, key: str) -> None:
     config = read_config()
     config.setdefault("profile", name)
     kept = {"url": url, "project": project, "key": key}
-    config.setdefault("profiles", {})[name] = {
-        field: value for field, value in kept.items() if value is not None
-    }
+    config.setdefault("profiles", {})[name] = {part: text for part, text in kept.items() if text is not None}
     _write_config(config)
 
 
