@@ -14,9 +14,10 @@ import pytest_asyncio
 from taskbeacon.client import AsyncClient, Client
 from tests.client.command import beacon, taskbeacon
 from tests.client.server import Server, serving
+from tests.client.terminal import printing
 from tests.support.waiting import next_round
 
-__all__ = ["beacon", "taskbeacon"]
+__all__ = ["beacon", "printing", "taskbeacon"]
 
 
 class Calls(Protocol):

@@ -2,23 +2,35 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clock import utcnow
+from app.enums import RunStatus
 from app.models import Task
 from taskbeacon.cli import perform
+from tests.client.terminal import Print
+from tests.devstack.launchers import git
 from tests.support.assertions import concerning
 from tests.support.callers import CallerKind, Cast
+from tests.support.factories import make_run
 from tests.support.questions import make_question
+from tests.support.verification import make_verified_run
+from tests.support.waiting import eventually
 from tests.support.web.serving import serving
 
 Lines = Callable[..., Awaitable[list[Any]]]
+Check = Callable[[str, Any], None]
 
 
 @pytest_asyncio.fixture
@@ -43,9 +55,9 @@ async def lines(
         yield run
 
 
-async def test_json_fits_the_description_of_the_api(
-    application: FastAPI, session: AsyncSession, task: Task, lines: Lines, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def check(application: FastAPI) -> Check:
+    """Hold what was printed to a schema of the API's description."""
     components = application.openapi()["components"]
 
     def check(schema: str, found: Any) -> None:
@@ -53,6 +65,12 @@ async def test_json_fits_the_description_of_the_api(
         with concerning((schema, found)):
             Draft202012Validator(root).validate(found)
 
+    return check
+
+
+async def test_json_fits_the_description_of_the_api(
+    session: AsyncSession, task: Task, lines: Lines, check: Check, capsys: pytest.CaptureFixture[str]
+) -> None:
     (created,) = await lines("task", "create", "Fix it", "--json")
     check("TaskWithRunOut", created["task"])
     id_ = created["task"]["id"]
@@ -96,3 +114,75 @@ async def test_json_fits_the_description_of_the_api(
     assert status.keys() == {
         "url", "profile", "project", "user", "key_from", "client_version", "server_version", "agents"
     }  # fmt: skip
+    assert [line.keys() for line in await lines("version", "--json")] == [{"client_version", "python"}]
+    (found,) = await lines("api", "GET", f"tasks/{id_}")
+    check("TaskOut", found)
+
+
+async def test_json_of_what_a_run_brings_fits_too(
+    session: AsyncSession,
+    client: httpx.AsyncClient,
+    tasks_url: str,
+    task: Task,
+    lines: Lines,
+    check: Check,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = await make_verified_run(session, task=task, verdict="refuted")
+    await session.commit()
+    url = f"{tasks_url}/{task.id}/runs/{run.id}"
+    patch = (
+        "diff --git a/a.txt b/a.txt\nnew file mode 100644\n--- /dev/null\n+++ b/a.txt\n@@ -0,0 +1 @@\n+one\n"
+    )
+    artifact = {"name": "changes.patch", "type": "output", "content": patch}
+    assert (await client.post(f"{url}/artifacts", json={"artifacts": [artifact]})).status_code == 200
+    id_ = str(run.id)
+
+    capsys.readouterr()
+    assert perform(["run", "artifacts", "--json"]) == 0
+    fields = capsys.readouterr().out.split()
+    ((row,),) = await lines("run", "artifacts", id_, "--json", ",".join(fields))
+    assert list(row) == fields
+    check("RunArtifactOut", row)
+    perform(["run", "artifacts", "--help"])
+    assert ", ".join(fields) in " ".join(capsys.readouterr().out.split())
+
+    monkeypatch.chdir(tmp_path)
+    git(tmp_path, "init", "--quiet")
+    (applied,) = await lines("run", "apply", id_, "--json")
+    assert applied == {"applied": True, "run_id": id_, "files": [{"status": "A", "path": "a.txt"}]}
+    (again,) = await lines("run", "verify", id_, "--json")
+    check("VerifyOut", again)
+
+    held = {"lease_owner": "worker", "lease_expires_at": utcnow() + timedelta(hours=1)}
+    asked = await make_run(session, task=task, status=RunStatus.IN_PROGRESS, **held)
+    await session.commit()
+    assert await lines("run", "send", str(asked.id), "hello", "--json") == [
+        {"run_id": str(asked.id), "queued": True}
+    ]
+
+
+async def test_json_of_what_happens_fits_too(
+    session: AsyncSession, task: Task, lines: Lines, printing: Print, check: Check
+) -> None:
+    first = await make_question(session, task=task)
+    await session.commit()
+    url = os.environ["TASKBEACON_URL"]
+    listening = await printing(url, "events", "listen", "--json")
+    await eventually(lambda: listening.lines)
+    assert listening.lines == [{"type": "listening", "topics": "tasks"}]
+    watching = await printing(url, "inbox", "--watch")
+    await eventually(lambda: watching.lines)
+    shown = watching.lines[0]
+    assert (shown.pop("type"), shown["id"]) == ("question", str(first.id))
+    check("QuestionOut", shown)
+
+    (created,) = await lines("task", "create", "Fix it", "--json")
+    await lines("answer", str(first.id), "--json", "--option", "allow")
+    await eventually(lambda: len(listening.lines) > 1 and len(watching.lines) > 1)
+    event, *_ = listening.lines[1:]
+    assert (event["type"], event["data"]["task_id"]) == ("task.created", created["task"]["id"])
+    for row in (*listening.lines[1:], *watching.lines[1:]):
+        check("EventOut", row)

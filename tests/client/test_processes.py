@@ -1,19 +1,35 @@
-"""The command `taskbeacon` as a process: whatever becomes of its input, of connections, and of itself."""
+"""The command `taskbeacon` as a process: whatever becomes of its input, of connections, of the API, and of itself."""
 
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import click
+import httpx
 import pytest
+import pytest_asyncio
+from fastapi import FastAPI
 
+from app.clients.redis import RedisClient
+from app.clients.run_event_stream import stream_keys
+from app.config import Settings
 from taskbeacon.cli import _SERVER, main
+from taskbeacon.client import verify_webhook
+from taskbeacon.client.settings import config_file
 from tests.client.server import PROJECT, Received, Reply, Server, answer, frame, stream
+from tests.client.terminal import Print, Printing
 from tests.client.test_command_line import DONE, PATH, RUN, RUN_ID, TASK_ID, spawn
 from tests.devstack.launchers import wait_for
+from tests.support.deployment.processes import address_of, service_process
+from tests.support.stand_ins.outage import interruptible
+from tests.support.waiting import eventually
+from tests.support.web.serving import serving
 
+JSON = dict[str, Any]
 # The rest of each command line; those without one here are groups.
 LINES: dict[str, list[str]] = {
     "answer": ["@latest", "--option", "allow"],
@@ -96,7 +112,7 @@ def test_twenty_cuts_lose_and_double_nothing(beacon: Server) -> None:
 
 
 def test_a_thousand_events_are_forwarded_over_a_kill(beacon: Server) -> None:
-    """In order, and none is lost; the one under way at the kill may come twice, with its id."""
+    """In order, none is lost, and all by one secret; the one under way at the kill may come twice, with its id."""
 
     def rows(received: Received) -> Reply:
         last = int(received.headers.get("last-event-id", "p0")[1:])
@@ -119,6 +135,9 @@ def test_a_thousand_events_are_forwarded_over_a_kill(beacon: Server) -> None:
         with spawn(beacon.url, "events", "listen", "--forward", f"{beacon.url}/hook") as process:
             wait_for(lambda most=most: len(set(forwarded())) >= most, seconds=200, what="events")  # type: ignore[misc]
             process.kill()
+    secret = (config_file().parent / "forward-secret").read_text()
+    for sent in beacon.at("POST /hook"):
+        assert verify_webhook(sent.body, sent.headers, secret)["id"] == sent.headers["webhook-id"]
     came = forwarded()
     assert list(dict.fromkeys(came)) == [f"e{number}" for number in range(1, 1001)]
     assert len(came) <= 1001
@@ -145,3 +164,96 @@ def test_a_create_that_is_killed_makes_one_task(beacon: Server) -> None:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out.startswith("PLA-1 "), list(tasks)) == (0, True, ["k"])
     assert "was used before" in err
+
+
+def numbers(follow: Printing) -> list[int]:
+    entries = [line["notification"]["params"] for line in follow.lines if "notification" in line]
+    return [each["n"] for each in entries if "n" in each]
+
+
+async def has_printed(follow: Printing, number: int) -> None:
+    await eventually(lambda: number in numbers(follow))
+
+
+class Worked:
+    """A run whose agent is this test: it writes numbered entries into the log."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str, run: JSON) -> None:
+        self._client, self._url, self.run = client, url, run
+
+    async def log(self, *numbers: int) -> None:
+        entries = [
+            {
+                "type": "notification",
+                "timestamp": "2026-01-01T00:00:00Z",
+                "notification": {"method": "x", "params": {"n": number}},
+            }
+            for number in numbers
+        ]
+        answer = await self._client.post(f"{self._url}/append_log", json={"entries": entries})
+        assert answer.is_success, answer.text
+
+    async def complete(self) -> list[int]:
+        """End the run; return the numbers that its log has."""
+        assert (await self._client.patch(self._url, json={"status": "completed"})).is_success
+        text = (await self._client.get(f"{self._url}/logs")).text
+        entries = [json.loads(line) for line in text.splitlines()]
+        return [each["notification"]["params"]["n"] for each in entries]
+
+
+@pytest_asyncio.fixture
+async def worked(client: httpx.AsyncClient, tasks_url: str) -> Worked:
+    task = (await client.post(tasks_url, json={"title": "Follow me"})).json()
+    run = (await client.post(f"{tasks_url}/{task['id']}/run", json={})).json()["latest_run"]
+    return Worked(client, f"{tasks_url}/{task['id']}/runs/{run['id']}", run)
+
+
+def assert_whole(follow: Printing, logged: list[int], *, lost: int = 0) -> None:
+    """What was printed is the log, but for the gap; and nothing came twice."""
+    printed = numbers(follow)
+    assert printed == [number for number in logged if number in printed]
+    assert len(logged) - len(printed) == lost
+    ids = [line["event_id"] for line in follow.lines if line["type"] not in {"run", "gap", "end", "waiting"}]
+    assert len(ids) == len(set(ids))
+    assert [line["lost"] for line in follow.lines if line["type"] == "gap"] == [lost] * (lost > 0)
+    assert (follow.lines[-1]["reason"], follow.lines[-1]["exit_code"]) == ("terminal", 0)
+
+
+async def test_a_proxy_that_ends_streams_loses_and_doubles_nothing(
+    application: FastAPI, worked: Worked, printing: Print, redis: RedisClient
+) -> None:
+    """It ends them each time when something has come; what is trimmed meanwhile is a gap."""
+    async with serving(application) as api, interruptible(api) as proxy:
+        follow = await printing(proxy.url, "run", "follow", worked.run["id"], "--json")
+        for number in range(8):
+            await worked.log(number)
+            await has_printed(follow, number)
+            await proxy.cut()
+        await proxy.refuse()
+        await worked.log(8, 9, 10, 11)
+        await redis.xtrim(stream_keys(UUID(worked.run["id"]))[0], maxlen=1, approximate=False)
+        await proxy.resume()
+        await has_printed(follow, 11)
+        logged = await worked.complete()
+        assert await follow.end() == 0
+        assert_whole(follow, logged, lost=3)
+
+
+async def test_an_api_that_is_restarted_loses_and_doubles_nothing(
+    application: FastAPI, settings: Settings, worked: Worked, printing: Print, tmp_path: Path
+) -> None:
+    """It stops as an operator stops it, and the run goes on while it is away; this process is the next one."""
+    with service_process("serve --port 0", settings=settings, log=tmp_path / "api.log") as process:
+        async with interruptible(await address_of(process)) as proxy, serving(application) as behind:
+            follow = await printing(proxy.url, "run", "follow", worked.run["id"], "--json")
+            await worked.log(0)
+            await has_printed(follow, 0)
+            assert await process.stop() == 0
+            await worked.log(1, 2)
+            proxy.aim(behind)
+            await worked.log(3)
+            await has_printed(follow, 3)
+            logged = await worked.complete()
+            assert await follow.end() == 0
+            assert_whole(follow, logged)
+            assert logged == [0, 1, 2, 3]

@@ -1,16 +1,24 @@
-"""The command `taskbeacon` in a terminal: presence, questions, sizes and colours."""
+"""The command `taskbeacon` in a terminal: presence, questions, sizes and colours, and hostile texts."""
 
+import json
 import os
+import re
 import sys
 from pathlib import Path
+from random import Random
 from shlex import join
 from shutil import which
+from typing import Any
 
 import pytest
 
-from tests.client.server import PROJECT, Reply, Server, answer, failure, stream
+from taskbeacon.cli.output import _STYLES
+from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
 from tests.client.terminal import TASKBEACON, Shown, Terminal
-from tests.client.test_command_line import DONE, ENDED, ENTRY, PATH, RUN, RUN_ID, TASK_ID, follows
+from tests.client.test_checkout import checkout, patch_of
+from tests.client.test_command_line import DONE, ENDED, ENTRY, PATH, RUN, RUN_ID, TASK, TASK_ID, follows
+
+__all__ = ["checkout"]
 
 PRESENCE = f"{PROJECT}/tasks/{TASK_ID}/presence"
 
@@ -116,3 +124,127 @@ def test_a_shell_completes(beacon: Server, tmp_path: Path, shell: str) -> None:
     terminal.type("exit\n")
     assert "Traceback" not in terminal.end().text
     assert beacon.received == []
+
+
+ATTACKS = (
+    "\x1b[2J", "\x1b[7m", "\x1b]0;title\x07", "\x1b]52;c;ZXZpbA==\x1b\\", "\x9b2J", "\x90q\x9c", "\b" * 9, "\r", "\x7f",
+    "\0", "\x05", "\x0e", "\x85", "\u061c", "\u200b", "\u200f", "\u202e", "\u2066", "\u2060", "\ufeff", "\ud800", "\n", "\t",
+)  # fmt: skip
+RANDOM = Random(35)  # noqa: S311 - the same in every run
+HOSTILE = [f"<{number}>" + "".join(RANDOM.choices(ATTACKS, k=4)) + "é" for number in range(200)]
+# What a terminal obeys or does not show, but for lines and tabs.
+FORBIDDEN = re.compile(
+    "[\0-\b\v-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+OWN_STYLES = re.compile(f"\x1b\\[(?:0|{'|'.join(_STYLES.values())})m")
+# Runs all lines in one process, twice: with colours and without.
+PROGRAM = """
+import json, os, sys
+from taskbeacon.cli import perform
+codes = [perform(line) for line in json.loads(sys.argv[1])]
+print("PLAIN", flush=True)
+os.environ["NO_COLOR"] = "1"
+codes += [perform(line) for line in json.loads(sys.argv[1])]
+print(json.dumps(codes))
+"""
+
+
+def update(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"params": {"update": {"sessionUpdate": kind, **fields}}}
+
+
+def entries(text: str) -> list[dict[str, Any]]:
+    content = {"type": "text", "text": text}
+    notifications = (
+        {"method": "_taskbeacon/progress", "params": {"message": text}},
+        update("tool_call", toolCallId=text, title=text),
+        update("tool_call_update", toolCallId=text, status="failed", content=[{"content": content}]),
+        update("agent_message", content=content),
+        update("user_message", content=content),
+    )
+    return [{"type": "notification", "notification": each} for each in notifications]
+
+
+def serve(beacon: Server, patch: bytes) -> None:
+    every = "".join(HOSTILE)
+    logged = [entry for text in HOSTILE for entry in entries(text)]
+    files = [{"id": text, "name": text, "type": "output", "size": 3, "storage_path": "q"} for text in HOSTILE]
+    changes = {"id": "p", "name": "changes.patch", "type": "output", "size": 3, "storage_path": "p"}
+    reasons = [{"code": text, "check": text, "detail": text} for text in HOSTILE]
+    run = RUN | {
+        "status": "failed", "error_message": every, "branch": every, "output": {"head_branch": every, "pr_url": every},
+        "verification": {"verdict": every, "reasons": reasons}, "artifacts": [*files, changes],
+    }  # fmt: skip
+    tasks = [TASK | {"title": text, "slug": text} for text in HOSTILE]
+    questions = [
+        {"id": text, "kind": text, "urgency": text, "task": {"slug": text}, "title": text} for text in HOSTILE
+    ]
+    events = [{"id": text, "type": text, "timestamp": text, "data": {"run_id": text}} for text in HOSTILE]
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    beacon.on(f"GET {PROJECT}/tasks", answer({"next": None, "results": tasks}))
+    beacon.on(
+        f"GET {PROJECT}/tasks/{TASK_ID}",
+        answer(tasks[0] | {"title": every, "description": every, "repository": every}),
+    )
+    beacon.on(f"POST {PROJECT}/tasks", answer(tasks[0] | {"slug": every}, 201))
+    beacon.on("GET /api/users/@me/inbox", answer({"next": None, "results": questions}))
+    beacon.on("GET /api/users/@me", answer({"id": 4, "email": every, "team": {"id": 12}}))
+    beacon.on("GET /api/projects", answer({"results": [{"id": 12, "name": every}]}))
+    beacon.on(
+        f"GET {PROJECT}/tasks/models", answer({"models": [{"runtime_adapter": each} for each in HOSTILE]})
+    )
+    beacon.on("GET /livez", answer({"version": every}))
+    beacon.on(f"GET {PATH}", answer(run))
+    beacon.on(f"GET {PATH}/logs", Reply(body="\n".join(map(json.dumps, logged)).encode()))
+    follow = [frame(entry, id_=f"0-{number}") for number, entry in enumerate(logged)]
+    beacon.on(f"GET {PATH}/stream", stream(*follow, frame({"lost": every}, name="gap"), ENDED))
+    beacon.on(f"GET {PATH}/diff", answer({"next": None, "files": [
+        {"path": text, "additions": 1, "deletions": 0} for text in HOSTILE
+    ]}))  # fmt: skip
+    beacon.on(
+        f"GET {PATH}/artifacts/download",
+        lambda sent: Reply(body=patch if sent.query["storage_path"] == "p" else b"x"),
+    )
+    beacon.on(f"GET {PROJECT}/events/stream", *[
+        stream(*(frame(each) for each in events)), failure(403, "permission_denied", detail=every)
+    ] * 2)  # fmt: skip
+    for number in range(0, 200, 40):
+        beacon.on(
+            f"GET {PROJECT}/{number}", failure(409, every, detail="".join(HOSTILE[number : number + 40]))
+        )
+
+
+def test_nothing_that_others_chose_is_obeyed_by_a_terminal(
+    beacon: Server, checkout: Path, tmp_path: Path
+) -> None:
+    names = ["".join(each for each in text if each not in "\0\ud800/") for text in HOSTILE]
+    serve(beacon, patch_of(checkout, lambda: [(checkout / name).write_text("new\n") for name in names]))
+    lines: list[tuple[list[str], int]] = [
+        (["task", "list", "--limit", "200"], 0),
+        (["task", "view", TASK_ID], 0),
+        (["task", "create", "Fix it"], 0),
+        (["inbox"], 0),
+        (["status"], 0),
+        (["run", "view", "1"], 0),
+        (["run", "follow", "1"], 1),
+        (["run", "log", "1"], 0),
+        (["run", "diff", "1", "--stat"], 0),
+        (["run", "diff", "1"], 0),
+        (["run", "artifacts", "1"], 0),
+        (["run", "artifacts", "1", "--download", str(tmp_path / "files")], 0),
+        (["run", "apply", "1", "--3way"], 0),
+        (["events", "listen"], 4),
+        (["api", "GET", "tasks"], 0),
+        *((["api", "GET", str(number)], 7) for number in range(0, 200, 40)),
+    ]
+    commands = json.dumps([line for line, _ in lines])
+    text = shown(beacon, sys.executable, "-c", PROGRAM, commands, COLUMNS="500").text.replace("\r\n", "\n")
+    coloured, _, plain = text.partition("PLAIN\n")
+    *_, codes = plain.splitlines()
+    assert json.loads(codes) == [code for _, code in lines] * 2, text[-3000:]
+    assert OWN_STYLES.search(coloured)
+    for found in (OWN_STYLES.sub("", coloured), plain):
+        bad = FORBIDDEN.search(found)
+        assert bad is None, (bad, found[max(0, bad.start() - 200) : bad.end() + 50])
+        for number in range(200):
+            assert found.count(f"<{number}>") >= 10

@@ -1,4 +1,4 @@
-"""The receivers of docs/guide/webhooks.md, as a reader would run them: they verify a worker's messages only.
+"""The receivers of docs/guide/webhooks.md, as a reader would run them: they verify a worker's messages, and forwards.
 
 The one in JavaScript needs `make client-tools`, which brings Node and the official library from npm.
 """
@@ -12,16 +12,22 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory
 from app.models import Project, User
 from app.runtime import ProcessContext
+from taskbeacon.cli import perform
+from tests.client.terminal import Print, printing
 from tests.generated.tools import ClientTools
 from tests.support.deployment.processes import free_port
 from tests.support.factories import make_task
 from tests.support.waiting import eventually
+from tests.support.web.serving import serving
 from tests.support.webhooks import delivering, make_endpoint, record_event
+
+__all__ = ["printing"]
 
 _GUIDE = Path(__file__).parents[2] / "docs/guide/webhooks.md"
 
@@ -108,3 +114,33 @@ async def test_receiver_takes_what_is_signed_with_its_secret_alone(
 
     (row,) = await deliveries.rows(endpoint_id=endpoint.id)
     assert row.status == ("delivered" if is_right else "pending")
+
+
+async def test_receiver_takes_what_the_command_forwards(
+    command: list[str],
+    application: FastAPI,
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    printing: Print,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Signed by the command, and verified by the official library in both languages."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    assert perform(["events", "listen", "--print-secret"]) == 0
+    secret, port = capsys.readouterr().out.strip(), free_port()
+    task = await make_task(session, project=project, created_by=owner)
+    await session.commit()
+    async with serving(application) as url, running(command, secret, port) as output:
+        await eventually(lambda: is_listening(port))
+        forward = f"http://127.0.0.1:{port}/"
+        listening = await printing(url, "events", "listen", "--json", "--forward", forward)
+        await eventually(lambda: listening.lines)
+        await record_event(sessions, task, data={"changed": ["title"]})
+        assert str(task.id) in (await output.readline()).decode()
+        await eventually(lambda: len(listening.lines) > 1)
+        assert listening.lines[1]["forwarded"] == {"status": 204}
+        await listening.kill()

@@ -12,9 +12,7 @@ class Interruptible:
     """A TCP proxy that forwards connections until it is set to hang (accept, stay silent), hold, mute or refuse."""
 
     def __init__(self, target: str) -> None:
-        parts = urlsplit(target)
-        assert parts.hostname is not None
-        self._target = (parts.hostname, parts.port or 80)
+        self.aim(target)
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._port = 0
@@ -31,6 +29,12 @@ class Interruptible:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
+
+    def aim(self, target: str) -> None:
+        """Forward new connections to this server."""
+        parts = urlsplit(target)
+        assert parts.hostname is not None
+        self._target = (parts.hostname, parts.port or 80)
 
     async def resume(self) -> None:
         """Forward connections again, on the same port."""
