@@ -27,7 +27,7 @@ from app.statements import row_of, rows_of
 
 # Kinds of sandboxes that do not hold a network level.
 _PORTS_ONLY = frozenset({SandboxKind.LANDLOCK, SandboxKind.NONE})
-_creator, _editor = aliased(User), aliased(User)
+_CREATOR, _EDITOR = aliased(User), aliased(User)
 
 
 class _Row(NamedTuple):
@@ -42,8 +42,8 @@ class _Row(NamedTuple):
 
 _COLUMNS = [
     *(getattr(CheckSet, name) for name in ("id", "repository", "definition", "created_at", "updated_at")),
-    *(getattr(_creator, name).label(f"creator_{name}") for name in Creator._fields),
-    *(getattr(_editor, name).label(f"editor_{name}") for name in Creator._fields),
+    *(getattr(_CREATOR, name).label(f"creator_{name}") for name in Creator._fields),
+    *(getattr(_EDITOR, name).label(f"editor_{name}") for name in Creator._fields),
 ]
 
 
@@ -155,8 +155,8 @@ def _second() -> InvalidInput:
 def _select(*of: Any) -> Select[Any]:
     return (
         select(*_COLUMNS)
-        .outerjoin(_creator, _creator.id == CheckSet.created_by_id)
-        .outerjoin(_editor, _editor.id == CheckSet.updated_by_id)
+        .outerjoin(_CREATOR, _CREATOR.id == CheckSet.created_by_id)
+        .outerjoin(_EDITOR, _EDITOR.id == CheckSet.updated_by_id)
         .where(*of)
     )
 

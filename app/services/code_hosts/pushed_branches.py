@@ -27,7 +27,7 @@ from app.services.events.run_ledger import record_for_run
 from app.services.resume_chain import resume_chain
 from app.services.retrying.policies import (
     PULL_REQUEST_LEASE,
-    PULL_REQUEST_LEASE_SECONDS,
+    PULL_REQUEST_LOOK_SECONDS,
     PULL_REQUEST_PATIENCE,
 )
 from app.services.retrying.retries import in_transaction
@@ -128,7 +128,7 @@ async def sole_writer(
             message = f"The pull request waits: another process writes about the branch {branch}."
             await emit(progress_entry("pull_request", message))
         has_waited = True
-        await asyncio.sleep(PULL_REQUEST_LEASE_SECONDS)
+        await asyncio.sleep(PULL_REQUEST_LOOK_SECONDS)
     try:
         async with asyncio.timeout((PULL_REQUEST_LEASE - _MARGIN).total_seconds()):
             if emit and has_waited:

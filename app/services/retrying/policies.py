@@ -63,7 +63,7 @@ CODE_HOST: Final = RetryPolicy(
 PULL_REQUEST_LEASE: Final = timedelta(seconds=90)
 # How long a process waits for others that write; one that writes a verdict then has time left in its lease.
 PULL_REQUEST_PATIENCE: Final = 2 * PULL_REQUEST_LEASE
-PULL_REQUEST_LEASE_SECONDS: Final = 1.0  # before another process asks for it again
+PULL_REQUEST_LOOK_SECONDS: Final = 1.0  # before another process asks for it again
 # A report of a verdict, for a day from the verdict; every try has the lease for itself.
 VERDICT_REPORT_LEASE: Final = timedelta(minutes=5)
 VERDICT_REPORT_SECONDS: Final = 86_400.0

@@ -131,7 +131,7 @@ _CHECK_SETS = (
     .correlate(Run, Task)
     .scalar_subquery()
 )
-_newest = (
+_NEWEST = (
     select(
         func.jsonb_build_array(
             Verification.repair,
@@ -146,7 +146,7 @@ _newest = (
     .correlate(Run)
     .scalar_subquery()
 )
-_REPAIR = case((is_repair(), _newest))
+_REPAIR = case((is_repair(), _NEWEST))
 _RUN = Prepared(
     select(
         Run.branch,
