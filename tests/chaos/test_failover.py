@@ -86,6 +86,9 @@ class Fleet:
         stock = await take_stock(self.site, store, accepted=list(self.load.seen), pushes=pushes)
         held = [line for line in stock.lost if "worker" in line]
         stock.lost = [line for line in stock.lost if line not in held]
+        if failed:
+            # A killed worker leaves its files to the next one in its folder.
+            stock.left_behind.clear()
         stock.require_balance()
         assert stock.statuses.total() == count == len(self.load.seen)
         assert len(held) == stock.statuses.get("failed", 0) <= failed
