@@ -52,6 +52,7 @@ class ResilientWorker(Worker):
             await super()._poll_iteration()
         except (RedisError, OSError) as error:
             await _sit_out(error)
+        _end_if_cancelled()
 
     @override
     async def close(self) -> None:
@@ -90,11 +91,16 @@ class ResilientWorker(Worker):
 
 async def _sit_out(error: Exception) -> None:
     log.warning("worker.redis_unavailable", error=repr(error))
+    _end_if_cancelled()
+    await asyncio.sleep(LOOP_SECONDS)
+
+
+def _end_if_cancelled() -> None:
+    # What is awaited may take a cancellation for its own end: `asyncio.wait_for` of Python 3.11 if it comes with the
+    # result, a connection that is closed meanwhile with its error.
     task = asyncio.current_task()
     if task is not None and task.cancelling():
-        # The error has taken the place of the cancellation, as when the worker closes its connections.
         raise asyncio.CancelledError
-    await asyncio.sleep(LOOP_SECONDS)
 
 
 class RunWorker(ResilientWorker):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -375,3 +376,32 @@ async def test_worker_stops_though_an_error_of_redis_takes_the_place_of_the_canc
     await asyncio.wait([running], timeout=10)
 
     assert running.cancelled()
+
+
+class LateWorker(ResilientWorker):
+    """A worker whose poll ends with its result though it was cancelled, as a time limit that ends just then does."""
+
+    polls: asyncio.Event
+
+    @override
+    async def heart_beat(self) -> None:
+        self.polls.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+async def test_worker_stops_although_its_poll_takes_the_cancellation_for_its_own_end(
+    settings: Settings, redis: RedisClient
+) -> None:
+    options = arq_options(settings)
+
+    async def hold(ctx: Mapping[str, Any]) -> None: ...
+
+    worker = LateWorker(changes=WakeListener(redis), functions=[func(hold, name="hold")], **options)
+    worker.polls = asyncio.Event()
+    running = asyncio.create_task(worker.async_run())
+    await worker.polls.wait()
+    async with asyncio.timeout(10):
+        await worker.close()
+    with pytest.raises(asyncio.CancelledError):
+        await running
