@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import CheckSource, NetworkAccessLevel
 from app.models import CheckSet as CheckSetRow
 from app.models import Project, PushedBranch, Run, SandboxEnvironment, Task, User, Verification
-from app.models.runs.runs import is_being_checked, is_repair
+from app.models.runs.runs import is_repair
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.visibility import usable_environment
 from app.services.run_fact_names import ACCEPTANCE
@@ -120,7 +120,7 @@ _PUSHED_TO = (
     select(PushedBranch.repository).where(PushedBranch.run_id == Run.id).correlate(Run).scalar_subquery()
 )
 _REPOSITORY = func.coalesce(
-    case((is_being_checked() | is_repair(), _PUSHED_TO)), frozen_or_current(Task.repository).element
+    case((Run.verification.is_not(None), _PUSHED_TO)), frozen_or_current(Task.repository).element
 )
 _CHECK_SETS = (
     select(func.jsonb_agg(func.jsonb_build_array(CheckSetRow.repository, CheckSetRow.definition)))
