@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from app.clients.job_queue import ArqQueue, JobQueue, decode_job, encode_job
 from app.clients.redis import RedisClient, create_pool
-from app.clients.wakes import WakeListener
+from app.clients.wakes import WakeListener, wake
 from app.config import Settings
 from app.enums import RunStatus
 from app.services.enqueueing import enqueue_run
@@ -78,13 +78,14 @@ class Worker:
             group.create_task(self.arq.async_run())
 
     async def until_idle(self) -> None:
-        """Return once the worker has looked and listens."""
+        """Return once the worker listens."""
+        with self._changes.watch_topic("tests:polling:heard") as heard:
 
-        async def listens() -> bool:
-            [(_, count)] = await self._redis.pubsub_numsub("taskbeacon:wake")
-            return bool(count)
+            async def hears() -> bool:
+                await wake(self._redis, "tests:polling:heard")
+                return heard.is_set()
 
-        await eventually(listens)
+            await eventually(hears)
 
     async def until_started(self, *job_ids: str) -> None:
         async def started() -> bool:
