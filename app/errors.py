@@ -11,6 +11,7 @@ AppError                        answered as the four-key envelope (contract 2.4)
 │   ├── SessionEnded            the console session, or the login link, has ended
 │   └── RunTokenInvalid         the run token is invalid or has expired
 ├── PermissionDenied       403  the caller is known, but not allowed
+│   └── WrongSignature          a webhook was not signed with its secret
 ├── LoginRefused           400  a terminal gets no key: not yet, or never, by the code
 ├── NotFound               404  it does not exist, or is not visible: the caller cannot distinguish them
 ├── MethodNotAllowed       405
@@ -139,6 +140,10 @@ class PermissionDenied(AppError):
     status = 403
     type = "authentication_error"
     code = "permission_denied"
+
+
+class WrongSignature(PermissionDenied):
+    detail = "The signature does not fit."
 
 
 class LoginRefused(AppError):

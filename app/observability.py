@@ -18,12 +18,25 @@ import structlog
 
 from app.config import LogFormat
 
-# Keys, action tokens and the codes of terminals of this service in any text, and the credentials of a URL.
+# In any text: keys, action tokens, codes of terminals and secrets of webhook endpoints of this service, tokens of
+# GitHub, and the credentials of a URL.
 _SECRET_VALUE = re.compile(
-    r"ph[xacs]_[A-Za-z0-9]{8,}|tba_[A-Za-z0-9_.-]{8,}|(?<=://)[^/\s@]+(?=@)|(?<=/cli/login/)(?!token\b)[^/]+"
+    r"ph[xacs]_[A-Za-z0-9]{8,}|tba_[A-Za-z0-9_.-]{8,}|whsec_[A-Za-z0-9+/=]{8,}"
+    r"|(?:gh[oprsu]|github_pat)_[A-Za-z0-9_.-]{8,}"
+    r"|(?<=://)[^/\s@]+(?=@)|(?<=/cli/login/)(?!token\b)[^/]+"
 )
 _SECRET_NAMES = frozenset(
-    {"authorization", "token", "password", "secret", "api_key", "personal_api_key", "github_user_token"}
+    {
+        "authorization",
+        "cookie",
+        "set-cookie",
+        "token",
+        "password",
+        "secret",
+        "api_key",
+        "personal_api_key",
+        "github_user_token",
+    }
 )
 _HIDDEN = "[redacted]"
 

@@ -70,7 +70,18 @@ def test_keys_are_redacted_wherever_they_stand(event: dict[str, object]) -> None
     assert key not in str(redact(None, "info", filled))
 
 
-@pytest.mark.parametrize("name", ["Authorization", "token", "password", "github_user_token"])
+@pytest.mark.parametrize("prefix", ["whsec_", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"])
+def test_secrets_of_webhooks_and_tokens_of_github_are_redacted(prefix: str) -> None:
+    secret = secrets.token_hex()
+
+    assert redact(None, "info", {"error": f"refused {prefix}{secret} here"}) == {
+        "error": "refused [redacted] here"
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["Authorization", "Cookie", "Set-Cookie", "token", "password", "github_user_token"]
+)
 def test_values_are_redacted_by_their_name(name: str) -> None:
     assert redact(None, "info", {name: "s3cret", "inner": {name: "s3cret"}}) == {
         name: "[redacted]",

@@ -14,8 +14,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db import release
 from app.enums import CodeHostKind
-from app.errors import InvalidInput, MalformedBody, PermissionDenied
+from app.errors import InvalidInput, MalformedBody, WrongSignature
 from app.ids import new_id
 from app.models import GithubDelivery, Integration
 from app.schemas.github_webhook import WebhookOut
@@ -52,7 +53,10 @@ class UnverifiedDelivery:
 async def receive_github(
     session: AsyncSession, delivery: UnverifiedDelivery, clients: ServiceClients, *, secret: SecretStr | None
 ) -> WebhookOut:
-    """Process a delivery of GitHub once, unless a usage gate refused it; return the body of the response."""
+    """Process a delivery of GitHub once, unless a usage gate refused it; return the body of the response.
+
+    Raises WrongSignature, with the session released.
+    """
     await _require_signature(session, delivery, clients.cipher, secret)
     if not 0 < len(delivery.delivery_id) <= _LONGEST_ID:
         raise InvalidInput("This header is required.", code="required", attr="X-GitHub-Delivery")
@@ -94,7 +98,8 @@ async def _require_signature(
     expected = hmac.new((key or new_id().hex).encode(), delivery.body, hashlib.sha256).hexdigest()
     signature = delivery.signature.removeprefix(_SIGNATURE).encode()
     if not hmac.compare_digest(expected.encode(), signature) or not key:
-        raise PermissionDenied("The signature does not fit.")
+        await release(session)
+        raise WrongSignature
 
 
 def _decrypt(cipher: Cipher, stored: str | None) -> str | None:

@@ -106,6 +106,15 @@ async def test_wrong_signature_is_refused(hook: Hook, queue: RecordingQueue, sig
     assert queue.jobs == []
 
 
+@pytest.mark.usefixtures("clock")
+async def test_address_has_a_limit_of_wrong_signatures_only(hook: Hook) -> None:
+    refused = [await hook.send(payload(), signature="sha256=") for _ in range(61)]
+
+    assert [answer.status_code for answer in refused] == [403] * 60 + [429]
+    assert int(refused[-1].headers["retry-after"]) > 0
+    assert (await hook.send(payload("ping"), event="ping")).status_code == 200
+
+
 async def test_integration_without_a_secret_is_refused(hook: Hook) -> None:
     hook.integration.encrypted_webhook_secret = None
     await hook.session.flush()
