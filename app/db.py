@@ -35,6 +35,8 @@ _HOOKS = "after_commit_hooks"
 _TRANSACTION = "transaction"
 _ENGINE = "engine"
 _IS_UNDIVIDED = "is_undivided"
+# And how long all hooks of a commit may take together.
+_HOOK_SECONDS = "hook_seconds"
 _STATEMENT_TIMEOUT_SECONDS = 30
 _CONNECT_TIMEOUT_SECONDS = 5
 _POOL_TIMEOUT_SECONDS = 10
@@ -47,13 +49,12 @@ _LIMITS_OF_A_LOST_CLIENT = {
     "tcp_keepalives_count": "3",
 }
 
-# Errors that a session raises; a socket may also break while a new connection is prepared.
+# Errors that a session raises. Broken sockets are named where the driver is called: others have sockets too.
 _DRIVER_ERRORS = (
     SQLAlchemyError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    ConnectionError,
 )
 
 log = structlog.get_logger(__name__)
@@ -117,10 +118,11 @@ def _pgbouncer_options(application_name: str) -> dict[str, Any]:
 
 
 def create_session_factory(
-    engine: AsyncEngine, *, info: Mapping[str, Any] = MappingProxyType({})
+    engine: AsyncEngine, *, info: Mapping[str, Any] = MappingProxyType({}), hook_seconds: float = 3
 ) -> SessionFactory:
     """Return a factory of sessions for `unit_of_work`, each with its own copy of `info` as its `info`."""
-    return partial(_LazySession, {**info, _TRANSACTION: None, _ENGINE: engine.sync_engine})
+    own = {_TRANSACTION: None, _ENGINE: engine.sync_engine, _HOOK_SECONDS: hook_seconds}
+    return partial(_LazySession, {**info, **own})
 
 
 @asynccontextmanager
@@ -138,10 +140,10 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
                 # Shielded: not even a second cancellation may prevent the return of the connection.
                 await asyncio.shield(asyncio.create_task(_close(session)))
     except _DRIVER_ERRORS as error:
-        if isinstance(error, ConnectionError) or is_database_outage(error):
+        if is_database_outage(error):
             raise DatabaseUnavailable(str(error)) from error
         raise
-    await _run(hooks)
+    await _run(hooks, session.info[_HOOK_SECONDS])
 
 
 async def release(session: AsyncSession) -> None:
@@ -149,8 +151,9 @@ async def release(session: AsyncSession) -> None:
 
     Its next statement begins another transaction. Call this before waiting for another server.
     """
-    assert _IS_UNDIVIDED not in session.info, "what was done before must be committed with what follows"
-    await _run(await _commit(session))
+    if _IS_UNDIVIDED in session.info:
+        raise RuntimeError("what was done before must be committed with what follows")
+    await _run(await _commit(session), session.info[_HOOK_SECONDS])
 
 
 @contextmanager
@@ -164,7 +167,10 @@ def undivided(session: AsyncSession) -> Generator[None, None, None]:
 
 
 def after_commit(session: AsyncSession, hook: Hook) -> None:
-    """Register a function that runs once after this session's commit; its errors are logged only."""
+    """Register a function that runs once after this session's commit; its errors are logged only.
+
+    Once the hooks of a commit have taken three seconds, those that wait are cancelled: a sweep must do their work.
+    """
     session.info.setdefault(_HOOKS, []).append(hook)
 
 
@@ -223,10 +229,16 @@ async def _close(session: AsyncSession) -> None:
             await _end(session, "ROLLBACK")
 
 
-async def _run(hooks: list[Hook]) -> None:
+async def _run(hooks: list[Hook], seconds: float) -> None:
+    ends_at = asyncio.get_running_loop().time() + seconds
     for hook in hooks:
         try:
-            await hook()
+            # One limit for all: each may wait for the same frozen server. What does not wait runs after it too.
+            async with asyncio.timeout_at(ends_at):
+                await hook()
+        except TimeoutError:
+            name = getattr(getattr(hook, "func", hook), "__qualname__", "")
+            log.warning("db.after_commit_failed", error="not done in time", hook=name)
         except Exception as error:
             # The transaction is committed: a failure here must not turn its response into an error.
             if is_outage(error):

@@ -205,6 +205,33 @@ async def test_defect_of_an_effect_is_logged_and_holds_back_no_other(
     assert (logged.levelname, "Traceback" in logged.message) == ("ERROR", True)
 
 
+async def test_broken_socket_of_another_server_is_no_outage_of_the_database(sessions: SessionFactory) -> None:
+    with pytest.raises(BrokenPipeError):
+        async with unit_of_work(sessions):
+            raise BrokenPipeError
+
+
+async def test_effects_share_one_time_limit(engine: AsyncEngine, caplog: pytest.LogCaptureFixture) -> None:
+    """With a frozen Redis each of them took four seconds, and the response waited for all."""
+    begun, performed = 0, asyncio.Event()
+
+    async def wait() -> None:
+        nonlocal begun
+        begun += 1
+        await asyncio.Event().wait()
+
+    async def perform() -> None:
+        performed.set()
+
+    async with asyncio.timeout(2), unit_of_work(create_session_factory(engine, hook_seconds=0.1)) as own:
+        for hook in (wait, partial(wait), perform):
+            after_commit(own, hook)
+
+    assert (begun, performed.is_set()) == (2, True)
+    logged = [record for record in caplog.records if "db.after_commit_failed" in record.message]
+    assert [(record.levelname, "wait" in record.message) for record in logged] == [("WARNING", True)] * 2
+
+
 async def test_heartbeat_goes_on_when_its_session_ends(
     sessions: SessionFactory, engine: AsyncEngine, session: AsyncSession, redis: RedisClient, run: Run
 ) -> None:

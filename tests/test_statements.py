@@ -202,7 +202,7 @@ async def test_undivided_transaction_is_not_released(sessions: SessionFactory, p
     async with unit_of_work(sessions) as session:
         with undivided(session):
             await rename(session, project_id, "Released")
-            with pytest.raises(AssertionError):
+            with pytest.raises(RuntimeError):
                 await release(session)
         assert await name_of(sessions, project_id) == "Before"
         await release(session)

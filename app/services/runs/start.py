@@ -229,14 +229,14 @@ async def _create(
     )
     if task.latest_run_id is not None and task.verdict_urgency >= VERDICT_URGENCY[Verdict.INCONCLUSIVE]:
         await withdraw(session, [task.latest_run_id], kind=QuestionKind.VERDICT)
+    # Before the effects on Redis, which sweeps repair: of a run outside our workers nothing would repair this one.
+    keep_artifacts(session, clients.store, task.project_id, [each["storage_path"] for each in artifacts])
     run_id = await run_lifecycle.open_run(session, new, dispatch=dispatch, events=clients.events)
     if authority.is_personal or new.encrypted_mcp_servers is not None or scheduled_at is not None:
         await run_authority.freeze_task(session, run_id, task.id)
     if state.get(CREDENTIAL_SOURCE) == CALLER_TOKEN and environment is Environment.CLOUD:
         assert body.github_user_token is not None
         await keep_token(session, clients.cipher, run_id, body.github_user_token)
-    paths = [artifact["storage_path"] for artifact in artifacts]
-    keep_artifacts(session, clients.store, task.project_id, paths)
     return run_id
 
 
