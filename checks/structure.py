@@ -46,7 +46,6 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/services/notifications/rules/quiet_hours.py": "holds the arithmetic of time zones, to be found by its name",
     "app/agents/tools/report_result.py": "is one tool of an agent; the protocol that uses it is no tool",
     "app/agents/checks/reports.py": "starts a program in the sandbox; the module beside it is that program",
-    "app/services/runs/lost_runs.py": "says how lost runs go on; jobs hold no rules",
     "app/services/webhook_endpoints/admin.py": "has the SQL of a command; commands have none",
     "app/services/tasks/references.py": "has the SQL of a route; routes have none",
     "app/services/tasks/pins.py": "has the SQL of routes; routes have none",

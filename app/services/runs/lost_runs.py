@@ -1,25 +1,37 @@
 """Recover runs that lost their job or their worker, so that none is stuck."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import structlog
+from sqlalchemy import Select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.run_event_publisher import RunEvents
 from app.clients.s3 import ObjectStoreUnavailable
 from app.clock import utcnow
-from app.db import unit_of_work
+from app.db import after_commit, unit_of_work
 from app.errors import Unavailable
+from app.models import Run
 from app.outages import DatabaseUnavailable
 from app.services.enqueueing import enqueue_run, enqueue_verification
-from app.services.leases import settle_each
+from app.services.leases import Settle, settle_each
 from app.services.opened_clients import ServiceClients
 from app.services.run_log.log_entries import log_line
 from app.services.run_log.log_writing import append_lines
 from app.services.runs.command_delivery import receipts_of_lost
 from app.services.runs.queue import startable
-from app.services.runs.run_lifecycle import fail_silent, lost_repairs, recover_lapsed
+from app.services.runs.run_lifecycle import (
+    fail_silent,
+    lapsed_runs,
+    lost_repairs,
+    recover_lapsed,
+    silent_runs,
+)
 from app.services.runs.verification import verification_lifecycle
 from app.services.storage_keys import RunRef
 from app.statements import rows_of
@@ -31,45 +43,89 @@ _BATCH = 1000
 log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True)
+class _Sweep:
+    """What the transactions of one sweep have decided, once they are committed."""
+
+    begun: datetime
+    events: RunEvents
+    requeued: list[UUID] = field(default_factory=list)
+    receipts: dict[RunRef, list[dict[str, Any]]] = field(default_factory=dict)
+
+    async def recover(self, session: AsyncSession, run_ids: Sequence[UUID]) -> None:
+        requeued, failed = await recover_lapsed(session, run_ids, events=self.events)
+        await self._note(session, "run.lease_lapsed", requeued, failed)
+
+    async def fail(self, session: AsyncSession, run_ids: Sequence[UUID], *, silence: timedelta) -> None:
+        failed = await fail_silent(session, run_ids, silence=silence, events=self.events)
+        await self._note(session, "run.agent_silent", [], failed)
+
+    async def _note(
+        self, session: AsyncSession, event: str, requeued: Sequence[UUID], failed: Sequence[UUID]
+    ) -> None:
+        if not requeued and not failed:
+            return
+        receipts = await receipts_of_lost(session, requeued, failed, self.begun)
+
+        async def note() -> None:
+            log.warning(event, requeued=len(requeued), failed=len(failed))
+            self.requeued += requeued
+            self.receipts |= receipts
+
+        after_commit(session, note)
+
+
 async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: timedelta | None = None) -> int:
-    """Recover all runs that have lost their job or their worker; return the number of jobs that were enqueued."""
-    begun, events = utcnow(), clients.events
-    asked_before = begun - _GRACE
-    for lost_runs, recover in (
-        (lost_repairs(), verification_lifecycle.end_lost_repairs),
-        (verification_lifecycle.lapsed_attempts(), verification_lifecycle.recover_attempts),
-    ):
-        async with unit_of_work(clients.sessions) as session:
-            run_ids = [run_id for run_id, *_ in await rows_of(session, lost_runs)]
-        # One that cannot be recovered keeps no other from it.
-        step = partial(recover, events=events)
-        await settle_each(
-            clients.sessions, run_ids, step, event="run.not_recovered", name=lambda it: {"run_id": str(it)}
-        )
+    """Recover the runs that have lost their job or their worker; return the number of jobs that were enqueued.
+
+    Of more than a thousand in one state the next sweep recovers the others.
+    """
+    sweep, events = _Sweep(utcnow(), clients.events), clients.events
+    steps: list[tuple[Select[UUID], Settle[UUID]]] = [
+        (
+            lost_repairs().with_only_columns(Run.id),
+            partial(verification_lifecycle.end_lost_repairs, events=events),
+        ),
+        (
+            verification_lifecycle.lapsed_attempts(),
+            partial(verification_lifecycle.recover_attempts, events=events),
+        ),
+        (lapsed_runs(), sweep.recover),
+    ]
+    if silence:
+        steps.append((silent_runs(silence), partial(sweep.fail, silence=silence)))
+    try:
+        for found, settle in steps:
+            async with unit_of_work(clients.sessions) as session:
+                run_ids = (await session.scalars(found.limit(_BATCH))).all()
+            # One that cannot be recovered keeps no other from it.
+            await settle_each(
+                clients.sessions,
+                run_ids,
+                settle,
+                event="run.not_recovered",
+                name=lambda it: {"run_id": str(it)},
+            )
+        return await _enqueue_waiting(clients, sweep.requeued, limit, asked_before=sweep.begun - _GRACE)
+    finally:
+        # Also without Redis: the next sweep finds the waiting runs again, but not these receipts.
+        for ref, entries in sweep.receipts.items():
+            await _keep(clients, ref, entries)
+
+
+async def _enqueue_waiting(
+    clients: ServiceClients, requeued: Sequence[UUID], limit: int, *, asked_before: datetime
+) -> int:
     async with unit_of_work(clients.sessions) as session:
-        requeued, failed = await recover_lapsed(session, events=events)
-        silent = await fail_silent(session, silence=silence, events=events) if silence else []
-        failed += silent
-        is_any = requeued or failed
-        receipts = await receipts_of_lost(session, requeued, failed, begun) if is_any else {}
         waiting = (await session.scalars(startable(limit, asked_before=asked_before).limit(_BATCH))).all()
         unverified = await rows_of(
             session, verification_lifecycle.waiting_attempts(asked_before).limit(_BATCH)
         )
-    if lost := len(requeued) + len(failed) - len(silent):
-        log.warning("run.lease_lapsed", requeued=len(requeued), failed=lost - len(requeued))
-    if silent:
-        log.warning("run.agent_silent", failed=len(silent))
     missing = 0
-    try:
-        for run_id, attempt in unverified:
-            missing += await enqueue_verification(clients.queue, run_id, attempt)
-        for run_id in dict.fromkeys([*requeued, *waiting]):
-            missing += await enqueue_run(clients.queue, run_id)
-    finally:
-        # Also without Redis: the next sweep finds the waiting runs again, but not these receipts.
-        for ref, entries in receipts.items():
-            await _keep(clients, ref, entries)
+    for run_id, attempt in unverified:
+        missing += await enqueue_verification(clients.queue, run_id, attempt)
+    for run_id in dict.fromkeys([*requeued, *waiting]):
+        missing += await enqueue_run(clients.queue, run_id)
     if missing:
         log.info("run.jobs_restored", count=missing)
     return missing

@@ -401,15 +401,22 @@ def _lapsed() -> tuple[ColumnElement[bool], ...]:
     return (Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_expires_at <= utcnow())
 
 
-async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[list[UUID], list[UUID]]:
-    """Queue again or fail the runs with a lapsed lease, since their worker is lost.
+def lapsed_runs() -> Select[UUID]:
+    """Return a SELECT of the runs whose worker is lost, the longest lost first."""
+    return select(Run.id).where(*_lapsed()).order_by(Run.lease_expires_at)
+
+
+async def recover_lapsed(
+    session: AsyncSession, run_ids: Sequence[UUID], *, events: RunEvents
+) -> tuple[list[UUID], list[UUID]]:
+    """Queue again or fail those of the runs with a lapsed lease, since their worker is lost.
 
     Return the ids of the queued runs and the ids of the failed runs. A run without a started agent is queued again,
     until it has lost `RUN_LOSSES` workers, and keeps its position in the queue. Any other run fails, since its agent
     may have acted already, and may still act. Claims that workers handed back do not count.
     """
     is_lapsed = _lapsed()
-    found = (await session.scalars(_unlocked(*is_lapsed))).all()
+    found = (await session.scalars(_unlocked(Run.id.in_(run_ids), *is_lapsed))).all()
     lapsed = (Run.id.in_(found), *is_lapsed)
     again, given_up = (
         with_recovery(decision, RunReason.WORKER_LOST) for decision in ("queued again", "failed")
@@ -435,28 +442,39 @@ async def recover_lapsed(session: AsyncSession, *, events: RunEvents) -> tuple[l
     return [row.run.id for row in requeued], [row.run.id for row in failed]
 
 
-async def fail_silent(session: AsyncSession, *, silence: timedelta, events: RunEvents) -> list[UUID]:
-    """Fail the runs with an agent outside our workers that has reported nothing for `silence`; return their ids.
+def silent_runs(silence: timedelta) -> Select[UUID]:
+    """Return a SELECT of the runs with an agent outside our workers that has reported nothing for `silence`.
 
-    A run in the environment `local`, which its client performs, is failed only if the client has used the route
+    A run in the environment `local`, which its client performs, is one only if the client has used the route
     `event_stream` for it. Otherwise it may wait for its user for days.
     """
+    return select(Run.id).where(*_silent(silence)).order_by(Run.updated_at)
+
+
+def _silent(silence: timedelta) -> tuple[ColumnElement[bool], ...]:
     heard_at = (
         select(RunLogState.heard_at).where(RunLogState.run_id == Run.id).correlate(Run).scalar_subquery()
     )
     since = utcnow() - silence
-    silent = _unlocked(
+    return (
         Run.status == constant(RunStatus.IN_PROGRESS),
         Run.lease_expires_at.is_(None),
         ~is_being_checked(),
         Run.updated_at <= since,
         or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
     )
+
+
+async def fail_silent(
+    session: AsyncSession, run_ids: Sequence[UUID], *, silence: timedelta, events: RunEvents
+) -> list[UUID]:
+    """Fail those of the runs whose agent is silent still; return their ids."""
+    found = await session.scalars(_unlocked(Run.id.in_(run_ids), *_silent(silence)))
     failed = await transition(
         session,
         events,
         RunStatus.FAILED,
-        Run.id.in_((await session.scalars(silent)).all()),
+        Run.id.in_(found.all()),
         reason=RunReason.AGENT_SILENT,
         error_message=f"The agent of this run was silent for {silence.total_seconds():.0f} seconds.",
         facts=with_recovery("failed", RunReason.AGENT_SILENT),

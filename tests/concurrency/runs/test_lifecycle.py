@@ -37,6 +37,7 @@ from app.services.runs.start import start_run
 from app.services.runs.transitions import TRANSITIONS
 from app.services.tasks.batches import change_tasks
 from tests.concurrency.races import perform, race
+from tests.support import runs
 from tests.support.assertions import concerning
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task
@@ -51,7 +52,7 @@ Step = Callable[[AsyncSession], Awaitable[Any]]
 EVENTS = RecordingEvents()
 claim = partial(run_lifecycle.claim, events=EVENTS)
 set_status = partial(run_lifecycle.set_status, events=EVENTS)
-recover_lapsed = partial(run_lifecycle.recover_lapsed, events=EVENTS)
+recover_lapsed = partial(runs.recover_lapsed, events=EVENTS)
 hand_back = partial(run_lifecycle.hand_back, events=EVENTS)
 
 
@@ -96,7 +97,7 @@ def finish(run: Run, owner: str = OWNER, **more: Any) -> Step:
 
 
 async def fail_silent(session: AsyncSession) -> bool:
-    return bool(await run_lifecycle.fail_silent(session, silence=timedelta(0), events=EVENTS))
+    return bool(await runs.fail_silent(session, silence=timedelta(0), events=EVENTS))
 
 
 async def cancel_and_reopen(session: AsyncSession, run: Run) -> bool:

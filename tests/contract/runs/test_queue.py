@@ -14,13 +14,14 @@ from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.runs import run_lifecycle
 from app.services.runs.queue import report_worker
+from tests.support import runs
 from tests.support.assertions import assert_page
 from tests.support.clock import MovableClock
 from tests.support.factories import make_project, make_run, make_task
 from tests.support.stand_ins.fakes import RecordingEvents
 
 claim = partial(run_lifecycle.claim, events=RecordingEvents())
-recover_lapsed = partial(run_lifecycle.recover_lapsed, events=RecordingEvents())
+recover_lapsed = partial(runs.recover_lapsed, events=RecordingEvents())
 hand_back = partial(run_lifecycle.hand_back, events=RecordingEvents())
 
 

@@ -20,6 +20,7 @@ from app.run_values import ShownQuestion
 from app.runtime import ProcessContext
 from app.services.events.catalogue import CATALOGUE
 from app.services.runs import command_delivery, run_lifecycle
+from tests.support import runs
 from tests.support.assertions import assert_invalid
 from tests.support.callers import CallerKind, bearer
 from tests.support.factories import make_key, make_user
@@ -128,7 +129,7 @@ async def test_life_of_a_run_that_workers_perform(
         assert await run_lifecycle.claim(own, owner="first", events=followers)
     await session.execute(update(Run).values(lease_expires_at=utcnow()))
     async with unit_of_work(sessions) as own:
-        await run_lifecycle.recover_lapsed(own, events=followers)
+        await runs.recover_lapsed(own, events=followers)
     async with unit_of_work(sessions) as own:
         assert await run_lifecycle.claim(own, owner="second", events=followers)
     artifact = {"id": "f" * 32, "type": "output", "size": 3, "name": _SECRET}

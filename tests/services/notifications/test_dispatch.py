@@ -48,6 +48,7 @@ from app.services.notifications.rules.limits import COOLDOWNS
 from app.services.run_fact_names import AGENT_STARTED, with_fact
 from app.services.runs import run_lifecycle
 from app.services.runs.run_lifecycle import RunEnd
+from tests.support import runs
 from tests.support.clock import MovableClock
 from tests.support.database.faults import altered, rolled_back
 from tests.support.database.queries import recorded
@@ -432,7 +433,7 @@ async def test_run_failed_by_the_sweeper_is_notified(
     clock.advance(seconds=120)
 
     async with unit_of_work(sessions) as session:
-        await run_lifecycle.recover_lapsed(session, events=EVENTS)
+        await runs.recover_lapsed(session, events=EVENTS)
 
     assert [row.kind for row in await notifications_of(sessions, task)] == ["failed"]
 

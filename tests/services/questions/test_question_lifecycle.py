@@ -30,6 +30,7 @@ from app.services.questions.question_lifecycle import close_question
 from app.services.questions.risk import risk_of
 from app.services.runs import command_delivery, run_lifecycle
 from app.services.runs.command_delivery import StepResult
+from tests.support import runs
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
 from tests.support.principals import member_of
@@ -230,10 +231,10 @@ async def test_no_question_outlives_its_agent(
                 assert await run_lifecycle.hand_back(own, live.id, owner=OWNER, events=events)
             case "silent":
                 clock.advance(seconds=100)
-                assert await run_lifecycle.fail_silent(own, silence=timedelta(seconds=90), events=events)
+                assert await runs.fail_silent(own, silence=timedelta(seconds=90), events=events)
             case _:
                 clock.advance(seconds=100)
-                repeated, failed = await run_lifecycle.recover_lapsed(own, events=events)
+                repeated, failed = await runs.recover_lapsed(own, events=events)
                 assert (repeated, failed) == (([live.id], []) if end == "lost, repeated" else ([], [live.id]))
     assert [(await row_of(sessions, question)).status for question in asked] == ["withdrawn"] * 2
     assert await waiting_for(sessions, live) is None

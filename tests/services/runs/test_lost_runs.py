@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
 from app.clients.object_store import ObjectStore
@@ -22,6 +24,7 @@ from app.services.runs.lost_runs import recover_runs
 from app.services.runs.run_lifecycle import RUN_LEASE, claim, mark_agent_started
 from app.services.storage_keys import RunRef
 from tests.support.clock import MovableClock
+from tests.support.database.faults import refusing_some
 from tests.support.factories import make_run
 from tests.support.runs import read_object
 from tests.support.stand_ins.fakes import RecordingQueue
@@ -111,6 +114,31 @@ async def test_lapsed_run_with_no_agent_started_is_queued_again(
     assert await recover() == 1
 
     assert await status_of(sessions, run) == RunStatus.QUEUED
+
+
+@pytest.mark.parametrize("state", ["lapsed", "silent"])
+async def test_run_that_cannot_be_recovered_keeps_no_other_from_it(
+    recover: Recover,
+    sessions: SessionFactory,
+    engine: AsyncEngine,
+    task: Task,
+    clock: MovableClock,
+    caplog: pytest.LogCaptureFixture,
+    state: str,
+) -> None:
+    """One transaction handled all of them: each sweep failed as a whole."""
+    lease = {"lease_owner": "lost", "lease_expires_at": clock.now} if state == "lapsed" else {}
+    runs = [await asked_for(sessions, task, clock, status=RunStatus.IN_PROGRESS, **lease) for _ in range(3)]
+    clock.advance(minutes=2)
+
+    async with refusing_some(engine, "runs", f"NEW.id = '{runs[1].id}'"):
+        await recover(silence=timedelta(minutes=1))
+
+    ended = RunStatus.QUEUED if state == "lapsed" else RunStatus.FAILED
+    statuses = [await status_of(sessions, run) for run in runs]
+    assert statuses == [ended, RunStatus.IN_PROGRESS, ended]
+    [logged] = [record for record in caplog.records if "run.not_recovered" in record.message]
+    assert str(runs[1].id) in logged.message
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from app.services.runs.metrics import measure_queue
 from app.services.runs.queue import report_worker, withdraw_report
 from app.services.runs.run_lifecycle import RunEnd
 from app.services.runs.usage import note_fact
+from tests.support import runs
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run
 from tests.support.metrics import growth
@@ -88,7 +89,7 @@ async def test_lost_worker_is_counted(
     ended = growth("taskbeacon_runs_ended_total", status="failed", reason="worker lost")
     clock.advance(seconds=61)
     async with unit_of_work(sessions) as session:
-        await run_lifecycle.recover_lapsed(session, events=events)
+        await runs.recover_lapsed(session, events=events)
     assert (lost(), ended()) == (1, 1)
 
 
