@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory
-from app.errors import LoginRefused, NotFound
+from app.errors import LoginRefused, NotFound, Throttled
 from app.models import ApiKey, Project, PushToken, User
 from app.security import hash_api_key
 from app.services.access.authenticate import authenticate
@@ -60,3 +60,21 @@ async def test_one_of_two_first_beats_adds_the_terminal(
 
     await race(sessions, beat, beat)
     assert list(await session.scalars(select(PushToken.id))) == [terminal]
+
+
+async def test_sign_ins_at_the_same_time_do_not_exceed_the_limit_of_their_address(
+    sessions: SessionFactory,
+) -> None:
+    async def begin(one: AsyncSession) -> str:
+        try:
+            await terminal_logins.begin_login(one, "laptop", "192.0.2.1")
+        except Throttled as error:
+            return error.code
+        return "begun"
+
+    async def begin_99(one: AsyncSession) -> None:
+        for _ in range(99):
+            await begin(one)
+
+    await perform(sessions, begin_99)
+    assert await race(sessions, begin, begin) == ("begun", "throttled")

@@ -36,6 +36,9 @@ _SCOPES = (
 
 async def begin_login(session: AsyncSession, client: str, address: str) -> tuple[str, str]:
     """Return the code of a new sign-in for the terminal, and the one for a person. Raises Throttled."""
+    # Serialises the sign-ins of an address, so that the limit holds.
+    place = func.hashtextextended(f"terminal_logins:{address}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(place)))
     device_code, user_code = new_session_secret(), new_user_code()
     now = utcnow()
     waiting = select(func.count(), func.min(TerminalLogin.expires_at)).where(
