@@ -90,10 +90,13 @@ class ObjectStore:
 
     async def clients(self) -> S3Clients:
         """Return the clients of aioboto3. The first call loads the library and opens them."""
-        async with self._opening:
-            if self._clients is None:
-                opened = await asyncio.to_thread(open_clients, self.settings, self._attempts)
-                self._clients = await self._stack.enter_async_context(opened)
+        if self._clients is None:
+            # Without a key among the settings the library asks other servers for one.
+            with failures("open a client"):
+                async with asyncio.timeout(self.seconds), self._opening:
+                    if self._clients is None:
+                        opened = await asyncio.to_thread(open_clients, self.settings, self._attempts)
+                        self._clients = await self._stack.enter_async_context(opened)
         return self._clients
 
     @asynccontextmanager

@@ -1,5 +1,7 @@
 """The object store's client on the real server: parts, versions, tags, listings, and what fails how."""
 
+import asyncio
+import socket
 from collections.abc import AsyncGenerator
 from typing import Any, cast
 
@@ -72,6 +74,21 @@ async def test_listing_names_size_and_time_and_deleting_is_repeatable(store: Obj
     assert await store.delete([key]) == 1
     assert await store.delete([key]) == 1
     assert await store.head(key) is None
+
+
+async def test_clients_that_cannot_be_opened_in_time_are_an_outage(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a key the library asks a server for one, here a silent one, and all callers waited for that."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", place)
+        keyless = {"s3_access_key_id": None, "s3_secret_access_key": None}
+        async with ObjectStore(settings.model_copy(update=keyless), seconds=0.5) as store:
+            async with asyncio.timeout(3):
+                for one in (store.head("a"), store.head("b")):
+                    with pytest.raises(ObjectStoreUnavailable):
+                        await one
 
 
 async def test_objects_that_the_store_does_not_delete_are_counted_and_logged(

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
+from app.clients.circuit import OPEN_AFTER
 from app.clients.expo.expo_client import MAX_PARALLEL_SENDS, ExpoClient, open_http
 from app.clients.expo.send_rate import SendRate
 from app.clients.push import (
@@ -315,6 +316,19 @@ async def test_half_that_was_taken_is_not_lost_when_the_other_half_fails(
 
     assert isinstance(first, Accepted)
     assert second == TryLater("HTTP 503", may_have_arrived=True)
+
+
+async def test_refusal_of_a_message_ends_a_row_of_failures(
+    wire: ExpoClient, push_service: PushService
+) -> None:
+    """It is an answer: with the next failure Expo was taken to refuse everything."""
+    refused = Fault(400, body=b'{"errors": [{"code": "VALIDATION_ERROR"}]}')
+    push_service.faults.extend([*[Fault(503)] * (OPEN_AFTER - 1), refused, Fault(503)])
+
+    *_, bad, _, last = [(await wire.send([message()], Deadline()))[0] for _ in range(OPEN_AFTER + 2)]
+
+    assert bad == BadMessage("VALIDATION_ERROR")
+    assert isinstance(last, Accepted)
 
 
 async def test_no_more_sends_are_under_way_than_the_service_wants(

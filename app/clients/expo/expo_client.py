@@ -137,14 +137,20 @@ class ExpoClient(PushSender, ReceiptSource):
         if self._rate is not None and not await self._rate.take(count, deadline):
             return NOT_REACHED
 
-        async def request() -> list[PushOutcome] | TryLater:
+        async def request() -> list[PushOutcome] | TryLater | ExpoRefused:
             try:
                 return outcomes_of(await self._post(_SEND, content), count)
             except PushUnavailable as error:
                 return error.outcome
+            except ExpoRefused as error:
+                # To the circuit it is an answer: Expo takes requests.
+                return error
 
         async with self._slots:
-            return NOT_REACHED if deadline.is_past else await self._circuit.call(request)
+            outcomes = NOT_REACHED if deadline.is_past else await self._circuit.call(request)
+        if isinstance(outcomes, ExpoRefused):
+            raise outcomes
+        return outcomes
 
     @override
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
