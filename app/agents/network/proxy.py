@@ -246,11 +246,17 @@ class Egress:
     async def _relay(self, inside: Streams, remote: Streams) -> None:
         async with asyncio.timeout(_IDLE_SECONDS) as idle:
             upwards = asyncio.create_task(self._pump(inside[0], remote[1], idle))
+            downwards = asyncio.create_task(self._pump(remote[0], inside[1], idle))
             try:
-                await self._pump(remote[0], inside[1], idle)
+                await asyncio.wait((upwards, downwards), return_when=asyncio.FIRST_COMPLETED)
+                if not downwards.done():
+                    # Raises if the client has broken off. One that has sent all still waits for the answer.
+                    await upwards
+                await downwards
             finally:
                 upwards.cancel()
-                await asyncio.gather(upwards, return_exceptions=True)
+                downwards.cancel()
+                await asyncio.gather(upwards, downwards, return_exceptions=True)
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle: asyncio.Timeout

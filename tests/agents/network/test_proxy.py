@@ -1,6 +1,7 @@
 """The proxy of a run: allowed and refused clients, and every trick to pretend to be another client."""
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -364,6 +365,34 @@ async def test_next_address_is_tried_if_the_first_is_silent(internet: Internet, 
 
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert internet.connected == [("2606:2800:220:1::1", 80), (PUBLIC, 80)]
+
+
+async def test_client_that_breaks_off_lets_go_of_a_server_that_says_nothing_more(
+    internet: Internet, proxy: Proxy
+) -> None:
+    """The error was noticed when the server's answer ended, or after a quarter of an hour."""
+    is_over = asyncio.Event()
+
+    class Silent(Server):
+        @override
+        async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"hi")
+            await reader.read()
+            is_over.set()
+            writer.close()
+
+    loop, opened = asyncio.get_running_loop(), b"HTTP/1.1 200 Connection established\r\n\r\n"
+    async with running(Silent()) as server:
+        internet.server = server
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(0)
+            await loop.sock_connect(client, os.fspath(proxy.path))
+            await loop.sock_sendall(client, b"CONNECT api.example.com:443 HTTP/1.1\r\n\r\n")
+            # What it leaves unread makes its end an error.
+            for _ in range(len(opened) + 1):
+                await loop.sock_recv(client, 1)
+        async with asyncio.timeout(10):
+            await is_over.wait()
 
 
 async def test_head_without_end_is_cut_off(proxy: Proxy) -> None:
