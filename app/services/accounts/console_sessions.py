@@ -19,7 +19,6 @@ from app.services.access.authenticate import SESSION_IDLE, authenticate, authent
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.notifications.devices import session_device
-from app.services.notifications.presence import forget_silent_terminals
 from app.services.sweeping import delete_batch
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.statements import Prepared, row_of, rows_of
@@ -207,9 +206,7 @@ async def end_session(session: AsyncSession, caller: Principal, session_id: UUID
 
 
 async def sweep_sessions(session: AsyncSession) -> int:
-    """Delete a batch of expired console sessions with their devices, and login links; return their number."""
+    """Delete a batch of expired console sessions and login links; return their number. Their devices go next."""
     now = utcnow()
     expired = or_(ConsoleSession.expires_at <= now, ConsoleSession.last_used_at <= now - SESSION_IDLE)
-    swept = await delete_batch(session, ConsoleSession, expired)
-    await forget_silent_terminals(session)
-    return swept
+    return await delete_batch(session, ConsoleSession, expired)

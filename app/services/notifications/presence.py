@@ -82,7 +82,7 @@ async def keep_terminal(session: AsyncSession, caller: Principal, device_id: UUI
         return
     # Serialises the first beats of a user, so that the limit holds.
     await session.execute(select(User.id).where(User.id == caller.user_id).with_for_update(key_share=True))
-    await forget_silent_terminals(session, own)
+    await session.execute(delete(PushToken).where(own, _is_silent_terminal()))
     if (await session.scalar(select(func.count()).where(own, _IS_TERMINAL)) or 0) >= MAX_TERMINALS:
         text = f"{MAX_TERMINALS} terminals of yours show tasks, the most there can be. Close some."
         raise InvalidInput(text, code="max_length", attr="device_id")
@@ -92,9 +92,13 @@ async def keep_terminal(session: AsyncSession, caller: Principal, device_id: UUI
     await session.execute(insert(PushToken).values(values).on_conflict_do_nothing())
 
 
-async def forget_silent_terminals(session: AsyncSession, *of: ColumnElement[bool]) -> None:
-    is_silent = PushToken.last_seen_at <= utcnow() - TIME_TO_LIVE
-    await session.execute(delete(PushToken).where(_IS_TERMINAL, is_silent, *of))
+async def sweep_terminals(session: AsyncSession) -> int:
+    """Delete a batch of terminals, and of devices of ended console sessions, that show nothing; return their number."""
+    return await delete_batch(session, PushToken, _is_silent_terminal())
+
+
+def _is_silent_terminal() -> ColumnElement[bool]:
+    return _IS_TERMINAL & (PushToken.last_seen_at <= utcnow() - TIME_TO_LIVE)
 
 
 async def beat(

@@ -65,7 +65,10 @@ async def recover(
 
 
 async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> bool:
-    """Make up to `batch` deliveries of the recovery that waited longest; False if none is left. Errors are logged."""
+    """Make up to `batch` deliveries of the recovery that waited longest. Errors are logged.
+
+    Return False if none is left, or another worker continues this one: it will be the last in turn.
+    """
     recovery = WebhookRecovery
     first = (
         select(recovery.endpoint_id)

@@ -125,7 +125,8 @@ class RunLog:
 
     async def _send_rest(self) -> None:
         while self._sent < self._size:
-            lines = self._next_lines()
+            # Up to 8 MiB, which a slow disk may not have at hand.
+            lines = await asyncio.to_thread(self._next_lines)
             await self._send(lines)
             self._sent += len(lines)
 

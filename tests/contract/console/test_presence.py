@@ -17,7 +17,7 @@ from app.services.accounts.console_sessions import create_login_code, sweep_sess
 from app.services.notifications import dispatch as notifications
 from app.services.notifications.devices import MAX_DEVICES, session_device
 from app.services.notifications.dispatch import push_to_user
-from app.services.notifications.presence import MAX_TERMINALS
+from app.services.notifications.presence import MAX_TERMINALS, sweep_terminals
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, notifications_of
@@ -131,6 +131,11 @@ async def test_session_of_another_person_is_no_device_of_the_caller(
     assert_not_found(response, NOT_THE_CALLERS)
 
 
+async def sweep(session: AsyncSession) -> None:
+    await sweep_sessions(session)
+    await sweep_terminals(session)
+
+
 @pytest.mark.parametrize("how", ["signed out", "idle", "key deleted"])
 async def test_device_goes_with_its_session(
     page: httpx.AsyncClient,
@@ -147,14 +152,14 @@ async def test_device_goes_with_its_session(
         case "signed out":
             await page.delete(SESSION)
         case "idle":
-            await sweep_sessions(session)
+            await sweep(session)
             assert await session.scalar(select(PushToken.id).where(PushToken.id == UUID(opened)))
             clock.advance(days=14)
-            await sweep_sessions(session)
+            await sweep(session)
         case _:
             await session.execute(delete(ApiKey))
             clock.advance(minutes=1)
-            await sweep_sessions(session)
+            await sweep(session)
     assert (await session.scalars(select(PushToken.id))).all() == [device.id]
     assert (await session.scalars(select(Presence.task_id))).all() == []
 
@@ -189,10 +194,10 @@ async def test_terminal_defers_pushes_and_gets_none(
     # It lasts as long as it beats, whatever is swept.
     clock.advance(minutes=10)
     assert (await client.post(f"{task_url}/presence", json=body)).status_code == 204
-    await sweep_sessions(session)
+    await sweep(session)
     assert await session.scalar(select(Presence.expires_at)) == clock.now + timedelta(seconds=60)
     clock.advance(seconds=60)
-    await sweep_sessions(session)
+    await sweep(session)
     assert await session.get(PushToken, UUID(terminal)) is None
 
     theirs = PushToken(

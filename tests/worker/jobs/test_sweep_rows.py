@@ -1,9 +1,11 @@
 """The chores that delete rows after their time: each table loses what is past it, and keeps the rest."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -32,11 +34,13 @@ from app.models import (
     Notification,
     Presence,
     PushCooldown,
+    PushToken,
     RunCommand,
     RunCredential,
     RunEventId,
     WebhookEndpointDelivery,
 )
+from app.services.notifications.devices import session_device
 from app.services.sweeping import delete_batch
 from app.worker.jobs.sweep_rows import sweep_rows
 from tests.fixtures.worker import Workshop
@@ -99,6 +103,20 @@ async def test_presence_and_notifications_past_their_time_are_deleted(workshop: 
     assert await left(workshop, Presence.push_token_id) == [here.id]
     assert set(await left(workshop, Notification.id)) == {row.id for row in kept}
     assert await left(workshop, PushCooldown.kind) == [NotificationKind.AWAITING]
+
+
+async def test_silent_terminals_are_deleted_but_none_that_beats_meanwhile(workshop: Workshop) -> None:
+    silent, beating = [session_device(uuid4(), workshop.owner.id) for _ in range(2)]
+    async with unit_of_work(workshop.sessions) as session:
+        for device in (silent, beating):
+            device.last_seen_at = utcnow() - MINUTE
+            await added(session, device)
+
+    async with unit_of_work(workshop.sessions) as beat, asyncio.timeout(20):
+        await beat.execute(select(PushToken.id).where(PushToken.id == beating.id).with_for_update())
+        await sweep_rows(workshop.arq_context)
+
+    assert await left(workshop, PushToken.id) == [beating.id]
 
 
 async def make_commands(workshop: Workshop, cases: Mapping[str, Any]) -> None:

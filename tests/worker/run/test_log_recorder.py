@@ -1,10 +1,13 @@
 """Upload of a run's log while a worker writes it; the storage itself is tested elsewhere."""
 
 import asyncio
+import os
 import tempfile
+import threading
 from typing import Any
 
 import orjson
+import pytest
 
 from app.worker.run.log_recorder import RunLog
 from app.worker.run.store_retry import StoreRetryBudget
@@ -36,6 +39,30 @@ async def test_entries_that_come_while_a_batch_is_sent_are_sent_too() -> None:
 
     assert stored.count(b"\n") == 2
     assert [orjson.loads(line) for line in published] == [entry(1), entry(2)]
+
+
+async def test_what_is_sent_is_read_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch has up to 8 MiB, and the disk may be slow."""
+    readers: list[threading.Thread] = []
+    pread = os.pread
+
+    def read(*arguments: int) -> bytes:
+        readers.append(threading.current_thread())
+        return pread(*arguments)
+
+    async def send(_lines: bytes) -> None:
+        pass
+
+    with tempfile.TemporaryFile() as file, monkeypatch.context() as patch:
+        patch.setattr(os, "pread", read)
+        log = RunLog(lambda _: None, send, file)
+        await log.append(entry(1))
+        sending = asyncio.create_task(log.keep_sending())
+        await log.close(sending, StoreRetryBudget(0, cut_short=asyncio.Event()))
+
+    assert log.is_whole
+    assert readers
+    assert threading.current_thread() not in readers
 
 
 async def test_entries_are_sent_after_an_unexpected_error_of_an_earlier_batch() -> None:
