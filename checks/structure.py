@@ -47,6 +47,7 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/agents/tools/report_result.py": "is one tool of an agent; the protocol that uses it is no tool",
     "app/agents/checks/reports.py": "starts a program in the sandbox; the module beside it is that program",
     "app/services/webhook_endpoints/admin.py": "has the SQL of a command; commands have none",
+    "app/services/artifacts/file_check.py": "has the SQL of a command; commands have none",
     "app/services/tasks/references.py": "has the SQL of a route; routes have none",
     "app/services/tasks/pins.py": "has the SQL of routes; routes have none",
     "app/worker/run/live_changes.py": "shows the changes of a run; what uses it performs the run",

@@ -8,6 +8,7 @@ from uuid import UUID
 # The prefix of all keys of this module.
 KEYS_PREFIX = "tasks/"
 ARTIFACTS_PREFIX = f"{KEYS_PREFIX}artifacts/"
+LOGS_PREFIX = f"{KEYS_PREFIX}logs/"
 _FALLBACK_NAME = "artifact"
 # The longest file name of most file systems, which is also short enough for a key.
 _MAX_NAME_BYTES = 255
@@ -93,7 +94,7 @@ class RunRef:
 
     @property
     def log_key(self) -> str:
-        return f"tasks/logs/team_{self.project_id}/task_{self.task_id}/run_{self.run_id}.jsonl"
+        return f"{LOGS_PREFIX}team_{self.project_id}/task_{self.task_id}/run_{self.run_id}.jsonl"
 
     @property
     def session_key(self) -> str:

@@ -1,4 +1,4 @@
-"""`taskbeacon admin`: accounts, keys, integrations and maintenance. Each command prints one JSON object."""
+"""`taskbeacon admin`: accounts, keys, integrations and maintenance. Each command prints one JSON object at its end."""
 
 from app.cli.admin import accounts, connections, inventory
 from app.cli.admin.transaction import admin

@@ -1,6 +1,7 @@
-"""`taskbeacon admin`: code hosts, webhooks, web push, stored secrets and events. No output contains a secret."""
+"""`taskbeacon admin`: code hosts, webhooks, web push, stored secrets, events and files. No output contains a secret."""
 
 import json
+from collections import Counter
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
@@ -8,10 +9,13 @@ from uuid import UUID
 import click
 
 from app.cli.admin.transaction import ROW_ID, AdminTransaction, Output, admin, transactional
+from app.clients.object_store import ObjectStore
+from app.clients.s3 import ObjectStoreUnavailable
 from app.clients.web_push.vapid import VapidKey
 from app.enums import CodeHostKind
 from app.services.accounts import integrations, secret_rotation
 from app.services.accounts.integrations import AppInstallation
+from app.services.artifacts.file_check import compare_files
 from app.services.events.event_sweep import prune_events
 from app.services.sweeping import until_none_is_left
 from app.services.webhook_endpoints import admin as webhook_admin
@@ -192,6 +196,22 @@ async def prune(transaction: AdminTransaction) -> Output:
     days = transaction.settings.event_retention_days
     pruning = partial(prune_events, kept=timedelta(days=days))
     return {"removed": await until_none_is_left(transaction.sessions, pruning) if days else 0}
+
+
+@admin.command("check-files")
+@transactional
+async def check_files(transaction: AdminTransaction) -> Output:
+    """Find rows whose file is missing or has another size, and files without a row. Print each, then their numbers."""
+    counts = Counter(same=0, missing=0, differs=0, without_row=0)
+    try:
+        async with ObjectStore(transaction.settings) as store:
+            async for file in compare_files(transaction.sessions, store):
+                counts[file.found] += 1
+                if file.found != "same":
+                    click.echo(json.dumps(file._asdict(), default=str))
+    except ObjectStoreUnavailable as error:
+        raise click.ClickException(f"cannot compare the bucket: {error}") from error
+    return dict(counts)
 
 
 @admin.command("create-vapid-key")

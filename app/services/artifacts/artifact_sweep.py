@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class KnownFiles:
     """The facts in the database about the files of one page, and about the tasks that they belong to."""
 
     gone: Collection[UUID]  # tasks that were deleted long ago, without a run that is not over
@@ -65,7 +65,7 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: ObjectStore) -> None
     removed = 0
     async for page in list_pages(bucket, KEYS_PREFIX):
         async with unit_of_work(sessions) as session:
-            known = await _known(session, page)
+            known = await read_known(session, page)
         if going := [listed.key for listed in page if _is_unreachable(listed, known)]:
             removed += await bucket.delete(going)
     # Last: the expired rows are the reason recorded for their objects.
@@ -75,7 +75,8 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: ObjectStore) -> None
         log.info("artifacts.swept", objects=removed, expired_entries=expired_entries)
 
 
-async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
+async def read_known(session: AsyncSession, page: Sequence[ListedObject]) -> KnownFiles:
+    """Return what the database knows of the files of a page of the bucket."""
     owners = {owner[1] for listed in page if (owner := owner_of_key(listed.key)) is not None}
     live = select(Run.id).where(Run.task_id == Task.id, Run.status.not_in(TERMINAL_STATUSES)).exists()
     gone = select(Task.id).where(
@@ -86,14 +87,14 @@ async def _known(session: AsyncSession, page: Sequence[ListedObject]) -> _Known:
     )
     entry = manifest_entry(Run.artifacts)
     attached = select(entry["storage_path"].astext).select_from(Run).where(Run.task_id.in_(owners))
-    return _Known(
+    return KnownFiles(
         gone=frozenset(await session.scalars(gone)),
         staged=dict(await rows_of(session, staged)),
         attached=frozenset(await session.scalars(attached)),
     )
 
 
-def _is_unreachable(listed: ListedObject, known: _Known) -> bool:
+def _is_unreachable(listed: ListedObject, known: KnownFiles) -> bool:
     owner = owner_of_key(listed.key)
     if owner is None:
         # Keys of another form are not ours.

@@ -183,7 +183,7 @@ async def measure_uploads(
         if not folder.holds(item.storage_path, item.id):
             break
         asked.append(item)
-    found = await _for_each((item.storage_path for item in asked), store.head)
+    found = await for_each((item.storage_path for item in asked), store.head)
     uploads = [
         _measure(item, info, is_claimed=item.storage_path in claimed)
         for item, info in zip(asked, found, strict=True)
@@ -218,12 +218,13 @@ async def tag_objects(store: ObjectStore, keys: Iterable[str], tags: Mapping[str
 
     try:
         async with asyncio.timeout(_TAG_SECONDS):
-            await _for_each(dict.fromkeys(keys), tag)
+            await for_each(dict.fromkeys(keys), tag)
     except TimeoutError:
         log.warning("artifact.not_tagged", error="no answer in time")
 
 
-async def _for_each(keys: Iterable[str], call: Callable[[str], Awaitable[_Answer]]) -> list[_Answer]:
+async def for_each(keys: Iterable[str], call: Callable[[str], Awaitable[_Answer]]) -> list[_Answer]:
+    """Return what `call` returns for each key, in their order; some calls run in parallel."""
     places = asyncio.Semaphore(PARALLEL_CALLS)
 
     async def one(key: str) -> _Answer:
