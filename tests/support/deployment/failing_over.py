@@ -18,10 +18,11 @@ from redis.exceptions import RedisError
 from app.config import Settings
 from app.devstack.home import keep_private, write_private
 from app.devstack.processes import Child, Supervisor
-from app.devstack.servers import postgres, servers
+from app.devstack.servers import servers
 from app.devstack.servers.postgres import Postgres
 from app.services.schema_revision import upgrade_schema
 from tests.support.deployment.processes import free_port
+from tests.support.deployment.restoring import take_base_backup
 from tests.support.waiting import eventually
 
 _START_SECONDS = 180.0
@@ -97,24 +98,9 @@ class PostgresPair:
         await server.close()
 
     def _copy(self) -> Postgres:
-        account = postgres.find_account()
-        folder = self._folder / "standby"
-        folder.mkdir(mode=0o700)
-        if account.owner is not None:
-            os.chown(folder, account.owner, -1)
-        self._supervisor.run(
-            "pg_basebackup",
-            [
-                *account.command, str(postgres._binary("pg_basebackup")), "-h", "127.0.0.1", "-p", str(self._ports[0]),
-                "-U", "postgres", "-D", str(folder / "data"), "--write-recovery-conf", "--checkpoint=fast",
-                "--wal-method=stream", "--no-sync",
-            ],
-            environment={**postgres._server_environment(), "PGPASSWORD": self._password},
-            log=self._folder / "basebackup.log",
-            timeout=_START_SECONDS,
-            prepare=account.prepare,
-        )  # fmt: skip
-        shutil.copy(self._folder / "primary/passwords.json", folder)
+        primary, folder = self._folder / "primary", self._folder / "standby"
+        take_base_backup(self._supervisor, primary, self._ports[0], folder, "--write-recovery-conf")
+        shutil.copy(primary / "passwords.json", folder)
         return Postgres(folder, self._ports[1], durable=False)
 
     async def wait(self) -> None:
