@@ -212,7 +212,7 @@ async def test_broken_socket_of_another_server_is_no_outage_of_the_database(sess
 
 
 async def test_effects_share_one_time_limit(engine: AsyncEngine, caplog: pytest.LogCaptureFixture) -> None:
-    """With a frozen Redis each of them took four seconds, and the response waited for all."""
+    """With a frozen Redis each of them took two seconds, and the response waited for all."""
     begun, performed = 0, asyncio.Event()
 
     async def wait() -> None:
