@@ -6,6 +6,7 @@ The protocol cannot send a message within a turn: it is cancelled, and the reque
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from acp.helpers import ContentBlock, text_block
 
@@ -28,6 +29,11 @@ class Budget:
 
     tokens: int | None = None
     cost: float | None = None  # in US dollars
+
+    @classmethod
+    def lowest(cls, *tokens: int | None, cost: float | None) -> Self:
+        """Return the budget of the lowest of these limits; None and 0 are no limit."""
+        return cls(tokens=min(filter(None, tokens), default=None), cost=cost or None)
 
     @property
     def is_limited(self) -> bool:

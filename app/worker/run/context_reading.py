@@ -1,6 +1,5 @@
 """Reads the context of a claimed run from its rows, its stored files and the worker's settings."""
 
-import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +8,6 @@ from functools import partial
 from typing import Any  # JSON
 from uuid import UUID
 
-from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import AgentOptions
@@ -19,46 +17,35 @@ from app.agents.errors import EnvironmentUnavailable
 from app.agents.execution.run_context import RunAgent, RunContext, RunFiles, RunLimits, RunRepository
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
-from app.agents.git.repository import Author
-from app.agents.network.domains import TRUSTED_DOMAINS
 from app.agents.network.network import NetworkRules
-from app.agents.network.proxy import Allowance, Service
 from app.agents.run_result import RunResult
 from app.agents.session.budget import Budget
 from app.agents.session.command_source import TurnPolicy
-from app.agents.session.session import McpServer
 from app.agents.session.transcript import Emit
 from app.clients.github.github_client import GitHubClient
 from app.config import Settings
-from app.enums import AgentNetwork, NetworkAccessLevel, PrAuthorshipMode, RunMode
+from app.enums import RunMode
 from app.run_values import Spent
 from app.schemas.staged_artifacts import ArtifactOut
 from app.security import Cipher, DecryptionError
-from app.services.checks.check_sets import warn_of_networks
 from app.services.code_hosts.host_credentials import CodeHost, HostAccess, clone_url, read_code_host
 from app.services.code_hosts.pull_requests import PullRequestResult, PullRequestSubject, open_pull_request
-from app.services.code_hosts.pushed_branches import (
-    BRANCH_PREFIX,
-    ContinuedBranch,
-    PushRecord,
-    branch_to_resume,
-)
+from app.services.code_hosts.pushed_branches import ContinuedBranch, PushRecord, branch_to_resume
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.retries import in_transaction
-from app.services.run_fact_names import AUTHORSHIP, USAGE
+from app.services.run_fact_names import USAGE
 from app.services.runs.claimed_run import ClaimedEnvironment, ClaimedRun, read_claimed_run
 from app.services.runs.options import token_budget
 from app.services.runs.queue import Claim
 from app.services.runs.usage import spent_by_others
-from app.services.sandbox_environments import effective_domains
 from app.services.task_links import task_page
 from app.verification.definitions import DEFINITIONS
 from app.worker.run.earlier_runs import take_up
 from app.worker.run.run_files import Exchange, fetch_attachments
+from app.worker.run.run_identity import commit_author, new_branch_name
+from app.worker.run.run_network import admit_mcp_servers, network_rules, setup_rules
 from app.worker.worker_context import WorkerContext
 
-_SHORT_ID_LENGTH = 8
-_SERVERS: TypeAdapter[list[McpServer]] = TypeAdapter(list[McpServer])
 _CACHE_NAME_LENGTH = 40
 
 
@@ -87,39 +74,6 @@ class Publication:
             base_sha=(self.continued and self.continued.base_sha) or result.base.sha,
             pull_request=opened.pull_request,
         )
-
-
-def network_rules(
-    settings: Settings, environment: ClaimedEnvironment | None, *, is_named: bool
-) -> NetworkRules:
-    """Return the network level and hosts of a run's sandbox environment; if the run names none, those of the settings.
-
-    The level is at most `settings.network_ceiling`; if it was lowered, `note` says so. Raises EnvironmentUnavailable.
-    """
-    domains: Sequence[str] = TRUSTED_DOMAINS
-    if environment is not None:
-        access = environment.network_access_level
-        requested = AgentNetwork.TRUSTED if access is NetworkAccessLevel.CUSTOM else AgentNetwork(access)
-        domains = effective_domains(
-            access, environment.allowed_domains, include_defaults=environment.include_default_domains
-        )
-    elif is_named:
-        raise EnvironmentUnavailable(
-            "The sandbox environment of this run was deleted, or is another person's own. Start the run again with "
-            "another one."
-        )
-    else:
-        requested = settings.agent_network
-    level = requested.at_most(settings.network_ceiling)
-    capped = f"The run's environment asks for the network level '{requested}'; this service gives '{level}' at most."
-    return NetworkRules(
-        level=level,
-        # A level lowered from `full` has no list of domains.
-        domains=domains if requested is not AgentNetwork.FULL else TRUSTED_DOMAINS,
-        services=[Service.parse(text) for text in settings.agent_network_services],
-        unenforced=settings.agent_network_unenforced,
-        note=capped if level is not requested else "",
-    )
 
 
 def decrypt_variables(environment: ClaimedEnvironment | None, cipher: Cipher) -> dict[str, str]:
@@ -155,9 +109,6 @@ def preparation_for(
     """
     settings, environment = worker.process.settings, run.environment
     for_checks = environment.for_checks if environment else ()
-    access = environment.network_access_level if environment else NetworkAccessLevel.TRUSTED
-    is_listed = access in (NetworkAccessLevel.TRUSTED, NetworkAccessLevel.CUSTOM)
-    level = AgentNetwork.TRUSTED.at_most(settings.network_ceiling)
     # Each project has caches of its own: none can write what another one reads.
     owner = f"{run.project_id}\0{(run.repository or '').lower()}"
     name = hashlib.sha256(owner.encode()).hexdigest()[:_CACHE_NAME_LENGTH]
@@ -167,12 +118,7 @@ def preparation_for(
         base=base,
         definitions=None if definitions is None else DEFINITIONS.validate_python(definitions),
         sandbox=worker.sandbox,
-        setup_network=replace(
-            network,
-            level=level,
-            domains=network.domains if is_listed else TRUSTED_DOMAINS,
-            note=" ".join(warn_of_networks(settings, worker.sandbox.kind)),
-        ),
+        setup_network=setup_rules(settings, environment, network, sandbox=worker.sandbox.kind),
         run_network=network,
         variables={key: value for key, value in variables.items() if key in for_checks},
         caches=settings.caches_path / name if settings.check_cache_max_mb else None,
@@ -199,7 +145,7 @@ async def read_context(
     network, variables = environment_of(worker, run)
     base, definitions = resumed and resumed.base_sha, run.repair and run.repair.definitions
     preparation = preparation_for(worker, run, network, variables, base=base, definitions=definitions)
-    servers, network = await _mcp_servers(worker, run, network)
+    servers, network = await admit_mcp_servers(worker.process, run.encrypted_mcp_servers, network)
     access = HostAccess(worker.code_hosts, host, worker.process.sessions)
     context = RunContext(
         run_id=run_id,
@@ -237,41 +183,15 @@ async def read_context(
 
 def _limits(worker: WorkerContext, run: ClaimedRun, used_by_others: Spent) -> RunLimits:
     settings = worker.process.settings
-    budgets = filter(None, (settings.task_token_budget, token_budget(run.state)))
     return RunLimits(
         timeout=settings.run_timeout,
         worked=timedelta(seconds=run.repair.worked_seconds) if run.repair else None,
-        budget=Budget(tokens=min(budgets, default=None), cost=settings.task_cost_budget or None),
+        budget=Budget.lowest(
+            settings.task_token_budget, token_budget(run.state), cost=settings.task_cost_budget
+        ),
         used=run.state.get(USAGE),
         used_by_others=used_by_others,
         gather=worker.gather,
-    )
-
-
-async def _mcp_servers(
-    worker: WorkerContext, run: ClaimedRun, network: NetworkRules
-) -> tuple[Sequence[McpServer], NetworkRules]:
-    if run.encrypted_mcp_servers is None:
-        return (), network
-    process = worker.process
-    destinations, ceiling = process.destinations, process.settings.network_ceiling
-    try:
-        requested = _SERVERS.validate_json(process.cipher.decrypt(run.encrypted_mcp_servers))
-    except DecryptionError:
-        raise EnvironmentUnavailable(
-            "The MCP servers of this run cannot be decrypted: the secret that they were kept with is not among "
-            "TASKBEACON_SECRET_KEYS any more. Start the run again."
-        ) from None
-    refused = await asyncio.gather(*(destinations.refuses(server.url) for server in requested))
-    servers = [server for server, is_refused in zip(requested, refused, strict=True) if not is_refused]
-    note = f"Imported MCP servers that are left out, since their addresses are not public: {sum(refused)}"
-    # Whatever level this run has: its person could choose an environment of their own with `trusted`.
-    may_open = AgentNetwork.TRUSTED.at_most(ceiling) is AgentNetwork.TRUSTED
-    imported = [Service.parse(server.url) for server in servers] if may_open else []
-    return servers, replace(
-        network,
-        imported=Allowance(servers=imported, policy=destinations.policy),
-        note=" ".join(filter(None, (network.note, note if any(refused) else ""))),
     )
 
 
@@ -300,8 +220,6 @@ def _repository(
     settings: Settings, run: ClaimedRun, access: HostAccess, *, run_id: UUID, resumed: ContinuedBranch | None
 ) -> RunRepository:
     git_url = access.host.git_url
-    # The last digits of the id are random; ids of the same minute begin alike.
-    own_branch = f"{BRANCH_PREFIX}{run.slug.lower()}-{run_id.hex[-_SHORT_ID_LENGTH:]}"
     source = None
     if run.repository:
         source = Source(
@@ -312,11 +230,11 @@ def _repository(
             filter=settings.git_clone_filter,
         )
     return RunRepository(
-        push_branch=resumed.name if resumed else own_branch,
+        push_branch=resumed.name if resumed else new_branch_name(run.slug, run_id),
         source=source,
         credential=access.credential,
         commit_subject=run.title or run.slug,
-        author=_author(run),
+        author=commit_author(run),
         began=run.repair and run.repair.began,
     )
 
@@ -353,14 +271,6 @@ async def _agent(
         ),
         variables=variables,
     )
-
-
-def _author(run: ClaimedRun) -> Author:
-    person = run.person
-    if run.state.get(AUTHORSHIP) != PrAuthorshipMode.USER or person is None:
-        return Author()
-    name = " ".join(f"{person.first_name} {person.last_name}".split())
-    return Author(name=name or person.email, email=person.email)
 
 
 def _select_attachments(

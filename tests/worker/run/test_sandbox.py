@@ -22,7 +22,8 @@ from app.security import Cipher
 from app.services.runs.claimed_run import ClaimedEnvironment
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.context_reading import decrypt_variables, network_rules
+from app.worker.run.context_reading import decrypt_variables
+from app.worker.run.run_network import network_rules
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.support.factories import make_sandbox_environment

@@ -1,0 +1,26 @@
+"""Decides what a run is known by at the code host: the author of its commits, and the name of its branch."""
+
+from uuid import UUID
+
+from app.agents.git.repository import Author
+from app.enums import PrAuthorshipMode
+from app.services.code_hosts.pushed_branches import BRANCH_PREFIX
+from app.services.run_fact_names import AUTHORSHIP
+from app.services.runs.claimed_run import ClaimedRun
+
+_SHORT_ID_LENGTH = 8
+
+
+def commit_author(run: ClaimedRun) -> Author:
+    """Return the person of a run that is to commit as its person, else the service."""
+    person = run.person
+    if run.state.get(AUTHORSHIP) != PrAuthorshipMode.USER or person is None:
+        return Author()
+    name = " ".join(f"{person.first_name} {person.last_name}".split())
+    return Author(name=name or person.email, email=person.email)
+
+
+def new_branch_name(slug: str, run_id: UUID) -> str:
+    """Return the name of the branch of a run that continues none."""
+    # The last digits of the id are random; ids of the same minute begin alike.
+    return f"{BRANCH_PREFIX}{slug.lower()}-{run_id.hex[-_SHORT_ID_LENGTH:]}"
