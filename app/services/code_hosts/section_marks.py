@@ -1,4 +1,4 @@
-"""The sections of a pull request's text that are ours, between marks; people may write around them, and remove them."""
+"""The marks around our sections in the text of a pull request; people may write around sections, and remove them."""
 
 import re
 
