@@ -13,16 +13,14 @@ from app.clients.job_queue import CHECKS_QUEUE, CHORES_QUEUE, QUEUE_NAME, SCANS_
 from app.clients.redis import create_pool
 from app.services.enqueueing import EXECUTE_RUN, SCAN_REPOSITORY, VERIFY_RUN
 from app.services.runs import run_lifecycle
-from app.worker.jobs.chores import (
-    fold_counts,
-    recover_runs,
-    report_verdicts,
-    start_scheduled,
-    sweep_artifacts,
-)
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
+from app.worker.jobs.fold_counts import fold_counts
+from app.worker.jobs.recover_runs import recover_runs
+from app.worker.jobs.report_verdicts import report_verdicts
 from app.worker.jobs.scan_repository import scan_repository
+from app.worker.jobs.start_scheduled import start_scheduled
+from app.worker.jobs.sweep_artifacts import sweep_artifacts
 from app.worker.jobs.sweep_rows import sweep_rows
 from app.worker.jobs.verify_run import verify_run
 from app.worker.polling import ResilientWorker, RunWorker
@@ -44,7 +42,7 @@ _UNLIMITED_TRIES = 1_000_000
 
 
 def _chores() -> Iterator[CronJob]:
-    # Each on one worker at a time.
+    # Each tick on one worker. A long chore of one tick may still be under way on another.
     every = partial(cron, unique=True, timeout=_CHORE_SECONDS)
     hourly = partial(every, minute=_HOURLY, second=0)
     yield every(recover_runs, second=_EVERY_TEN_SECONDS, timeout=60)

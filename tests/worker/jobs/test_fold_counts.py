@@ -4,7 +4,7 @@ from sqlalchemy import func, select
 
 from app.db import unit_of_work
 from app.models import TaskCount
-from app.worker.jobs.chores import fold_counts
+from app.worker.jobs.fold_counts import fold_counts
 from tests.fixtures.worker import Workshop
 from tests.support.factories import make_task
 

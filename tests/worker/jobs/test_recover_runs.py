@@ -11,7 +11,7 @@ from app.models import Run
 from app.services.run_log.log_writing import hold_lock
 from app.services.runs.run_lifecycle import RUN_LEASE, claim, mark_agent_started
 from app.services.storage_keys import RunRef
-from app.worker.jobs.chores import recover_runs
+from app.worker.jobs.recover_runs import recover_runs
 from tests.fixtures.worker import Workshop
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_task

@@ -11,7 +11,7 @@ from app.clients.object_store import ObjectStore
 from app.ids import new_hex_id
 from app.models import StagedArtifact, Task
 from app.services.storage_keys import staged_folder
-from app.worker.jobs.chores import sweep_artifacts
+from app.worker.jobs.sweep_artifacts import sweep_artifacts
 from tests.fixtures.worker import Workshop
 from tests.support.clock import MovableClock
 from tests.support.deployment.processes import closed_port

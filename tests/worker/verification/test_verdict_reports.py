@@ -17,7 +17,7 @@ from app.db import unit_of_work
 from app.models import CheckSet, Integration, Run, VerdictReport, Verification
 from app.services.enqueueing import VERIFY_RUN
 from app.services.runs.verification import verification_lifecycle
-from app.worker.jobs.chores import report_verdicts
+from app.worker.jobs.report_verdicts import report_verdicts
 from app.worker.jobs.verify_run import verify_run
 from tests.support.database.queries import recorded
 from tests.support.stand_ins.github import Reply

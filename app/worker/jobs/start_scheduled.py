@@ -1,0 +1,16 @@
+"""The chore that queues scheduled runs at their time. Several workers may do it at once."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from app.services.runs.start import start_scheduled_runs
+from app.worker.worker_context import worker_context
+
+log = structlog.get_logger(__name__)
+
+
+async def start_scheduled(ctx: Mapping[str, Any]) -> None:
+    if count := await start_scheduled_runs(worker_context(ctx).process):
+        log.info("run.scheduled_started", count=count)
