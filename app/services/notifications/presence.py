@@ -61,7 +61,7 @@ _USER = bindparam("visible_user_id", type_=Presence.user_id.type)
 _NOW, _LAPSE_AT = (bindparam(name, type_=UtcDateTime()) for name in ("now", "lapse_at"))
 # The columns of a presence on which deferred notices depend.
 _SHOWN = (Presence.task_id, Presence.push_token_id, Presence.user_id, Presence.focused, Presence.seen_seq)
-# Without a session, which the devices of the console have.
+# A terminal has no address and no console session. The device of an ended console session looks the same.
 _IS_TERMINAL = ~HAS_ADDRESS & ~select(ConsoleSession.id).where(ConsoleSession.id == PushToken.id).exists()
 
 log = structlog.get_logger(__name__)
@@ -82,7 +82,7 @@ async def keep_terminal(session: AsyncSession, caller: Principal, device_id: UUI
         return
     # Serialises the first beats of a user, so that the limit holds.
     await session.execute(select(User.id).where(User.id == caller.user_id).with_for_update(key_share=True))
-    await session.execute(delete(PushToken).where(own, _is_silent_terminal()))
+    await session.execute(delete(PushToken).where(own, _is_silent_viewer()))
     if (await session.scalar(select(func.count()).where(own, _IS_TERMINAL)) or 0) >= MAX_TERMINALS:
         text = f"{MAX_TERMINALS} terminals of yours show tasks, the most there can be. Close some."
         raise InvalidInput(text, code="max_length", attr="device_id")
@@ -92,12 +92,12 @@ async def keep_terminal(session: AsyncSession, caller: Principal, device_id: UUI
     await session.execute(insert(PushToken).values(values).on_conflict_do_nothing())
 
 
-async def sweep_terminals(session: AsyncSession) -> int:
+async def sweep_silent_viewers(session: AsyncSession) -> int:
     """Delete a batch of terminals, and of devices of ended console sessions, that show nothing; return their number."""
-    return await delete_batch(session, PushToken, _is_silent_terminal())
+    return await delete_batch(session, PushToken, _is_silent_viewer())
 
 
-def _is_silent_terminal() -> ColumnElement[bool]:
+def _is_silent_viewer() -> ColumnElement[bool]:
     return _IS_TERMINAL & (PushToken.last_seen_at <= utcnow() - TIME_TO_LIVE)
 
 

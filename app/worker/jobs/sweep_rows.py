@@ -15,7 +15,7 @@ from app.services.checks.kept_bases import sweep_bases
 from app.services.code_hosts.github_webhook import sweep_deliveries
 from app.services.events.event_sweep import adopt_events, prune_events
 from app.services.idempotency import sweep_keys
-from app.services.notifications.presence import sweep_expired, sweep_terminals
+from app.services.notifications.presence import sweep_expired, sweep_silent_viewers
 from app.services.notifications.receipts import sweep_cooldowns, sweep_history
 from app.services.run_log.log_writing import sweep_event_ids
 from app.services.runs.command_delivery import sweep_commands
@@ -53,7 +53,7 @@ async def sweep_rows(ctx: Mapping[str, Any]) -> None:
         "idempotency_keys": sweep_keys,
         "console_sessions": sweep_sessions,
         # After the sessions, whose devices go with them.
-        "push_tokens": sweep_terminals,
+        "push_tokens": sweep_silent_viewers,
         "terminal_logins": sweep_logins,
         "kept_bases": partial(sweep_bases, days=settings.check_base_days),
     }

@@ -17,7 +17,7 @@ from app.services.accounts.console_sessions import create_login_code, sweep_sess
 from app.services.notifications import dispatch as notifications
 from app.services.notifications.devices import MAX_DEVICES, session_device
 from app.services.notifications.dispatch import push_to_user
-from app.services.notifications.presence import MAX_TERMINALS, sweep_terminals
+from app.services.notifications.presence import MAX_TERMINALS, sweep_silent_viewers
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, notifications_of
@@ -133,7 +133,7 @@ async def test_session_of_another_person_is_no_device_of_the_caller(
 
 async def sweep(session: AsyncSession) -> None:
     await sweep_sessions(session)
-    await sweep_terminals(session)
+    await sweep_silent_viewers(session)
 
 
 @pytest.mark.parametrize("how", ["signed out", "idle", "key deleted"])
