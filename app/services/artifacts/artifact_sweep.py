@@ -7,7 +7,7 @@
 
 The bucket is read page by page; for each page the database is asked for references before anything is removed. Files
 that a run of an existing task lists, and files of a live run, are never removed. No new reference can appear in
-between: finalising refuses uploads of that age (services/artifacts/uploads.py). Repeatable, and safe while other
+between: finalising refuses uploads of that age (services/artifacts/uploads.py). Repeatable, and safe while another
 sweeps.
 """
 

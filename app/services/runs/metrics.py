@@ -44,8 +44,8 @@ _LOST = Counter("taskbeacon_run_leases_lost_total", "Runs whose worker was lost.
 # The value of these gauges in a process that does not read the queue; workers do not.
 _UNKNOWN = float("nan")
 _BY_DATABASE, _BY_REPORTS = (_QUEUED, _OLDEST, _ACTIVE), (_WORKERS, _SLOTS)
-for gauge in (*_BY_DATABASE, *_BY_REPORTS):
-    gauge.set(_UNKNOWN)
+for _gauge in (*_BY_DATABASE, *_BY_REPORTS):
+    _gauge.set(_UNKNOWN)
 
 log = structlog.get_logger(__name__)
 
