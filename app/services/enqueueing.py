@@ -8,7 +8,7 @@ import structlog
 from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.job_queue import CHECKS_QUEUE, SCANS_QUEUE, JobQueue
+from app.clients.job_queue import CHECKS_QUEUE, QUEUE_NAME, SCANS_QUEUE, JobQueue
 from app.clients.redis import RedisClient
 from app.clients.wakes import publish_change
 from app.db import after_commit
@@ -30,9 +30,13 @@ def wake_run_worker_after_commit(session: AsyncSession, redis: RedisClient, run_
     after_commit(session, partial(publish_change, redis, run_id))
 
 
+def run_job_id(run_id: UUID) -> str:
+    return f"{EXECUTE_RUN}:{run_id}"
+
+
 async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
     """Put the job of a run on the queue at once. Return False if the job is on the queue already, else True."""
-    return await queue.enqueue(EXECUTE_RUN, job_id=_job_id(run_id), arguments={"run_id": str(run_id)})
+    return await queue.enqueue(EXECUTE_RUN, job_id=run_job_id(run_id), arguments={"run_id": str(run_id)})
 
 
 def enqueue_verification_after_commit(
@@ -45,6 +49,7 @@ def enqueue_verification_after_commit(
 async def enqueue_verification(queue: JobQueue, run_id: UUID, attempt: int) -> bool:
     """Put the job of an attempt to check a run on the queue at once; return False if it is there already."""
     job_id = f"{VERIFY_RUN}:{run_id}:{attempt}"
+    # Without arguments: the job claims whichever attempt has waited longest.
     return await queue.enqueue(VERIFY_RUN, job_id=job_id, arguments={}, queue_name=CHECKS_QUEUE)
 
 
@@ -58,14 +63,9 @@ async def enqueue_scan(queue: JobQueue, project_id: int, repository: str) -> boo
     )
 
 
-async def remove_run_job(queue: JobQueue, run_id: UUID) -> None:
-    """Remove a run's job from the queue, so that the run can be queued again. A failure is only logged."""
-    await _without_failing(queue.remove(job_id=_job_id(run_id)))
-
-
-async def remove_verification_job(queue: JobQueue, job_id: str) -> None:
-    """Remove the entry of an attempt's job from the queue, as `remove_run_job`."""
-    await _without_failing(queue.remove(job_id=job_id, queue_name=CHECKS_QUEUE))
+async def remove_job(queue: JobQueue, job_id: str, *, queue_name: str = QUEUE_NAME) -> None:
+    """Remove a job from its queue when it begins, so that its id can be queued again. A failure is only logged."""
+    await _without_failing(queue.remove(job_id=job_id, queue_name=queue_name))
 
 
 async def enqueue_next_run(queue: JobQueue) -> None:
@@ -78,7 +78,3 @@ async def _without_failing(effect: Awaitable[object]) -> None:
         await effect
     except (RedisError, OSError) as error:
         log.warning("queue.unavailable", error=repr(error))
-
-
-def _job_id(run_id: UUID) -> str:
-    return f"{EXECUTE_RUN}:{run_id}"

@@ -6,20 +6,18 @@ worker dies, the sweep enqueues the run again from its row.
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clock import utcnow
-from app.services.enqueueing import enqueue_next_run, remove_run_job
+from app.services.enqueueing import enqueue_next_run, remove_job, run_job_id
 from app.services.runs import run_lifecycle
 from app.services.runs.queue import Claim
-from app.shielded import shielded
-from app.worker.run.claim import claim_run, hand_back
-from app.worker.run.lease import LeaseLost, hold_lease
+from app.worker.run.claim import claim_run, hand_back_run
+from app.worker.run.lease import perform_claimed
 from app.worker.run.outcome import end_run
 from app.worker.run.run_stages import perform_run
 from app.worker.worker_context import WorkerContext, worker_context
@@ -35,40 +33,28 @@ async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
     """
     worker = worker_context(ctx)
     process = worker.process
-    since = utcnow()
-    # A task of its own, which a stop does not cancel: cut off after its commit, a claim would last for all its lease.
-    claiming = asyncio.create_task(_claim(worker, UUID(run_id)))
-    try:
-        claim = await asyncio.shield(claiming)
-        if claim is None:
-            log.info("run.not_claimed", asked_for=run_id)
-            return
-        structlog.contextvars.bind_contextvars(run_id=str(claim.run_id))
-        await _perform(worker, claim, since)
-    except asyncio.CancelledError:
-        await shielded(_hand_back(worker, claiming))
-        raise
-    if process.settings.project_concurrency:
+    if not await perform_claimed(
+        worker,
+        _claim(worker, UUID(run_id)),
+        partial(_perform, worker),
+        extend=_extend,
+        hand_back=partial(hand_back_run, worker),
+    ):
+        log.info("run.not_claimed", asked_for=run_id)
+    elif process.settings.project_concurrency:
         # A run that waited because of the limit has no job any more.
         await enqueue_next_run(process.queue)
 
 
 async def _claim(worker: WorkerContext, run_id: UUID) -> Claim | None:
     # Concurrently: every waiting run has a job, so it is harmless if this one leaves the queue late.
-    _, claim = await asyncio.gather(remove_run_job(worker.process.queue, run_id), claim_run(worker))
+    _, claim = await asyncio.gather(remove_job(worker.process.queue, run_job_id(run_id)), claim_run(worker))
     return claim
 
 
-async def _perform(worker: WorkerContext, claim: Claim, since: datetime) -> None:
-    sessions = worker.process.sessions
-    try:
-        extend = partial(run_lifecycle.extend_lease, run_id=claim.run_id, owner=claim.owner)
-        async with hold_lease(sessions, worker.changes, claim.run_id, extend, since=since) as lost:
-            await end_run(worker, claim, await perform_run(worker, claim, lost))
-    except LeaseLost:
-        log.warning("run.lease_lost")
+async def _perform(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> None:
+    await end_run(worker, claim, await perform_run(worker, claim, lost))
 
 
-async def _hand_back(worker: WorkerContext, claiming: asyncio.Task[Claim | None]) -> None:
-    if (claim := await claiming) is not None:
-        await hand_back(worker, claim)
+async def _extend(session: AsyncSession, claim: Claim) -> bool:
+    return await run_lifecycle.extend_lease(session, claim.run_id, owner=claim.owner)

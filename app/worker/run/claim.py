@@ -55,7 +55,7 @@ async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
         raise AgentStopped("The run was stopped.")
 
 
-async def hand_back(worker: WorkerContext, claim: Claim) -> None:
+async def hand_back_run(worker: WorkerContext, claim: Claim) -> None:
     """Release the claim on a run and enqueue the run for another worker. Does nothing if the claim is already lost."""
 
     async def step(session: AsyncSession) -> bool:

@@ -1,9 +1,10 @@
-"""The lease of claimed work, a run's or that of its checks: extended until the work ends or the claim is lost."""
+"""Claimed work, a run or its checks: performed under a lease, which is extended until the work ends or is lost."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 import structlog
@@ -15,6 +16,8 @@ from app.db import SessionFactory, unit_of_work
 from app.outages import DatabaseUnavailable
 from app.periodic import wait
 from app.services.runs.run_lifecycle import RUN_LEASE
+from app.shielded import shielded
+from app.worker.worker_context import WorkerContext
 
 _BEAT_SECONDS = RUN_LEASE.total_seconds() / 6
 # The time for an extension of a lease that is about to lapse.
@@ -30,6 +33,59 @@ log = structlog.get_logger(__name__)
 
 class LeaseLost(Exception):
     """The worker lost its claim on a run, and did not end its work on the run within a minute, so it was cancelled."""
+
+
+class Claimed(Protocol):
+    """What a job can claim: a run, or an attempt to check one."""
+
+    @property
+    def run_id(self) -> UUID: ...
+
+
+_Claimed = TypeVar("_Claimed", bound=Claimed)
+
+
+async def perform_claimed(
+    worker: WorkerContext,
+    claiming: Coroutine[Any, Any, _Claimed | None],  # Any: values sent to the coroutine
+    perform: Callable[[_Claimed, asyncio.Event], Awaitable[None]],
+    *,
+    extend: Callable[[AsyncSession, _Claimed], Awaitable[bool]],
+    hand_back: Callable[[_Claimed], Awaitable[None]],
+) -> bool:
+    """Claim work and perform it while `extend` extends its lease; return False if there is none.
+
+    If the worker is stopped, the claim is handed back. If the lease is lost, the event that `perform` gets is set; what
+    does not end within a minute is cut off.
+    """
+    since = utcnow()
+    # A task of its own, which a stop does not cancel: cut off after its commit, a claim would last for all its lease.
+    claim = asyncio.create_task(claiming)
+    try:
+        if (claimed := await asyncio.shield(claim)) is None:
+            return False
+        structlog.contextvars.bind_contextvars(run_id=str(claimed.run_id))
+        async with hold_lease(
+            worker.process.sessions,
+            worker.changes,
+            claimed.run_id,
+            lambda session: extend(session, claimed),
+            since=since,
+        ) as lost:
+            await perform(claimed, lost)
+    except LeaseLost:
+        log.warning("lease.work_cut_off")
+    except asyncio.CancelledError:
+        await shielded(_hand_back(claim, hand_back))
+        raise
+    return True
+
+
+async def _hand_back(
+    claim: asyncio.Task[_Claimed | None], hand_back: Callable[[_Claimed], Awaitable[None]]
+) -> None:
+    if (claimed := await claim) is not None:
+        await hand_back(claimed)
 
 
 @asynccontextmanager
