@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 _T = TypeVar("_T")
 
@@ -32,16 +33,26 @@ async def shielded(
     return result
 
 
-class JoinedWork:
-    """Work by key, done once for all who ask for it while it is under way."""
+class JoinedWork(Generic[_T]):
+    """Work by key, done once for all who ask for it while it is under way, and for `seconds` from its beginning."""
 
-    def __init__(self) -> None:
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+    def __init__(self, *, seconds: float = 0) -> None:
+        self._seconds = seconds
+        self._tasks: dict[str, asyncio.Task[_T]] = {}
 
-    async def join(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Wait for the end of the work of this key, which begins if none is under way."""
+    async def join(self, work: Callable[[], Coroutine[Any, Any, _T]], *, key: str = "") -> _T:
+        """Return the result of the work of this key, or raise its error. It begins if none is under way or kept."""
         task = self._tasks.get(key)
         if task is None:
+            until = asyncio.get_running_loop().time() + self._seconds
+            # In a context of its own: what it logs is about no single caller.
             task = self._tasks[key] = asyncio.create_task(work(), context=Context())
-            task.add_done_callback(lambda _: self._tasks.pop(key))
-        await asyncio.shield(task)
+            task.add_done_callback(partial(self._end, key, until))
+        return await asyncio.shield(task)
+
+    def _end(self, key: str, until: float, task: asyncio.Task[_T]) -> None:
+        loop = task.get_loop()
+        if until > loop.time() and not task.cancelled() and task.exception() is None:
+            loop.call_at(until, self._tasks.pop, key)
+        else:
+            del self._tasks[key]

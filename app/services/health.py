@@ -1,9 +1,8 @@
 """Check that the database, Redis and the object store respond, and collect the metrics."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from functools import partial
-from typing import Any, Generic, TypeVar
 
 import structlog
 from prometheus_client import generate_latest
@@ -16,8 +15,7 @@ from app.db import SessionFactory, unit_of_work
 from app.schemas.health import ReadinessOut
 from app.services.runs.metrics import measure_queue
 from app.services.schema_revision import schema_is_current
-
-Value = TypeVar("Value")
+from app.shielded import JoinedWork
 
 _TIMEOUT_SECONDS = 3
 _OK = "ok"
@@ -25,33 +23,12 @@ _OK = "ok"
 log = structlog.get_logger(__name__)
 
 
-class Coalesced(Generic[Value]):
-    """A value that is loaded once for all who want it meanwhile, and for `seconds` from the beginning of that."""
-
-    def __init__(self, *, seconds: float = 0) -> None:
-        self._seconds = seconds
-        self._loading: asyncio.Future[Value] | None = None
-        self._kept_until = 0.0
-
-    async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
-        """Return the value of a call of `load`, for which others may wait too: no caller's cancellation ends it."""
-        loading, loop = self._loading, asyncio.get_running_loop()
-        if loading is None or (loading.done() and (loop.time() >= self._kept_until or _has_failed(loading))):
-            self._kept_until = loop.time() + self._seconds
-            self._loading = loading = asyncio.ensure_future(load())
-        return await asyncio.shield(loading)
-
-
-def _has_failed(task: asyncio.Future[Any]) -> bool:
-    return task.cancelled() or task.exception() is not None
-
-
 class Health:
     """The health of a process. Public and unlimited: concurrent requests share one reading, whatever their number."""
 
     def __init__(self) -> None:
-        self._readiness = Coalesced[tuple[ReadinessOut, bool]]()
-        self._metrics = Coalesced[bytes](seconds=METRICS_SECONDS)
+        self._readiness = JoinedWork[tuple[ReadinessOut, bool]]()
+        self._metrics = JoinedWork[bytes](seconds=METRICS_SECONDS)
 
     async def read_metrics(self, sessions: SessionFactory, redis: RedisClient) -> bytes:
         """Return the metrics of this process, the queue and the workers for Prometheus, at most a second old."""
@@ -60,12 +37,12 @@ class Health:
             await measure_queue(sessions, redis)
             return await asyncio.to_thread(generate_latest)
 
-        return await self._metrics.get(read)
+        return await self._metrics.join(read)
 
     async def check_readiness(
         self, sessions: SessionFactory, redis: RedisClient, store: ObjectStore
     ) -> tuple[ReadinessOut, bool]:
-        return await self._readiness.get(partial(_check, sessions, redis, store))
+        return await self._readiness.join(partial(_check, sessions, redis, store))
 
 
 async def _check(

@@ -34,4 +34,4 @@ class ServiceClients:
     # The checks that can refuse another cloud run of a project.
     gates: Sequence[UsageGate] = ()
     # The waits for live diffs, by topic.
-    diff_waits: JoinedWork = field(default_factory=JoinedWork)
+    diff_waits: JoinedWork[None] = field(default_factory=JoinedWork)

@@ -70,14 +70,14 @@ async def _wait(redis: RedisClient, topic: str) -> None:
 
 
 async def ask(
-    redis: RedisClient, waits: JoinedWork, topic: str, *parts: str, later: bool
+    redis: RedisClient, waits: JoinedWork[None], topic: str, *parts: str, later: bool
 ) -> tuple[DiffFacts, list[bytes]] | None:
     """Return the facts and parts of a diff of now, or of the one that is kept if the worker does not answer.
 
     `later` is the request for another part of a diff: it takes the one that is kept.
     """
     if not ((later and await redis.exists(topic)) or await is_fresh(redis, topic)):
-        await waits.join(topic, partial(_wait, redis, topic))
+        await waits.join(partial(_wait, redis, topic), key=topic)
     kept: Any = redis.hmget(topic, ["facts", *parts])
     facts, *found = await kept
     if facts is None:

@@ -30,7 +30,7 @@ class Watched:
 
 async def test_of_clients_that_wait_for_one_diff_one_asks_again_and_again(redis: RedisClient) -> None:
     """Regression: each of them asked Redis 33 times a second."""
-    topic, waits, watched = topic_of(uuid4(), DiffBase.START), JoinedWork(), Watched(redis)
+    topic, waits, watched = topic_of(uuid4(), DiffBase.START), JoinedWork[None](), Watched(redis)
     through = cast("RedisClient", watched)
     asking = [asyncio.create_task(ask(through, waits, topic, "patch", later=False)) for _ in range(10)]
     await eventually(lambda: max(watched.looks.values(), default=0) > 3)
