@@ -138,7 +138,7 @@ def _open_push(settings: Settings, redis: RedisClient, stack: AsyncExitStack) ->
         base_url=settings.expo_base_url,
         access_token=settings.expo_access_token,
         rate=rate,
-        probing=PUSH_PROBES,
+        next_probe=PUSH_PROBES.next_at,
     )
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:
@@ -155,7 +155,7 @@ def _open_push(settings: Settings, redis: RedisClient, stack: AsyncExitStack) ->
             key=VapidKey(settings.vapid_private_key),
             subject=settings.vapid_subject,
             hosts=settings.web_push_hosts,
-            probing=PUSH_PROBES,
+            next_probe=PUSH_PROBES.next_at,
             allow_http=settings.development,
         )
     # Only Expo returns tickets; it has one service for both platforms.

@@ -11,7 +11,6 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from app.clients.circuit import OPEN_AFTER
 from app.clients.expo.expo_client import MAX_PARALLEL_SENDS, ExpoClient, open_http
 from app.clients.expo.send_rate import SendRate
 from app.clients.push import (
@@ -26,6 +25,7 @@ from app.clients.push import (
     PushStyle,
     TryLater,
 )
+from app.clients.push_circuit import OPEN_AFTER
 from app.clients.push_length import shorten
 from app.clients.redis import RedisClient, create_redis
 from app.enums import Urgency
@@ -59,7 +59,7 @@ async def wire(push_service: PushService, seconds: float) -> AsyncGenerator[Expo
             base_url=base_url,
             access_token=SecretStr("expo-secret"),
             rate=None,
-            probing=PUSH_PROBES,
+            next_probe=PUSH_PROBES.next_at,
             timeout_seconds=seconds,
         )
 
@@ -274,7 +274,9 @@ async def test_cookie_that_expo_sets_is_not_sent_back(push_service: PushService)
         # No client keeps the cookies of a bare address.
         base_url = served.replace("127.0.0.1", "localhost")
         async with open_http(base_url) as http:
-            client = ExpoClient(http, base_url=base_url, access_token=None, rate=None, probing=PUSH_PROBES)
+            client = ExpoClient(
+                http, base_url=base_url, access_token=None, rate=None, next_probe=PUSH_PROBES.next_at
+            )
             for _ in range(2):
                 await client.send([message()], Deadline())
 
@@ -297,7 +299,7 @@ async def test_expo_is_asked_through_the_proxy_of_the_environment(
                 base_url="http://expo.invalid",
                 access_token=None,
                 rate=None,
-                probing=PUSH_PROBES,
+                next_probe=PUSH_PROBES.next_at,
             )
             [outcome] = await client.send([message()], Deadline())
 
@@ -385,7 +387,7 @@ async def test_ticket_or_reason_that_cannot_be_kept_is_none(
 async def test_unreachable_service_decides_nothing() -> None:
     url = f"http://127.0.0.1:{closed_port()}"
     async with open_http(url) as http:
-        client = ExpoClient(http, base_url=url, access_token=None, rate=None, probing=PUSH_PROBES)
+        client = ExpoClient(http, base_url=url, access_token=None, rate=None, next_probe=PUSH_PROBES.next_at)
         assert await client.send([message()], Deadline()) == [TryLater("ClientConnectorError")]
 
 
@@ -476,7 +478,7 @@ async def test_who_waits_for_the_pace_takes_no_slot_of_who_cannot_wait(
         return int(await redis.get("pace:test")) >= int(reserved) + MAX_PARALLEL_SENDS * 1_000_000
 
     async with serving(expo_application(push_service)) as url, open_http(url) as http:
-        client = ExpoClient(http, base_url=url, access_token=None, rate=rate, probing=PUSH_PROBES)
+        client = ExpoClient(http, base_url=url, access_token=None, rate=rate, next_probe=PUSH_PROBES.next_at)
         waiting = [asyncio.create_task(client.send([message()], patient)) for _ in range(MAX_PARALLEL_SENDS)]
         await eventually(wait)
         async with asyncio.timeout(30):

@@ -22,7 +22,6 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
-from app.clients.circuit import OPEN_AFTER
 from app.clients.push import (
     NOT_REACHED,
     Accepted,
@@ -35,6 +34,7 @@ from app.clients.push import (
     PushStyle,
     TryLater,
 )
+from app.clients.push_circuit import OPEN_AFTER
 from app.clients.web_push.vapid import VapidKey
 from app.clients.web_push.web_push_client import WebPushClient
 from app.enums import Urgency
@@ -115,7 +115,9 @@ def key() -> VapidKey:
 @pytest.fixture
 def sender(key: VapidKey, http: httpx.AsyncClient) -> WebPushClient:
     hosts = ("127.0.0.1", ".example.com")
-    return WebPushClient(http, key=key, subject=SUBJECT, hosts=hosts, probing=PUSH_PROBES, allow_http=True)
+    return WebPushClient(
+        http, key=key, subject=SUBJECT, hosts=hosts, next_probe=PUSH_PROBES.next_at, allow_http=True
+    )
 
 
 def message(token: str, body: str = '"A task" finished') -> PushMessage:
@@ -342,7 +344,12 @@ async def test_request_that_fails_unexpectedly_makes_no_other_be_sent_again(
     broken, *others = [f"{base_url}/send/{number}" for number in range(4)]
     async with httpx.AsyncClient(transport=BrokenTransport(broken)) as http:
         sender = WebPushClient(
-            http, key=key, subject=SUBJECT, hosts=["127.0.0.1"], probing=PUSH_PROBES, allow_http=True
+            http,
+            key=key,
+            subject=SUBJECT,
+            hosts=["127.0.0.1"],
+            next_probe=PUSH_PROBES.next_at,
+            allow_http=True,
         )
         messages = [message(Browser(endpoint).token) for endpoint in (broken, *others)]
         outcomes = await sender.send(messages, Deadline())
@@ -392,7 +399,9 @@ async def test_subscription_of_no_known_host_is_never_asked(sender: WebPushClien
 async def test_plain_http_is_for_development_only(
     key: VapidKey, browser: Browser, http: httpx.AsyncClient
 ) -> None:
-    sender = WebPushClient(http, key=key, subject=SUBJECT, hosts=("127.0.0.1",), probing=PUSH_PROBES)
+    sender = WebPushClient(
+        http, key=key, subject=SUBJECT, hosts=("127.0.0.1",), next_probe=PUSH_PROBES.next_at
+    )
     assert await sender.send([message(browser.token)], Deadline()) == [DeadToken("NotASubscription")]
 
 

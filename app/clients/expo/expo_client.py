@@ -13,7 +13,6 @@ import structlog
 from pydantic import SecretStr
 from typing_extensions import override
 
-from app.clients.circuit import Circuit, Probing
 from app.clients.expo.expo_messages import (
     ExpoRefused,
     UnreadableAnswer,
@@ -36,6 +35,7 @@ from app.clients.push import (
     ReceiptSource,
     TryLater,
 )
+from app.clients.push_circuit import Circuit, NextProbe
 
 MAX_MESSAGES = 100
 MAX_RECEIPTS = 1000
@@ -93,7 +93,7 @@ class ExpoClient(PushSender, ReceiptSource):
         base_url: str,
         access_token: SecretStr | None,
         rate: SendRate | None,
-        probing: Probing,
+        next_probe: NextProbe,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._http = http
@@ -102,7 +102,7 @@ class ExpoClient(PushSender, ReceiptSource):
         if access_token is not None:
             self._headers["Authorization"] = f"Bearer {access_token.get_secret_value()}"
         self._rate = rate
-        self._circuit = Circuit("expo", probing)
+        self._circuit = Circuit("expo", next_probe)
         # For the whole request, however slowly the answer arrives.
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._slots = asyncio.Semaphore(MAX_PARALLEL_SENDS)

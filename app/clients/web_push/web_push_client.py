@@ -10,7 +10,6 @@ import httpx
 import structlog
 from typing_extensions import override
 
-from app.clients.circuit import Circuits, Probing
 from app.clients.http.guarded_http import CONNECT_SECONDS
 from app.clients.http.http_client import retry_after_seconds
 from app.clients.push import (
@@ -24,6 +23,7 @@ from app.clients.push import (
     PushSender,
     TryLater,
 )
+from app.clients.push_circuit import Circuits, NextProbe
 from app.clients.web_push.vapid import VapidKey
 from app.clients.web_push.web_push_messages import EncryptedPush, NotASubscription, PermittedServices, encrypt
 
@@ -53,7 +53,7 @@ class WebPushClient(PushSender):
         key: VapidKey,
         subject: str,
         hosts: Sequence[str],
-        probing: Probing,
+        next_probe: NextProbe,
         allow_http: bool = False,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
@@ -62,7 +62,7 @@ class WebPushClient(PushSender):
         self._subject = subject
         self._timeout_seconds = timeout_seconds
         self._services = PermittedServices(hosts, allow_http=allow_http)
-        self._circuits = Circuits(probing)
+        self._circuits = Circuits(next_probe)
         self._slots = asyncio.Semaphore(_PARALLEL_REQUESTS)
 
     @override

@@ -6,11 +6,10 @@ Redis or S3 once.
 
 import random
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import inf
 from typing import Final
 
-from app.clients.circuit import Probing
 from app.clients.github.github_answers import GitHubUnavailable
 from app.clients.s3 import ObjectStoreUnavailable
 from app.errors import Unavailable
@@ -42,6 +41,18 @@ class RetrySchedule:
         """Return the seconds to wait after so many failures, at least the server's `retry_after`."""
         step = self.delays[min(failures, len(self.delays)) - 1]
         return max(step * random.uniform(1.0, self.jitter), retry_after or 0.0)  # noqa: S311 - not a secret
+
+
+@dataclass(frozen=True, slots=True)
+class Probing:
+    """How often a destination that refuses everything is tried: after as long as it has failed, within two limits."""
+
+    shortest: timedelta
+    longest: timedelta
+
+    def next_at(self, failing_since: datetime, now: datetime) -> datetime:
+        """Return the time of the next probe of a destination that has just failed."""
+        return now + min(max(now - failing_since, self.shortest), self.longest)
 
 
 # Somewhat less than a lease: after that, the sweep decides about the run.

@@ -93,7 +93,7 @@ async def test_receipts_are_fetched_later_if_expo_is_away(
     push_service.receipts[push.ticket_id or ""] = {"status": "ok"}
     away = f"http://127.0.0.1:{closed_port()}"
     async with open_http(away) as http:
-        client = ExpoClient(http, base_url=away, access_token=None, rate=None, probing=PUSH_PROBES)
+        client = ExpoClient(http, base_url=away, access_token=None, rate=None, next_probe=PUSH_PROBES.next_at)
         assert await fetch_due(with_push(process, receipts=client)) == 0
 
     assert await ends_of(process, task) == {push.id: ("sent", None)}

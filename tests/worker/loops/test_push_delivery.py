@@ -44,7 +44,7 @@ async def expo(push_service: PushService, seconds: float) -> AsyncGenerator[Expo
             base_url=base_url,
             access_token=None,
             rate=None,
-            probing=PUSH_PROBES,
+            next_probe=PUSH_PROBES.next_at,
             timeout_seconds=seconds,
         )
 

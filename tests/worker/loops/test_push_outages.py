@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
-from app.clients.circuit import OPEN_AFTER
 from app.clients.expo.expo_client import ExpoClient, open_http
 from app.clients.push import Accepted, Deadline, NotSent, PushMessage, PushOutcome, TryLater
+from app.clients.push_circuit import OPEN_AFTER
 from app.clients.web_push.vapid import VapidKey
 from app.clients.web_push.web_push_client import WebPushClient
 from app.enums import Platform
@@ -43,7 +43,9 @@ async def workers(
         made = []
         for _ in range(2):
             http = await opened.enter_async_context(open_http(base_url))
-            expo = ExpoClient(http, base_url=base_url, access_token=None, rate=None, probing=PUSH_PROBES)
+            expo = ExpoClient(
+                http, base_url=base_url, access_token=None, rate=None, next_probe=PUSH_PROBES.next_at
+            )
             made.append(with_push(process, senders={Platform.IOS: expo, Platform.ANDROID: expo}))
         yield made
 
@@ -163,7 +165,7 @@ async def browsers(hosts: Hosts) -> AsyncGenerator[WebPushClient, None]:
     async with httpx.AsyncClient(transport=hosts) as http:
         key = VapidKey(VapidKey.generate())
         yield WebPushClient(
-            http, key=key, subject="mailto:a@b.example", hosts=[".example"], probing=PUSH_PROBES
+            http, key=key, subject="mailto:a@b.example", hosts=[".example"], next_probe=PUSH_PROBES.next_at
         )
 
 

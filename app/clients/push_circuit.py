@@ -1,10 +1,10 @@
-"""Whether a destination takes requests: one that refuses everything is tried by one request at a time, a probe.
+"""Whether a push service takes requests: one that refuses everything is tried by one request at a time, a probe.
 
 The state is that of this process, and is lost with it. Webhook endpoints have theirs in the database, for all workers.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -14,6 +14,8 @@ from app.clients.push import NotSent, TryLater
 from app.clock import utcnow
 
 Result = TypeVar("Result")
+# Takes the time since which a destination has failed, and now; returns the time of its next probe.
+NextProbe = Callable[[datetime, datetime], datetime]
 
 # Failures in a row after which a destination is taken to refuse everything.
 OPEN_AFTER = 3
@@ -26,24 +28,12 @@ _MOST_CIRCUITS = 1000
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Probing:
-    """How often a destination that refuses everything is tried: after as long as it has failed, within two limits."""
-
-    shortest: timedelta
-    longest: timedelta
-
-    def next_at(self, failing_since: datetime, now: datetime) -> datetime:
-        """Return the time of the next probe of a destination that has just failed."""
-        return now + min(max(now - failing_since, self.shortest), self.longest)
-
-
 class Circuit:
     """One destination: closed while it takes requests, open after `OPEN_AFTER` failures in a row until a success."""
 
-    def __init__(self, name: str, probing: Probing) -> None:
+    def __init__(self, name: str, next_probe: NextProbe) -> None:
         self._name = name
-        self._probing = probing
+        self._next_probe = next_probe
         self._failures = 0
         self._failing_since = utcnow()
         self._reason = ""
@@ -87,19 +77,19 @@ class Circuit:
         if self._probe_at is None:
             log.warning("destination.away", destination=self._name, reason=outcome.reason)
         requested = now + timedelta(seconds=outcome.retry_after or 0)
-        self._probe_at = max(self._probing.next_at(self._failing_since, now), requested)
+        self._probe_at = max(self._next_probe(self._failing_since, now), requested)
         return replace(outcome, until=self._probe_at + _TURN)
 
 
 class Circuits:
-    """The circuits of several destinations, such as the hosts of push services. Those used last are kept."""
+    """The circuits of several destinations, such as the hosts of Web Push. Those used last are kept."""
 
-    def __init__(self, probing: Probing) -> None:
-        self._probing = probing
+    def __init__(self, next_probe: NextProbe) -> None:
+        self._next_probe = next_probe
         self._circuits: dict[str, Circuit] = {}
 
     def of(self, name: str) -> Circuit:
-        circuit = self._circuits.pop(name, None) or Circuit(name, self._probing)
+        circuit = self._circuits.pop(name, None) or Circuit(name, self._next_probe)
         self._circuits[name] = circuit
         if len(self._circuits) > _MOST_CIRCUITS:
             del self._circuits[next(iter(self._circuits))]
