@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from botocore.auth import S3SigV4QueryAuth
@@ -16,7 +16,6 @@ from app.clients.s3 import S3Clients, failures
 from app.clock import utcnow
 from app.config import Settings
 from app.ids import new_hex_id
-from app.schemas.staged_artifacts import PresignedPost
 
 # Of the URL of an object.
 URL_LIFETIME = timedelta(hours=1)
@@ -24,6 +23,13 @@ URL_LIFETIME = timedelta(hours=1)
 _URL_PERIOD_SECONDS = 55 * 60
 _URLS_KEPT = 20_000
 _SERVICE = "s3"
+
+
+class SignedForm(NamedTuple):
+    """Where to POST an upload, and the form fields to send before the file."""
+
+    url: str
+    fields: dict[str, str]
 
 
 class SignedUrls:
@@ -78,17 +84,17 @@ class SignedUrls:
             )
         return url
 
-    async def form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> PresignedPost:
+    async def form(self, key: str, *, max_bytes: int, lifetime: timedelta) -> SignedForm:
         """Return a form with which a client can upload an object, and replace it until the form expires."""
         clients = await self._clients()
         with failures(f"sign a form for {key}"):
-            form: PresignedPost = await clients.public.generate_presigned_post(
+            form = await clients.public.generate_presigned_post(
                 self._bucket,
                 key,
                 Conditions=[["content-length-range", 0, max_bytes]],
                 ExpiresIn=int(lifetime.total_seconds()),
             )
-        return form
+        return SignedForm(form["url"], form["fields"])
 
 
 def _period() -> int:

@@ -163,10 +163,11 @@ async def _prepare(store: ObjectStore, item: PrepareItem, folder: ArtifactFolder
 
 async def _sign(store: ObjectStore, key: str, max_bytes: int) -> PresignedPost:
     try:
-        return await store.urls.form(key, max_bytes=max_bytes, lifetime=FORM_LIFETIME)
+        form = await store.urls.form(key, max_bytes=max_bytes, lifetime=FORM_LIFETIME)
     except ObjectStoreUnavailable as error:
         log.warning("artifact.not_signed", error=repr(error))
         raise StateRefused("Unable to generate upload URL") from error
+    return {"url": form.url, "fields": form.fields}
 
 
 async def measure_uploads(

@@ -184,7 +184,7 @@ class TestForm:
     ) -> None:
         prepared = await prepare(client, url)
         form = await store.urls.form(prepared["storage_path"], max_bytes=100, lifetime=timedelta(seconds=-1))
-        late = {"presigned_post": form}
+        late = {"presigned_post": form._asdict()}
         assert (await upload(late)).status_code == 403
         assert await store.head(prepared["storage_path"]) is None
 
