@@ -29,7 +29,7 @@ class RunReason(StrEnum):
     VERIFICATION_FAILED = "verification failed"
     # It goes back to its agent, to correct what checks found.
     REPAIR = "repair"
-    # One for each class of errors that end runs (app/agents/errors.py), named as the class is.
+    # One for each class of errors that end runs (app/agents/errors.py), in the words of its name.
     UNKNOWN_ADAPTER = "unknown adapter"
     CATALOG_INVALID = "catalog invalid"
     AGENT_NOT_INSTALLED = "agent not installed"

@@ -1,6 +1,5 @@
 """The end of a run: decided from the report of its worker, and written once."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any  # JSON
@@ -28,9 +27,6 @@ from app.worker.worker_context import WorkerContext
 
 _LEFT_OUT_CHARACTERS = 2000
 _NAMED_FILES = 10
-
-# Between the words of the name of a class.
-_BREAK = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 log = structlog.get_logger(__name__)
 
@@ -148,13 +144,7 @@ def _decide(report: RunReport) -> RunEnd:
         )
     if isinstance(work, AgentCancelled):
         return RunEnd(status=RunStatus.CANCELLED, state=state)
-    return RunEnd(status=RunStatus.FAILED, error_message=work.message, reason=reason_of(work), state=state)
-
-
-def reason_of(error: AgentError) -> RunReason:
-    """Return the reason that is named as the class of the error, or as a class that it inherits from."""
-    names = (_BREAK.sub("_", kind.__name__).upper() for kind in type(error).__mro__)
-    return next(RunReason[name] for name in names if name in RunReason.__members__)
+    return RunEnd(status=RunStatus.FAILED, error_message=work.message, reason=work.reason, state=state)
 
 
 def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:

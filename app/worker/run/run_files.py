@@ -16,7 +16,7 @@ from app.agents.workspace.folders import FolderRemover, open_folder
 from app.api_limits import FILE_BYTES
 from app.clients.object_store import KEPT_DAYS, ObjectStore
 from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
-from app.enums import ArtifactType
+from app.enums import ArtifactType, RunReason
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.artifacts.diff import PATCH_NAME
 from app.services.artifacts.live_diff import pack_texts
@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 class AttachmentUnavailable(AgentError):
     """A file attached to a run cannot be fetched. The run fails, because the agent would work without the file."""
+
+    reason = RunReason.ATTACHMENT_UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
