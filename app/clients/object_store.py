@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -17,7 +17,6 @@ from app.clients.s3 import (
     STREAMS,
     ObjectMissing,
     ObjectStoreUnavailable,
-    RangeNotSatisfiable,
     S3Clients,
     failures,
     open_clients,
@@ -35,15 +34,9 @@ LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
 # The time limit of small calls, so that an outage becomes an error and not a hanging request.
 _SECONDS = 5.0
 _SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
-# The smallest part that S3 accepts, except for the last one.
-_SMALLEST_PART = 5 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 
 log = structlog.get_logger(__name__)
-
-
-class ObjectTooShort(Exception):
-    """The stored object has fewer bytes than the caller asked to keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,57 +108,6 @@ class ObjectStore:
         async with self.calling(f"store {key}", size=size, writes=True) as client:
             with nullcontext(body) if isinstance(body, bytes) else body.open("rb") as content:
                 await client.put_object(Body=content, **request)
-
-    async def extend(
-        self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
-    ) -> None:
-        """Replace the object under `key` by its first `size` bytes followed by `tail`, atomically for readers.
-
-        Callers need a lock. After an error with `may_be_applied` the store may still replace the object.
-        """
-        if size < _SMALLEST_PART:
-            # Too small for a part: read it and join it here.
-            start = await self._read_start(key, size) if size else b""
-            await self.put(key, start + tail, content_type=content_type, tags=tags)
-            return
-        # Stores answer differently if a part to copy ends after the object, so they are not asked for it.
-        info = await self.head(key)
-        if info is None:
-            raise ObjectMissing(key)
-        if (info.size or 0) < size:
-            raise ObjectTooShort(key)
-        target = {"Bucket": self.bucket, "Key": key}
-        async with self.calling(
-            f"extend {key}", size=size + len(tail), of_object=True, writes=True
-        ) as client:
-            upload = await client.create_multipart_upload(
-                **target, ContentType=content_type, Tagging=urlencode(tags)
-            )
-            part = {**target, "UploadId": upload["UploadId"]}
-            try:
-                copied = await client.upload_part_copy(
-                    **part, PartNumber=1, CopySource=target, CopySourceRange=f"bytes=0-{size - 1}"
-                )
-                added = await client.upload_part(**part, PartNumber=2, Body=tail)
-                etags = (copied["CopyPartResult"]["ETag"], added["ETag"])
-                parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
-                await client.complete_multipart_upload(**part, MultipartUpload={"Parts": parts})
-            except BaseException:
-                # Best effort: parts of an unfinished upload are never part of the object.
-                with suppress(Exception):
-                    async with asyncio.timeout(self.seconds):
-                        await client.abort_multipart_upload(**part)
-                raise
-
-    async def _read_start(self, key: str, size: int) -> bytes:
-        try:
-            async with self.open(key, byte_range=f"bytes=0-{size - 1}") as content:
-                start = b"".join([chunk async for chunk in content.chunks])
-        except RangeNotSatisfiable:
-            start = b""  # of an empty object
-        if len(start) < size:
-            raise ObjectTooShort(key)
-        return start
 
     async def head(self, key: str) -> ObjectInfo | None:
         try:

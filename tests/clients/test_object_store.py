@@ -13,7 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.clients.bucket import check_bucket, list_pages
-from app.clients.object_store import ObjectStore, ObjectTooShort
+from app.clients.object_extension import ObjectTooShort, extend_object
+from app.clients.object_store import ObjectStore
 from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable, failures
 from app.config import Settings
 from app.ids import new_hex_id
@@ -136,7 +137,7 @@ async def test_object_shorter_than_what_is_to_be_kept_is_not_extended(
     await store.put(key, b"a" * stored, content_type="text/plain", tags={})
 
     with pytest.raises(ObjectTooShort):
-        await store.extend(key, stored + 1, b"b", content_type="text/plain", tags={})
+        await extend_object(store, key, stored + 1, b"b", content_type="text/plain", tags={})
 
     assert await read(store, key) == (b"a" * stored, None)
 

@@ -34,7 +34,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import LOG_BYTES
-from app.clients.object_store import LOG_TAGS, ObjectStore, ObjectTooShort
+from app.clients.object_extension import ObjectTooShort, extend_object
+from app.clients.object_store import LOG_TAGS, ObjectStore
 from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
@@ -365,7 +366,7 @@ async def _extend(store: ObjectStore, ref: RunRef, lock: LogLock, lines: bytes) 
     # Also if this is cancelled or fails unexpectedly.
     lock.is_writing = True
     try:
-        await store.extend(ref.log_key, size, new, content_type=CONTENT_TYPE, tags=LOG_TAGS)
+        await extend_object(store, ref.log_key, size, new, content_type=CONTENT_TYPE, tags=LOG_TAGS)
     except ObjectStoreUnavailable as error:
         lock.is_writing = error.may_be_applied
         raise

@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from typing_extensions import override
 
 from app.api_limits import LOG_BYTES
+from app.clients.object_extension import extend_object
 from app.clients.object_store import ObjectStore
 from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
 from app.config import Settings
@@ -56,18 +57,16 @@ async def unreachable_store(settings: Settings) -> AsyncGenerator[ObjectStore, N
 
 
 class HookedStore(ObjectStore):
-    """A store that has something happen when a log is about to grow."""
+    """A store that has something happen when a log is about to grow; small ones are stored whole."""
 
     def __init__(self, settings: Settings, hook: Callable[[], Awaitable[None]]) -> None:
         super().__init__(settings)
         self._hook = hook
 
     @override
-    async def extend(
-        self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
-    ) -> None:
+    async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
         await self._hook()
-        await super().extend(key, size, tail, content_type=content_type, tags=tags)
+        await super().put(key, body, content_type=content_type, tags=tags)
 
 
 async def read(store: ObjectStore, ref: RunRef) -> bytes:
@@ -123,7 +122,9 @@ async def test_what_a_dead_writer_left_is_cut_off_once_its_lock_has_lapsed(
 ) -> None:
     await append_lines(sessions, store, ref, lines(1))
     # It had stored its lines and died before it could say so; its client got no response and sends them again.
-    await store.extend(ref.log_key, len(lines(1)), lines(2), content_type="application/jsonl", tags={})
+    await extend_object(
+        store, ref.log_key, len(lines(1)), lines(2), content_type="application/jsonl", tags={}
+    )
     async with unit_of_work(sessions) as session:
         await session.execute(update(RunLogState).values(writer="dead", writer_until=clock.now))
     await append_lines(sessions, store, ref, lines(2, 3))
