@@ -53,8 +53,12 @@ from app.statements import rows_of
 # The statuses that may follow each status. Clients that run agents themselves may set any status while the run is not
 # over (contract 13.2). No status follows a terminal status, unless the run is reopened (`run_lifecycle.reopen`).
 TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
-    status: frozenset() if status in TERMINAL_STATUSES else frozenset(RunStatus) - {status}
-    for status in RunStatus
+    RunStatus.NOT_STARTED: frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, *TERMINAL_STATUSES}),
+    RunStatus.QUEUED: frozenset({RunStatus.NOT_STARTED, RunStatus.IN_PROGRESS, *TERMINAL_STATUSES}),
+    RunStatus.IN_PROGRESS: frozenset({RunStatus.NOT_STARTED, RunStatus.QUEUED, *TERMINAL_STATUSES}),
+    RunStatus.COMPLETED: frozenset(),
+    RunStatus.FAILED: frozenset(),
+    RunStatus.CANCELLED: frozenset(),
 }
 
 # The event that reports each new status; a recovered run has RUN_RECOVERED instead of RUN_QUEUED.
