@@ -87,7 +87,7 @@ def failures(what: str, *, of_object: bool = False, writes: bool = False) -> Ite
     try:
         yield
     except ClientError as error:
-        # Not so where an upload is missing: a store may answer so to the repetition of the request that completed it.
+        # A missing upload is no missing object: a store may answer so when the request that completed it is repeated.
         has_vanished = error.response.get("Error", {}).get("Code") == "NoSuchUpload"
         if of_object and status_of(error) == HTTPStatus.NOT_FOUND and not has_vanished:
             raise ObjectMissing(what) from error

@@ -17,7 +17,7 @@ from app.clock import utcnow
 from app.config import Settings
 from app.ids import new_hex_id
 
-# Of the URL of an object.
+# How long the URL of an object is valid.
 URL_LIFETIME = timedelta(hours=1)
 # All URLs change at the same moments, so that every process has the same ones.
 _URL_PERIOD_SECONDS = 55 * 60

@@ -47,7 +47,7 @@ def _chores() -> Iterator[CronJob]:
     hourly = partial(every, minute=_HOURLY, second=0)
     yield every(recover_runs, second=_EVERY_TEN_SECONDS, timeout=60)
     yield every(start_scheduled, second=set(range(0, 60, 5)))
-    # Also at the start: one writes the bucket's rules, and a restored database has events to adopt.
+    # These also run at the start: one writes the bucket's rules, the other adopts the events of a restored database.
     yield hourly(sweep_artifacts, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS)
     yield hourly(sweep_rows, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS)
     yield every(fetch_receipts, second=5)

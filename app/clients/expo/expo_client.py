@@ -39,7 +39,7 @@ from app.clients.push_circuit import Circuit, NextProbe
 
 MAX_MESSAGES = 100
 MAX_RECEIPTS = 1000
-# As Expo recommends.
+# Expo recommends this number.
 MAX_PARALLEL_SENDS = 6
 TIMEOUT_SECONDS = 10.0
 

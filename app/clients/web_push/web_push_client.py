@@ -30,7 +30,7 @@ from app.clients.web_push.web_push_messages import EncryptedPush, NotASubscripti
 TIMEOUT_SECONDS = 10.0
 
 _PARALLEL_REQUESTS = 10
-# Of a response's body, which nothing needs: its connection is used again only if the body was read.
+# How much of a response's body is read. Nothing needs it, but its connection is used again only after it was read.
 _BODY_BYTES = 16_384
 _BODY_SECONDS = 2.0
 _GONE = frozenset({httpx.codes.NOT_FOUND, httpx.codes.GONE})

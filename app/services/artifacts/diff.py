@@ -47,10 +47,10 @@ from app.services.storage_keys import RunRef
 from app.services.views.entity_tags import Held, digest_of
 from app.statements import row_of
 
-# As workers store it.
+# Workers store the patch under this name.
 PATCH_NAME = "changes.patch"
 
-# Of the files of a page, encoded; the answer stays below 2 MB.
+# The most bytes of the encoded files of a page; the answer stays below 2 MB.
 _PAGE_BYTES = 1_900_000
 _PAGE_FILES = 1000
 _CHUNK = 2**20

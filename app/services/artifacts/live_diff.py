@@ -29,7 +29,7 @@ _ANSWER_SECONDS = 5.0
 # Between two looks whether the worker has answered.
 _PAUSE_SECONDS = 0.03
 _LEVEL = 1
-# Of what a worker keeps, with room for the escapes of JSON.
+# The most that a worker keeps of a diff, with room for the escapes of JSON.
 _MOST_BYTES = 64 * 2**20
 
 

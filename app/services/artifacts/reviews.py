@@ -22,7 +22,7 @@ from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
 from app.services.views.entity_tags import Held, digest_of
 from app.statements import Prepared, count_changed
 
-# Of both lists as JSON, beside the bounds of each.
+# The most bytes of both lists together as JSON; each has bounds of its own too.
 _MOST_BYTES = 64 * 2**10
 _USER = bindparam("visible_user_id", type_=RunReview.user_id.type)
 
@@ -57,7 +57,7 @@ async def write_review(
 ) -> ReviewOut:
     """Replace the caller's review, unless another device has written it since it was read: VersionConflict."""
     await require_run(session, caller, task_id, run_id)
-    # As JSON has it: the answer shows what was stored.
+    # The values are those of JSON: the answer shows what was stored.
     content = body.model_dump(mode="json", include={"viewed", "comments"})
     _check(body, content)
     values = {"version": body.version + 1, "content": content, "updated_at": utcnow()}

@@ -71,7 +71,7 @@ async def open_pull_request(
             partial(_publish, github, api, access.sessions, subject, result, emit)
         )
     except Exception as error:
-        # Also an outage of the database: the agent's work is done.
+        # An outage of the database must not fail the run either: the agent's work is done.
         failure = error if isinstance(error, GitHubError) else as_agent_error(error)
         is_unexpected = isinstance(failure, UnexpectedError)
         log.warning("pull_request.failed", reason=type(error).__name__, exc_info=is_unexpected)
@@ -94,7 +94,7 @@ async def _publish(
     assert result.base_branch is not None
     repository, branch, section = subject.repository, result.head_branch, _section(subject, result)
     async with sole_writer(sessions, repository, branch, emit):
-        # Also what an earlier try has opened, which had no answer.
+        # This also finds what an earlier try has opened, if its answer was lost.
         if (found := await github.find_pull_request(access, repository, branch)) is not None:
             body = WORK.replace(found.body, section)
             if body == found.body:

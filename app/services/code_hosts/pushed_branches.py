@@ -35,7 +35,7 @@ from app.statements import count_changed, row_of
 
 # Before the end of its lease a writer is cut off.
 _MARGIN = timedelta(seconds=10)
-# Of the branches that this service pushes.
+# The names of the branches that this service pushes begin so.
 BRANCH_PREFIX = "taskbeacon/"
 
 
@@ -141,7 +141,7 @@ async def sole_writer(
 
 
 async def _take(session: AsyncSession, where: tuple[ColumnElement[bool], ...]) -> datetime | None:
-    # Of all runs that pushed it, in one order: another process that takes it waits, and finds the lease.
+    # The rows of all runs that pushed it, in one order: another process that takes it waits, and finds the lease.
     rows = select(PushedBranch.writing_until).where(*where).order_by(PushedBranch.run_id)
     now = utcnow()
     leases = await session.scalars(rows.with_for_update(key_share=True))

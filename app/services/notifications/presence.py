@@ -50,7 +50,7 @@ from app.statements import Prepared, count_changed
 Result = TypeVar("Result")
 
 TIME_TO_LIVE = timedelta(seconds=60)
-# Of a user, at the same time.
+# How many terminals of one user can show tasks at a time.
 MAX_TERMINALS = 100
 
 _NOT_THE_CALLERS = "device_id does not match a push token registered by the caller"

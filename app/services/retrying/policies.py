@@ -94,7 +94,7 @@ PUSH_SECONDS: Final = 3600.0
 # Claims of a push, of a minute each (`PUSH_LEASE`). An hour of failures takes fewer; if its results are lost, it is
 # given up after two hours: each claim sends it once more.
 PUSH_CLAIMS: Final = 120
-# Of a push service, by each process; all that waits is sent within a minute of its return.
+# Each process probes a push service for itself; all that waits is sent within a minute of its return.
 PUSH_PROBES: Final = Probing(timedelta(seconds=5), timedelta(seconds=35))
 # A webhook delivery: ten attempts in about 75 hours (Standard Webhooks 1.0.0).
 _HOUR = 3600.0
@@ -105,9 +105,9 @@ WEBHOOK_ATTEMPTS: Final = len(WEBHOOK.delays) + 1
 # A delivery is given up after this many attempts more than it may have: their results were lost, and each claim of it
 # sends its message once more.
 WEBHOOK_LOST_ATTEMPTS: Final = 10
-# Of a recovery of deliveries, after an unexpected error.
+# How long a recovery of deliveries pauses after an unexpected error.
 WEBHOOK_RECOVERY_PAUSE: Final = timedelta(minutes=1)
-# Of a webhook endpoint, by all workers together.
+# All workers together probe a webhook endpoint.
 WEBHOOK_PROBES: Final = Probing(timedelta(seconds=5), timedelta(minutes=5))
 
 # Losses of a run's worker, each before the agent has started: the last of them fails the run.

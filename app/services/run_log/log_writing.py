@@ -363,7 +363,7 @@ async def _extend(store: ObjectStore, ref: RunRef, lock: LogLock, lines: bytes) 
     new, new_size = _within_limit(size, lines)
     if not new:
         return
-    # Also if this is cancelled or fails unexpectedly.
+    # The store may still be writing if this is cancelled or fails unexpectedly.
     lock.is_writing = True
     try:
         await extend_object(store, ref.log_key, size, new, content_type=CONTENT_TYPE, tags=LOG_TAGS)

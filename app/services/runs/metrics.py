@@ -84,7 +84,7 @@ def count_ended(session: AsyncSession, ended: Sequence[MovedRun], reason: RunRea
             if ended_at is not None and moved.started_at is not None:
                 _UNTIL_END.labels(status).observe((ended_at - moved.started_at).total_seconds())
             tokens, cost = _spent(moved.facts.get(USAGE))
-            # Of a run that was resumed, its last end has counted these.
+            # If a run was resumed, its last end has counted these.
             counted_tokens, counted_cost = _spent(moved.facts.get(USAGE_BEFORE))
             _TOKENS.inc(max(tokens - counted_tokens, 0))
             _COST.inc(max(cost - counted_cost, 0))

@@ -34,7 +34,7 @@ async def scan_repository(ctx: Mapping[str, Any], *, project_id: int, repository
     except TimeoutError:
         scan = {"error": f"The scan took over {limit:.0f} s."}
     except Exception:
-        # Kept too: the client asks until there is a result, and each question would start the next scan.
+        # The failure is kept too: the client asks until there is a result, and each question would start the next scan.
         log.exception("scan.unexpected_error", project_id=project_id, repository=repository)
         scan = {"error": "The scan failed unexpectedly. Try again in a minute; the worker's log says why."}
     await keep_scan(worker.process.redis, project_id, repository, scan)

@@ -25,7 +25,7 @@ from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import disable_orphaned
 from app.worker.worker_context import worker_context
 
-# Of one table, so that a large one keeps none of the others waiting; the next sweep goes on.
+# The longest sweep of one table: a large one keeps none of the others waiting, and the next sweep goes on with it.
 _LONGEST_SECONDS = 90
 
 log = structlog.get_logger(__name__)
