@@ -13,7 +13,7 @@ import { Explanation } from "./questions/Explanation";
 import { answeredText, closedText, optionForKey } from "./questions/question";
 import { contentOf, fieldsOf, missingField } from "./questions/schema";
 import { countsText, reasonText, statusOf } from "./run/checks";
-import { waitingMessages } from "./run/outbox";
+import { sentComments, waitingMessages } from "./run/outbox";
 import { groupTasks } from "./tasks/groups";
 
 const run = (status: Run["status"], state: object = {}, more: object = {}) =>
@@ -321,6 +321,15 @@ describe("messages on their way", () => {
       waitingMessages([{ ...message, isKept: true }], EMPTY, isOver).map((one) => one.receipt.status);
     expect(status(false)).toEqual(["kept"]);
     expect(status(true)).toEqual(["failed"]);
+  });
+
+  it("leave the comments that they are made of with the person until the agent has read them", () => {
+    const steps = (entries: unknown[], isOver = false) =>
+      sentComments([{ ...message, comments: ["c1"] }], append(EMPTY, entries), isOver);
+    expect(steps([receipt("accepted")])).toEqual({ read: [], away: ["c1"] });
+    expect(steps([receipt("dropped")])).toEqual({ read: [], away: [] });
+    expect(steps([receipt("accepted")], true)).toEqual({ read: [], away: [] });
+    expect(steps([receipt("consumed")], true)).toEqual({ read: ["c1"], away: [] });
   });
 });
 

@@ -3,7 +3,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Columns2, FileDiff, ListTree, LoaderCircle, Maximize2, Minimize2, Rows2, Send } from "lucide-react";
 import { useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { type Base, fetchChanges } from "../../api/changes";
-import { downloadPath, type RunRef, sendMessage } from "../../api/commands";
+import { downloadPath, type RunRef } from "../../api/commands";
 import type { FileChange, Run } from "../../api/types";
 import { visible } from "../../text/marks";
 import { isOf, parseHunks, withGaps } from "../../text/patch";
@@ -60,9 +60,13 @@ interface Props {
   /** Resume the run with a message; `onStarted` is called when the new run has begun. */
   onResume: (message: string, onStarted: () => void) => void;
   isBusy: boolean;
+  onSend: (message: string, comments: readonly string[]) => void;
+  /** Of comments: what the agent has read, and what is on its way. */
+  sent: { read: readonly string[]; away: readonly string[] };
 }
 
-export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResume, isBusy }: Props) {
+export default function ChangesPane(props: Props) {
+  const { run, runRef, tree, isFull, onFull, onResume, isBusy, onSend, sent } = props;
   const queries = useQueryClient();
   const over = isOver(run);
   const [chosen, setChosen] = useState<Base>("start");
@@ -88,7 +92,15 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
     runRef,
     typeof earlier === "string" ? earlier : null,
   );
-  const comments = review?.comments ?? NONE;
+  const kept = review?.comments ?? NONE;
+  // One that is on its way is shown by its message; it is kept until the agent has read it.
+  const away = sent.away.join();
+  const comments = useMemo(() => kept.filter(({ id }) => !away.includes(id)), [kept, away]);
+  const read = sent.read.join();
+  useEffect(() => {
+    const gone = kept.filter(({ id }) => read.includes(id));
+    if (gone.length > 0) remove(gone);
+  }, [kept, read, remove]);
   const commentsByPath = useMemo(() => Map.groupBy(comments, ({ path }) => path), [comments]);
   const files = useMemo(() => inOrder(changes.data?.files ?? NOTHING), [changes.data?.files]);
   const views = useMemo(() => {
@@ -98,10 +110,6 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
   // What is in sight is there at once. Many come a moment later: each answer to the page makes their drawing begin again.
   const whole = useDeferredValue(files, NOTHING);
   const drawn = whole.length > 0 ? whole : files.slice(0, FIRST);
-  const onSent = (how: string) => {
-    say(how);
-    remove(comments);
-  };
   /** The lines that a comment is about; between the hunks of a patch they are those of the file. */
   const quoted = async (comment: Comment) => {
     const file = files.find(({ path }) => path === comment.path);
@@ -116,11 +124,12 @@ export default function ChangesPane({ run, runRef, tree, isFull, onFull, onResum
     mutationFn: async () => {
       const quotes = await Promise.all(comments.map(async (one) => [one, await quoted(one)] as const));
       const message = reviewMessage(quotes);
-      if (over) onResume(message, () => onSent("A new run continues with your comments."));
-      else {
-        await sendMessage(runRef, crypto.randomUUID(), message, []);
-        onSent("Your comments are on their way to the agent.");
-      }
+      const ids = comments.map(({ id }) => id);
+      if (!over) return onSend(message, ids);
+      onResume(message, () => {
+        say("A new run continues with your comments.");
+        remove(comments);
+      });
     },
   });
   const list = useRef<HTMLDivElement>(null);

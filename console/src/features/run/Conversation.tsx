@@ -19,7 +19,7 @@ import { isAsking, RunQuestions, useRunQuestions } from "../questions/runQuestio
 import { Composer, type Written } from "./Composer";
 import { filesOf } from "./completion";
 import { End } from "./End";
-import { type Outgoing, useOutbox, waitingMessages } from "./outbox";
+import { type Outbox, type Outgoing, waitingMessages } from "./outbox";
 import styles from "./run.module.css";
 import type { LoadState } from "./runTranscript";
 import { TaskText } from "./TaskText";
@@ -38,11 +38,12 @@ interface Props {
   transcript: Transcript;
   load: LoadState;
   actions: RunActions;
+  outbox: Outbox;
   /** That there is a newer run, if the page has stayed at this one. */
   newer: ReactNode;
 }
 
-export function Conversation({ task, run, runRef, transcript, load, actions, newer }: Props) {
+export function Conversation({ task, run, runRef, transcript, load, actions, outbox, newer }: Props) {
   const questions = useRunQuestions(runRef);
   const question = run.status === "in_progress" ? questions?.find(isAsking) : undefined;
   const over = isOver(run);
@@ -52,7 +53,6 @@ export function Conversation({ task, run, runRef, transcript, load, actions, new
   });
   const stop = useAction({ mutationFn: () => cancelTurn(runRef) });
   const isIdle = waitingFor(run)?.kind === "message";
-  const outbox = useOutbox(runRef, isIdle && run.status === "in_progress");
   const draft = useDraft(run.id);
   const known = useKnownFiles(transcript.items);
   const waiting = waitingMessages(outbox.list, transcript, over);
@@ -174,7 +174,7 @@ function Head({ task, run, load }: { task: Task; run: Run; load: LoadState }) {
 
 interface WaitingProps {
   message: Outgoing;
-  outbox: ReturnType<typeof useOutbox>;
+  outbox: Outbox;
   receipt: Receipt;
   /** Sends it as the first message of a run that continues; null while the run can take it. */
   onContinue: (() => void) | null;
@@ -196,12 +196,15 @@ function Waiting({ message, outbox, receipt, onContinue, onEdit, children }: Wai
           <Button tone="quiet" onClick={() => outbox.discard(message.id)}>
             Discard
           </Button>
-          <Button onClick={onEdit}>Edit</Button>
+          {/* Comments that were not read can be changed and sent again where they stand. */}
+          {!message.comments && <Button onClick={onEdit}>Edit</Button>}
           {!onContinue ? (
             <Button onClick={() => outbox.deliver(message)}>{isKept ? "Send now" : "Send again"}</Button>
           ) : (
             // Files that one run has are not those of another.
-            message.files.length === 0 && <Button onClick={onContinue}>Continue from here</Button>
+            message.files.length + (message.comments?.length ?? 0) === 0 && (
+              <Button onClick={onContinue}>Continue from here</Button>
+            )
           )}
         </p>
       )}

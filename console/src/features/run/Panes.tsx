@@ -9,7 +9,9 @@ import { classes } from "../../ui/classes";
 import { Empty, Loading } from "../../ui/feedback";
 import { later } from "../../ui/later";
 import { bringAcross } from "../../ui/near";
+import { isOver } from "../project/runState";
 import { FilesPane } from "./FilesPane";
+import { type Outbox, sentComments } from "./outbox";
 import { PlanList } from "./PlanList";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
@@ -64,9 +66,10 @@ interface SideProps {
   runRef: RunRef;
   transcript: Transcript;
   actions: RunActions;
+  outbox: Outbox;
 }
 
-function Side({ shown, onChoose, full, task, run, runRef, transcript, actions }: SideProps) {
+function Side({ shown, onChoose, full, task, run, runRef, transcript, actions, outbox }: SideProps) {
   return (
     <aside className={styles.side} aria-label={PANES.find(({ name }) => name === shown)?.label}>
       {full && !full[0] && <Tabs shown={shown} onChoose={onChoose} />}
@@ -81,6 +84,10 @@ function Side({ shown, onChoose, full, task, run, runRef, transcript, actions }:
               isFull={full?.[0] ?? false}
               onFull={full?.[1]}
               isBusy={actions.isBusy}
+              sent={sentComments(outbox.list, transcript, isOver(run))}
+              onSend={(text, comments) =>
+                outbox.send({ text, comments, files: [], artifactIds: [], isKept: false })
+              }
               onResume={(message, onStarted) => actions.resume(message, [], { onStarted })}
             />
           )}

@@ -2,7 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import type { RunList } from "../../api/tasks";
-import type { Run, Task } from "../../api/types";
+import { type Run, type Task, waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { classes } from "../../ui/classes";
 import { useKeys } from "../../ui/keys";
@@ -11,6 +11,7 @@ import { OfRepository } from "../project/EditorLink";
 import { useProject } from "../project/project";
 import { type Figures, figuresOf } from "../project/runState";
 import { Conversation } from "./Conversation";
+import { useOutbox } from "./outbox";
 import { PANES, type PaneName, Panes } from "./Panes";
 import { RunHeader } from "./RunHeader";
 import styles from "./run.module.css";
@@ -52,6 +53,8 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   );
   const { transcript, load } = useRunTranscript(ref, run);
   const actions = useRunActions(task, run);
+  const isIdle = waitingFor(run)?.kind === "message";
+  const outbox = useOutbox(ref, isIdle && run.status === "in_progress");
   useFreshTask(task.id, transcript);
   const named = search.get("pane") as PaneName | null;
   const pane = named && PANES.some(({ name }) => name === named) ? named : null;
@@ -85,6 +88,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
             transcript={transcript}
             load={load}
             actions={actions}
+            outbox={outbox}
             newer={
               wasLatest &&
               !isLatest && (
@@ -104,6 +108,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
               runRef={ref}
               transcript={transcript}
               actions={actions}
+              outbox={outbox}
             />
           )}
         </div>

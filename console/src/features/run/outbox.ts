@@ -13,6 +13,8 @@ export interface Outgoing extends Written {
   id: string;
   at: string;
   problem: string | null;
+  /** The comments of the person's review that it is made of. */
+  comments?: readonly string[];
 }
 
 const keyOf = (run: string) => `taskbeacon.outbox.${run}`;
@@ -57,7 +59,7 @@ export function useOutbox(ref: RunRef, isIdle: boolean) {
     [change, ref],
   );
   const send = useCallback(
-    (written: Written) => {
+    (written: Written & Pick<Outgoing, "comments">) => {
       const id = crypto.randomUUID();
       const message = { ...written, id, at: new Date().toISOString(), problem: null };
       change((before) => [...before, message]);
@@ -82,6 +84,8 @@ export function useOutbox(ref: RunRef, isIdle: boolean) {
   return { list, send, deliver, discard };
 }
 
+export type Outbox = ReturnType<typeof useOutbox>;
+
 const KEPT: Receipt = { status: "kept", reason: "this page sends it then, if it is still open" };
 const TOO_LATE: Receipt = { status: "failed", reason: "the run has ended" };
 
@@ -93,13 +97,24 @@ export function waitingMessages(
 ): { message: Outgoing; receipt: Receipt }[] {
   return list.flatMap((message) => {
     const command = transcript.commandIds.get(message.id);
-    if (command && transcript.places.has(`user:${command}`)) return [];
-    const known = command ? transcript.receipts.get(command) : undefined;
-    if (known?.status === "consumed") return [];
-    if (message.isKept) return [{ message, receipt: isOver ? TOO_LATE : KEPT }];
-    const receipt: Receipt = message.problem
-      ? { status: "failed", reason: message.problem }
-      : (known ?? { status: "sending", reason: "" });
-    return [{ message, receipt }];
+    const receipt = receiptOf(message, transcript, isOver);
+    const isShown = command && transcript.places.has(`user:${command}`);
+    return isShown || receipt.status === "consumed" ? [] : [{ message, receipt }];
   });
+}
+
+function receiptOf(message: Outgoing, transcript: Transcript, isOver: boolean): Receipt {
+  const known = transcript.receipts.get(transcript.commandIds.get(message.id) ?? "");
+  if (known?.status === "consumed") return known;
+  if (message.isKept) return isOver ? TOO_LATE : KEPT;
+  if (message.problem) return { status: "failed", reason: message.problem };
+  return known ?? { status: "sending", reason: "" };
+}
+
+/** The comments that the agent has read, and those on their way; one that was not read can be sent again. */
+export function sentComments(list: Outgoing[], transcript: Transcript, isOver: boolean) {
+  const of = (isMeant: (status: string) => boolean) =>
+    list.flatMap((one) => (isMeant(receiptOf(one, transcript, isOver).status) ? (one.comments ?? []) : []));
+  const isAway = (status: string) => !isOver && !/^(consumed|dropped|failed)$/.test(status);
+  return { read: of((status) => status === "consumed"), away: of(isAway) };
 }
