@@ -147,7 +147,5 @@ function command(value: unknown) {
 
 function usage(draft: Draft, update: Json): void {
   const cost = asNumber(asObject(update.cost).amount);
-  draft.set({
-    usage: { used: asNumber(update.used) ?? 0, size: asNumber(update.size) ?? 0, cost },
-  });
+  draft.set({ usage: { used: asNumber(update.used) ?? 0, size: asNumber(update.size) ?? 0, cost } });
 }

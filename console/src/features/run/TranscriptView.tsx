@@ -62,11 +62,7 @@ export function TranscriptView({ items, hasCard, head, foot }: Props) {
   const [found, setFound] = useState<string | null>(null);
   const virtual = useRef<Virtual>(null);
   const find = () => setFinding(true);
-  useKeys({
-    G: ["Jump to the latest", toBottom],
-    "/": ["Find in the transcript", find],
-    "Mod+f": find,
-  });
+  useKeys({ G: ["Jump to the latest", toBottom], "/": ["Find in the transcript", find], "Mod+f": find });
   const show = (index: number) => {
     isAtBottom.current = false;
     setFound(rows[index]?.id ?? null);

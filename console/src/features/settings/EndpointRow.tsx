@@ -33,10 +33,7 @@ export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
     mutationFn: () => enableEndpoint(project.id, endpoint.id, !endpoint.enabled),
     onSuccess: refresh,
   });
-  const remove = useAction({
-    mutationFn: () => deleteEndpoint(project.id, endpoint.id),
-    onSuccess: refresh,
-  });
+  const remove = useAction({ mutationFn: () => deleteEndpoint(project.id, endpoint.id), onSuccess: refresh });
   const ping = useAction({
     mutationFn: () => pingEndpoint(project.id, endpoint.id),
     onSuccess: () => {
