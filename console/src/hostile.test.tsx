@@ -96,16 +96,7 @@ async function show(node: ReactNode): Promise<void> {
 const FORBIDDEN =
   "script, iframe, object, embed, link, meta, base, style, img, video, audio, source, form[action], svg image, svg use, math";
 
-const ATTRIBUTES = new Set([
-  "src",
-  "srcset",
-  "srcdoc",
-  "action",
-  "formaction",
-  "style",
-  "ping",
-  "background",
-]);
+const ATTRIBUTES = new Set("src srcset srcdoc action formaction style ping background".split(" "));
 
 /** The sixteen colours of a terminal: the output chooses a number. */
 const COLOURS =
@@ -149,18 +140,12 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
     const check = {
       ...{ id: evil, source: "file", gate: "strict", status: "failed", cause: evil, exit_code: 1 },
       ...{ duration_ms: 1, base: "passed", base_cached: false, counts: null, old_tests: "failed" },
-      ...{
-        new_failures: [one],
-        removed_cases: [one],
-        blocked_hosts: [evil],
-        runs: [],
-        log_artifact_id: null,
-      },
-      command: evil,
-      tail: evil,
+      ...{ new_failures: [one], removed_cases: [one], blocked_hosts: [evil], runs: [] },
+      ...{ log_artifact_id: null, command: evil, tail: evil },
     } as const;
     const step = { index: 0, command: evil, status: "failed", duration_ms: 1, tail: evil } as const;
     const nothing = () => {};
+    const runRef = { project: 1, task: "t", run: "r" };
     await show(
       <>
         <title>{evil}</title>
@@ -172,22 +157,13 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
         {rows.map((row) => (
           <TranscriptRow key={row.id} row={row} />
         ))}
-        <CheckRow check={check as never} files={[]} runRef={{ project: 1, task: "t", run: "r" }} />
+        <CheckRow check={check as never} files={[]} runRef={runRef} />
         <Step step={step} />
         <Claims claims={[{ statement: evil, kind: "other", judgement: "claimed" } as never]} />
         <Ci ci={{ state: "failure", head_sha: evil, total: 1, failed: [evil], url: evil }} />
         <ChangedFile
-          index={0}
-          file={file}
-          base="start"
-          mode="split"
-          runRef={{ project: 1, task: "t", run: "r" }}
-          patchPath={null}
-          view="changed"
-          onViewed={nothing}
-          comments={[comment]}
-          onComment={nothing}
-          onDiscard={nothing}
+          {...{ index: 0, base: "start", mode: "split", view: "changed", patchPath: null, file, runRef }}
+          {...{ comments: [comment], onViewed: nothing, onComment: nothing, onDiscard: nothing }}
         />
       </>,
     );

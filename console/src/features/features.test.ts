@@ -275,37 +275,15 @@ describe("forms", () => {
 });
 
 describe("messages on their way", () => {
-  const message = {
-    id: "mine",
-    text: "Hi",
-    files: [],
-    isKept: false,
-    artifactIds: [],
-    at: "",
-    problem: null,
-  };
-  const receipt = (status: string) => ({
-    type: "notification",
-    timestamp: "t",
-    notification: {
-      method: "_taskbeacon/command",
-      params: { command_id: "c", method: "user_message", id: "mine", status },
-    },
-  });
-  const shown = {
-    type: "notification",
-    timestamp: "t",
-    notification: {
-      method: "session/update",
-      params: {
-        update: {
-          sessionUpdate: "user_message_chunk",
-          messageId: "c",
-          content: { type: "text", text: "Hi" },
-        },
-      },
-    },
-  };
+  const written = { text: "Hi", files: [], isKept: false, artifactIds: [] };
+  const message = { ...written, id: "mine", at: "", problem: null };
+  const said = (method: string, params: object) =>
+    Object({ type: "notification", timestamp: "t", notification: { method, params } });
+  const receipt = (status: string) =>
+    said("_taskbeacon/command", { command_id: "c", method: "user_message", id: "mine", status });
+  const content = { type: "text", text: "Hi" };
+  const update = { sessionUpdate: "user_message_chunk", messageId: "c", content };
+  const shown = said("session/update", { update });
 
   it("are shown with their receipt until the transcript has them", () => {
     const status = (entries: unknown[]) =>

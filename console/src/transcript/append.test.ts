@@ -13,31 +13,17 @@ function recording(name: string): unknown[] {
     .map((line) => JSON.parse(line));
 }
 
-const update = (fields: object, timestamp = "2026-01-01T00:00:00.000Z") => ({
-  type: "notification",
-  timestamp,
-  notification: { jsonrpc: "2.0", method: "session/update", params: { sessionId: "s", update: fields } },
-});
-
 const said = (method: string, params: object) => ({
   type: "notification",
   timestamp: "2026-01-01T00:00:00.000Z",
   notification: { jsonrpc: "2.0", method, params },
 });
 
-const chunk = (text: string, messageId?: string) =>
-  update({
-    sessionUpdate: "agent_message_chunk",
-    content: { type: "text", text },
-    ...(messageId ? { messageId } : {}),
-  });
+const update = (fields: object) => said("session/update", { sessionId: "s", update: fields });
 
-const whole = (text: string, messageId?: string) =>
-  update({
-    sessionUpdate: "agent_message",
-    content: { type: "text", text },
-    ...(messageId ? { messageId } : {}),
-  });
+const texts = (sessionUpdate: string) => (text: string, messageId?: string) =>
+  update({ sessionUpdate, content: { type: "text", text }, ...(messageId ? { messageId } : {}) });
+const [chunk, whole] = [texts("agent_message_chunk"), texts("agent_message")];
 
 const read = (values: unknown[], from: Transcript = EMPTY) => append(from, values);
 const kinds = (transcript: Transcript) => transcript.items.map(({ kind }) => kind);

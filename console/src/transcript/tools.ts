@@ -3,17 +3,7 @@ import type { Draft } from "./append";
 import type { ToolDiff, ToolItem, ToolKind, ToolStatus } from "./items";
 import { asList, asNumber, asObject, asText, blockText, type Json } from "./wire";
 
-const KINDS = new Set<string>([
-  "read",
-  "edit",
-  "delete",
-  "move",
-  "search",
-  "execute",
-  "think",
-  "fetch",
-  "switch_mode",
-]);
+const KINDS = new Set("read edit delete move search execute think fetch switch_mode".split(" "));
 const STATUSES = new Set<string>(["pending", "in_progress", "completed", "failed", "cancelled"]);
 const ENDED = new Set<ToolStatus>(["completed", "failed", "cancelled"]);
 // A tool that floods must not fill the memory of the page; the end of its output counts most.

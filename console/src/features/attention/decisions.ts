@@ -65,15 +65,8 @@ export const kindText = (kind: Notification["kind"]): string => KINDS[kind] ?? k
 export const decisionText = (decision: Notification["decision"]) => DECISIONS[decision] ?? decision;
 /** Words for why a notice was decided so; null where the decision says it already. */
 export function whyText({ decision, reason }: Pick<Notification, "decision" | "reason">): string | null {
-  const says = new Set([
-    "cooled_down",
-    "held_quiet_hours",
-    "digested",
-    "no_token",
-    "no_access",
-    "suppressed",
-  ]);
-  return reason && !says.has(decision) ? reasonText(reason) : null;
+  const says = /^(cooled_down|held_quiet_hours|digested|no_token|no_access|suppressed)$/;
+  return reason && !says.test(decision) ? reasonText(reason) : null;
 }
 export const reasonText = (reason: string) => REASONS[reason] ?? reason.replaceAll("_", " ");
 
