@@ -149,7 +149,8 @@ function Between({ hunk: { gap, header, lines }, after, name, onOpen }: BetweenP
         </>
       )}
       <span>
-        ⋯ {size !== null && `${size} ${size === 1 ? "line" : "lines"}`} {header}
+        ⋯ {size !== null ? `${size} ${size === 1 ? "line" : "lines"}` : gap && "to the end of the file"}
+        {header && <code> · {header}</code>}
       </span>
     </div>
   );

@@ -28,6 +28,7 @@ export type State =
   | "question"
   | "message"
   | "completed"
+  | "refuted"
   | "failed"
   | "cancelled"
   | "not_started";
@@ -43,6 +44,7 @@ const LOOKS: Record<State, { icon: LucideIcon; word: string; tone: Tone }> = {
   question: { icon: CircleHelp, word: "Asks you", tone: "attention" },
   message: { icon: MessageCircle, word: "Waits for you", tone: "attention" },
   completed: { icon: CircleCheck, word: "Completed", tone: "success" },
+  refuted: { icon: ShieldX, word: "Refuted", tone: "danger" },
   failed: { icon: CircleX, word: "Failed", tone: "danger" },
   cancelled: { icon: Ban, word: "Cancelled", tone: "neutral" },
 };
@@ -58,12 +60,12 @@ export function StateIcon({ state, size = 16 }: { state: State; size?: number })
   );
 }
 
-export function StateBadge({ state, children }: { state: State; children?: string }) {
+export function StateBadge({ state }: { state: State }) {
   const { icon: Icon, word, tone } = LOOKS[state];
   return (
     <span className={classes(BADGE, tone)}>
       <Icon size={14} aria-hidden="true" className={state === "running" ? "spin" : undefined} />
-      {children ?? word}
+      {word}
     </span>
   );
 }

@@ -69,7 +69,8 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
           <Chevron isOpen={isOpen} />
           <StatusLetter status={file.status} />
           <span className={styles.path}>
-            {file.old_path && <s className="faint">{visible(file.old_path)}</s>} {visible(file.path)}
+            {file.old_path && <s className="faint">{visible(file.old_path)}</s>} {visible(file.path)}{" "}
+            <span className="faint">{kindText(file)}</span>
           </span>
         </button>
         {isHiding && (
@@ -224,14 +225,21 @@ function FileDiff({
   );
 }
 
+/** What has changed beside lines, and what is no usual file. */
+export function kindText({ patch }: FileChange): string {
+  const head = patch?.split("\n@@", 1)[0] ?? "";
+  const [, before, after] = /^old mode (\d+)\nnew mode (\d+)$/m.exec(head) ?? [];
+  if (before && after) return `mode ${before} → ${after}`;
+  return /^(?:(?:new|deleted) file mode|index \S+) 120000$/m.test(head) ? "symbolic link" : "";
+}
+
 function missingText(file: FileChange): string {
   if (file.binary && file.truncated) return "The file is too large to be compared.";
   if (file.binary) return "A binary file: its content is not shown.";
   if (file.status === "D") return "The file was deleted.";
   if (!file.patch) return "Its changes are too large to show.";
   if (file.status === "R") return "The file was renamed and not changed.";
-  const mode = /^new mode (\d+)$/m.exec(file.patch)?.[1];
-  if (mode) return `Only its mode has changed, to ${mode}.`;
+  if (kindText(file).startsWith("mode")) return "Only its mode has changed.";
   return file.status === "A" ? "The file is empty." : "No line has changed.";
 }
 

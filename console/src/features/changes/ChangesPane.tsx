@@ -1,7 +1,7 @@
 /** What a run has changed: files, their diffs, marks of what was viewed, and comments that go to the agent as one message. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Columns2, FileDiff, ListTree, LoaderCircle, Maximize2, Minimize2, Rows2, Send } from "lucide-react";
-import { useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { type Base, fetchChanges } from "../../api/changes";
 import { downloadPath, type RunRef } from "../../api/commands";
 import type { FileChange, Run } from "../../api/types";
@@ -12,6 +12,7 @@ import { Button, type Choices, IconButton, Select } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import type { DiffMode } from "../../ui/diff";
 import { Empty, Failure, Loading, say } from "../../ui/feedback";
+import { useKept } from "../../ui/kept";
 import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
 import { useAction } from "../../ui/unmeant";
@@ -24,7 +25,7 @@ import { type Comment, inOrder, reviewMessage, viewOf } from "./review";
 import { usePlace } from "./usePlace";
 import { linesQuery, useReview } from "./useReview";
 
-const MODE_KEY = "taskbeacon.diffMode";
+const UNIFIED: { mode: DiffMode } = { mode: "unified" };
 const AGAIN_MS = 1500;
 const FULL = "Use the whole width";
 const BESIDE = "Show the conversation beside it";
@@ -83,10 +84,7 @@ export default function ChangesPane(props: Props) {
   useEffect(() => {
     if (isOld && tree) void refetch();
   }, [isOld, tree, refetch]);
-  const [mode, setMode] = useState<DiffMode>(() =>
-    localStorage.getItem(MODE_KEY) === "split" ? "split" : "unified",
-  );
-  useEffect(() => localStorage.setItem(MODE_KEY, mode), [mode]);
+  const [{ mode }, keep] = useKept(localStorage, "taskbeacon.diff", UNIFIED);
   const earlier = run.state.resume_from_run_id;
   const { review, toggleViewed, add, remove, discard } = useReview(
     runRef,
@@ -136,6 +134,14 @@ export default function ChangesPane(props: Props) {
   const { at, onScroll, stay, go, goToComment } = usePlace(list);
   const isPhone = useMedia("(max-width: 760px)");
   const [isListed, setListed] = useState(!isPhone);
+  const choose = useCallback(
+    (index: number) => {
+      go(index);
+      // There it would cover what was chosen.
+      if (isPhone) setListed(false);
+    },
+    [go, isPhone],
+  );
   // biome-ignore lint/correctness/useExhaustiveDependencies: all heights change with the width
   useLayoutEffect(stay, [isFull, mode]);
   const view = () => {
@@ -200,7 +206,7 @@ export default function ChangesPane(props: Props) {
           <IconButton
             label={mode === "split" ? "Show in one column" : "Show side by side"}
             className={styles.mode ?? ""}
-            onClick={() => setMode(mode === "split" ? "unified" : "split")}
+            onClick={() => keep({ mode: mode === "split" ? "unified" : "split" })}
           >
             {mode === "split" ? <Rows2 size={16} /> : <Columns2 size={16} />}
           </IconButton>
@@ -227,7 +233,7 @@ export default function ChangesPane(props: Props) {
       {files.length + left.length > 0 && (
         <div className={styles.body}>
           {isListed && files.length > 1 && (
-            <FileList files={drawn} views={views} current={at} onChoose={go} />
+            <FileList files={drawn} views={views} current={at} onChoose={choose} />
           )}
           <div
             className={styles.list}
@@ -245,12 +251,9 @@ export default function ChangesPane(props: Props) {
             ))}
             {drawn.map((file, index) => (
               <ChangedFile
+                {...{ index, file, base, runRef }}
                 key={file.path}
-                index={index}
-                file={file}
-                base={base}
                 mode={isPhone ? "unified" : mode}
-                runRef={runRef}
                 patchPath={patchPathOf(run, runRef)}
                 view={views.get(file.path) ?? "new"}
                 onViewed={toggleViewed}

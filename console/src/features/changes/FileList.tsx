@@ -44,11 +44,11 @@ export const FileList = memo(function FileList({ files, views, current, onChoose
             <ul>
               {files.slice(at * LINES, (at + 1) * LINES).map((file, place) => {
                 const [index, folder] = [at * LINES + place, folderOf(file.path)];
-                const isFirst = folder && folder !== folderOf(files[index - 1]?.path ?? "");
+                const isFirst = folder !== folderOf(files[index - 1]?.path ?? "");
                 return (
                   <li key={file.path}>
                     {isFirst && (
-                      <span className={classes("clip faint", styles.folder)}>{visible(folder)}</span>
+                      <span className={classes("clip faint", styles.folder)}>{visible(folder) || "/"}</span>
                     )}
                     <FileLine
                       {...{ file, folder, index, onChoose }}

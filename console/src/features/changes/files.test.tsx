@@ -34,17 +34,9 @@ const show = (one: FileChange) =>
   render(
     <QueryClientProvider client={new QueryClient()}>
       <ChangedFile
-        index={0}
-        file={one}
-        base="start"
-        mode="unified"
+        {...{ index: 0, file: one, base: "start", mode: "unified", view: "new", patchPath: null }}
+        {...{ comments: [], onViewed: nothing, onComment: nothing, onDiscard: nothing }}
         runRef={{ project: 1, task: "t", run: "r" }}
-        patchPath={null}
-        view="new"
-        onViewed={nothing}
-        comments={[]}
-        onComment={nothing}
-        onDiscard={nothing}
       />
     </QueryClientProvider>,
   ).container;
@@ -52,7 +44,7 @@ const show = (one: FileChange) =>
 it("says what has changed where no line has", () => {
   const texts = FILES.map((one) => show(one).textContent);
   expect(texts[1]).toContain("renamed and not changed");
-  expect(texts[2]).toContain("Only its mode has changed, to 100755");
+  expect(texts[2]).toContain("mode 100644 → 100755");
   expect(texts[3]).toContain("The file is empty");
   expect(texts[4]).toContain("2 kB → 300 B");
   expect(texts[5]).toContain("3 MB");

@@ -5,6 +5,9 @@ import type { State } from "../../ui/status";
 export function stateOf(run: Run | null): State {
   if (!run) return "draft";
   if (run.status === "queued") return "queued";
+  // What is refuted looks like nothing that is done.
+  if (run.status === "completed" && run.verification?.verdict === "refuted" && !run.verification.waived)
+    return "refuted";
   if (run.status !== "in_progress") return run.status;
   if (run.stage === "verifying") return "checking";
   const waits = waitingFor(run);
@@ -99,8 +102,8 @@ export interface Figures {
 }
 
 /** How much a run has changed, as far as the service knows. */
-export function figuresOf(run: Run): Figures {
-  const known = run.state.changes as Figures | undefined;
+export function figuresOf(run: Run | null): Figures {
+  const known = run?.state.changes as Figures | undefined;
   return known ?? { files: outputOf(run).files_changed?.length ?? 0, additions: 0, deletions: 0 };
 }
 

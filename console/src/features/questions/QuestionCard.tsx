@@ -24,11 +24,13 @@ interface Props {
   hasKeys: boolean;
   /** What stands above it, in a list where that can vanish and another question takes its place. */
   above?: string;
+  /** Called with the run that an answer has started. */
+  onRun?: (run: string) => void;
 }
 
-export function QuestionCard({ question, hasKeys, above = "" }: Props) {
+export function QuestionCard({ question, hasKeys, above = "", onRun }: Props) {
   const id = useId();
-  const answer = useAnswer(question);
+  const answer = useAnswer(question, onRun);
   const isUnread = useUnread(above);
   const [isMissed, setMissed] = useState(false);
   /** Return whether the answer is given. */

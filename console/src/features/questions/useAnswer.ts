@@ -8,7 +8,8 @@ import { say, sayError } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
 import { answeredText } from "./question";
 
-export function useAnswer(question: InboxRow) {
+/** `onRun` is called with the run that the answer has started. */
+export function useAnswer(question: InboxRow, onRun?: (run: string) => void) {
   const queries = useQueryClient();
   const key = useRef(crypto.randomUUID());
   return useAction({
@@ -16,6 +17,7 @@ export function useAnswer(question: InboxRow) {
       const { id, digest, project_id } = question;
       return answerQuestion(project_id, id, { digest, ...answer }, key.current);
     },
+    onSuccess: ({ run_id }) => run_id && onRun?.(run_id),
     onError: (error) => {
       // Another answer than before must not get the stored response of the first.
       key.current = crypto.randomUUID();

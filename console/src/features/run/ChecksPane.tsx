@@ -2,6 +2,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { ListChecks, RotateCw } from "lucide-react";
 import { useState } from "react";
+import { useLocation } from "wouter";
 import { checkAgain, fetchAttempts, fetchCheckSet, takeCheck, waiveVerdict } from "../../api/checks";
 import { cancelTurn, type RunRef } from "../../api/commands";
 import type { FoundCheck, Run, Verification } from "../../api/types";
@@ -11,7 +12,7 @@ import { Empty, Failure, Loading } from "../../ui/feedback";
 import { OutcomeBadge, VerdictBadge } from "../../ui/status";
 import { Age } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
-import { nameOf } from "../project/project";
+import { nameOf, useProject } from "../project/project";
 import { isOver, outputOf } from "../project/runState";
 import { LONGEST_REASON, QuestionCard } from "../questions/QuestionCard";
 import { isAsking, useRunQuestions } from "../questions/runQuestions";
@@ -37,6 +38,9 @@ export default function ChecksPane({ run, runRef, repository }: Props) {
     refetchInterval: ({ state }) => (state.data?.[0]?.verdict === null ? PROGRESS_MS : false),
   });
   const [chosen, choose] = useState<number | null>(null);
+  const { href } = useProject();
+  const [, navigate] = useLocation();
+  const follow = (next: string) => navigate(href(`/tasks/${runRef.task}/runs/${next}`));
   if (attempts.isPending) return <Loading what="the checks" />;
   if (!attempts.data) return <Failure error={attempts.error} onRetry={() => attempts.refetch()} />;
   // Nothing was executed where a verdict came with the end of the run.
@@ -75,7 +79,7 @@ export default function ChecksPane({ run, runRef, repository }: Props) {
         )}
       </header>
       {/* Why stands below, in full. */}
-      {question && <QuestionCard question={{ ...question, detail: "" }} hasKeys={false} />}
+      {question && <QuestionCard question={{ ...question, detail: "" }} hasKeys={false} onRun={follow} />}
       {questions && !question && shown === newest && isOver(run) && isToAccept(shown) && (
         <Waive runRef={runRef} />
       )}

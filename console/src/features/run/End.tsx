@@ -7,20 +7,23 @@ import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import { StateBadge, VerdictBadge } from "../../ui/status";
+import { Terminal } from "../../ui/terminal";
 import { figuresOf, outputOf, stateOf } from "../project/runState";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
 
 export function End({ run, actions }: { run: Run; actions: RunActions }) {
   const [, setSearch] = useSearchParams();
+  const state = stateOf(run);
   const { left_out: leftOut, not_stored: notStored } = run.state;
   const { head_branch: branch, files_changed: changed, pr_url } = outputOf(run);
   const { files, additions, deletions } = figuresOf(run);
+  const [problem, ...output] = run.error_message?.trim().split("\n") ?? [];
   const pullRequest = pr_url ? safeLink(pr_url) : "";
   return (
     <div className={classes("column tight card dim", styles.end, run.status === "failed" && "bad")}>
       <p className={classes("row wrap small", styles.facts)}>
-        <StateBadge state={stateOf(run)} />
+        {state !== "refuted" && <StateBadge state={state} />}
         <VerdictBadge of={run.verification} />
         {branch && (
           <span className="row inline tight clip">
@@ -30,7 +33,13 @@ export function End({ run, actions }: { run: Run; actions: RunActions }) {
         {files > 0 && <span>{files === 1 ? "1 file" : `${files} files`}</span>}
         {additions + deletions > 0 && <Counts additions={additions} deletions={deletions} />}
       </p>
-      {run.error_message && <p>{run.error_message}</p>}
+      {problem && <p>{problem}</p>}
+      {output.length > 0 && (
+        <details>
+          <summary>What was printed last</summary>
+          <Terminal text={output.join("\n")} label="What was printed last" />
+        </details>
+      )}
       {!run.error_message && changed?.length === 0 && <p>No file was changed.</p>}
       {typeof leftOut === "string" && <p>Left out: {leftOut}</p>}
       {Array.isArray(notStored) && notStored.length > 0 && <p>Not stored: {notStored.join(", ")}</p>}

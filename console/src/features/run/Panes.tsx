@@ -6,6 +6,7 @@ import type { RunRef } from "../../api/commands";
 import type { Run, Task } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { classes } from "../../ui/classes";
+import { Button } from "../../ui/controls";
 import { Empty, Loading } from "../../ui/feedback";
 import { later } from "../../ui/later";
 import { bringAcross } from "../../ui/near";
@@ -67,12 +68,19 @@ interface SideProps {
   transcript: Transcript;
   actions: RunActions;
   outbox: Outbox;
+  /** Whether a question waits that the pane hides. */
+  isAsked: boolean;
 }
 
-function Side({ shown, onChoose, full, task, run, runRef, transcript, actions, outbox }: SideProps) {
+function Side({ shown, onChoose, full, task, run, runRef, transcript, actions, outbox, isAsked }: SideProps) {
   return (
     <aside className={styles.side} aria-label={PANES.find(({ name }) => name === shown)?.label}>
       {full && !full[0] && <Tabs shown={shown} onChoose={onChoose} />}
+      {isAsked && (
+        <p className={classes("attention", styles.boundary)} role="status">
+          The agent asks you. <Button onClick={() => onChoose(null)}>Show the question</Button>
+        </p>
+      )}
       <div className={styles.pane}>
         <Suspense fallback={<Loading what="the pane" />}>
           {shown === "changes" && (

@@ -21,6 +21,7 @@ import { safeLink } from "../../text/links";
 import type { Usage } from "../../transcript/items";
 import { classes } from "../../ui/classes";
 import { Button, IconButton, Input, Select } from "../../ui/controls";
+import { Counts } from "../../ui/counts";
 import { PageHeading } from "../../ui/heading";
 import { showPalette, useKeys } from "../../ui/keys";
 import { StateBadge, VerdictBadge } from "../../ui/status";
@@ -40,10 +41,11 @@ interface Props {
   run: Run | null;
   runs: RunList;
   usage: Usage | null;
+  figures?: { additions: number; deletions: number };
   actions: RunActions;
 }
 
-export function RunHeader({ task, run, runs, usage, actions }: Props) {
+export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   const { href } = useProject();
   const [, navigate] = useLocation();
   const viewers = useViewers();
@@ -108,7 +110,7 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
       {actions.dialog}
       {edits === "task" && <TaskDialog task={task} onClose={() => setEdits(null)} />}
       <div className={classes("row wrap small dim", styles.facts)}>
-        <StateBadge state={state} />
+        {state !== "refuted" && <StateBadge state={state} />}
         {state !== "checking" && <VerdictBadge of={run?.verification} />}
         {task.archived && (
           <span className={classes("row tight fixed strong", styles.archived)}>
@@ -135,6 +137,7 @@ export function RunHeader({ task, run, runs, usage, actions }: Props) {
           </a>
         )}
         {run && <span>{agentOf(run)}</span>}
+        {figures && figures.additions + figures.deletions > 0 && <Counts {...figures} />}
         {run && <Duration run={run} />}
         {run && <Spent run={run} usage={usage} />}
         {runs.count > 1 && run && (

@@ -5,11 +5,12 @@ import type { RunList } from "../../api/tasks";
 import { type Run, type Task, waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { classes } from "../../ui/classes";
+import { useKept } from "../../ui/kept";
 import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
 import { OfRepository } from "../project/EditorLink";
 import { useProject } from "../project/project";
-import { type Figures, figuresOf } from "../project/runState";
+import { type Figures, figuresOf, stateOf } from "../project/runState";
 import { Conversation } from "./Conversation";
 import { useOutbox } from "./outbox";
 import { PANES, type PaneName, Panes } from "./Panes";
@@ -32,8 +33,10 @@ function useFreshTask(task: string, { standing }: Transcript): void {
 }
 
 /** Whether there is something to see in the pane that is shown unless a person chooses another one. */
-const hasChanges = (run: Run, live: Figures | null): boolean =>
-  (live ?? figuresOf(run)).files > 0 || run.artifacts.some(({ name }) => name === "changes.patch");
+const hasChanges = (run: Run, { files }: Figures): boolean =>
+  files > 0 || run.artifacts.some(({ name }) => name === "changes.patch");
+
+const BESIDE = { isFull: false };
 
 interface Props {
   task: Task;
@@ -59,7 +62,8 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   const named = search.get("pane") as PaneName | null;
   const pane = named && PANES.some(({ name }) => name === named) ? named : null;
   const isWide = useMedia("(min-width: 1160px)");
-  const [isFull, setFull] = useState(false);
+  const [{ isFull }, keepFull] = useKept(sessionStorage, `taskbeacon.full.${task.id}`, BESIDE);
+  const setFull = (isFull: boolean) => keepFull({ isFull });
   const choose = (name: PaneName | null) => {
     setSearch(name ? { pane: name } : {}, { replace: true });
     if (!name) setFull(false);
@@ -72,23 +76,18 @@ export function RunView({ task, run, runs, isLatest }: Props) {
       ]),
     ),
   );
-  const { changes } = transcript.standing;
-  const shown = pane ?? (isWide && hasChanges(run, changes) ? "changes" : null);
+  const figures = transcript.standing.changes ?? figuresOf(run);
+  const shown = pane ?? (isWide && hasChanges(run, figures) ? "changes" : null);
   const layout = shown === null ? "conversation" : isWide && !isFull ? "both" : "pane";
   return (
     <OfRepository value={task.repository}>
       <main className={styles.page}>
-        <RunHeader task={task} run={run} runs={runs} usage={transcript.standing.usage} actions={actions} />
+        <RunHeader {...{ task, run, runs, figures, actions }} usage={transcript.standing.usage} />
         <div className={styles.body} data-layout={layout}>
           {layout !== "both" && <Panes.Tabs shown={shown} onChoose={choose} isWhole />}
           <Conversation
-            task={task}
-            run={run}
+            {...{ task, run, transcript, load, actions, outbox }}
             runRef={ref}
-            transcript={transcript}
-            load={load}
-            actions={actions}
-            outbox={outbox}
             newer={
               wasLatest &&
               !isLatest && (
@@ -100,15 +99,11 @@ export function RunView({ task, run, runs, isLatest }: Props) {
           />
           {shown && (
             <Panes.Side
-              shown={shown}
+              {...{ shown, task, run, transcript, actions, outbox }}
               onChoose={choose}
               full={isWide ? [isFull, setFull] : null}
-              task={task}
-              run={run}
               runRef={ref}
-              transcript={transcript}
-              actions={actions}
-              outbox={outbox}
+              isAsked={layout === "pane" && stateOf(run) === "question"}
             />
           )}
         </div>

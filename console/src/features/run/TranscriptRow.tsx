@@ -246,8 +246,11 @@ function Note({ item }: { item: NoteItem }) {
   );
 }
 
+// A check of the work that did not pass.
+const BAD = /^Check .* \(result\): (?!started$|passed$)/;
+
 function Steps({ item }: { item: StepsItem }) {
-  const last = item.steps.at(-1) ?? "";
+  const last = item.steps.findLast((step) => BAD.test(step)) ?? item.steps.at(-1) ?? "";
   if (item.steps.length === 1) return <p className={classes("small faint", styles.step)}>{last}</p>;
   return (
     <Foldable id={item.id} title={last}>

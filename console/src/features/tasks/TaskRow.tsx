@@ -19,15 +19,13 @@ interface Props {
   onToggle: (id: string, isRange: boolean) => void;
 }
 
-const NONE = { files: 0, additions: 0, deletions: 0 };
-
 export const TaskRow = memo(function TaskRow(props: Props) {
   const { task, href, isUnseen, viewers, isSelected, onToggle } = props;
   const run = task.latest_run as Run | null;
   const state = stateOf(run);
   const reason = reasonOf(run);
   const output = outputOf(run);
-  const { files, additions, deletions } = run ? figuresOf(run) : NONE;
+  const { files, additions, deletions } = figuresOf(run);
   const cost = run && usageOf(run)?.cost;
   const needsPerson = state === "question" || state === "message";
   return (
@@ -58,7 +56,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
           </span>
           <span className={classes("row small dim figures", styles.about)}>
             {/* Most runs are completed: the icon says it. */}
-            {state !== "completed" && (
+            {state !== "completed" && state !== "refuted" && (
               <span className={needsPerson ? "attention strong" : undefined}>{stateWord(state)}</span>
             )}
             {state !== "checking" && <VerdictBadge of={run?.verification} />}
