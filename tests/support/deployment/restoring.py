@@ -81,6 +81,8 @@ class ArchivingPostgres:
             restore_command=f"cp {self._archive}/%f %p",
             recovery_target_time=at.isoformat(),
             recovery_target_action="promote",
+            # It takes connections only once it takes writes: `is_ready` cannot tell.
+            hot_standby="off",
         )
         (self._data / "recovery.signal").touch()
         self._run()
