@@ -179,7 +179,7 @@ export default function ChangesPane(props: Props) {
             </IconButton>
           )}
           <span className="clip grow small dim">
-            {files.length > 1 && `${at + 1} of `}
+            {files.length > 1 && !isPhone && `${at + 1} of `}
             {files.length === 1 ? "1 file" : `${files.length} files`}
             {files.length > 0 && (
               <>
