@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +101,11 @@ def test_wrong_command_lines(beacon: Server, taskbeacon: Taskbeacon) -> None:
         ["task", "list", "--json", "bogus"],
         ["task", "list", "--status", "bogus"],
         ["run", "follow", RUN_ID, "--require", "refuted"],
+        ["task", "create", "text", "--run", "--require", "verified"],
+        ["task", "create", "text", "--follow", "--require", "bogus"],
+        ["run", "start", TASK_ID, "--timeout", "5"],
+        ["run", "log", RUN_ID, "--until", "waiting"],
+        ["task", "create", "-F", "nofile"],
         ["task", "create", "-t", "caf\udce9"],
         ["run", "follow", RUN_ID, "--timeout", "soon"],
         ["answer", "@latest"],
@@ -143,6 +149,7 @@ def test_a_task_is_created(beacon: Server, taskbeacon: Taskbeacon) -> None:
     task, run = result.lines
     assert (task["type"], task["url"], task["request_id"], task["replayed"]) == ("task", url, "k", True)
     assert (run["type"], run["run"]["id"], run["replayed"]) == ("run", RUN_ID, False)
+    assert result.err.startswith("background: questions are answered by the service;")
     (started,) = beacon.at(f"POST {PROJECT}/tasks/{TASK_ID}/run")
     assert (started.headers["idempotency-key"], started.json) == ("k-run", {"mode": "background"})
 
@@ -260,10 +267,12 @@ def test_a_run_that_waits(beacon: Server, taskbeacon: Taskbeacon) -> None:
 
 
 def test_a_follow_has_a_time(beacon: Server, taskbeacon: Taskbeacon) -> None:
-    beacon.on(f"GET {PATH}/stream", stream(ENTRY))
-    beacon.on(f"GET {PATH}", answer(RUN))
+    state = frame({"type": "task_run_state", "status": "in_progress"})
+    beacon.on(f"GET {PATH}/stream", stream(state, ENTRY))
+    beacon.on(f"GET {PATH}", answer(RUN | {"status": "queued"}))
     beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
     result = taskbeacon("run", "follow", RUN_ID, "--timeout", "0.3s", "--json")
+    assert result.lines[-1]["status"] == "in_progress"
     assert (result.code, result.lines[-1]["reason"], result.lines[-1]["exit_code"]) == (124, "timeout", 124)
     assert (
         result.error["resume"] == result.lines[-1]["resume"] == f"taskbeacon run follow {RUN_ID} --after 1-1"
@@ -298,6 +307,7 @@ def test_questions(beacon: Server, taskbeacon: Taskbeacon) -> None:
     row = {
         "id": "01890001-0000-7000-8000-000000000000", "project_id": 3, "digest": "d", "opened_at": "1", "kind": "permission",
         "urgency": "high", "title": "May I?", "task": {"slug": "PLA-1"}, "options": [{"id": "allow", "name": "Allow once"}],
+        "run": {"id": RUN_ID}, "status": "open",
     }  # fmt: skip
     nothing, waits = answer({"next": None, "results": []}), answer({"next": None, "results": [row]})
     beacon.on("GET /api/users/@me/inbox", nothing, waits)
@@ -306,7 +316,10 @@ def test_questions(beacon: Server, taskbeacon: Taskbeacon) -> None:
     beacon.on(path, answer({"status": "answered"}))
     assert taskbeacon("inbox").out == f"{row['id']}  permission  high  PLA-1  May I?\n"
     assert taskbeacon("inbox", "--json", "id,title").lines == [[{"id": row["id"], "title": "May I?"}]]
-    assert taskbeacon("answer", "@latest", "--option", "Allow once").err == "Answered.\n"
+    assert taskbeacon("answer", "@latest", "--option", "Allow once").err == "Answered: May I? (PLA-1)\n"
+    for wrong in (["--option", "maybe"], ["--text", "yes"]):
+        refused = taskbeacon("answer", "@latest", *wrong)
+        assert (refused.code, "as --option: allow (Allow once)" in refused.err) == (2, True)
     result = taskbeacon("answer", "018900", "--json", "-", text='{"option_id": "deny"}')
     assert result.lines == [{"status": "answered", "repeated": False}]
     assert [sent.json["option_id"] for sent in beacon.at(path)] == ["allow", "deny"]
@@ -466,6 +479,11 @@ def test_a_reader_that_goes_and_standard_input_that_stays(beacon: Server) -> Non
         assert process.wait(timeout=60) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
+    with Path("/dev/full").open("w") as full:
+        for command in (["api", "GET", "tasks"], ["task", "list"], ["--help"]):
+            with spawn(beacon.url, *command, stdout=full) as process:
+                _, err = process.communicate(timeout=60)
+            assert (process.returncode, err) == (2, "taskbeacon: the output: No space left on device\n")
     # A pipe that nobody closes.
     with spawn(beacon.url, "api", "GET", "tasks", stdin=subprocess.PIPE) as process:
         assert process.wait(timeout=60) == 0

@@ -80,6 +80,9 @@ async def test_a_question_is_answered_as_the_inbox_shows_it(server: Server, call
             "project_id": 3,
             "digest": f"d{n}",
             "opened_at": f"{n}",
+            "title": f"Question {n}",
+            "status": "open",
+            "run": {"id": f"0189000{n}"},
         }
         for n in (1, 2)
     ]
@@ -98,8 +101,12 @@ async def test_a_question_is_answered_as_the_inbox_shows_it(server: Server, call
         assert sent.path == path.format(row["id"])
         assert sent.json == {"digest": row["digest"], "option_id": "allow"}
         assert sent.headers["idempotency-key"]
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict, match=r"Question 1.*Question 2"):
         await calls.call("questions.answer", "018900", option_id="allow")
     with pytest.raises(NotFound):
         await calls.call("questions.answer", "abcdef", option_id="allow")
     assert [sent.query["status"] for sent in server.at(INBOX)][-2:] == ["open", "all"]
+    # Two of the newest run.
+    server.reset(INBOX, answer({"next": None, "results": [*rows, rows[1] | {"id": "b", "title": "Third"}]}))
+    with pytest.raises(Conflict, match=r"match: .*Question 2.*Third"):
+        await calls.call("questions.answer", "@latest", option_id="allow")

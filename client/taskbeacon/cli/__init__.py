@@ -148,7 +148,9 @@ def perform(arguments: Sequence[str]) -> int:
         failure = failures.failure_of(error)
         if failure is None:
             raise
-        with suppress(BrokenPipeError):
+        if isinstance(error, OSError):
+            _drop_output()
+        with suppress(OSError):
             failures.tell(failure, as_json=as_json)
         return failure.exit_code
     return code if isinstance(code, int) else failures.DONE

@@ -109,17 +109,15 @@ def status(client: Client, *, as_json: bool) -> None:
     server_version = client.request("GET", "/livez").get("version")
     agents = sorted({"runbook", *(each["runtime_adapter"] for each in models)})
     if as_json:
+        user = me and {"id": me["id"], "email": me["email"]}
         found = {
             "url": settings.url,
             "profile": settings.profile,
-            "project": {"id": number, "name": name},
-            "user": me and {"id": me["id"], "email": me["email"]},
             "key_from": settings.key_from,
-            "client_version": __version__,
-            "server_version": server_version,
-            "agents": agents,
+            "user": user,
         }
-        output.as_json(found)
+        found |= {"project": {"id": number, "name": name}, "client_version": __version__}
+        output.as_json({**found, "server_version": server_version, "agents": agents})
         return
     output.line(f"server: {settings.url} ({server_version or 'unknown version'})")
     output.line(f"project: {output.one_line(' '.join(str(each) for each in (number, name) if each))}")

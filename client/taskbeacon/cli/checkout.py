@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from taskbeacon.cli.failures import CONFLICT, Failure, usage
 
-_USUAL_HOST = "github.com"
+# Only the server knows where that is.
+_CLONED = ", from the git host of the server (TASKBEACON_GIT_BASE_URL)"
 _NAME = re.compile(r"[^/\s]+/[^/\s]+")
 # What a patch says of a submodule, before its changes.
 _SUBMODULE = re.compile(rb"^(?:index \S+|(?:new|deleted) file mode) 160000$", re.MULTILINE)
@@ -35,7 +36,7 @@ def find_repository(text: str) -> Repository:
         return Checkout(Path(text)).repository()
     if "://" in text or _host(text):
         name = _last_parts(text)
-        return Repository(name, remarks=tuple(_remarks(name, text)))
+        return Repository(name, remarks=(f"Repository {name}{_CLONED}",))
     if _NAME.fullmatch(text):
         return Repository(text)
     raise usage(f"{text} is no folder, organization/repository or URL")
@@ -54,14 +55,6 @@ def _host(remote: str) -> str | None:
         return urlsplit(remote).hostname
     head, colon, _ = remote.partition(":")
     return head.rpartition("@")[2] if colon and "/" not in head else None
-
-
-def _remarks(name: str, remote: str) -> list[str]:
-    host = _host(remote)
-    if host == _USUAL_HOST:
-        return []
-    place = host or "a folder"
-    return [f"The server clones {name} from its own git host, by default {_USUAL_HOST}, not from {place}."]
 
 
 class Checkout:
@@ -85,7 +78,7 @@ class Checkout:
         branch = (self._try("symbolic-ref", "--quiet", "--short", "HEAD") or b"").decode().strip() or None
         is_folder = "://" not in url and _host(url) is None
         name = _last_parts(str((self._folder / url).resolve()) if is_folder else url)
-        remarks = [f"Repository {name}{f', branch {branch}' if branch else ''}", *_remarks(name, url)]
+        remarks = [f"Repository {name}{f', branch {branch}' if branch else ''}{_CLONED}"]
         if self._run("status", "--porcelain", "--ignore-submodules").strip():
             remarks.append("Changes that are not committed stay out of it.")
         if branch is not None:
@@ -103,7 +96,8 @@ class Checkout:
             raise _refusal("the checkout has changes: commit them, or use --3way")
         files = self._files(patch)
         if not three_way:
-            self._apply(patch, "--binary")
+            # Staged, as with --3way: else a commit of what git knows would leave new files out.
+            self._apply(patch, "--index", "--binary")
             return files
         index = self._folder / os.fsdecode(self._run("rev-parse", "--git-path", "index").removesuffix(b"\n"))
         before = index.read_bytes() if index.exists() else b""

@@ -104,12 +104,10 @@ def _forward(item: "Event", receiver: "httpx.Client", target: str, secret: str) 
     pause = 0.25
     while True:
         now = datetime.now(UTC)
-        headers = {
-            "Content-Type": "application/json",
-            "webhook-id": str(item.data["id"]),
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(secret).sign(str(item.data["id"]), now, body),
-        }
+        id_ = str(item.data["id"])
+        headers = {"Content-Type": "application/json", "webhook-id": id_}
+        headers["webhook-timestamp"] = str(int(now.timestamp()))
+        headers["webhook-signature"] = Webhook(secret).sign(id_, now, body)
         try:
             return receiver.post(target, content=body, headers=headers).status_code
         except httpx.TransportError as error:

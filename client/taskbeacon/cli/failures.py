@@ -65,6 +65,8 @@ def failure_of(error: BaseException) -> Failure | None:
             return Failure("interrupted", code="interrupted", exit_code=INTERRUPTED)
         case click.ClickException():
             return usage(_with_place(error))
+        case OSError():
+            return usage(f"{error.filename or 'the output'}: {error.strerror or error}")
         case _:
             return _of_client(error) if "taskbeacon.client" in sys.modules else None
 
@@ -95,12 +97,8 @@ def _exit_code(error: "TaskbeaconError") -> int:
 
     by_code = {"ambiguous_reference": USAGE, "timeout": TIMED_OUT}
     by_code |= dict.fromkeys(("not_signed_in", "access_denied", "expired_token"), SIGN_IN)
-    by_kind: dict[type[Exception], int] = {
-        errors.BadRequest: USAGE,
-        errors.AccessDenied: SIGN_IN,
-        errors.NotFound: NOT_FOUND,
-        errors.Conflict: CONFLICT,
-    }
+    by_kind: dict[type[Exception], int] = {errors.BadRequest: USAGE, errors.AccessDenied: SIGN_IN}
+    by_kind |= {errors.NotFound: NOT_FOUND, errors.Conflict: CONFLICT}
     return by_code.get(error.code) or by_kind.get(type(error), SERVER)
 
 

@@ -82,6 +82,8 @@ class _Follower:
         match item:
             case Event(event_id, _, data):
                 typed = data if "type" in data else {"type": "unknown", **data}
+                if typed["type"] == "task_run_state" and "status" in data:
+                    self.run["status"] = data["status"]
                 self._json({**typed, "event_id": event_id})
                 if not self.as_json:
                     self.transcript.show(data)
@@ -93,9 +95,8 @@ class _Follower:
             case Waiting(event_id, waiting_for):
                 self._json({"type": "waiting", "waiting_for": waiting_for, "event_id": event_id})
                 if not self._goes_on(waiting_for):
-                    self._leave(
-                        "waiting", failures.WAITS, "the run waits for a person: see `taskbeacon inbox`"
-                    )
+                    message = "the run waits for a person: see `taskbeacon inbox`"
+                    self._leave("waiting", failures.WAITS, message)
 
     def _goes_on(self, waiting_for: dict[str, Any]) -> bool:
         """Give the run what it waits for, where that is wanted; return whether to follow on."""
@@ -140,16 +141,10 @@ class _Follower:
 
     def _json_end(self, reason: str, exit_code: int) -> None:
         if self.run:
-            end = {
-                "type": "end",
-                "reason": reason,
-                "status": self.run["status"],
-                "verdict": (self.run["verification"] or {}).get("verdict"),
-                "exit_code": exit_code,
-                "event_id": self.after,
-                "resume": None if reason == "terminal" else self._resume,
-            }
-            self._json(end)
+            verdict = (self.run["verification"] or {}).get("verdict")
+            end = {"type": "end", "reason": reason, "status": self.run["status"], "verdict": verdict}
+            resume = None if reason == "terminal" else self._resume
+            self._json({**end, "exit_code": exit_code, "event_id": self.after, "resume": resume})
 
     def _json(self, line: dict[str, Any]) -> None:
         if self.as_json:

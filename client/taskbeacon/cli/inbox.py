@@ -76,9 +76,13 @@ def answer(
     elif text is not None:
         body = {"text": text}
     else:
-        body = {"option_id": option_id(row["options"], str(option)) or option}
+        body = {"option_id": option_id(row["options"], str(option))}
+    if row["options"] and source != "-" and not body.get("option_id"):
+        offered = ", ".join(f"{each['id']} ({each['name']})" for each in row["options"])
+        raise usage(f"the question takes one of these as --option: {offered}")
     settled = dict(client.questions.answer(row, **body))
     if source is not None:
         output.as_json({**settled, "repeated": bool(settled.get("repeated"))})
     else:
-        output.note("It was answered so already." if settled.get("repeated") else "Answered.")
+        said = "It was answered so already" if settled.get("repeated") else "Answered"
+        output.note(f"{said}: {output.one_line(row['title'])} ({output.one_line(row['task']['slug'])})")

@@ -81,7 +81,7 @@ def read_source(source: str, most: int) -> str:
     try:
         return Path(source).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise usage(f"{source} cannot be read: {error}") from error
+        raise usage(f"{source} cannot be read: {getattr(error, 'strerror', error)}") from error
 
 
 def parse_json(text: str, source: str) -> Any:

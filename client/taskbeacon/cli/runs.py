@@ -23,7 +23,11 @@ run_options = together(
     click.option("--agent", metavar="NAME", help="Agent: claude, codex, …; runbook is the built-in one."),
     click.option("--model", help="Model of the agent; by default its first one."),
     click.option("--branch", help="Branch to begin from."),
-    click.option("--interactive/--background", default=None, help="Whether the agent may ask you."),
+    click.option(
+        "--interactive/--background",
+        default=None,
+        help="Whether the agent may ask you: by default where you follow it in a terminal.",
+    ),
 )
 follow_options = together(
     click.option("--until", type=click.Choice(["terminal", "waiting"]), help="When to end."),
@@ -68,13 +72,13 @@ def start_run(
     can_ask = follows and has_terminal(as_json=as_json)
     is_interactive = can_ask if interactive is None else interactive
     close = close or (is_interactive and follows and not can_ask)
-    fields = {
+    if interactive is None and not is_interactive:
+        output.note("background: questions are answered by the service; --interactive has them wait for you")
+    # The built-in agent has no model, and needs no name.
+    fields: dict[str, Any] = {"branch": branch, "runtime_adapter": agent if model else None, "model": model}
+    fields |= {
         "mode": "interactive" if is_interactive else "background",
-        "branch": branch,
         "pending_user_artifact_ids": uploads or None,
-        # The built-in agent has no model, and needs no name.
-        "runtime_adapter": agent if model else None,
-        "model": model,
     }
     given = {name: value for name, value in fields.items() if value is not None}
     path = client.perform(client.core.task_path(task))
@@ -89,6 +93,13 @@ def start_run(
         output.line(run["id"])
     output.note(f"taskbeacon run follow {run['id']}")
     return 0
+
+
+def check_follow(options: dict[str, Any], *, follows: bool) -> None:
+    """Raise Failure for an option of a follow where none is wanted."""
+    for name in ("until", "timeout", "require"):
+        if options[name] and not follows:
+            raise usage(f"--{name} needs --follow")
 
 
 def choose_agent(client: Client, options: dict[str, Any]) -> None:
@@ -121,6 +132,7 @@ def follow_run(client: Client, run: Any, **options: Any) -> int:
 @connected
 def start(client: Client, *, task: str, follows: bool, as_json: bool, **options: Any) -> int:
     """Start a run of a task."""
+    check_follow(options, follows=follows)
     choose_agent(client, options)
     return start_run(client, task, key=None, prints_id=True, follows=follows, as_json=as_json, **options)
 
@@ -190,6 +202,7 @@ def cancel(client: Client, *, run: str, as_json: bool) -> None:
 @connected
 def log(client: Client, *, run: str, follows: bool, tail: int | None, as_json: bool, **options: Any) -> int:
     """Print the log of a run, and end."""
+    check_follow(options, follows=follows)
     if follows:
         return follow_run(client, run, as_json=as_json, **options)
     from taskbeacon.cli.live import Transcript  # noqa: PLC0415 - loads the HTTP library

@@ -1,7 +1,7 @@
 """`taskbeacon task`: create, find and change tasks."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from typing import Any
 
@@ -18,7 +18,7 @@ from taskbeacon.cli.options import (
     project_number,
     read_source,
 )
-from taskbeacon.cli.runs import choose_agent, follow_options, run_options, start_run
+from taskbeacon.cli.runs import check_follow, choose_agent, follow_options, run_options, start_run
 
 _FIELDS = (
     "id", "slug", "task_number", "title", "status", "verdict", "run_id", "url", "repository",
@@ -54,7 +54,7 @@ def task() -> None:
 @click.option("--request-id", metavar="ID", help="The same id creates the same task.")
 @run_options
 @follow_options
-@json_flag
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines: the task, its run, what happens.")
 @connected
 def create(
     client: Client,
@@ -73,6 +73,7 @@ def create(
 ) -> int:
     """Create a task: what the agent is to do is TEXT, or in a file."""
     starts = starts or follows
+    check_follow(options, follows=follows)
     if attach and not starts:
         raise usage("--attach needs --run")
     fields: dict[str, Any] = {"title": title, "description": _text(text, source, title)}
@@ -149,9 +150,7 @@ def list_(
         filters["created_by"] = client.request("GET", "/api/users/@me")["id"]
     filters["status"] = "in_progress" if status in {"waiting", "running"} else status
     project = project_number(client) if fields and "url" in fields else ""
-    rows: Iterator[dict[str, Any]] = (
-        _row(client, project, dict(found)) for found in client.tasks.list(**filters)
-    )
+    rows = (_row(client, project, dict(found)) for found in client.tasks.list(**filters))
     if status in {"waiting", "running"}:
         rows = (row for row in rows if (row["status"] == "waiting") == (status == "waiting"))
     shown = list(islice(rows, limit))

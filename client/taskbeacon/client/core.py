@@ -350,9 +350,8 @@ class Core:
             rows: list[dict[str, JSON]] = []
             has_more = True
             while has_more:
-                page = yield from self._get(
-                    "/api/users/@me/inbox", status=status, limit=_PAGE, offset=len(rows)
-                )
+                window = {"status": status, "limit": _PAGE, "offset": len(rows)}
+                page = yield from self._get("/api/users/@me/inbox", **window)
                 rows += page["results"]
                 has_more = bool(page["next"] and page["results"])
             if found := find_question(rows, reference):
@@ -393,11 +392,8 @@ class Core:
 
         path = Path(path)
         staged = f"{yield from self.task_path(task)}/staged_artifacts"
-        item = {
-            "name": path.name,
-            "type": "user_attachment",
-            "content_type": guess_type(path.name)[0] or "application/octet-stream",
-        }
+        content_type = guess_type(path.name)[0] or "application/octet-stream"
+        item = {"name": path.name, "type": "user_attachment", "content_type": content_type}
         wanted = {"artifacts": [item | {"size": path.stat().st_size}]}
         (prepared,) = (yield from self._post(f"{staged}/prepare_upload", wanted))["artifacts"]
         form = prepared["presigned_post"]

@@ -104,14 +104,9 @@ def bad_answer(what: str, *, status: int = 200, request_id: str | None = None) -
 
 
 _KINDS: Mapping[int, type[ApiError]] = {
-    401: AccessDenied,
-    403: AccessDenied,
-    404: NotFound,
-    409: Conflict,
-    410: Conflict,
-    412: Conflict,
-    429: RateLimited,
-}
+    **dict.fromkeys((401, 403), AccessDenied), **dict.fromkeys((409, 410, 412), Conflict),
+    404: NotFound, 429: RateLimited,
+}  # fmt: skip
 _FIRST_OF_CLIENT, _FIRST_OF_SERVER = 400, 500
 
 

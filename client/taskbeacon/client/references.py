@@ -62,14 +62,20 @@ def is_uuid(text: str) -> bool:
 
 def find_question(rows: list[dict[str, Any]], reference: str) -> dict[str, Any] | None:
     """Return the row of the inbox that a reference means, None if there is none. Raises Conflict for several."""
-    if reference == LATEST:
-        return max(rows, key=lambda row: str(row["opened_at"]), default=None)
     digits = reference.replace("-", "").lower()
-    if len(digits) < _LEAST_DIGITS:
+    if reference == LATEST:
+        # Of the newest run; ids grow with time.
+        run = max((row["run"]["id"] for row in rows), default=None)
+        found = [row for row in rows if row["run"]["id"] == run]
+        if found and found[0]["status"] != "open":
+            found = [max(found, key=lambda row: str(row["opened_at"]))]
+    elif len(digits) < _LEAST_DIGITS:
         return None
-    found = [row for row in rows if row["id"].replace("-", "").startswith(digits)]
+    else:
+        found = [row for row in rows if row["id"].replace("-", "").startswith(digits)]
     if len(found) > 1:
-        raise Conflict("More than one question matches.", code="ambiguous_reference", status=409)
+        listed = ", ".join(f"{row['id']} ({row['title']})" for row in found)
+        raise Conflict(f"Several questions match: {listed}.", code="ambiguous_reference", status=409)
     return found[0] if found else None
 
 

@@ -56,11 +56,8 @@ class Answer:
         try:
             return json.loads(self.body)
         except ValueError:
-            raise bad_answer(
-                "The server's answer is no JSON.",
-                status=self.status,
-                request_id=self.headers.get("x-request-id"),
-            ) from None
+            id_ = self.headers.get("x-request-id")
+            raise bad_answer("The server's answer is no JSON.", status=self.status, request_id=id_) from None
 
 
 @dataclass(frozen=True)

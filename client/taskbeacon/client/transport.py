@@ -97,4 +97,5 @@ def failures(url: object) -> Generator[None, None, None]:
     except (httpx.TransportError, httpx.DecodingError) as error:
         reason = str(error) or type(error).__name__
         log.debug("%s failed: %s", url, reason)
-        raise ConnectionFailed(f"{url} does not answer: {reason}") from error
+        place = str(httpx.URL(str(url)).join("/"))
+        raise ConnectionFailed(f"{place} does not answer: {reason}. Is the server running?") from error
