@@ -6,10 +6,12 @@ It is a client of the API like any other. The work comes back as a branch of the
 import sys
 import time
 from pathlib import Path
+from typing import IO, Any
 
 import click
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import override
 
 import app
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
@@ -56,20 +58,37 @@ REPOSITORY-MAP.md is written.
 """
 
 
+class _Refusal(click.ClickException):
+    """What cannot be tried, told as the client's commands tell it."""
+
+    exit_code = 2
+
+    @override
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"taskbeacon: {self.format_message()}", err=True)
+
+
 @click.command("try")
 @click.argument("repository")
 @click.argument("prompt", required=False)
 @click.option(
-    "--adapter",
+    "--agent",
     help="Agent: claude, codex, … Default: runbook, which executes the code blocks of the prompt.",
 )
+@click.option("--adapter", hidden=True)  # what `--agent` was called
 @click.option(
     "--model",
     help=f"The agent's model. Default: {', '.join(f'{model} for {name}' for name, model in _MODELS.items())}.",
 )
 @click.pass_context
 def try_command(
-    context: click.Context, repository: str, prompt: str | None, adapter: str | None, model: str | None
+    context: click.Context,
+    *,
+    repository: str,
+    prompt: str | None,
+    agent: str | None,
+    adapter: str | None,
+    model: str | None,
 ) -> None:
     """Let an agent work on REPOSITORY (a folder, URL or organization/repository); get its work as a branch.
 
@@ -79,24 +98,27 @@ def try_command(
     home = _running_home()
     settings = development_settings() if home is None else stack_settings(home.root)
     known = check_catalog(settings).choices
+    adapter = agent or adapter
     if adapter == DEFAULT_ADAPTER:
         adapter = None
     if adapter is not None and adapter not in known:
         names = ", ".join([*known, DEFAULT_ADAPTER])
-        raise click.UsageError(f"no adapter is called {adapter!r}; the known ones are {names}.")
+        raise _Refusal(f"no agent is called {adapter!r}; the known ones are {names}")
     if adapter is not None and prompt is None:
-        raise click.UsageError(f"give the work for {adapter} as PROMPT.")
+        raise _Refusal(f"give the work for {adapter} as PROMPT")
     model = model or _MODELS.get(adapter or "")
     if adapter is not None and model is None:
-        raise click.UsageError(f"--model is needed for {adapter}; {', '.join(_MODELS)} have one by default.")
+        raise _Refusal(f"--model is needed for {adapter}; {', '.join(_MODELS)} have one by default")
+    text = DEFAULT_PROMPT if prompt is None else sys.stdin.read() if prompt == "-" else prompt
+    if not text.strip():
+        raise _Refusal("say what is to be done: PROMPT is empty")
     if home is None:
-        raise click.ClickException(no_stack(settings.home))
-    text = sys.stdin.read() if prompt == "-" else prompt or DEFAULT_PROMPT
+        raise _Refusal(no_stack(settings.home))
     copies = home.root / "repositories"
     try:
         source = TrialRepository.find(copies, repository, base_url=settings.git_base_url)
     except DevstackError as error:
-        raise click.ClickException(str(error)) from error
+        raise _Refusal(str(error)) from error
     terminal = TerminalOutput()
     given = {"runtime_adapter": adapter, "model": model}
     options = {name: value for name, value in given.items() if value is not None}
@@ -171,6 +193,5 @@ def _work(
         terminal.line("Stopped; the run is cancelled.")
         return INTERRUPTED
     except DevstackError as error:
-        terminal.error(error)
-        return 1
+        raise _Refusal(str(error)) from error
     return 0 if run["status"] == RunStatus.COMPLETED else 1

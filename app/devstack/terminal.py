@@ -143,8 +143,12 @@ def show_welcome(
             "  The link to the console signs one browser in, within a minute. This prints another one:"
         )
         terminal.line(f"    {command} console")
-        terminal.line("  In another terminal: sign it in, by a code that you confirm in the console")
+        terminal.line("  In another terminal: sign it in, by a code that you confirm in the console;")
+        terminal.line("  with --with-token by the API key, which it reads from standard input")
         terminal.line(f"    {command} login --url {base_url}")
+    else:
+        terminal.line("  In another terminal: sign it in, and paste the API key")
+        terminal.line(f"    {command} login --url {base_url} --with-token")
     terminal.line("  In another terminal: an agent on a repository of yours, and what README.md asks for")
     terminal.line(f"    {command} try {shlex.quote(str(_CHECKOUT))}")
     terminal.line(f"    export KEY={account.api_key} TASKS={base_url}/api/projects/@current/tasks")

@@ -22,13 +22,13 @@ UNKNOWN_ID = str(2**62)
 ORGANIZATION = ("admin", "create-organization", "--name", "Acme")
 
 
-def refusal(result: Result) -> str:
+def refusal(result: Result, start: str = "Error: ") -> str:
     """Return the one line of a command that failed as it should."""
     assert result.exit_code in {1, 2}
     assert result.stdout == ""
     line, *more = result.stderr.splitlines()
     assert more == [], result.stderr
-    assert line.startswith("Error: ")
+    assert line.startswith(start)
     return line
 
 
@@ -251,23 +251,22 @@ def test_worker_names_the_sandbox_that_does_not_work_here(cli_database_url: str,
 def test_try_says_what_it_needs(taskbeacon: Taskbeacon, tmp_path: Path) -> None:
     home = {"TASKBEACON_HOME": str(tmp_path)}
 
-    assert "start `make run` in another terminal" in refusal(taskbeacon("try", str(tmp_path), **home))
-    assert "give the work for claude as PROMPT" in refusal(
-        taskbeacon("try", ".", "--adapter", "claude", **home)
-    )
+    def refused(*arguments: str, **variables: str) -> str:
+        result = taskbeacon("try", *arguments, **home, **variables)
+        assert result.exit_code == 2
+        return refusal(result, "taskbeacon: ")
+
+    assert "start `make run` in another terminal" in refused(str(tmp_path))
+    for option in ("--agent", "--adapter"):
+        assert "give the work for claude as PROMPT" in refused(".", option, "claude")
+    for prompt in ("", "   "):
+        assert "PROMPT is empty" in refused(".", prompt)
     catalog = tmp_path / "agents.toml"
     catalog.write_text('enable = ["opencode"]')
-    assert "--model is needed for opencode" in refusal(
-        taskbeacon(
-            *("try", ".", "Work.", "--adapter", "opencode"), TASKBEACON_AGENT_CATALOG=str(catalog), **home
-        )
-    )
-
-
-def test_try_names_an_unknown_adapter_and_the_known_ones(taskbeacon: Taskbeacon, tmp_path: Path) -> None:
-    line = refusal(taskbeacon("try", ".", "--adapter", "nope", TASKBEACON_HOME=str(tmp_path)))
-
-    assert "no adapter is called 'nope'; the known ones are claude, codex, runbook" in line
+    needed = refused(".", "Work.", "--agent", "opencode", TASKBEACON_AGENT_CATALOG=str(catalog))
+    assert "--model is needed for opencode" in needed
+    unknown = refused(".", "--agent", "nope")
+    assert "no agent is called 'nope'; the known ones are claude, codex, runbook" in unknown
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])

@@ -157,5 +157,6 @@ def test_console_is_among_the_addresses_if_it_is_built(tmp_path: Path, link: str
     # The command that prints another link, above the last line.
     commands = [line for line in lines if line.startswith(f"    TASKBEACON_HOME={tmp_path} ")]
     named = [command.split()[2] for command in commands]
-    assert named == (["console", "login", "try"] if link else ["try"])
+    assert named == (["console", "login", "try"] if link else ["login", "try"])
+    assert "--with-token" in stream.getvalue()
     assert lines[-2] == "  Ctrl-C stops everything; the data stays."

@@ -23,12 +23,15 @@ _LOOK_UP = timedelta(minutes=1)
 
 # Git asked for a credential; hosts also do this for a repository that does not exist.
 _ASKED = re.compile(r"could not read (?:Username|Password)|terminal prompts disabled")
+_WHENCE = (
+    " Without an integration it is cloned from TASKBEACON_GIT_BASE_URL; `taskbeacon try` takes a folder."
+)
 # Patterns in git's English messages; the first match applies.
 _FAILURES: tuple[tuple[re.Pattern[str], type[RepositoryError], str], ...] = (
     (
         _ASKED,
         RepositoryNotFound,
-        "The repository {url} does not exist, or needs credentials that this service does not have.",
+        f"The repository {{url}} does not exist, or needs credentials that this service does not have.{_WHENCE}",
     ),
     (
         re.compile(r"Authentication failed|Permission denied|returned error: 40[13]|Invalid username"),
@@ -42,7 +45,7 @@ _FAILURES: tuple[tuple[re.Pattern[str], type[RepositoryError], str], ...] = (
             re.IGNORECASE,
         ),
         RepositoryNotFound,
-        "The repository {url} does not exist, or is not visible to this service.",
+        f"The repository {{url}} does not exist, or is not visible to this service.{_WHENCE}",
     ),
     (
         re.compile(

@@ -59,7 +59,9 @@ async def resolve(session: AsyncSession, caller: Principal, kind: ReferenceKind,
     """Return the ids of the task or run that `ref` means. Raises NotFound or AmbiguousReference."""
     found = await _find(session, caller, kind, ref)
     if kind is ReferenceKind.RUN:
-        found = {each for each in found if each.run is not None}
+        of_tasks, found = found, {each for each in found if each.run is not None}
+        if of_tasks and not found:
+            raise NotFound("The task has no run.")
     if not found:
         raise NotFound
     if len(found) > 1:

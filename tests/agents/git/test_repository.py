@@ -33,7 +33,7 @@ WORK = "```sh\necho x > x\n```"
 @pytest.mark.parametrize(
     ("url", "error", "message"),
     [
-        ("file:///nonexistent/repo.git", RepositoryNotFound, "does not exist"),
+        ("file:///nonexistent/repo.git", RepositoryNotFound, "from TASKBEACON_GIT_BASE_URL"),
         ("http://127.0.0.1:9/org/repo", RepositoryUnreachable, "cannot be reached"),
         ("ext::sh -c 'touch pwned'", RepositoryError, "not allowed"),
         ("--upload-pack=touch pwned", RepositoryError, "not"),

@@ -97,7 +97,8 @@ async def test_a_task_without_a_run_is_no_run(
     client: httpx.AsyncClient, session: AsyncSession, project: Project, owner: User, url: str
 ) -> None:
     task = await make_task(session, project=project, created_by=owner)
-    assert_not_found(await client.get(url, params={"kind": "run", "ref": str(task.id)}))
+    response = await client.get(url, params={"kind": "run", "ref": str(task.id)})
+    assert_not_found(response, "The task has no run.")
 
 
 async def test_parameters(client: httpx.AsyncClient, url: str) -> None:
