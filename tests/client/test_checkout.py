@@ -8,7 +8,7 @@ import pytest
 
 from tests.client.command import Taskbeacon
 from tests.client.server import PROJECT, Reply, Server, answer
-from tests.client.test_command_line import DONE, PATH, RUN_ID, TASK, TASK_ID
+from tests.client.test_command_line import DONE, PATH, RUN, RUN_ID, TASK, TASK_ID
 from tests.support.assertions import concerning
 
 
@@ -197,6 +197,13 @@ def test_a_pushed_branch_is_fetched(beacon: Server, taskbeacon: Taskbeacon, chec
     serve_patch(beacon, b"", head_branch="taskbeacon/pla-1")
     for command in ("apply", "diff"):
         assert taskbeacon("run", command, "1") == (0, "", "The run has no changes.\n")
+    beacon.reset(
+        f"GET {PATH}",
+        answer(RUN),
+        answer(RUN),
+        answer(DONE | {"output": {"head_branch": "taskbeacon/pla-1"}}),
+    )
+    assert taskbeacon("run", "apply", "1").err == "The run is in_progress, and has no changes.\n"
     result = taskbeacon("run", "apply", "1", "--branch", "mine")
     assert result == (0, "", "The branch mine has the work of the run.\n")
     assert git(checkout, "rev-parse", "mine") == git(checkout, "rev-parse", "HEAD")

@@ -105,6 +105,7 @@ def test_wrong_command_lines(beacon: Server, taskbeacon: Taskbeacon) -> None:
         ["task", "create", "text", "--follow", "--require", "bogus"],
         ["run", "start", TASK_ID, "--timeout", "5"],
         ["run", "log", RUN_ID, "--until", "waiting"],
+        ["run", "follow", RUN_ID, "--after", "bogus"],
         ["task", "create", "-F", "nofile"],
         ["task", "create", "-t", "caf\udce9"],
         ["run", "follow", RUN_ID, "--timeout", "soon"],
@@ -262,7 +263,13 @@ def test_a_run_that_waits(beacon: Server, taskbeacon: Taskbeacon) -> None:
         ]
         beacon.reset(f"GET {PATH}", answer(WAITS), answer(WAITS), answer(DONE))
     beacon.on(f"POST {PATH}/command", answer({"result": {}}))
-    assert taskbeacon("run", "follow", RUN_ID, "--close").code == 0
+    # The log comes before what the run waits for, and the stream does not show it again.
+    beacon.on(f"GET {PATH}/logs", Reply(body=ENTRY.splitlines()[1].removeprefix(b"data: ")))
+    result = taskbeacon("run", "follow", RUN_ID, "--close")
+    assert (result.code, result.out.count("Cloning")) == (0, 1)
+    logs, command = f"GET {PATH}/logs", f"POST {PATH}/command"
+    asked = [f"{sent.method} {sent.path}" for sent in beacon.received]
+    assert asked.index(logs) < asked.index(command)
     assert beacon.at(f"POST {PATH}/command")[0].json["method"] == "close"
 
 
@@ -329,9 +336,8 @@ def test_sign_in_status_and_sign_out(
     beacon: Server, taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     beacon.on("GET /api/projects", answer({"results": [{"id": 12, "name": "Playground"}]}))
-    beacon.on(
-        f"GET {PROJECT}/tasks/models", answer({"models": [{"runtime_adapter": "claude", "model": "s"}]})
-    )
+    agents = [{"name": "claude", "available": False}, {"name": "codex", "available": True}]
+    beacon.on(f"GET {PROJECT}/agents", answer({"results": agents}))
     beacon.on("GET /livez", answer({"status": "ok"}))
     monkeypatch.delenv("TASKBEACON_TOKEN")
     monkeypatch.delenv("TASKBEACON_URL")
@@ -341,9 +347,11 @@ def test_sign_in_status_and_sign_out(
     (found,) = taskbeacon("status", "--json").lines
     assert found["project"] == {"id": 12, "name": "Playground"}
     assert (found["user"], found["key_from"], found["agents"]) == (
-        {"id": 4, "email": "a@example.com"}, "file", ["claude", "runbook"],
+        {"id": 4, "email": "a@example.com"}, "file", ["claude", "codex", "runbook"],
     )  # fmt: skip
-    assert "person: a@example.com" in taskbeacon("status").out
+    shown = taskbeacon("status").out
+    assert "person: a@example.com" in shown
+    assert "agents: codex, runbook (not ready: claude)\n" in shown
     assert taskbeacon("logout").err.startswith("The key of the profile default is forgotten")
     assert taskbeacon("logout").err == "The profile default has no key.\n"
     assert taskbeacon("status").code == 4

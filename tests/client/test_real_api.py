@@ -76,7 +76,8 @@ async def test_a_run_is_followed_while_it_works(
     rest = await calls.items("runs.follow", run, after=first.event_id)
     assert rest == items[items.index(first) + 1 :]
     log = await calls.items("runs.log", run)
-    assert [each["notification"]["params"]["n"] for each in log] == [0, 1, 2]
+    # `run follow` relies on it, not to show twice what it has shown before a question.
+    assert log == [each for each in seen if "notification" in each]
     assert (await calls.call("runs.diff", run))["files"] == []
     assert await calls.call("runs.patch", run) == b""
 

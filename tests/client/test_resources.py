@@ -12,6 +12,7 @@ from taskbeacon.client import Conflict, NotFound
 from taskbeacon.client.core import safe_name
 from tests.client.conftest import Calls, NewCalls
 from tests.client.server import PROJECT, Reply, Server, answer, failure, serving
+from tests.support.assertions import concerning
 
 TASK_ID = "01890000-0000-7000-8000-00000000000a"
 RUN_ID = "01890000-0000-7000-8000-00000000000b"
@@ -56,6 +57,14 @@ async def test_tasks_are_changed_and_deleted(server: Server, calls: Calls) -> No
     assert server.received[0].json == {"archived": True}
     assert await calls.call("tasks.delete", TASK) is None
     assert await calls.items("runs.list", TASK) == [RUN]
+
+
+async def test_a_field_that_the_api_does_not_have_is_refused(server: Server, calls: Calls) -> None:
+    for name, of in (("tasks.create", ()), ("tasks.update", (TASK,)), ("tasks.run", (TASK,)),
+                     ("webhooks.create", ()), ("webhooks.update", ("e",))):  # fmt: skip
+        with concerning(name), pytest.raises(TypeError, match="titel"):
+            await calls.call(name, *of, titel="x")
+    assert server.received == []
 
 
 async def test_a_log_is_whole_after_a_cut(server: Server, calls: Calls) -> None:

@@ -190,9 +190,8 @@ def serve(beacon: Server, patch: bytes) -> None:
     beacon.on("GET /api/users/@me/inbox", answer({"next": None, "results": questions}))
     beacon.on("GET /api/users/@me", answer({"id": 4, "email": every, "team": {"id": 12}}))
     beacon.on("GET /api/projects", answer({"results": [{"id": 12, "name": every}]}))
-    beacon.on(
-        f"GET {PROJECT}/tasks/models", answer({"models": [{"runtime_adapter": each} for each in HOSTILE]})
-    )
+    agents = [{"name": each, "available": True} for each in HOSTILE]
+    beacon.on(f"GET {PROJECT}/agents", answer({"results": agents}))
     beacon.on("GET /livez", answer({"version": every}))
     beacon.on(f"GET {PATH}", answer(run))
     beacon.on(f"GET {PATH}/logs", Reply(body="\n".join(map(json.dumps, logged)).encode()))

@@ -86,10 +86,9 @@ def logout(*, profile: str | None) -> None:
 
     profile = _profile(profile)
     had_key = forget_profile(profile)
+    left = "is forgotten; it stays valid until you revoke it in the console."
     output.note(
-        f"The key of the profile {profile} is forgotten; it stays valid until you revoke it in the console."
-        if had_key
-        else f"The profile {profile} has no key."
+        f"The key of the profile {profile} {left}" if had_key else f"The profile {profile} has no key."
     )
 
 
@@ -101,13 +100,14 @@ def status(client: Client, *, as_json: bool) -> None:
     settings = client.settings
     me = allowed(client, "/api/users/@me")
     listed = allowed(client, "/api/projects") or {"results": []}
-    models = client.request("GET", "tasks/models")["models"]
+    listed_agents = client.request("GET", "agents")["results"]
     number: Any = settings.project
     if number == "@current":
         number = ((me or {}).get("team") or {}).get("id")
     name = {str(each["id"]): each["name"] for each in listed["results"]}.get(str(number))
     server_version = client.request("GET", "/livez").get("version")
-    agents = sorted({"runbook", *(each["runtime_adapter"] for each in models)})
+    agents = sorted({"runbook", *(each["name"] for each in listed_agents)})
+    away = [each["name"] for each in listed_agents if not each["available"]]
     if as_json:
         user = me and {"id": me["id"], "email": me["email"]}
         found = {
@@ -123,7 +123,9 @@ def status(client: Client, *, as_json: bool) -> None:
     output.line(f"project: {output.one_line(' '.join(str(each) for each in (number, name) if each))}")
     output.line(f"person: {output.one_line(me['email']) if me else 'not shown to this key'}")
     output.line(f"key: from the {settings.key_from}, profile {settings.profile}")
-    output.line(f"agents: {output.one_line(', '.join(agents))}")
+    ready = ", ".join(each for each in agents if each not in away)
+    not_ready = f" (not ready: {', '.join(away)})" if away else ""
+    output.line(f"agents: {output.one_line(ready + not_ready)}")
 
 
 @click.command()

@@ -1,9 +1,10 @@
 """Follow a run on the command line: print what happens, ask in a terminal, and end with a code that says how."""
 
+import json
 import signal
 import sys
 from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn
@@ -49,6 +50,8 @@ class _Follower:
     after: str | None = None
     run: dict[str, Any] = field(default_factory=dict)
     transcript: Transcript = field(default_factory=Transcript)
+    # Shown before the first question: the stream brings it again.
+    logged: set[str] = field(default_factory=set)
 
     def perform(self, run: Any) -> int:
         try:
@@ -85,7 +88,7 @@ class _Follower:
                 if typed["type"] == "task_run_state" and "status" in data:
                     self.run["status"] = data["status"]
                 self._json({**typed, "event_id": event_id})
-                if not self.as_json:
+                if not self.as_json and json.dumps(data, sort_keys=True) not in self.logged:
                     self.transcript.show(data)
             case Gap(event_id, lost, data):
                 self._json({**data, "type": "gap", "lost": lost, "event_id": event_id})
@@ -94,9 +97,17 @@ class _Follower:
                     output.write(output.styled(f"  … {missing} events are missing here", "yellow"))
             case Waiting(event_id, waiting_for):
                 self._json({"type": "waiting", "waiting_for": waiting_for, "event_id": event_id})
+                if not (self.as_json or self.after or self.logged):
+                    self._show_log()
                 if not self._goes_on(waiting_for):
                     message = "the run waits for a person: see `taskbeacon inbox`"
                     self._leave("waiting", failures.WAITS, message)
+
+    def _show_log(self) -> None:
+        with suppress(TaskbeaconError):
+            for entry in self.client.runs.log(self.run):
+                self.transcript.show(entry)
+                self.logged.add(json.dumps(entry, sort_keys=True))
 
     def _goes_on(self, waiting_for: dict[str, Any]) -> bool:
         """Give the run what it waits for, where that is wanted; return whether to follow on."""

@@ -75,9 +75,11 @@ def answer(
             raise usage("standard input is no JSON object")
     elif text is not None:
         body = {"text": text}
+    elif row["kind"] in {"form", "url"}:
+        body = {"action": option}
     else:
         body = {"option_id": option_id(row["options"], str(option))}
-    if row["options"] and source != "-" and not body.get("option_id"):
+    if row["kind"] in {"permission", "verdict"} and source != "-" and not body.get("option_id"):
         offered = ", ".join(f"{each['id']} ({each['name']})" for each in row["options"])
         raise usage(f"the question takes one of these as --option: {offered}")
     settled = dict(client.questions.answer(row, **body))

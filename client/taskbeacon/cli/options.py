@@ -107,16 +107,9 @@ def json_fields(*known: str) -> Callable[[Command], Command]:
             raise usage(f"unknown field {', '.join(unknown)}; there are: {', '.join(known)}")
         return fields
 
-    return click.option(
-        "--json",
-        "fields",
-        metavar="FIELDS",
-        is_flag=False,
-        flag_value="",
-        is_eager=True,
-        callback=read,
-        help=f"Print these fields, separated by commas: {', '.join(known)}.",
-    )
+    text = f"Print these fields, separated by commas: {', '.join(known)}."
+    optional: dict[str, Any] = {"is_flag": False, "flag_value": "", "is_eager": True}
+    return click.option("--json", "fields", metavar="FIELDS", callback=read, help=text, **optional)
 
 
 def seconds(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:

@@ -1,5 +1,6 @@
 """`taskbeacon run`: start, follow and steer runs; get what they bring."""
 
+import re
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -161,6 +162,8 @@ def view(client: Client, *, run: str, as_json: bool) -> None:
 @connected
 def follow(client: Client, *, run: str, as_json: bool, **options: Any) -> int:
     """Follow a run until it is over. Ctrl-C leaves the run, and says how to go on."""
+    if options["after"] is not None and not re.fullmatch(r"\d+-\d+", options["after"], re.ASCII):
+        raise usage("--after takes the id of an event, such as 1700000000000-0")
     return follow_run(client, run, as_json=as_json, **options)
 
 
@@ -263,7 +266,8 @@ def apply(client: Client, *, run: str, three_way: bool, branch: str | None, as_j
     if branch is not None:
         output.note(f"The branch {branch} has the work of the run.")
     elif not files:
-        output.note(_NO_CHANGES)
+        is_done = found["status"] == "completed"
+        output.note(_NO_CHANGES if is_done else f"The run is {found['status']}, and has no changes.")
 
 
 @run.command()
@@ -277,7 +281,7 @@ def verify(client: Client, *, run: str, as_json: bool) -> None:
     if as_json:
         output.as_json(answer)
     else:
-        output.note("It is being checked: taskbeacon run view shows the verdict.")
+        output.note("taskbeacon run view shows the verdict, once there is one; without checks it is claimed.")
 
 
 @run.command()

@@ -174,7 +174,7 @@ class Core:
         self, *, request_id: str | None = None, **fields: "Unpack[types.TaskCreateIn]"
     ) -> Flow["types.TaskWithRun"]:
         """Create a task. The same `request_id` gives the same task."""
-        return (yield from self.once("tasks", fields, request_id))[0]
+        return (yield from self.once("tasks", _known("TaskCreateIn", fields), request_id))[0]
 
     def get_task(self, task: Reference) -> Flow["types.Task"]:
         return (yield from self._get((yield from self.task_path(task))))
@@ -184,7 +184,8 @@ class Core:
         return self.pages("tasks", filters, limit=limit)
 
     def update_task(self, task: Reference, **fields: "Unpack[types.TaskIn]") -> Flow["types.Task"]:
-        return (yield from self.request("PATCH", (yield from self.task_path(task)), json=fields))
+        known = _known("TaskIn", fields)
+        return (yield from self.request("PATCH", (yield from self.task_path(task)), json=known))
 
     def delete_task(self, task: Reference) -> Flow[None]:
         yield from self.request("DELETE", (yield from self.task_path(task)))
@@ -193,7 +194,8 @@ class Core:
         self, task: Reference, *, request_id: str | None = None, **fields: "Unpack[types.RunIn]"
     ) -> Flow["types.Task"]:
         """Start a run; `latest_run` of the answer is the run. The same `request_id` gives the same run."""
-        return (yield from self.once(f"{yield from self.task_path(task)}/run", fields, request_id))[0]
+        known = _known("RunIn", fields)
+        return (yield from self.once(f"{yield from self.task_path(task)}/run", known, request_id))[0]
 
     # Runs
 
@@ -215,9 +217,8 @@ class Core:
             body["params"] = params
         answer = yield from self._post(f"{path}/command", body, key=new_key())
         if refused := answer.get("error"):
-            raise Conflict(
-                str(refused.get("message")), code="command_refused", status=200, extra=refused, body=answer
-            )
+            more = {"extra": refused, "body": answer}
+            raise Conflict(str(refused.get("message")), code="command_refused", status=200, **more)
         return answer.get("result")
 
     def send_message(self, run: Reference, text: str, *, steer: bool = False) -> Flow[JSON]:
@@ -447,7 +448,7 @@ class Core:
 
     def create_webhook(self, **fields: "Unpack[types.EndpointIn]") -> Flow["types.NewEndpoint"]:
         """Register an endpoint; this answer alone has its `secret`."""
-        return self._post("webhook_endpoints", fields)
+        return self._post("webhook_endpoints", _known("EndpointIn", fields))
 
     def get_webhook(self, endpoint: Reference) -> Flow["types.Endpoint"]:
         return self.request("GET", _webhook(endpoint))
@@ -455,7 +456,7 @@ class Core:
     def update_webhook(
         self, endpoint: Reference, **fields: "Unpack[types.EndpointUpdateIn]"
     ) -> Flow["types.Endpoint"]:
-        return self.request("PATCH", _webhook(endpoint), json=fields)
+        return self.request("PATCH", _webhook(endpoint), json=_known("EndpointUpdateIn", fields))
 
     def delete_webhook(self, endpoint: Reference) -> Flow[None]:
         return self.request("DELETE", _webhook(endpoint))
@@ -468,6 +469,15 @@ class Core:
 
     def redeliver(self, endpoint: Reference, delivery: Reference) -> Flow["types.Delivery"]:
         return self._post(f"{_webhook(endpoint)}/deliveries/{_id(delivery)}/redeliver")
+
+
+def _known(name: str, fields: Mapping[str, JSON]) -> Mapping[str, JSON]:
+    """Return the fields of a request. Raises TypeError for one that the API does not have, and would not see."""
+    from taskbeacon.client import types  # noqa: PLC0415 - requests with fields alone need it
+
+    if unknown := sorted(fields.keys() - getattr(types, name).__annotations__.keys()):
+        raise TypeError(f"unexpected keyword argument {', '.join(unknown)}")
+    return fields
 
 
 def _webhook(endpoint: Reference) -> str:

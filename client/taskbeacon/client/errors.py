@@ -125,15 +125,9 @@ def error_of(status: int, headers: Mapping[str, str], body: Any) -> ApiError:  #
     code = fields.get("code")
     if not isinstance(code, str):
         code = _CODES.get(kind, "invalid_request") if fields else "bad_answer"
-    error = kind(
-        str(said)[:_MESSAGE_CHARACTERS] if said else f"The server answered {status}.",
-        code=code,
-        status=status,
-        attr=fields.get("attr"),
-        extra=fields.get("extra"),
-        body=body,
-        request_id=headers.get("x-request-id"),
-    )
+    message = str(said)[:_MESSAGE_CHARACTERS] if said else f"The server answered {status}."
+    more = {"attr": fields.get("attr"), "extra": fields.get("extra"), "body": body}
+    error = kind(message, code=code, status=status, request_id=headers.get("x-request-id"), **more)
     error.retry_after = _retry_after(headers.get("retry-after"))
     return error
 

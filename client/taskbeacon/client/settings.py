@@ -80,14 +80,8 @@ def find_settings(
         project = project or kept.get("project")
         if not token:
             token, key_from = kept.get("key"), "file"
-    return Settings(
-        url=url,
-        token=token or _missing(f"no key for {url}"),
-        project=str(project or CURRENT_PROJECT),
-        profile=profile,
-        key_from=key_from,
-        insecure=insecure,
-    )
+    token = token or _missing(f"no key for {url}")
+    return Settings(url, token, str(project or CURRENT_PROJECT), profile, key_from, insecure)
 
 
 def _missing(what: str) -> str:

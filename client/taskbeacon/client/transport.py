@@ -64,15 +64,10 @@ class ClientBase(Generic[HttpT]):
         )
 
     def _built(self, request: Request, **more: Any) -> httpx.Request:
-        return self._http.build_request(
-            request.method,
-            request.url,
-            headers=dict(request.headers),
-            content=request.content,
-            data=None if request.form is None else dict(request.form),
-            timeout=httpx.Timeout(self._timeout, read=request.timeout or self._timeout),
-            **more,
-        )
+        more |= {"headers": dict(request.headers), "content": request.content}
+        more["data"] = None if request.form is None else dict(request.form)
+        more["timeout"] = httpx.Timeout(self._timeout, read=request.timeout or self._timeout)
+        return self._http.build_request(request.method, request.url, **more)
 
 
 @dataclass(frozen=True)
