@@ -40,7 +40,7 @@ class PrimaryConnection(Connection):
             # Asked seldom: none is kept, which nobody would close.
             for each in self._sentinel.sentinels:
                 await each.connection_pool.disconnect(inuse_connections=False)
-        await super()._connect()  # type: ignore[no-untyped-call]
+        await super()._connect()  # type: ignore[no-untyped-call] # redis-py's own is not annotated
 
     @override
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
@@ -80,7 +80,7 @@ def _by_sentinel(url: str) -> dict[str, Any]:
     of_sentinels = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
     is_encrypted = options.pop("connection_class", None) is SSLConnection
     places = [urlsplit(f"redis://{host}") for host in hosts.split(",")]
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+    sentinel = Sentinel(  # type: ignore[no-untyped-call] # as above
         [(place.hostname, place.port or _SENTINEL_PORT) for place in places],
         sentinel_kwargs={**_TIMEOUTS, **of_sentinels, "ssl": is_encrypted},
     )

@@ -65,8 +65,9 @@ class Task(Base):
     # Options of the first run, from the task's creation: a JSON object, encrypted, until that run takes them.
     encrypted_hints: Mapped[str | None]
 
-    # The run with the greatest (created_at, id) and its status (contract 9.4), kept by services/runs/run_lifecycle.py:
-    # a page of tasks joins its runs by key, and the status filter reads an index of this table alone.
+    # The run with the greatest (created_at, id) and its status (contract 9.4), kept by services/tasks/latest_run.py in
+    # the statements of services/runs/transitions.py: a page of tasks joins its runs by key, and the status filter reads
+    # an index of this table alone.
     latest_run_id: Mapped[UUID | None]
     latest_run_status: Mapped[str | None] = mapped_column(String(16))
     # How much its verdict asks of people (`urgency`), and what the code host's checks say of its work.

@@ -1,4 +1,4 @@
 """The rules of the service, as functions that take the database session first; they know no HTTP.
 
-They do not commit: the caller owns the transaction.
+The caller owns the transaction. They commit only by `release`, before they wait for something outside.
 """

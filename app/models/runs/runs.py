@@ -26,7 +26,10 @@ from app.models.base import Base, JsonDict, constant, has_lease_of, is_one_of, o
 
 
 class Run(Base):
-    """One attempt at a task. Only services/runs/run_lifecycle.py writes `status`, `completed_at` and the lease."""
+    """One attempt at a task.
+
+    Only services/runs/run_lifecycle.py and services/runs/transitions.py write `status`, `completed_at` and the lease.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (
