@@ -18,11 +18,12 @@ import structlog
 
 from app.config import LogFormat
 
-# In any text: keys, action tokens, codes of terminals and secrets of webhook endpoints of this service, tokens of
-# GitHub, and the credentials of a URL.
+# In any text: keys, action tokens, run tokens, codes of terminals and secrets of webhook endpoints of this service,
+# tokens of GitHub, keys of model providers, and the credentials of a URL.
 _SECRET_VALUE = re.compile(
     r"ph[xacs]_[A-Za-z0-9]{8,}|tba_[A-Za-z0-9_.-]{8,}|whsec_[A-Za-z0-9+/=]{8,}"
     r"|(?:gh[oprsu]|github_pat)_[A-Za-z0-9_.-]{8,}"
+    r"|eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}|\bsk-[A-Za-z0-9_-]{16,}"
     r"|(?<=://)[^/\s@]+(?=@)|(?<=/cli/login/)(?!token\b)[^/]+"
 )
 _SECRET_NAMES = frozenset(
@@ -36,6 +37,9 @@ _SECRET_NAMES = frozenset(
         "api_key",
         "personal_api_key",
         "github_user_token",
+        "device_code",
+        "access_token",
+        "private_key",
     }
 )
 _HIDDEN = "[redacted]"
@@ -123,7 +127,7 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 def _redact_value(value: Any) -> Any:
     if isinstance(value, str):
         # To look for a few characters takes a fraction of the pattern's time, and every secret has one of these.
-        may_be_secret = "_" in value or "@" in value or "/cli/" in value
+        may_be_secret = "_" in value or "@" in value or "/cli/" in value or "sk-" in value or "eyJ" in value
         return _SECRET_VALUE.sub(_HIDDEN, value) if may_be_secret else value
     if isinstance(value, dict):
         return {

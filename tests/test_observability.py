@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Generator
 from contextlib import redirect_stderr
 
+import jwt
 import orjson
 import pytest
 import structlog
@@ -79,8 +80,30 @@ def test_secrets_of_webhooks_and_tokens_of_github_are_redacted(prefix: str) -> N
     }
 
 
+@pytest.mark.parametrize("secret", [jwt.encode({"aud": "x"}, "k" * 32), "sk-ant-api03-" + "aB3_" * 8])
+def test_run_tokens_and_keys_of_model_providers_are_redacted(secret: str) -> None:
+    assert redact(None, "info", {"error": f"refused {secret} here"}) == {"error": "refused [redacted] here"}
+
+
+def test_words_that_only_look_like_a_key_stay() -> None:
+    text = "task-sk-1 and risk-assessment-of-the-whole-project, sk-short, eyJust.a.word"
+
+    assert redact(None, "info", {"error": text}) == {"error": text}
+
+
 @pytest.mark.parametrize(
-    "name", ["Authorization", "Cookie", "Set-Cookie", "token", "password", "github_user_token"]
+    "name",
+    [
+        "Authorization",
+        "Cookie",
+        "Set-Cookie",
+        "token",
+        "password",
+        "github_user_token",
+        "device_code",
+        "access_token",
+        "private_key",
+    ],
 )
 def test_values_are_redacted_by_their_name(name: str) -> None:
     assert redact(None, "info", {name: "s3cret", "inner": {name: "s3cret"}}) == {
