@@ -143,7 +143,9 @@ class ConsoleGate:
         process = process_of(request)
         caller = await authenticate_session(session_of(request), _cookie(request), cache=process.callers)
         await throttle(request, process, caller, in_project=False)
-        return Call(caller, session_of(request), process)
+        call = Call(caller, session_of(request), process)
+        request.scope[CALL] = call
+        return call
 
 
 ConsoleUser = Annotated[Call, Depends(ConsoleGate())]

@@ -1,5 +1,6 @@
 """Pure ASGI middleware: the optional trailing slash, HEAD, headers, request ids, the access log and its metrics."""
 
+import asyncio
 import re
 import time
 from functools import cache
@@ -105,6 +106,10 @@ class ObservabilityMiddleware:
         except ClientDisconnect:
             # No client is left to answer.
             status = _CLIENT_GONE
+        except asyncio.CancelledError:
+            # Of an answer that has begun, the status is known.
+            status = status or _CLIENT_GONE
+            raise
         except Exception:
             log.exception("http.unexpected_error")
             if status:

@@ -1,5 +1,6 @@
 """Middleware of every request: its id, its log line, its metrics, and clients that go away."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -51,7 +52,7 @@ async def call(app: Any, scope: dict[str, Any], messages: Sequence[Message]) -> 
 class Application:
     """Sends these messages, then fails if it is to; keeps what it was asked."""
 
-    def __init__(self, *messages: Message, fails: bool = False) -> None:
+    def __init__(self, *messages: Message, fails: type[BaseException] | None = None) -> None:
         self.messages = messages
         self.fails = fails
         self.scopes: list[Scope] = []
@@ -61,7 +62,7 @@ class Application:
         for message in self.messages:
             await send(message)
         if self.fails:
-            raise RuntimeError("planted")
+            raise self.fails("planted")
 
 
 class TestRequestId:
@@ -122,13 +123,13 @@ class TestLog:
 class TestBrokenAnswer:
     async def test_failure_after_the_start_breaks_off_visibly(self, logged: Events) -> None:
         """A client must not take half an answer for a whole one."""
-        app = Application({"type": "http.response.start", "status": 200, "headers": []}, fails=True)
+        app = Application({"type": "http.response.start", "status": 200, "headers": []}, fails=RuntimeError)
         with pytest.raises(RuntimeError, match="planted"):
             await call(ObservabilityMiddleware(app), {}, [])
         assert "http.unexpected_error" in [event["event"] for event in logged()]
 
     async def test_failure_before_the_start_becomes_the_envelope(self) -> None:
-        start, body = await call(ObservabilityMiddleware(Application(fails=True)), {}, [])
+        start, body = await call(ObservabilityMiddleware(Application(fails=RuntimeError)), {}, [])
         assert start["status"] == 500
         assert json.loads(body["body"]) == {
             "type": "server_error",
@@ -155,6 +156,20 @@ async def test_client_that_disconnects_while_sending_is_not_logged_as_an_error(
     assert [(event["event"], event["status"], event["level"]) for event in logged()] == [
         ("http.request", 499, "info")
     ]
+
+
+@pytest.mark.parametrize(
+    ("messages", "status"),
+    [([], 499), ([{"type": "http.response.start", "status": 200, "headers": []}], 200)],
+    ids=["before the answer", "in it"],
+)
+async def test_request_that_is_cancelled_is_no_answer_of_status_0(
+    logged: Events, messages: list[Message], status: int
+) -> None:
+    app = Application(*messages, fails=asyncio.CancelledError)
+    with pytest.raises(asyncio.CancelledError):
+        await call(ObservabilityMiddleware(app), {}, [])
+    assert [(event["event"], event["status"]) for event in logged()] == [("http.request", status)]
 
 
 class TestTrailingSlash:
