@@ -83,9 +83,9 @@ async def write_rules(store: ObjectStore, days: Sequence[int]) -> bool:
                 raise
             present = []
         foreign = [rule for rule in present if not rule.get("ID", "").startswith(_RULE_PREFIX)]
-        wanted = {rule["ID"]: rule["Expiration"]["Days"] for rule in ours}
-        if wanted == {
-            rule["ID"]: rule.get("Expiration", {}).get("Days") for rule in present if rule not in foreign
+        # Whole rules: one that is disabled, or filters by something else, deletes nothing of what it should.
+        if {rule["ID"]: rule for rule in ours} == {
+            rule["ID"]: rule for rule in present if rule not in foreign
         }:
             return False
         await client.put_bucket_lifecycle_configuration(

@@ -6,7 +6,7 @@ from contextlib import suppress
 from urllib.parse import urlencode
 
 from app.clients.object_store import ObjectStore
-from app.clients.s3 import ObjectMissing, RangeNotSatisfiable
+from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable, failures
 
 # The smallest part that S3 accepts, except for the last one.
 _SMALLEST_PART = 5 * 1024 * 1024
@@ -50,7 +50,7 @@ async def extend_object(
             await client.complete_multipart_upload(**part, MultipartUpload={"Parts": parts})
         except BaseException:
             # Best effort: parts of an unfinished upload are never part of the object.
-            with suppress(Exception):
+            with suppress(ObjectStoreUnavailable, OSError), failures(f"give up {key}"):
                 async with asyncio.timeout(store.seconds):
                     await client.abort_multipart_upload(**part)
             raise

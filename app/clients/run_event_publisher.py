@@ -165,7 +165,7 @@ class RunEventPublisher:
             size += len(event.data)
         return batch
 
-    async def _send_batch(self, batch: list[_Event]) -> None:
+    async def _send_batch(self, batch: list[_Event], *, is_repeated: bool = False) -> None:
         # In one round trip. What an earlier, failed attempt has added is not added twice.
         by_run: dict[UUID, list[str | int | bytes]] = {}
         for event in batch:
@@ -185,6 +185,8 @@ class RunEventPublisher:
                     )
                 await pipeline.execute()
         except NoScriptError:
-            # Redis was restarted.
+            # Redis was restarted. If it lacks the script again, that is an outage.
             self._script = None
-            await self._send_batch(batch)
+            if is_repeated:
+                raise
+            await self._send_batch(batch, is_repeated=True)

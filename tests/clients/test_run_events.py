@@ -327,6 +327,24 @@ class TestOutage:
                 await write(events, run_id, line(n))
         await events.aclose()
 
+    async def test_redis_that_lacks_the_script_again_is_away(
+        self, redis: RedisClient, run_id: UUID, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """One that restarts for ever, say: the sender asked it again without a pause, deeper each time."""
+        events, loads = RunEventPublisher(redis), []
+
+        async def forget(script: str) -> str:
+            loads.append(script)
+            return "0" * 40
+
+        with monkeypatch.context() as patched:
+            patched.setattr(redis, "script_load", forget)
+            await write(events, run_id, line(1))
+        assert len(loads) == 2
+
+        await eventually(lambda: has_event(redis, run_id, 1))
+        await events.aclose()
+
 
 @pytest.mark.parametrize(
     ("text", "id_"),

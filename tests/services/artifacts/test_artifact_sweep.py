@@ -227,3 +227,12 @@ async def test_lifecycle_rules_follow_the_tags_and_leave_foreign_rules_alone(buc
     assert lifetimes == {"1": 1, "30": 30}
     assert {rule["Filter"]["Tag"]["Key"] for rule in tagged} == {"ttl_days"}
     assert await write_rules(bucket, (1, 30)) is False
+
+    ours = rules["taskbeacon-ttl-30"]
+    for broken in ({"Status": "Disabled"}, {"Filter": {"Tag": {"Key": "ttl_days", "Value": "31"}}}):
+        rest = [rule for rule in rules.values() if rule != ours]
+        await client.put_bucket_lifecycle_configuration(
+            Bucket=bucket.bucket, LifecycleConfiguration={"Rules": [*rest, ours | broken]}
+        )
+        assert await write_rules(bucket, (1, 30)) is True
+        assert await write_rules(bucket, (1, 30)) is False
