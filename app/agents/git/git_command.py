@@ -44,9 +44,11 @@ _PASSED = (
     "GIT_SSL_CAINFO",
     "HTTP_PROXY",
     "HTTPS_PROXY",
+    "ALL_PROXY",
     "NO_PROXY",
     "http_proxy",
     "https_proxy",
+    "all_proxy",
     "no_proxy",
 )
 _SETTINGS = (

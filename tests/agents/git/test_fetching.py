@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,12 @@ async def test_default_branch_is_one_that_git_takes_for_a_name(host: Path, name:
     else:
         with pytest.raises(BranchNotFound, match="name the branch to start from"):
             await look_up(git, Source(remote=Remote("https://host.example/x")), "work")
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy", "HTTPS_PROXY"])
+async def test_proxy_of_the_worker_is_used(tmp_path: Path, name: str) -> None:
+    git = Git(tmp_path, {"PATH": os.environ["PATH"], name: "http://127.0.0.1:9"})
+
+    asked = await git.run("ls-remote", "https://host.invalid/x", timeout=timedelta(seconds=20))
+
+    assert "127.0.0.1" in asked.errors
