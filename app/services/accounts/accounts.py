@@ -124,17 +124,25 @@ async def add_member(session: AsyncSession, *, project_id: int, user_id: int) ->
 
 
 async def remove_member(session: AsyncSession, *, project_id: int, user_id: int) -> None:
-    """End a membership, if there is one: the user's tasks stay, their webhook endpoints there are disabled."""
+    """End a membership: tasks stay, webhook endpoints are disabled, `@current` is the oldest other one. Idempotent."""
     await require_projects(session, [project_id])
     await require_user(session, user_id)
+    # Of two removals at once, neither makes the other's project the current one.
+    await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
     await session.execute(
         delete(Membership).where(Membership.project_id == project_id, Membership.user_id == user_id)
     )
     await disable_of_user(session, user_id, DisabledReason.CREATOR_LEFT, project_id=project_id)
+    oldest = (
+        select(Membership.project_id)
+        .where(Membership.user_id == user_id)
+        .order_by(Membership.created_at, Membership.project_id)
+        .limit(1)
+    )
     await session.execute(
         update(User)
         .where(User.id == user_id, User.current_project_id == project_id)
-        .values(current_project_id=None)
+        .values(current_project_id=oldest.scalar_subquery())
     )
 
 

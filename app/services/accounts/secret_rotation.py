@@ -8,7 +8,7 @@ from sqlalchemy import Column, Table, select, tuple_, update
 from app.db import SessionFactory, unit_of_work
 from app.models import Base
 from app.security import Cipher, DecryptionError
-from app.statements import rows_of
+from app.statements import count_changed, rows_of
 
 _PREFIX = "encrypted_"
 # Columns older than that rule.
@@ -58,10 +58,8 @@ async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Colum
                     continue
                 same = (key_column == key_value for key_column, key_value in zip(keys, key, strict=True))
                 # Only if the value is still the one that was read: it may have been replaced meanwhile.
-                await session.execute(
-                    update(table).where(*same, column == value).values({column.name: fresh})
-                )
-                done["rotated"] += 1
+                unchanged = update(table).where(*same, column == value)
+                done["rotated"] += await count_changed(session, unchanged.values({column.name: fresh}))
         if len(rows) < _BATCH:
             return done
         statement = page.where(tuple_(*keys) > tuple_(*rows[-1][:-1]))

@@ -1,6 +1,7 @@
 """Organizations, projects, members and users, made and unmade by an operator."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import pytest
@@ -15,6 +16,7 @@ from app.models import ApiKey, Membership, Organization, Project, Task, TaskCoun
 from app.models.tasks import EVERYONE
 from app.services.access.authenticate import authenticate
 from app.services.accounts import accounts
+from tests.concurrency.races import race
 from tests.support.factories import make_key, make_organization, make_project, make_task, make_user
 
 UNKNOWN_ID = 2**62
@@ -166,7 +168,8 @@ async def test_new_member_keeps_current_project(session: AsyncSession) -> None:
     assert await current_project(session, user) == project.id
 
 
-async def test_removed_member_has_no_current_project(session: AsyncSession) -> None:
+async def test_removed_member_goes_on_in_another_project_if_there_is_one(session: AsyncSession) -> None:
+    """`@current` was unknown to them, though other projects were left."""
     project, another = await make_project(session), await make_project(session)
     user = await make_user(session, projects=[project, another])
     colleague = await make_user(session, projects=[project])
@@ -176,8 +179,26 @@ async def test_removed_member_has_no_current_project(session: AsyncSession) -> N
 
     assert await members(session, project) == [colleague.id]
     assert await members(session, another) == [user.id]
-    assert await current_project(session, user) is None
+    assert await current_project(session, user) == another.id
     assert await current_project(session, colleague) == project.id
+
+    await accounts.remove_member(session, project_id=another.id, user_id=user.id)
+
+    assert await current_project(session, user) is None
+
+
+async def test_removals_at_once_leave_no_current_project(
+    sessions: SessionFactory, session: AsyncSession
+) -> None:
+    project, another = await make_project(session), await make_project(session)
+    user = await make_user(session, projects=[project, another])
+
+    def remove(of: Project) -> Callable[[AsyncSession], Awaitable[None]]:
+        return lambda session: accounts.remove_member(session, project_id=of.id, user_id=user.id)
+
+    await race(sessions, remove(project), remove(another))
+
+    assert await current_project(session, user) is None
 
 
 async def test_removal_from_another_project_keeps_the_current_one(session: AsyncSession) -> None:

@@ -1,14 +1,19 @@
 """Rotation of the keys that encrypt stored secrets: it reaches every row of every column with secrets."""
 
+import asyncio
+from functools import partial
+
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import SessionFactory
+from app.db import SessionFactory, unit_of_work
 from app.models import Integration, SandboxEnvironment
 from app.security import Cipher
 from app.services.accounts.secret_rotation import encrypted_columns, rotate_secrets
+from tests.concurrency.races import is_waiting
 from tests.support.factories import make_project, make_sandbox_environment
+from tests.support.waiting import eventually
 
 OLD, NEW = SecretStr("old" * 12), SecretStr("new" * 12)
 # More than the two pages that a rotation reads at a time.
@@ -52,6 +57,29 @@ async def test_every_row_is_rotated_and_what_cannot_be_read_stays(
     first, *others = (await session.scalars(stored)).all()
     assert first == "of a key that is lost"
     assert [only_new.decrypt(token or "") for token in others] == [f"token {n}" for n in range(1, MANY)]
+
+
+async def test_value_that_is_replaced_meanwhile_is_kept_and_not_counted(
+    session: AsyncSession, sessions: SessionFactory
+) -> None:
+    project, old, new = await make_project(session), Cipher([OLD]), Cipher([NEW, OLD])
+    row = Integration(
+        project_id=project.id,
+        kind="github",
+        encrypted_token=old.encrypt("first"),
+        created_at=project.created_at,
+    )
+    session.add(row)
+    await session.flush()
+    fresh = new.encrypt("second")
+
+    async with unit_of_work(sessions) as other:
+        await other.execute(update(Integration).values(encrypted_token=fresh))
+        rotating = asyncio.create_task(rotate_secrets(sessions, new))
+        await eventually(partial(is_waiting, sessions))
+
+    assert await rotating == {"rotated": 0, "unreadable": 0}
+    assert await session.scalar(select(Integration.encrypted_token)) == fresh
 
 
 async def test_each_variable_of_a_sandbox_environment_is_rotated(
