@@ -67,7 +67,7 @@ async def receive_github(
     report = read_ci_report(delivery.event, payload, delivery.integration_id)
     if report is None:
         return ignore("The event does not tell of a check on a branch of ours.")
-    await fold_ci(session, report)
+    await fold_ci(session, report, events=clients.events)
     if not report.is_failure:
         return ignore("The check has not failed.")
     if delivery.event == "check_run":

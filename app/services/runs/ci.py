@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.run_event_publisher import RunEvents
 from app.enums import CiState
 from app.models import Integration, PushedBranch
 from app.services.runs.verification.verification_lifecycle import note_ci
@@ -50,7 +51,7 @@ def is_from_others(app_id: Any) -> ColumnElement[bool]:
     return or_(Integration.app_id.is_(None), Integration.app_id != app_id)
 
 
-async def fold_ci(session: AsyncSession, report: CiReport) -> None:
+async def fold_ci(session: AsyncSession, report: CiReport, *, events: RunEvents) -> None:
     """Store a report, and show what all reports of the commit say in the verification of each run that delivered it.
 
     Reports may come repeatedly and out of order: of each subject the newest version is kept, and its end.
@@ -76,7 +77,7 @@ async def fold_ci(session: AsyncSession, report: CiReport) -> None:
         if after == before:
             continue
         await session.execute(update(PushedBranch).where(PushedBranch.run_id == run_id).values(ci=after))
-        await note_ci(session, run_id, _summary(after))
+        await note_ci(session, run_id, _summary(after), events=events)
 
 
 def _with(before: Mapping[str, Any], report: CiReport) -> dict[str, Any]:

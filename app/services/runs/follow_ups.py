@@ -26,6 +26,7 @@ from app.services.enqueueing import enqueue_run_after_commit
 from app.services.opened_clients import ServiceClients
 from app.services.questions.question_lifecycle import withdraw
 from app.services.run_fact_names import CI_FOLLOW_UP, SANDBOX_ENVIRONMENT, with_fact
+from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import options as run_options
 from app.services.runs import run_lifecycle
 from app.services.runs.authority import (
@@ -39,7 +40,7 @@ from app.services.runs.authority import (
 )
 from app.services.runs.ci import CiReport, is_from_others
 from app.services.usage_gates import UsageGate
-from app.statements import Prepared, row_of
+from app.statements import Prepared, row_of, rows_of
 
 MAX_FOLLOW_UPS: Final = 3
 _DEFAULT_PROMPT = (
@@ -163,7 +164,8 @@ async def _decide(
         reason = f"The branch had {MAX_FOLLOW_UPS} follow-up runs already."
         noted = with_fact(CI_FOLLOW_UP, {**follow_up, "number": MAX_FOLLOW_UPS, "refused": reason})
         change = update(Run).where(Run.id == pushed.run_id).values(facts=noted, updated_at=utcnow())
-        await session.execute(change)
+        for run in await rows_of(session, change.returning(*STATE_COLUMNS), RunState):
+            announce_state(session, clients.events, run)
         return ignore(reason)
     failure = await session.scalar(
         upsert(CiFailure)

@@ -60,7 +60,7 @@ def steps_of(client: httpx.AsyncClient, sessions: SessionFactory, url: str) -> d
             url=None,
         )
         async with unit_of_work(sessions) as session:
-            await fold_ci(session, report)
+            await fold_ci(session, report, events=RecordingEvents())
 
     return {
         "cancel": lambda: client.post(f"{url}/cancel"),

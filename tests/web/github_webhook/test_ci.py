@@ -1,11 +1,15 @@
 """What the code host's own checks of a pushed commit show beside its verdict."""
 
+from datetime import datetime
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.redis import RedisClient
+from app.clients.run_event_stream import read_events
 from app.enums import CheckStatus, Verdict
 from app.models import Event, Integration, PushedBranch, Run
 from app.services.runs.verification import verification_lifecycle
@@ -51,6 +55,16 @@ async def test_checks_of_the_host_are_shown_beside_the_verdict(verified: Hook) -
         select(Event.data).where(Event.run_id == verified.run.id, Event.type == "verification.updated")
     )
     assert [(data["cause"], data["verdict"]) for data in rows] == [("ci", "verified")] * 5
+
+
+async def test_followers_of_the_run_learn_that_it_has_changed(verified: Hook, redis: RedisClient) -> None:
+    for conclusion in (None, "success", "success"):
+        await verified.send(check_run("build", conclusion), event="check_run")
+
+    published = await read_events(redis, verified.run.id, after=None, count=10)
+    await verified.session.refresh(verified.run)
+    assert len(published) == 2
+    assert datetime.fromisoformat(orjson.loads(published[-1].data)["updated_at"]) == verified.run.updated_at
 
 
 def report(event: str, number: int, conclusion: str | None, **fields: Any) -> tuple[str, dict[str, Any]]:

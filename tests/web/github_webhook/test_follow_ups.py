@@ -2,12 +2,16 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
+import orjson
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
+from app.clients.redis import RedisClient
+from app.clients.run_event_stream import read_events
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import CheckStatus, QuestionStatus, RunStatus, Verdict
@@ -97,7 +101,7 @@ async def test_two_failed_checks_of_one_commit_start_one_run(hook: Hook, queue: 
 
 
 async def test_branch_gets_three_follow_ups_and_then_says_why_no_more(
-    hook: Hook, queue: RecordingQueue
+    hook: Hook, queue: RecordingQueue, redis: RedisClient
 ) -> None:
     run, sha = hook.run, SHA
     for number in (1, 2, 3):
@@ -112,6 +116,8 @@ async def test_branch_gets_three_follow_ups_and_then_says_why_no_more(
     assert len(queue.jobs) == 3
     await hook.session.refresh(run)
     assert run.facts["ci_follow_up"]["refused"] == fourth.json()["reason"]
+    *_, last = await read_events(redis, run.id, after=None, count=10)
+    assert datetime.fromisoformat(orjson.loads(last.data)["updated_at"]) == run.updated_at
 
 
 async def test_follow_up_waits_for_a_run_that_moves_and_for_its_task(

@@ -39,6 +39,7 @@ from app.services.checks.shown_results import OPEN, show_closed, show_first, sho
 from app.services.events.run_ledger import record_for_run
 from app.services.questions import verdicts
 from app.services.retrying.policies import ATTEMPT_LOSSES
+from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import run_lifecycle
 from app.services.runs.queue import held_by
 from app.services.runs.run_lifecycle import RUN_LEASE, RunEnd
@@ -376,7 +377,7 @@ async def note_waiver(
     return shown
 
 
-async def note_ci(session: AsyncSession, run_id: UUID, ci: Mapping[str, Any]) -> None:
+async def note_ci(session: AsyncSession, run_id: UUID, ci: Mapping[str, Any], *, events: RunEvents) -> None:
     """Show what the code host's own checks say of the commit that a run delivered; the verdict stays.
 
     Nothing happens if the run has no verification, or one of another commit.
@@ -388,6 +389,8 @@ async def note_ci(session: AsyncSession, run_id: UUID, ci: Mapping[str, Any]) ->
     shown = await _show(session, run_id, before["attempt"], {"ci": ci})
     if is_news and shown["attempts"] and shown["verdict"]:
         await _record_update(session, run_id, shown, cause="ci", previous=shown["verdict"])
+    for run in await rows_of(session, select(*STATE_COLUMNS).where(Run.id == run_id), RunState):
+        announce_state(session, events, run)
 
 
 async def end_lost_repairs(session: AsyncSession, run_ids: Sequence[UUID], *, events: RunEvents) -> None:
