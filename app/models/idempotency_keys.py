@@ -15,6 +15,8 @@ class IdempotencyKey(Base):
     __table_args__ = (
         # For the sweep.
         Index("ix_idempotency_keys_created_at", "created_at"),
+        # For deleting a user.
+        Index("ix_idempotency_keys_user", "user_id"),
     )
 
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True)

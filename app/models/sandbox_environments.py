@@ -19,6 +19,8 @@ class SandboxEnvironment(Base):
         one_of("network_access_level", NetworkAccessLevel),
         # A project's environments, newest first.
         Index("ix_sandbox_environments_project", "project_id", text("created_at DESC"), text("id DESC")),
+        # For deleting a user.
+        Index("ix_sandbox_environments_creator", "created_by_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

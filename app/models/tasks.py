@@ -223,12 +223,13 @@ Index(
     postgresql_ops={"title": "gin_trgm_ops", "description": "gin_trgm_ops"},
     postgresql_where=text("NOT deleted"),
 )
-# For ON DELETE SET NULL.
-Index(
-    "ix_tasks_github_integration",
-    Task.github_integration_id,
-    postgresql_where=text("github_integration_id IS NOT NULL"),
-)
+# For ON DELETE SET NULL. Most tasks refer to none.
+for _name, _column in (
+    ("ix_tasks_github_integration", Task.github_integration_id),
+    ("ix_tasks_github_user_integration", Task.github_user_integration_id),
+    ("ix_tasks_signal_report", Task.signal_report_id),
+):
+    Index(_name, _column, postgresql_where=_column.is_not(None))
 
 
 class TaskPin(Base):

@@ -29,5 +29,7 @@ class User(Base):
     date_joined: Mapped[datetime]
 
 
+# For deleting a project.
+Index("ix_users_current_project", User.current_project_id)
 # One account per address, in any letter case.
 Index("uq_users_email", func.lower(User.email), unique=True)
