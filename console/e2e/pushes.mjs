@@ -35,14 +35,21 @@ export async function pushesAreShownAndReplaced(browser, { expect }) {
   await page.context().close();
 }
 
-/** A click on a notification, in the worker; return which windows it has focused, and which addresses it has opened. */
-async function click(worker, title) {
-  // The browser lists it a moment after it is shown.
+/**
+ * A click on a notification about a task, in the worker; return which windows it has focused, and which addresses it has
+ * opened.
+ */
+async function click(worker, title, taskId) {
+  // The browser lists it a moment after it is shown, and a page that shows the task closes it from time to time.
   await until(title, () =>
     worker.evaluate(
-      async (wanted) =>
-        (await globalThis.registration.getNotifications()).some(({ title: one }) => one === wanted),
-      title,
+      async ([wanted, id]) => {
+        const { registration } = globalThis;
+        if ((await registration.getNotifications()).some(({ title: one }) => one === wanted)) return true;
+        await registration.showNotification(wanted, { data: { actions: [], taskId: id }, tag: wanted });
+        return false;
+      },
+      [title, taskId],
     ),
   );
   return worker.evaluate(async (wanted) => {
@@ -78,14 +85,7 @@ export async function clickFocusesTheTabOfItsTask(browser, { expect }) {
       }, count),
     );
   await windows(2);
-  const show = (title, taskId) =>
-    worker.evaluate(
-      ([text, id]) =>
-        globalThis.registration.showNotification(text, { data: { actions: [], taskId: id }, tag: text }),
-      [title, taskId],
-    );
-  await show("On its task", task.id);
-  const onTask = await click(worker, "On its task");
+  const onTask = await click(worker, "On its task", task.id);
   expect(
     JSON.stringify(onTask) === JSON.stringify({ focused: [other.url()], opened: [] }),
     `a click focuses the tab that shows its task ${JSON.stringify(onTask)}`,
@@ -94,8 +94,7 @@ export async function clickFocusesTheTabOfItsTask(browser, { expect }) {
 
   await other.close();
   await windows(1);
-  await show("Elsewhere", task.id);
-  const elsewhere = await click(worker, "Elsewhere");
+  const elsewhere = await click(worker, "Elsewhere", task.id);
   expect(
     elsewhere.focused.length === 1 && elsewhere.opened.length === 0,
     `without such a tab it focuses one of the console ${JSON.stringify(elsewhere)}`,
@@ -105,8 +104,7 @@ export async function clickFocusesTheTabOfItsTask(browser, { expect }) {
 
   await page.goto("about:blank");
   await windows(0);
-  await show("Nowhere", task.id);
-  const nowhere = await click(worker, "Nowhere");
+  const nowhere = await click(worker, "Nowhere", task.id);
   expect(
     JSON.stringify(nowhere) === JSON.stringify({ focused: [], opened: [`/console/tasks/${task.id}`] }),
     `without any tab it opens one ${JSON.stringify(nowhere)}`,
