@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import NamedTuple
 
-from app.addresses import AddressPolicy
 from app.agents.adapters.catalog import load_catalog
 from app.clients.event_hub import EventHub
 from app.clients.expo.send_rate import SendRate
@@ -20,7 +19,8 @@ from app.clients.wakes import LedgerWakes
 from app.config import Settings
 from app.db import create_engine, create_session_factory
 from app.enums import Platform
-from app.security import Cipher
+from app.security.addresses import AddressPolicy
+from app.security.secrets import Cipher
 from app.services.access.cache import CallerCache
 from app.services.access.stream_watch import StreamWatch
 from app.services.events import ledger

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, event, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.config import get_settings
-from app.db import connect
+from app.db.engine import connect
 from app.models import Base
 from app.models.base import UtcDateTime
 

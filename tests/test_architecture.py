@@ -230,7 +230,7 @@ _RULES = {
         _commits,
         "await session.commit()",
         "app",
-        {"app/db.py": "the unit of work"},
+        {"app/db/units_of_work.py": "the unit of work"},
     ),
     "SQL stays in services": _Rule(
         _imports_a_statement,
@@ -414,7 +414,7 @@ def test_sleep_in_disguise_is_found() -> None:
 
 
 def test_rows_and_statements_have_types() -> None:
-    """An attribute of SQLAlchemy's rows may have any name, and Any passes everywhere (app/statements.py)."""
+    """An attribute of SQLAlchemy's rows may have any name, and Any passes everywhere (app/db/statements.py)."""
     of_any_columns = {"app/cli/admin/inventory.py", "app/services/webhook_endpoints/admin.py"}
     for path in _sources("app/services", "app/models", "app/cli/admin"):
         name = path.relative_to(_ROOT).as_posix()

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from app.config import LogFormat
 from app.observability import configure_logging, redact
-from app.security import new_api_key
+from app.security.secrets import new_api_key
 from tests.support.logs import kept_logging
 
 DATABASE_URL = "postgresql://taskbeacon:hunter2hunter2@db.internal:5432/taskbeacon"

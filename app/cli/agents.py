@@ -27,9 +27,9 @@ from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT, Message
 from app.cli.settings import check_catalog, development_settings
 from app.config import Settings
+from app.coroutines.shielded import shielded
 from app.enums import AgentNetwork, SandboxKind
 from app.observability import configure_logging
-from app.shielded import shielded
 
 _COLUMNS = ("agent", "offered", "installed", "version", "responds", "key")
 

@@ -26,7 +26,7 @@ from app.devstack.stack_client import Object, ProjectClient
 from app.devstack.terminal import TerminalOutput
 from app.enums import CodeHostKind, RunStatus
 from app.models import Integration
-from app.security import Cipher
+from app.security.secrets import Cipher
 from app.services.accounts.accounts import add_member, create_project
 from app.services.accounts.integrations import NewIntegration, create_integration
 

@@ -11,8 +11,8 @@ from datetime import datetime
 from time import monotonic
 from typing import Any, Protocol
 
+from app.coroutines.periodic import wait
 from app.enums import Urgency
-from app.periodic import wait
 
 
 @dataclass(frozen=True, slots=True)

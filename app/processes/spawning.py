@@ -15,7 +15,7 @@ from typing import IO
 
 import structlog
 
-from app.shielded import shielded
+from app.coroutines.shielded import shielded
 
 LINE_LIMIT = 2**16
 # The default environment of a program outside the sandbox: nothing of the service's.

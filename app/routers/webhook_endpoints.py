@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from app.addresses import AddressPolicy
 from app.schemas.events import EventTypeOut
 from app.schemas.webhook_endpoints import (
     DeliveryDetailOut,
@@ -23,6 +22,7 @@ from app.schemas.webhook_endpoints import (
     RotatedOut,
     RotateIn,
 )
+from app.security.addresses import AddressPolicy
 from app.services.events.catalogue import published_types
 from app.services.webhook_endpoints import deliveries, endpoints, missed_events
 from app.web.auth import OwnEndpoint, WebhookRead, WebhookWrite

@@ -11,11 +11,11 @@ from app.api_limits import METRICS_SECONDS
 from app.clients.bucket import check_bucket
 from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient
+from app.coroutines.shielded import JoinedWork
 from app.db import SessionFactory, unit_of_work
 from app.schemas.health import ReadinessOut
 from app.services.runs.metrics import measure_queue
 from app.services.schema_revision import schema_is_current
-from app.shielded import JoinedWork
 
 _TIMEOUT_SECONDS = 3
 _OK = "ok"

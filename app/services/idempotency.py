@@ -12,11 +12,11 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import row_of
 from app.errors import IdempotencyConflict
 from app.models import IdempotencyKey
 from app.services.access.principal import Principal
 from app.services.sweeping import delete_batch
-from app.statements import row_of
 
 LIFETIME = timedelta(hours=24)
 

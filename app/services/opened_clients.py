@@ -9,10 +9,10 @@ from app.clients.job_queue import JobQueue
 from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient
 from app.clients.run_event_publisher import RunEvents
+from app.coroutines.shielded import JoinedWork
 from app.db import SessionFactory
-from app.security import Cipher
+from app.security.secrets import Cipher
 from app.services.usage_gates import UsageGate
-from app.shielded import JoinedWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import CTE, Text, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.statements import rows_of
 from app.models import Run
-from app.statements import rows_of
 
 MAX_DEPTH = 10
 _RESUMED = "resume_from_run_id"

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.network.domains import TRUSTED_DOMAINS
 from app.clock import utcnow
+from app.db.statements import row_of, rows_of
 from app.enums import NetworkAccessLevel
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
@@ -20,11 +21,10 @@ from app.schemas.sandbox_environments import (
     SandboxEnvironmentOut,
     SandboxEnvironmentUpdateIn,
 )
-from app.security import Cipher
+from app.security.secrets import Cipher
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
-from app.statements import row_of, rows_of
 
 _PLAIN = (
     "name",

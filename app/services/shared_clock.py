@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import Reading, adopt, machine_skew
+from app.coroutines.periodic import repeating
 from app.db import SessionFactory, unit_of_work
-from app.periodic import repeating
 
 # Of the machine's clock, with which URLs and requests for S3 are signed: stores refuse a skew of 15 minutes.
 MAX_SKEW = timedelta(minutes=5)

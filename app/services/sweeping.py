@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, delete, inspect, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
+from app.db.statements import count_changed
 from app.models import Base
-from app.statements import count_changed
 
 SWEEP_BATCH = 10_000
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from app.unicode import storable
+from app.dialogue.storable_text import storable
 from app.verification.definitions import Check, FoundCheck
 
 MOST_FOUND: Final = 20

@@ -9,7 +9,6 @@ from functools import partial
 import structlog
 from prometheus_client import start_http_server
 
-from app.addresses import AddressPolicy
 from app.agents.adapters.installation import find_agents
 from app.agents.git.mirrors import Mirrors
 from app.agents.sandbox.policy import SandboxPolicy
@@ -21,9 +20,10 @@ from app.clients.http.http_client import create_http_client
 from app.clients.wakes import WakeListener
 from app.clients.webhooks.webhook_client import WebhookClient
 from app.config import Settings
+from app.coroutines.periodic import attempt, repeating
 from app.ids import new_hex_id
-from app.periodic import attempt, repeating
 from app.runtime import open_process
+from app.security.addresses import AddressPolicy
 from app.services.checks.check_sets import warn_of_networks
 from app.services.code_hosts.host_credentials import CodeHosts
 from app.services.retrying.policies import LOOP_SECONDS

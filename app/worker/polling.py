@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from typing_extensions import override
 
 from app.clients.wakes import WakeListener
-from app.periodic import wait
+from app.coroutines.periodic import wait
 from app.services.retrying.policies import LOOP_SECONDS
 from app.worker.slots import RunSlots
 

@@ -38,9 +38,9 @@ from app.agents.session.command_source import Command, CommandSource
 from app.agents.session.usage_meter import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
 from app.agents.workspace.workspace import Workspaces
+from app.dialogue.shown_questions import ShownQuestion
 from app.enums import AgentNetwork, CommandStatus, SandboxKind
 from app.processes.own_program import OWN_PROGRAM
-from app.run_values import ShownQuestion
 from tests.support import waiting
 from tests.support.stand_ins.git_origins import Commit, write_origin
 

@@ -24,9 +24,10 @@ from app.agents.session.command_source import TurnPolicy
 from app.agents.session.usage_meter import UsageMeter
 from app.agents.workspace.kept_session import unpack
 from app.devstack.agent_installer import USUAL_AGENTS
+from app.dialogue.agent_reports import AgentMessage
+from app.dialogue.shown_questions import ShownQuestion
 from app.enums import AgentNetwork, CommandMethod, CommandStatus, QuestionKind, Urgency
 from app.ids import new_hex_id
-from app.run_values import AgentMessage, ShownQuestion
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Outcome, Runner, eventually
 from tests.agents.session.test_conversation import Letters
 from tests.agents.tools.test_server import Person

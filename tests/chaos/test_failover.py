@@ -14,8 +14,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from app.clients.object_store import ObjectStore
 from app.clients.redis import create_redis
 from app.config import Settings
+from app.coroutines.periodic import wait
 from app.outages import DatabaseUnavailable
-from app.periodic import wait
 from tests.support.deployment.failing_over import FailingOver, failing_over, proxy_of
 from tests.support.deployment.ledger import take_stock, wait_for_pushes
 from tests.support.deployment.load import Load

@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from app.addresses import AddressPolicy
 from app.clients.http import guarded_http
 from app.clients.http.guarded_http import DIALLED, BlockedAddress, create_guarded_client
 from app.clients.http.host_names import NameNotFound
+from app.security.addresses import AddressPolicy
 from tests.support.web.serving import serving
 
 pytestmark = pytest.mark.walls

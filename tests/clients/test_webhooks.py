@@ -8,11 +8,11 @@ from typing import Literal
 import httpx
 import pytest
 
-from app.addresses import AddressPolicy
 from app.clients.http.guarded_http import create_guarded_client
 from app.clients.webhooks.webhook_client import ANSWER_SECONDS, TOTAL_SECONDS, WebhookClient
 from app.clients.webhooks.webhook_messages import FIXED_HEADERS, SignedMessage
 from app.enums import DeliveryError
+from app.security.addresses import AddressPolicy
 from tests.support.clock import MovableClock
 from tests.support.stand_ins.receiver import Receiver, Reply, ScriptedWebhookSender, receiving
 from tests.support.waiting import eventually, patient

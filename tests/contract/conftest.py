@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, PushToken, Run, SigningKey, Task, User
-from app.security import Cipher
+from app.security.secrets import Cipher
 from app.services.runs import run_tokens as connection_tokens
 from tests.support.callers import bearer
 from tests.support.devices import make_device

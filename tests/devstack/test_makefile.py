@@ -20,7 +20,7 @@ PROGRAMS = (
 )  # fmt: skip
 # Tests that need a program of the machine, and the reason of those that cannot run without it.
 NEEDY = {
-    "tests/test_pooler.py": "pgbouncer is not installed",
+    "tests/db/test_pooler.py": "pgbouncer is not installed",
     "tests/e2e/test_swagger.py": "neither Chromium nor its driver is installed",
 }
 

@@ -18,11 +18,11 @@ from app.clients.redis import RedisClient
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
+from app.db.statements import count_changed
 from app.ids import new_hex_id
 from app.models import Integration, Project, Run, Verification
-from app.security import Cipher
+from app.security.secrets import Cipher
 from app.services.accounts.integrations import NewIntegration, create_integration
-from app.statements import count_changed
 from tests.concurrency.races import is_waiting
 from tests.contract.globals.test_shapes import RUN_KEYS
 from tests.e2e.conftest import Service

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import Prepared
 from app.enums import TERMINAL_STATUSES, Environment, NetworkAccessLevel, OriginProduct, RunStatus, Scope
 from app.ids import new_hex_id, new_id
 from app.models import (
@@ -31,8 +32,7 @@ from app.models import (
     User,
     UserIntegration,
 )
-from app.security import hash_api_key, mask_api_key, new_api_key, new_project_token
-from app.statements import Prepared
+from app.security.secrets import hash_api_key, mask_api_key, new_api_key, new_project_token
 
 Row = TypeVar("Row", bound=Base)
 

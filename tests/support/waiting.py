@@ -6,7 +6,7 @@ import os
 import types
 from collections.abc import Callable, Generator
 
-from app.periodic import wait
+from app.coroutines.periodic import wait
 
 _PAUSE_SECONDS = 0.05
 

@@ -10,7 +10,6 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.addresses import AddressPolicy
 from app.clients.http.guarded_http import create_guarded_client
 from app.clients.webhooks.webhook_client import TOTAL_SECONDS, WebhookClient
 from app.clock import utcnow
@@ -29,7 +28,8 @@ from app.models import (
     WebhookEndpointDelivery,
 )
 from app.runtime import ProcessContext
-from app.security import Cipher
+from app.security.addresses import AddressPolicy
+from app.security.secrets import Cipher
 from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret
 from app.worker.loops.webhooks import WebhookDeliverer
 from tests.support.waiting import eventually

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.forms import AnswerInvalid, Form, read_form
+from app.dialogue.forms import AnswerInvalid, Form, read_form
 from app.web.pages.question import content_of, defaults_of
 
 

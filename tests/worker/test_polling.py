@@ -19,9 +19,9 @@ from app.clients.job_queue import ArqQueue, JobQueue, decode_job, encode_job
 from app.clients.redis import RedisClient, create_pool
 from app.clients.wakes import WakeListener, wake
 from app.config import Settings
+from app.coroutines.shielded import shielded
 from app.enums import RunStatus
 from app.services.enqueueing import enqueue_run
-from app.shielded import shielded
 from app.worker.arq_workers import create_worker
 from app.worker.polling import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots

@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.addresses import AddressPolicy
 from app.clients.http.guarded_http import create_guarded_client
 from app.clients.job_queue import CHORES_QUEUE, QUEUE_NAME, ArqQueue, JobQueue
 from app.clients.webhooks.webhook_client import WebhookClient
@@ -24,6 +23,7 @@ from app.ids import new_hex_id
 from app.main import create_app
 from app.models import Run, Task
 from app.runtime import ProcessContext, open_process
+from app.security.addresses import AddressPolicy
 from app.services.enqueueing import enqueue_run
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.queue import read_reports

@@ -29,8 +29,8 @@ from app.agents.places import Places
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.session.transcript import Emit
 from app.agents.workspace.workspace import Workspace
+from app.dialogue.agent_reports import progress_entry
 from app.enums import CheckCause, ChecksNetwork, SandboxKind
-from app.run_values import progress_entry
 from app.verification.definitions import Check, PlacedCheck, Step, command_of
 from app.verification.judgement import TAIL_BYTES, Case, Execution
 

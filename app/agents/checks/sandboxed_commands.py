@@ -13,8 +13,8 @@ from typing import Any
 from app.agents.checks.supervisor import ANSWER, ENDED, KEPT_BYTES, NOT_STARTED, READY
 from app.agents.places import Places
 from app.agents.sandbox.confined_process import ConfinedProcess
+from app.coroutines.shielded import shielded
 from app.enums import CheckCause
-from app.shielded import shielded
 from app.verification.definitions import Check, Step
 
 # What the sandbox must show for the commands in it.

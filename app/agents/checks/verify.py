@@ -11,8 +11,8 @@ from app.agents.checks.clone import Clone, open_clone
 from app.agents.git.repository import Author, Repository, TreeFile
 from app.agents.masking import Masker
 from app.agents.workspace.workspace import Workspace
+from app.dialogue.agent_reports import progress_entry
 from app.enums import BaseStatus, CheckCause, ChecksNetwork, CheckSource
-from app.run_values import progress_entry
 from app.schemas.checks.check_sets import FILE_BYTES, ChecksFileInvalid, read_checks_file
 from app.verification.definitions import CHECKS_FILE, CheckSet, Definitions, FoundCheck, PlacedCheck, unite
 from app.verification.globs import matches

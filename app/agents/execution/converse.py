@@ -31,9 +31,9 @@ from app.agents.session.transport import LINE_LIMIT
 from app.agents.tools.mcp_protocol import Tools
 from app.agents.tools.server import PATH, serve_tools
 from app.agents.workspace.structured_output import output_instructions
+from app.coroutines.shielded import shielded
+from app.dialogue.agent_reports import AgentMessage, MessageOutcome, notification_entry
 from app.enums import SandboxKind
-from app.run_values import AgentMessage, MessageOutcome, notification_entry
-from app.shielded import shielded
 from app.verification.agent_claims import AgentClaim
 
 log = structlog.get_logger(__name__)

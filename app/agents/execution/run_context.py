@@ -30,8 +30,8 @@ from app.agents.workspace.gathering import GATHER
 from app.agents.workspace.kept_session import KeptSession
 from app.agents.workspace.output_check import CHECK_SECONDS
 from app.agents.workspace.workspace import Workspaces
+from app.dialogue.agent_reports import Spent
 from app.enums import DiffBase
-from app.run_values import Spent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

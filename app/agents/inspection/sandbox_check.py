@@ -28,10 +28,10 @@ from app.agents.places import Places
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.probing import TEMPORARY
 from app.agents.sandbox.sandbox import ABI_WITH_PORTS, ABI_WITH_SCOPES, Sandbox, confined_environment
+from app.coroutines.shielded import shielded
 from app.enums import AgentNetwork, SandboxKind
 from app.processes.output import last_lines
 from app.processes.spawning import PLAIN_ENVIRONMENT, kill, spawn, wait_for_end
-from app.shielded import shielded
 
 PROBE = Path(__file__).with_name("sandbox_probe.py")
 # Tried once more with the network of the machine, where names of sockets are the machine's too.

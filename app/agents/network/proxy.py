@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from app.addresses import PUBLIC, AddressPolicy, is_public
 from app.agents.network.domains import covers
+from app.security.addresses import PUBLIC, AddressPolicy, is_public
 
 Report = Callable[[str], Awaitable[None]]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -10,9 +10,9 @@ from contextlib import suppress
 
 import structlog
 
+from app.coroutines.shielded import shielded
 from app.processes.output import read_bounded
 from app.processes.spawning import wait_for_end
-from app.shielded import shielded
 
 log = structlog.get_logger(__name__)
 _GRACE_SECONDS = 2.0

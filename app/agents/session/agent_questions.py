@@ -18,12 +18,13 @@ from app.agents.session.command_source import Command, RunChannel
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest, refuse
 from app.agents.session.transport import Message
 from app.clock import utcnow
+from app.coroutines.periodic import wait
+from app.dialogue.agent_reports import notification_entry, progress_entry
+from app.dialogue.forms import REJECT, Form, FormRefused, read_form
+from app.dialogue.shown_questions import ShownQuestion
+from app.dialogue.storable_text import storable
 from app.enums import QuestionKind
-from app.forms import REJECT, Form, FormRefused, read_form
 from app.ids import new_id
-from app.periodic import wait
-from app.run_values import ShownQuestion, notification_entry, progress_entry
-from app.unicode import storable
 
 # Limits of a question; the run's log has the whole question.
 _TEXT_CHARACTERS = 500

@@ -14,7 +14,7 @@ from app.agents.errors import AgentError, BudgetSpent
 from app.agents.session.command_source import TurnPolicy
 from app.agents.session.session import AgentSession
 from app.agents.session.usage_meter import UsageMeter
-from app.run_values import Spent
+from app.dialogue.agent_reports import Spent
 
 _WRAP_UP_AT = 0.9
 _WRAP_UP = (

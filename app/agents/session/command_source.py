@@ -14,8 +14,8 @@ from app.agents.files.attachments import Attachment
 from app.agents.masking import Masker
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.transcript import Emit
+from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandMethod, CommandStatus
-from app.run_values import ShownQuestion
 
 INTERRUPT_SECONDS = 10.0
 CANCEL_SECONDS = 1.5

@@ -23,8 +23,9 @@ from app.agents.session.session import AgentSession
 from app.agents.session.steering import ConfigChanges, Steering
 from app.agents.session.transport import Message
 from app.agents.session.usage_meter import value_at
+from app.dialogue.agent_reports import notification_entry
+from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandMethod, CommandStatus
-from app.run_values import ShownQuestion, notification_entry
 
 Step = Callable[[], Awaitable[None]]
 

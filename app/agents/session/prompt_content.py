@@ -14,9 +14,10 @@ from app.agents.files.attachments import Attachment, attached_path, place_attach
 from app.agents.session.command_source import Command, CommandSource, RunChannel
 from app.agents.session.session import AgentSession
 from app.clock import utcnow
+from app.dialogue.agent_reports import notification_entry
+from app.dialogue.shown_questions import ShownQuestion
+from app.dialogue.storable_text import storable
 from app.enums import QuestionKind
-from app.run_values import ShownQuestion, notification_entry
-from app.unicode import storable
 
 _BLOCKS: TypeAdapter[list[ContentBlock]] = TypeAdapter(list[ContentBlock])
 

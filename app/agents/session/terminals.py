@@ -17,9 +17,9 @@ from acp.schema import (
 )
 
 from app.agents.sandbox.confined_process import ConfinedProcess
+from app.coroutines.shielded import shielded
 from app.ids import new_hex_id
 from app.processes.output import Tail
-from app.shielded import shielded
 
 # Starts a command in the agent's sandbox, with these variables added to the agent's; stdout and stderr are
 # merged.

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from app.agents.session.transport import Message
+from app.coroutines.periodic import wait
+from app.dialogue.agent_reports import notification_entry, progress_entry
 from app.ids import new_hex_id
-from app.periodic import wait
-from app.run_values import notification_entry, progress_entry
 
 Emit = Callable[[Message], Awaitable[None]]  # takes one log entry
 

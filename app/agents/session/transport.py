@@ -13,8 +13,8 @@ from typing import Any
 
 import structlog
 
+from app.dialogue.storable_text import storable
 from app.enums import RpcErrorCode
-from app.unicode import storable
 
 LINE_LIMIT = 8 * 2**20
 _UPDATE = "session/update"

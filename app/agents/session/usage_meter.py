@@ -10,7 +10,7 @@ from typing import Any  # JSON
 from acp.schema import Usage
 
 from app.agents.session.transport import Message
-from app.run_values import Spent
+from app.dialogue.agent_reports import Spent
 
 _KINDS = ("input_tokens", "output_tokens", "cached_read_tokens", "cached_write_tokens", "thought_tokens")
 _CURRENCY = "USD"

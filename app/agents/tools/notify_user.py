@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal  # Any: JSON
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.agents.tools.arguments import WrongArguments, describe, in_one_line, read
+from app.dialogue.agent_reports import AgentMessage, MessageOutcome
 from app.enums import Urgency
-from app.run_values import AgentMessage, MessageOutcome
 
 NAME = "notify_user"
 TITLE_CHARACTERS = 80

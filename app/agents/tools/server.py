@@ -14,7 +14,7 @@ import orjson
 import structlog
 
 from app.agents.tools.mcp_protocol import VERSIONS, Refused, ToolResponse, Tools
-from app.shielded import shielded
+from app.coroutines.shielded import shielded
 
 PATH = "/mcp"
 BODY_BYTES = 64 * 1024

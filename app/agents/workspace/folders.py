@@ -15,9 +15,9 @@ from uuid import UUID
 
 import structlog
 
+from app.coroutines.shielded import shielded
 from app.processes.file_locks import try_lock
 from app.processes.spawning import end_session, spawn
-from app.shielded import shielded
 
 log = structlog.get_logger(__name__)
 _LOCK_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8}\.lock")

@@ -10,10 +10,10 @@ from app.agents.sandbox.sandbox import Sandbox, confined_environment
 from app.agents.workspace.fair_slots import FairSlots
 from app.agents.workspace.structured_output import MISSING
 from app.agents.workspace.workspace import Workspace
+from app.coroutines.shielded import shielded
 from app.processes.output import last_lines
 from app.processes.own_program import OWN_PROGRAM, module_command
 from app.processes.spawning import PLAIN_ENVIRONMENT
-from app.shielded import shielded
 
 CHECK_SECONDS = 10.0
 _PROGRAM = "app.agents.workspace.schema_check"

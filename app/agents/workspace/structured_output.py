@@ -9,7 +9,7 @@ import orjson
 from app.agents.errors import OutputInvalid, PathRefused
 from app.agents.files import safe_paths
 from app.agents.files.attachments import OUTPUT_PATH
-from app.unicode import storable
+from app.dialogue.storable_text import storable
 
 MISSING = object()
 _LIMIT = 2**20

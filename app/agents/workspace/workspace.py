@@ -38,7 +38,7 @@ from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.agents.workspace.comparing import Comparison, compare
 from app.agents.workspace.folders import FolderRemover, open_folder, remove
 from app.agents.workspace.gathering import GATHER, RESULT, gather
-from app.shielded import shielded
+from app.coroutines.shielded import shielded
 
 log = structlog.get_logger(__name__)
 # What git's patterns of ignored files give a meaning.

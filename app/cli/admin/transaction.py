@@ -15,7 +15,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.errors import AppError
 from app.ids import MAX_BIGINT
-from app.security import Cipher
+from app.security.secrets import Cipher
 
 Options = ParamSpec("Options")
 Output = dict[str, Any]  # Any: JSON and UUIDs

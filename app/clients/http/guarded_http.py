@@ -8,9 +8,9 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import httpx
 from typing_extensions import override
 
-from app.addresses import AddressPolicy
 from app.clients.http.host_names import Names, NameServer, is_address, system_names
 from app.clients.http.http_client import tls_context
+from app.security.addresses import AddressPolicy
 
 # Extension of a request: a list, to which the last dialled address is added.
 DIALLED = "taskbeacon.dialled"

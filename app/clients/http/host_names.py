@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 import httpx
 
-from app.addresses import PUBLIC, AddressPolicy, split_url
+from app.security.addresses import PUBLIC, AddressPolicy, split_url
 
 _LOOKUPS_AT_ONCE = 32
 # For one host, while a request waits.

@@ -13,7 +13,7 @@ from app.schemas.console import (
     TerminalTokenIn,
     TerminalTokenOut,
 )
-from app.security import hash_session_secret
+from app.security.secrets import hash_session_secret
 from app.services.accounts import terminal_logins
 from app.services.accounts.terminal_logins import LIFETIME
 from app.web.auth import UserWrite

@@ -9,10 +9,10 @@ import orjson
 from pydantic import AfterValidator
 from typing_extensions import TypedDict, override
 
-from app.addresses import split_url
 from app.enums import McpTransport
 from app.schemas.base import doc
 from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, fail
+from app.security.addresses import split_url
 
 _MAX_SERVERS = 20
 _MAX_NAME = 64

@@ -23,12 +23,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import Prepared
 from app.errors import AuthenticationError, AuthenticationFailed, SessionEnded
 from app.models import ApiKey, ConsoleSession, Membership, Project, User
-from app.security import hash_api_key, hash_session_secret
+from app.security.secrets import hash_api_key, hash_session_secret
 from app.services.access.cache import CallerCache
 from app.services.access.principal import CURRENT_PROJECT, Principal, ProjectRef
-from app.statements import Prepared
 
 _LAST_USED_RESOLUTION = timedelta(hours=1)
 # A console session that was not used for so long has ended.

@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
+from app.db.statements import Prepared
 from app.errors import NotFound
 from app.models import (
     CheckSet,
@@ -39,7 +40,6 @@ from app.models import (
 from app.models.base import literal_int
 from app.models.tasks import EVERYONE
 from app.services.access.principal import Principal
-from app.statements import Prepared
 
 # The organizations of projects, by user and project: only active members of a project have an entry for it.
 Memberships = Mapping[tuple[int, int], UUID]

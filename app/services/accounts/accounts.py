@@ -14,7 +14,7 @@ from app.enums import DisabledReason
 from app.errors import InvalidInput, NotFound, too_long
 from app.ids import new_id
 from app.models import Membership, Organization, Project, TaskCounter, User
-from app.security import new_project_token
+from app.security.secrets import new_project_token
 from app.services.accounts.fields import clean_email, clean_label, clean_name
 from app.services.webhook_endpoints.disabling import disable_of_user
 

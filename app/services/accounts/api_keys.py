@@ -10,16 +10,16 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import row_of, rows_of
 from app.enums import Scope
 from app.errors import InvalidInput, NotFound, PermissionDenied, unknown_choice
 from app.ids import new_id
 from app.models import ApiKey, User
 from app.schemas.users import NewOwnKeyOut, OwnKeyIn, OwnKeyOut
-from app.security import hash_api_key, mask_api_key, new_api_key
+from app.security.secrets import hash_api_key, mask_api_key, new_api_key
 from app.services.access.principal import Principal, require_scope
 from app.services.accounts.accounts import require_organizations, require_projects, require_user
 from app.services.accounts.fields import clean_label
-from app.statements import row_of, rows_of
 
 LABEL_LENGTH = 40
 _MOST_KEYS = 500

@@ -9,19 +9,19 @@ from sqlalchemy import ColumnElement, any_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import Prepared, row_of, rows_of
 from app.errors import InvalidInput, NotFound, SessionEnded
 from app.ids import new_id
 from app.models import ApiKey, ConsoleSession, Project, PushToken, User
 from app.models.push_tokens import HAS_ADDRESS
 from app.schemas.console import ConsoleSessionList, ConsoleSessionOut, SessionProject, SignIn
-from app.security import hash_session_secret, new_session_secret
+from app.security.secrets import hash_session_secret, new_session_secret
 from app.services.access.authenticate import SESSION_IDLE, authenticate, authenticate_session
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.notifications.devices import session_device
 from app.services.sweeping import delete_batch
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
-from app.statements import Prepared, row_of, rows_of
 
 SESSION_LIFETIME = timedelta(days=30)
 CODE_LIFETIME = timedelta(seconds=60)

@@ -6,9 +6,9 @@ from typing import Any, TypedDict
 from sqlalchemy import Column, Table, select, tuple_, update
 
 from app.db import SessionFactory, unit_of_work
+from app.db.statements import count_changed, rows_of
 from app.models import Base
-from app.security import Cipher, DecryptionError
-from app.statements import count_changed, rows_of
+from app.security.secrets import Cipher, DecryptionError
 
 _PREFIX = "encrypted_"
 # Columns older than that rule.

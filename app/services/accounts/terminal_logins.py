@@ -8,19 +8,19 @@ from sqlalchemy import ColumnElement, any_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import count_changed, row_of, rows_of
 from app.enums import Scope
 from app.errors import LoginRefused, NotFound, PermissionDenied, Throttled, unknown_key
 from app.ids import new_id
 from app.models import Project, TerminalLogin, User
 from app.schemas.console import PendingLoginOut, TerminalTokenOut
 from app.schemas.users import OwnKeyIn
-from app.security import hash_session_secret, new_session_secret, new_user_code
+from app.security.secrets import hash_session_secret, new_session_secret, new_user_code
 from app.services.access.authenticate import find_holder
 from app.services.access.principal import Principal, has_scope
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.accounts.api_keys import LABEL_LENGTH, create_own_key
 from app.services.sweeping import delete_batch
-from app.statements import count_changed, row_of, rows_of
 
 LIFETIME = timedelta(minutes=10)
 # From one address, at the same time: the limit of requests does not hold while Redis is away.

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, any_, bindparam, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.statements import Prepared
 from app.errors import UserDeleted
 from app.models import Organization, Project, User
 from app.schemas.base import Page
@@ -15,7 +16,6 @@ from app.schemas.users import OrganizationOut, ProjectOut, UserOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.views.users import Creator, user_basic
-from app.statements import Prepared
 
 _NAMES_A_USER = frozenset(
     reference.name

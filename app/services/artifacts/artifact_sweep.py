@@ -26,12 +26,12 @@ from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ObjectStore
 from app.clients.s3 import ObjectStoreUnavailable
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
+from app.db.statements import rows_of
 from app.enums import TERMINAL_STATUSES
 from app.models import Run, StagedArtifact, Task
 from app.services.artifacts.uploads import UNCLAIMED_LIFETIME, manifest_entry
 from app.services.storage_keys import ARTIFACTS_PREFIX, KEYS_PREFIX, owner_of_key
 from app.services.sweeping import delete_batch, until_none_is_left
-from app.statements import rows_of
 
 # Time for an operator to rescue the files of a deleted task.
 DELETED_LIFETIME = timedelta(days=7)

@@ -15,6 +15,7 @@ from app.agents.git.patches import PatchedFile, PatchReader
 from app.clients.object_store import ObjectStore
 from app.clients.s3 import ObjectMissing, RangeNotSatisfiable
 from app.db import release
+from app.db.statements import row_of
 from app.enums import (
     TERMINAL_STATUSES,
     ArtifactType,
@@ -45,7 +46,6 @@ from app.services.opened_clients import ServiceClients
 from app.services.run_fact_names import CHANGES
 from app.services.storage_keys import RunRef
 from app.services.views.entity_tags import Held, digest_of
-from app.statements import row_of
 
 # Workers store the patch under this name.
 PATCH_NAME = "changes.patch"

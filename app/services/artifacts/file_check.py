@@ -10,11 +10,11 @@ from app.clients.bucket import list_pages
 from app.clients.object_store import KEPT_DAYS, ObjectStore
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
+from app.db.statements import rows_of
 from app.models import Run, RunLogState, StagedArtifact, Task
 from app.services.artifacts.artifact_sweep import read_known
 from app.services.artifacts.uploads import for_each
 from app.services.storage_keys import KEYS_PREFIX, LOGS_PREFIX, RunRef, owner_of_key
-from app.statements import rows_of
 
 # Each run may have a thousand files.
 _AT_ONCE = 20

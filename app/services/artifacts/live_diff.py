@@ -17,9 +17,9 @@ import orjson
 from app.agents.workspace.comparing import Comparison
 from app.clients.redis import RedisClient
 from app.clients.wakes import wake
+from app.coroutines.shielded import JoinedWork
 from app.enums import DiffBase
 from app.schemas.runs.diff import DiffFacts
-from app.shielded import JoinedWork
 
 _FRESH_SECONDS = 3.0
 _PAUSES = 20

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.object_store import KEPT_DAYS, ObjectStore
 from app.clock import utcnow
 from app.db import release
+from app.db.statements import count_changed
 from app.enums import ArtifactType
 from app.errors import ArtifactNotFound, InvalidInput, NotFound, StateRefused
 from app.ids import new_hex_id
@@ -47,7 +48,6 @@ from app.services.events.run_ledger import record_artifacts
 from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef, safe_name
 from app.services.views.runs import artifacts_out
-from app.statements import count_changed
 
 # Maximal number of entries; the manifest is read and written with its run.
 _MAX_ARTIFACTS = 1000

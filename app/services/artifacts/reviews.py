@@ -14,13 +14,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import Prepared, count_changed
 from app.errors import InvalidInput, NotFound, VersionConflict
 from app.models import Run, RunReview, Task
 from app.schemas.runs.reviews import ReviewIn, ReviewOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
 from app.services.views.entity_tags import Held, digest_of
-from app.statements import Prepared, count_changed
 
 # The most bytes of both lists together as JSON; each has bounds of its own too.
 _MOST_BYTES = 64 * 2**10

@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
 from app.config import Settings
+from app.db.statements import row_of, rows_of
 from app.enums import AgentNetwork, SandboxKind
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
@@ -23,7 +24,6 @@ from app.schemas.checks.check_sets import CheckSetIn, CheckSetOut, DefinitionsOu
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_check_set
 from app.services.views.users import Creator, user_basic
-from app.statements import row_of, rows_of
 
 # Kinds of sandboxes that do not hold a network level.
 _PORTS_ONLY = frozenset({SandboxKind.LANDLOCK, SandboxKind.NONE})

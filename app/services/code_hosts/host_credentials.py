@@ -24,16 +24,16 @@ from app.clients.github.github_answers import GitHubError, GitHubUnavailable
 from app.clients.github.github_client import GitHubClient
 from app.clock import utcnow
 from app.db import SessionFactory
+from app.db.statements import row_of, rows_of
 from app.enums import CodeHostKind, PrAuthorshipMode
 from app.models import Integration, Run, RunCredential, Task, UserIntegration
-from app.security import Cipher, DecryptionError
+from app.security.secrets import Cipher, DecryptionError
 from app.services.access.visibility import active_member
 from app.services.retrying.policies import CODE_HOST
 from app.services.retrying.retries import RetryBudget, in_transaction
 from app.services.run_fact_names import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.runs.authority import frozen_or_current, person_of
 from app.services.tasks.task_writing import default_github_integration
-from app.statements import row_of, rows_of
 
 # A token must not expire while git uses it.
 _MARGIN = timedelta(minutes=10)

@@ -15,7 +15,7 @@ from app.agents.session.transcript import Emit
 from app.clients.github.github_answers import GitHubAccess, GitHubError, GitHubRefused, PullRequest
 from app.clients.github.github_client import GitHubClient
 from app.db import SessionFactory
-from app.run_values import progress_entry
+from app.dialogue.agent_reports import progress_entry
 from app.services.code_hosts.host_credentials import HostAccess
 from app.services.code_hosts.pushed_branches import sole_writer
 from app.services.code_hosts.section_marks import WORK

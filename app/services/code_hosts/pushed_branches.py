@@ -20,9 +20,10 @@ from app.agents.session.transcript import Emit
 from app.clients.github.github_answers import PullRequest
 from app.clock import utcnow
 from app.db import SessionFactory
+from app.db.statements import count_changed, row_of
+from app.dialogue.agent_reports import progress_entry
 from app.enums import EventType
 from app.models import PushedBranch, Run
-from app.run_values import progress_entry
 from app.services.events.run_ledger import record_for_run
 from app.services.resume_chain import resume_chain
 from app.services.retrying.policies import (
@@ -31,7 +32,6 @@ from app.services.retrying.policies import (
     PULL_REQUEST_PATIENCE,
 )
 from app.services.retrying.retries import in_transaction
-from app.statements import count_changed, row_of
 
 # Before the end of its lease a writer is cut off.
 _MARGIN = timedelta(seconds=10)

@@ -20,18 +20,18 @@ from app.clients.github.github_answers import GitHubAccess, GitHubError, GitHubU
 from app.clients.github.github_client import GitHubClient
 from app.clock import utcnow
 from app.config import Settings
+from app.coroutines.periodic import attempt
 from app.db import SessionFactory
+from app.db.statements import count_changed, row_of, rows_of
 from app.enums import Verdict
 from app.models import PushedBranch, Run, VerdictReport, Verification
 from app.outages import is_outage
-from app.periodic import attempt
 from app.services.code_hosts.host_credentials import CodeHost, CodeHosts, HostAccess, read_code_host
 from app.services.code_hosts.pushed_branches import sole_writer
 from app.services.code_hosts.section_marks import VERIFICATION
 from app.services.retrying.policies import VERDICT_REPORT_LEASE, VERDICT_REPORT_SECONDS
 from app.services.retrying.retries import in_transaction
 from app.services.task_links import task_page
-from app.statements import count_changed, row_of, rows_of
 from app.verification.summaries import heading_of, page_of
 
 _AT_ONCE: Final = 10

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.statements import Prepared
 from app.enums import EventType
 from app.errors import InvalidInput, unknown_choice
 from app.models import Event, EventHorizon, Task, TaskFollow
@@ -43,7 +44,6 @@ from app.services.access.visibility import (
 from app.services.events.catalogue import VALID_SELECTORS
 from app.services.events.cursor import AFTER, IN_ORDER, PLACE, PLACE_COLUMNS, SETTLED, START, Cursor
 from app.services.events.rendering import EventRow, event_out
-from app.statements import Prepared
 
 EVENT_COLUMNS = [getattr(Event, name) for name in EventRow._fields]
 OF_QUESTIONS = Event.type.in_([constant(type_) for type_ in EventType if type_.startswith("question.")])

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
+from app.db.statements import count_changed, rows_of
 from app.models import Event, EventCursor, EventHorizon, EventSnapshot
 from app.services.events.cursor import IN_ORDER, UNBORN
-from app.statements import count_changed, rows_of
 
 _AT_ONCE = 5000
 # A place of another cluster is before all transactions of this one.

@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
 from app.db import after_commit
+from app.db.statements import Prepared
 from app.enums import EventType, PayloadKind
 from app.models import Event, EventSnapshot, Project, Run, Task, WebhookEndpoint
 from app.models.base import constant
 from app.services.access.principal import ProjectRef
 from app.services.views.runs import RunRow, run_columns, run_out
 from app.services.views.tasks import TaskRow, select_tasks, task_out
-from app.statements import Prepared
 
 # The key in a session's `info` of the function that wakes readers (`runtime.py`).
 WAKE = "wake_ledger_readers"

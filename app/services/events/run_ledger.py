@@ -10,12 +10,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import Prepared
 from app.enums import EventType
 from app.models import Event, Run, Task
 from app.models.base import given_rows
 from app.services.events.activity_notes import moved_to
 from app.services.events.ledger import Recorded, insert_event_cte, publish_recorded, recorded_columns
-from app.statements import Prepared
 
 
 async def record_for_run(

@@ -10,6 +10,8 @@ from pydantic import SecretStr
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.statements import Prepared, rows_of
+from app.dialogue.forms import AnswerInvalid
 from app.enums import (
     ActionTokens,
     AnswerVia,
@@ -29,7 +31,6 @@ from app.errors import (
     QuestionClosed,
     StateRefused,
 )
-from app.forms import AnswerInvalid
 from app.models import Notification, PushToken, Question, Run, RunCommand, Verification
 from app.schemas.questions import ActionIn, AnsweredOut
 from app.schemas.runs.runs import RunIn
@@ -45,7 +46,6 @@ from app.services.questions.question_lifecycle import ClosedQuestion, close_ques
 from app.services.runs.authority import lock_run, lock_to_steer
 from app.services.runs.start import require_new_run_allowance, start_cloud_run
 from app.services.runs.verification.verification_requests import waive
-from app.statements import Prepared, rows_of
 from app.verification.definitions import DEFINITIONS
 from app.verification.repair import repair_message
 

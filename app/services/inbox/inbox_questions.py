@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import Prepared
 from app.enums import (
     AnswerVia,
     QuestionAction,
@@ -30,7 +31,6 @@ from app.services.notifications import reminders
 from app.services.questions.question_lifecycle import ClosedQuestion, follow
 from app.services.task_links import slug, slug_prefix, task_link
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
-from app.statements import Prepared
 
 _USER = bindparam("visible_user_id", type_=User.id.type)
 

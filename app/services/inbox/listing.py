@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.statements import Prepared
 from app.enums import InboxStatus, Scope
 from app.models import Question, QuestionCount, Task, TaskFollow
 from app.schemas.base import Page
@@ -28,7 +29,6 @@ from app.services.access.principal import Principal, has_scope
 from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
 from app.services.inbox.inbox_questions import QUESTION_COLUMNS, QuestionRow, details_of, question_out
 from app.services.notifications.badges import is_counted
-from app.statements import Prepared
 
 _USER = bindparam("visible_user_id", type_=BigInteger)
 _KIND = bindparam("kind", type_=Text)

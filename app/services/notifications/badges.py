@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.statements import Prepared
 from app.enums import QuestionKind
 from app.models import Membership, Question, QuestionCount, Task, TaskFollow
 from app.models.base import constant, given_rows, literal_int
 from app.services.access.visibility import is_for_user
-from app.statements import Prepared
 
 _MESSAGE: ColumnElement[str] = constant(QuestionKind.MESSAGE)
 

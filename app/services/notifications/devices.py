@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.config import Settings
+from app.db.statements import Prepared, rows_of
 from app.enums import Platform
 from app.errors import NotFound, too_long
 from app.ids import new_id
@@ -24,7 +25,6 @@ from app.models.base import given_rows
 from app.models.push_tokens import HAS_ADDRESS
 from app.schemas.push_tokens import DeviceOut, PushTokenIn
 from app.services.access.principal import Principal
-from app.statements import Prepared, rows_of
 
 MAX_DEVICES = 20
 

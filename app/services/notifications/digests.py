@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import Prepared
 from app.enums import NotificationDecision, NotificationKind, Urgency
 from app.ids import new_id
 from app.models import Notification, User
@@ -32,7 +33,6 @@ from app.services.notifications.rules.deciding import PUSH_LEASE, decide
 from app.services.notifications.rules.decision_transitions import IS_HELD, Change
 from app.services.notifications.rules.notices import Notice
 from app.services.retrying.retries import by_halves
-from app.statements import Prepared
 
 # The most people of one transaction.
 _BATCH = 50

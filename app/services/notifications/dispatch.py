@@ -14,19 +14,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import after_commit
+from app.db.statements import Prepared, rows_of
+from app.dialogue.agent_reports import AgentMessage, MessageOutcome
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText
 from app.ids import new_id
 from app.models import Notification, PushToken, User
 from app.models.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
-from app.run_values import AgentMessage, MessageOutcome
 from app.services.notifications import presence
 from app.services.notifications.push_sentences import message_body, reason_in_words
 from app.services.notifications.rules.deciding import FromAgent, NoticeContext, NoticeDecision, decide
 from app.services.notifications.rules.decision_transitions import entry
 from app.services.notifications.rules.limits import COOLDOWNS, end_cooldowns, reached_limit, take_cooldowns
 from app.services.notifications.rules.notices import Notice, new_notices
-from app.statements import Prepared, rows_of
 from app.verification.summaries import summarize
 
 _DECISIONS = Counter("taskbeacon_push_decisions_total", "Pushes by what was decided.", ["kind", "decision"])

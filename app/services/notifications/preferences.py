@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import row_of
 from app.enums import NotificationDecision, PushText
 from app.errors import NotFound
 from app.models import Notification, NotificationPreferences, Task, TaskMute
@@ -16,7 +17,6 @@ from app.schemas.notifications import PreferencesIn, PreferencesOut, QuietHoursO
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task, visible_task
 from app.services.notifications.rules.decision_transitions import IS_HELD
-from app.statements import row_of
 
 
 class _Preferences(NamedTuple):

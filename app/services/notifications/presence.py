@@ -32,6 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
+from app.db.statements import Prepared, count_changed
 from app.enums import DeviceKind, NotificationDecision
 from app.errors import InvalidInput, NotFound
 from app.models import ConsoleSession, Event, Notification, Presence, PushToken, QuestionSnooze, Task, User
@@ -45,7 +46,6 @@ from app.services.notifications.devices import session_device
 from app.services.notifications.rules.deciding import LAPSE, Watching
 from app.services.notifications.rules.decision_transitions import IS_HELD, decision_update, entry
 from app.services.sweeping import delete_batch
-from app.statements import Prepared, count_changed
 
 Result = TypeVar("Result")
 

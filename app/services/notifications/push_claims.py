@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
+from app.db.statements import Prepared
 from app.enums import NotificationDecision, Platform, PushPurpose
 from app.models import Notification, PushToken, Task
 from app.models.base import constant, literal_int
@@ -35,7 +36,6 @@ from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.notifications.rules.notices import Notice, old_notices
 from app.services.retrying.policies import PUSH_CLAIMS
 from app.services.retrying.retries import by_halves
-from app.statements import Prepared
 
 # A notice whose row is gone.
 _GONE = ReplacedNotice(is_shown=False, due_at=None)

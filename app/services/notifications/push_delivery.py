@@ -41,6 +41,7 @@ from app.clients.push import (
 )
 from app.clock import utcnow
 from app.db import after_commit, release
+from app.db.statements import Prepared, row_of
 from app.enums import NotificationDecision, NotificationKind, Platform
 from app.errors import NotFound
 from app.ids import new_id
@@ -58,7 +59,6 @@ from app.services.notifications.push_sentences import message_body
 from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.rules.decision_transitions import decision_update, entry, replacement_update
 from app.services.retrying.policies import PUSH, PUSH_SECONDS
-from app.statements import Prepared, row_of
 
 MESSAGES_PER_REQUEST = 100
 # The requests of a claim share one statement before and one after them (ADR 16).

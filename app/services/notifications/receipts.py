@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.push import Accepted, DeadToken, PushOutcome
 from app.clock import utcnow
 from app.db import after_commit
+from app.db.statements import Prepared, rows_of
 from app.enums import NotificationDecision, QuestionStatus
 from app.models import Notification, PushCooldown, Question
 from app.models.base import constant
@@ -26,7 +27,6 @@ from app.services.notifications.devices import DeadDevice
 from app.services.notifications.push_delivery import RECEIPT_AFTER
 from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.sweeping import delete_batch
-from app.statements import Prepared, rows_of
 
 BATCH = 1000
 # Expo deletes a receipt after a day.

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import Prepared
 from app.enums import NotificationDecision, NotificationKind, PushPurpose, QuestionStatus
 from app.ids import new_id
 from app.models import Event, Notification, Question, Run
@@ -21,7 +22,6 @@ from app.models.events import CURRENT_TRANSACTION
 from app.services.notifications.push_messages import Delivery
 from app.services.notifications.rules.deciding import ReplacedNotice, RunEndNotice
 from app.services.notifications.rules.decision_transitions import IS_HELD, Change, store
-from app.statements import Prepared
 
 # Decisions about notices that a push service accepted but no device shows.
 _NOT_SHOWN = (NotificationDecision.RETRACTED, NotificationDecision.REJECTED)

@@ -12,9 +12,9 @@ from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+from app.coroutines.periodic import attempt, every
 from app.db import SessionFactory, unit_of_work
 from app.errors import NotFound
-from app.periodic import attempt, every
 from app.services.access.principal import Principal
 from app.services.notifications import presence
 

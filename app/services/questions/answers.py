@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol  # Any: JSON
 
+from app.dialogue.forms import REJECT, AnswerInvalid, FormRefused, read_form
 from app.enums import AnswerVia, CommandMethod, QuestionKind, VerdictAnswer
 from app.errors import no_more_than
-from app.forms import REJECT, AnswerInvalid, FormRefused, read_form
 from app.schemas.runs.verification import MAX_REASON
 from app.services.access.principal import Principal
 

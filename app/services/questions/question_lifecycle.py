@@ -30,6 +30,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import Prepared, rows_of
+from app.dialogue.shown_questions import TITLE_CHARACTERS, ShownQuestion, shorten, waiting_for
 from app.enums import (
     TERMINAL_STATUSES,
     AnswerVia,
@@ -44,7 +46,6 @@ from app.enums import (
 from app.ids import new_id
 from app.models import Question, Run, RunCommand, Task, TaskFollow, User
 from app.models.base import constant, literal_int
-from app.run_values import TITLE_CHARACTERS, ShownQuestion, shorten, waiting_for
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
 from app.services.events.activity_notes import note_message
@@ -54,7 +55,6 @@ from app.services.questions.answers import Answer, Origin
 from app.services.questions.risk import risk_of
 from app.services.run_fact_names import WAITING_FOR, with_fact, without_fact
 from app.services.views.users import CREATOR_COLUMNS, Creator
-from app.statements import Prepared, rows_of
 
 # A question with less time than this to answer is urgent.
 _SHORT = timedelta(seconds=900)

@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.dialogue.shown_questions import ShownQuestion
 from app.enums import QuestionKind, Urgency, Verdict, VerdictAnswer
 from app.models import Question, Task
-from app.run_values import ShownQuestion
 from app.services.questions.question_lifecycle import digest_of, lock_asking, open_question, withdraw
 from app.verification.summaries import reasons_of, summarize
 

@@ -16,12 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import EventKind
 from app.clock import utcnow
+from app.coroutines.periodic import repeating
 from app.db import SessionFactory, release, unit_of_work
+from app.db.statements import Prepared, rows_of
+from app.dialogue.agent_reports import notification_entry
 from app.enums import TERMINAL_STATUSES
 from app.errors import AppError, EventsMissing, StateRefused
 from app.models import Run, RunLogState
-from app.periodic import repeating
-from app.run_values import notification_entry
 from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
 from app.schemas.runs.stream import PositionOut
 from app.services.access.principal import Principal
@@ -31,7 +32,6 @@ from app.services.run_log.log_entries import LogEvent, log_line, publish_entries
 from app.services.run_log.log_writing import append_events, append_numbered, carries_ids
 from app.services.storage_keys import RunRef
 from app.services.views.runs import retrieve_run
-from app.statements import Prepared, rows_of
 
 COMPLETE_TYPE = "_posthog/stream_complete"
 

@@ -19,6 +19,7 @@ from app.api_limits import LARGE_RESPONSE_WAIT_SECONDS
 from app.clients.object_store import ObjectStore
 from app.clients.s3 import ObjectMissing
 from app.db import release
+from app.db.statements import rows_of
 from app.errors import Unavailable
 from app.models import Run, RunLogState
 from app.schemas.fields import parse_timestamp
@@ -27,7 +28,6 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.resume_chain import resume_chain
 from app.services.storage_keys import RunRef
-from app.statements import rows_of
 
 # Bytes after which a page ends, however few entries it has; the entry that exceeds it is included.
 _PAGE_BYTES = 16 * 1024 * 1024

@@ -39,6 +39,7 @@ from app.clients.object_store import LOG_TAGS, ObjectStore
 from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
+from app.db.statements import Prepared, rows_of
 from app.errors import Unavailable
 from app.ids import new_hex_id
 from app.models import Run, RunEventId, RunLogState, Task
@@ -49,7 +50,6 @@ from app.services.retrying.retries import RetryBudget
 from app.services.run_log.log_entries import LogEvent
 from app.services.storage_keys import RunRef
 from app.services.sweeping import delete_batch
-from app.statements import Prepared, rows_of
 
 CONTENT_TYPE = "application/jsonl"
 

@@ -32,6 +32,7 @@ from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
 from app.db import release
+from app.db.statements import Prepared
 from app.enums import CodeHostKind, Environment, PrAuthorshipMode, RunStatus
 from app.errors import InvalidInput, NotFound, RunRefused, StateRefused, unknown_key
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
@@ -57,7 +58,6 @@ from app.services.run_fact_names import (
     SANDBOX_ENVIRONMENT,
 )
 from app.services.usage_gates import UsageGate
-from app.statements import Prepared
 
 _NOT_THE_CREATOR = "User-authored runs must be started by the task creator, or provide github_user_token."
 _NO_ACCOUNT = "Link a GitHub account with repo access before running user-authored cloud tasks."

@@ -8,10 +8,10 @@ from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_event_publisher import RunEvents
+from app.db.statements import rows_of
 from app.enums import CiState
 from app.models import Integration, PushedBranch
 from app.services.runs.verification.verification_lifecycle import note_ci
-from app.statements import rows_of
 
 _MOST: Final = 200
 _MOST_FAILED: Final = 20

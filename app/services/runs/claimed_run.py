@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from sqlalchemy import and_, bindparam, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.statements import Prepared
 from app.enums import CheckSource, NetworkAccessLevel
 from app.models import CheckSet as CheckSetRow
 from app.models import Project, PushedBranch, Run, SandboxEnvironment, Task, User, Verification
@@ -16,7 +17,6 @@ from app.services.access.visibility import usable_environment
 from app.services.run_fact_names import ACCEPTANCE
 from app.services.runs.authority import frozen_or_current, person_of
 from app.services.task_links import slug, slug_prefix
-from app.statements import Prepared
 from app.verification.definitions import CHECK_SET, CheckSet
 
 _LONGEST_OPTION = 1000

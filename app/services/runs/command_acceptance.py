@@ -12,9 +12,9 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.dialogue.forms import AnswerInvalid
 from app.enums import CommandMethod, CommandStatus, RpcErrorCode, ServiceMethod
 from app.errors import StateRefused
-from app.forms import AnswerInvalid
 from app.ids import new_id
 from app.models import RunCommand
 from app.models.base import constant

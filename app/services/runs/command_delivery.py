@@ -14,10 +14,12 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import rows_of
+from app.dialogue.agent_reports import AgentMessage, MessageOutcome, notification_entry
+from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandMethod, CommandStatus, NotificationKind
 from app.models import Question, Run, RunCommand, Task
 from app.models.base import constant
-from app.run_values import AgentMessage, MessageOutcome, ShownQuestion, notification_entry
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.events.ledger import wake_readers
 from app.services.notifications import dispatch as notifications
@@ -26,7 +28,6 @@ from app.services.run_fact_names import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.runs.queue import held_by
 from app.services.storage_keys import RunRef
 from app.services.sweeping import delete_batch
-from app.statements import rows_of
 
 OPEN: ColumnElement[bool] = RunCommand.status.in_(
     [constant(status) for status in (CommandStatus.ACCEPTED, CommandStatus.DELIVERED)]

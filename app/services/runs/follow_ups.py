@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import release
+from app.db.statements import Prepared, row_of, rows_of
 from app.enums import TERMINAL_STATUSES, Environment, QuestionKind, RunMode, RunStatus
 from app.ids import new_id
 from app.models import CiFailure, Integration, PushedBranch, Run, Task
@@ -40,7 +41,6 @@ from app.services.runs.authority import (
 )
 from app.services.runs.ci import CiReport, is_from_others
 from app.services.usage_gates import UsageGate
-from app.statements import Prepared, row_of, rows_of
 
 MAX_FOLLOW_UPS: Final = 3
 _DEFAULT_PROMPT = (

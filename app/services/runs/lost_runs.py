@@ -15,6 +15,7 @@ from app.clients.run_event_publisher import RunEvents
 from app.clients.s3 import ObjectStoreUnavailable
 from app.clock import utcnow
 from app.db import after_commit, unit_of_work
+from app.db.statements import rows_of
 from app.errors import Unavailable
 from app.models import Run
 from app.outages import DatabaseUnavailable
@@ -34,7 +35,6 @@ from app.services.runs.run_lifecycle import (
 )
 from app.services.runs.verification import verification_lifecycle
 from app.services.storage_keys import RunRef
-from app.statements import rows_of
 
 # A healthy job is picked up long before. Enqueuing a waiting job again changes nothing.
 _GRACE = timedelta(seconds=15)

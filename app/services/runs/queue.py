@@ -16,12 +16,12 @@ from typing_extensions import TypedDict
 
 from app.clients.redis import RedisClient
 from app.clock import utcnow
+from app.db.statements import Prepared
 from app.enums import RunStatus
 from app.models import Project, Run
 from app.models.base import constant
 from app.models.runs.runs import is_performed, is_waiting
 from app.services.storage_keys import RunRef
-from app.statements import Prepared
 
 _LOCK_NAME = "taskbeacon:claims-of-runs"
 REPORT_SECONDS = 20.0

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.models import RunCredential
-from app.security import Cipher
+from app.security.secrets import Cipher
 from app.services.sweeping import delete_batch
 
 # A run that has not been performed within this time needs a new token anyway.

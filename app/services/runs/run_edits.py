@@ -16,6 +16,7 @@ from app.agents.workspace.output_check import check_given
 from app.api_limits import RUN_OUTPUT_BYTES, RUN_STATE_BYTES
 from app.clock import utcnow
 from app.db import release
+from app.db.statements import rows_of
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import StateRefused, Throttled
 from app.models import Run, Task
@@ -41,7 +42,6 @@ from app.services.runs.usage import reported_usage
 from app.services.runs.verification import verification_lifecycle
 from app.services.views.queue_position import ATTEMPTS, QUEUE_POSITION
 from app.services.views.runs import retrieve_run
-from app.statements import rows_of
 
 # Keys that clients can neither set nor remove (contract 6.4): the run's authority, and facts that its worker needs.
 PROTECTED_STATE = FACTS | {

@@ -55,6 +55,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
+from app.db.statements import Prepared, row_of, rows_of
+from app.dialogue.storable_text import storable
 from app.enums import TERMINAL_STATUSES, Environment, RunMode, RunReason, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
@@ -91,8 +93,6 @@ from app.services.runs.transitions import (
     publish_status,
     transition,
 )
-from app.statements import Prepared, row_of, rows_of
-from app.unicode import storable
 
 # Without a heartbeat for this long, the worker of a run, or of its checks, counts as lost.
 RUN_LEASE = timedelta(seconds=60)

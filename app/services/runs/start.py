@@ -24,7 +24,7 @@ from app.schemas.fields import parse_uuid
 from app.schemas.runs.mcp_servers import McpServerIn
 from app.schemas.runs.runs import RunCreateIn, RunIn, RunOut, StartIn
 from app.schemas.tasks import TaskCreateIn, TaskOut, TaskWithRunOut
-from app.security import Cipher, DecryptionError
+from app.security.secrets import Cipher, DecryptionError
 from app.services import usage_gates
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task

@@ -27,6 +27,7 @@ from sqlalchemy.orm import aliased
 
 from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
+from app.db.statements import rows_of
 from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunReason, RunStatus
 from app.models import Project, Run, Task
 from app.models.runs.runs import is_waiting
@@ -48,7 +49,6 @@ from app.services.runs.metrics import MovedRun
 from app.services.runs.queue import longest_waiting, next_project
 from app.services.tasks.latest_run import COPIED, copies_of, mirror_moved, mirror_opened
 from app.services.views.queue_position import position
-from app.statements import rows_of
 
 # The statuses that may follow each status. Clients that run agents themselves may set any status while the run is not
 # over (contract 13.2). No status follows a terminal status, unless the run is reopened (`run_lifecycle.reopen`).

@@ -21,16 +21,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.statements import Prepared
+from app.dialogue.agent_reports import Spent
 from app.enums import RunStatus
 from app.errors import NotFound
 from app.models import Run, Task
-from app.run_values import Spent
 from app.schemas.runs.runs import UsageOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
 from app.services.run_fact_names import USAGE, with_fact
 from app.services.runs.queue import held_by
-from app.statements import Prepared
 
 # The key of the state under which agents outside our workers report usage, and its names for the keys of the fact.
 _REPORTED = "token_usage"

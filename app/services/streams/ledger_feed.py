@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.coroutines.periodic import wait
 from app.db import SessionFactory, unit_of_work
 from app.outages import DatabaseUnavailable
-from app.periodic import wait
 from app.services.access.visibility import Memberships
 from app.services.events.cursor import Cursor
 from app.services.events.event_reading import LIVE_PAGE, NewEvents, find_end, read_new_events

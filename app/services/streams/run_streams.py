@@ -22,6 +22,7 @@ from app.clients.run_event_stream import read_ends, read_events
 from app.clients.run_events import EventId, EventKind, RunEvent
 from app.clients.subscriptions import Subscription
 from app.db import SessionFactory, unit_of_work
+from app.db.statements import rows_of
 from app.enums import TERMINAL_STATUSES
 from app.errors import NotFound
 from app.models import Run, Task
@@ -34,7 +35,6 @@ from app.services.notifications.stream_presence import Watcher
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, state_event
 from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, encode, keepalive
 from app.services.streams.stream_clients import StreamClients
-from app.statements import rows_of
 
 _COMPLETE = encode(b'{"status":"complete"}', name=b"stream-end")
 _NOT_AVAILABLE = encode(b'{"error":"Stream not available"}', name=b"error")

@@ -33,6 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.sql.selectable import LateralFromClause
 
+from app.db.statements import Prepared
 from app.enums import TERMINAL_STATUSES, ActivityKind
 from app.models import ActivityMark, Question, Run, RunCommand, Task, TaskFollow, User
 from app.models.base import constant, given_rows, literal_int
@@ -40,7 +41,6 @@ from app.schemas.activity import ActivityOut, ActivityPage, ActivityQuery, Marke
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
-from app.statements import Prepared
 
 _USER = bindparam("visible_user_id", type_=BigInteger)
 _SNIPPET_CHARACTERS = 200

@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import Prepared
 from app.enums import EventType
 from app.errors import NotFound
 from app.models import Task
@@ -35,7 +36,6 @@ from app.services.events.ledger import Recorded, publish_recorded, recorded_colu
 from app.services.questions.question_lifecycle import leave_inboxes, lock_asking
 from app.services.questions.verdicts import withdraw_all
 from app.services.tasks.task_writing import task_event_cte
-from app.statements import Prepared
 
 
 async def change_tasks(session: AsyncSession, caller: Principal, body: BatchIn) -> BatchOut:

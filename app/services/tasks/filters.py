@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
+from app.db.statements import Prepared
 from app.enums import CiStatus
 from app.ids import MAX_BIGINT
 from app.models import Run, Task, TaskCount
@@ -39,7 +40,6 @@ from app.services.tasks.search_words import escape_like, searched_number
 from app.services.views.entity_tags import Versions
 from app.services.views.runs import NEWEST_FIRST, Order, greatest_first
 from app.services.views.tasks import TaskRow, select_versioned_tasks, select_versions, tasks_within_page
-from app.statements import Prepared
 
 # More shapes are possible than clients use.
 _SHAPES_KEPT = 512

@@ -6,12 +6,12 @@ from sqlalchemy import bindparam, delete, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.statements import Prepared
 from app.errors import InvalidInput, NotFound
 from app.models import Task, TaskPin
 from app.schemas.tasks import PinOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
-from app.statements import Prepared
 
 _MOST = 500
 _USER = bindparam("visible_user_id", type_=TaskPin.user_id.type)

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.db.statements import Prepared
 from app.errors import AmbiguousReference, NotFound
 from app.models import Run, Task
 from app.models.base import literal_int
@@ -16,7 +17,6 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
 from app.services.task_links import slug, slug_prefix
 from app.services.tasks.search_words import searched_number
-from app.statements import Prepared
 
 _LATEST: Final = "@latest"
 _DIGITS: Final = 32

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from app.db.statements import Prepared
 from app.enums import RunStatus
 from app.models import Run, Task, TaskCounter
 from app.models.base import literal_int
@@ -22,7 +23,6 @@ from app.services.task_links import slug, slug_prefix
 from app.services.tasks.cached_pages import PLAN_FOR_THESE_VALUES
 from app.services.tasks.filters import IS_RECENT, recent_first, select_newest, task_filter
 from app.services.tasks.search_words import escape_like
-from app.statements import Prepared
 
 # What the indexes of parts of texts know; others are looked for in the newest tasks of the project.
 _INDEXED = re.compile(r"[^\W_]{3}")

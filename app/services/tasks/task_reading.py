@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.object_store import ObjectStore
 from app.clock import utcnow
+from app.db.statements import Prepared
 from app.enums import Environment, RunStatus
 from app.errors import NotFound
 from app.models import Membership, Presence, Run, Task, User
@@ -33,7 +34,6 @@ from app.services.views.entity_tags import NOTHING_HELD, Held, digest_of, find_h
 from app.services.views.runs import NEWEST_FIRST, placed
 from app.services.views.tasks import TaskRow, select_versioned_tasks, select_versions, task_out
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
-from app.statements import Prepared
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from sqlalchemy.orm import aliased
 
 from app.clients.object_store import ObjectStore
 from app.clock import utcnow
+from app.db.statements import Prepared
 from app.enums import CodeHostKind, EventType, OriginProduct, SignalReportRelationship
 from app.errors import InvalidInput, NotFound, unknown_key
 from app.ids import MAX_BIGINT, new_id
@@ -42,7 +43,6 @@ from app.services.events.activity_notes import moved_to
 from app.services.events.ledger import Recorded, as_data, insert_event_cte, publish_recorded, recorded_columns
 from app.services.questions.verdicts import withdraw_all
 from app.services.views.tasks import TaskRow, select_tasks, task_out
-from app.statements import Prepared
 
 # The columns that an update may change; origin and report decide who sees a task and are fixed at creation (contract
 # 11 #31).

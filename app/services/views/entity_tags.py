@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Text, func, literal_column
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.statements import Prepared
 from app.errors import NotFound
-from app.statements import Prepared
 
 
 class Held(NamedTuple):

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import PAGE_BYTES
 from app.clients.object_store import ObjectStore
+from app.db.statements import Prepared
 from app.enums import Environment, RunStatus
 from app.errors import NotFound
 from app.models import Run, Task
@@ -35,7 +36,6 @@ from app.services.access.visibility import VISIBLE_RUN, VISIBLE_TASK, require_ta
 from app.services.storage_keys import RunRef
 from app.services.views.entity_tags import NOTHING_HELD, Held, digest_of, find_held, joined, row_version
 from app.services.views.queue_position import ATTEMPTS, QUEUE_POSITION, position
-from app.statements import Prepared
 
 _LITTLE_BYTES: ColumnElement[int] = literal_int(1024)
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.webhooks.webhook_messages import FIXED_HEADERS
 from app.clock import utcnow
+from app.db.statements import row_of, rows_of
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, EventType, Scope
 from app.errors import InvalidInput, NotFound, Throttled
 from app.ids import new_id
@@ -23,7 +24,6 @@ from app.services.access.visibility import own_endpoint, require_endpoint
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
 from app.services.sweeping import delete_batch
-from app.statements import row_of, rows_of
 
 _PING_PAUSE = timedelta(seconds=1)
 _MASKED = "v1,***"

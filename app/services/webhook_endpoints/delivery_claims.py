@@ -30,14 +30,14 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import Prepared
 from app.enums import DeliveryStatus, EventType
 from app.models import WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant, literal_int
-from app.security import Cipher, DecryptionError
+from app.security.secrets import Cipher, DecryptionError
 from app.services import leases
 from app.services.retrying.policies import WEBHOOK_LOST_ATTEMPTS
 from app.services.webhook_endpoints.signing import Message, live_secrets
-from app.statements import Prepared
 
 # Longer than an attempt (17 s) and the time in which tries to record its result begin (`DATABASE.within`): a shorter
 # lease would send again what was delivered. Until it ends, a killed worker's deliveries count as attempts under way.

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.webhooks.webhook_messages import AttemptResult
 from app.clock import utcnow
+from app.db.statements import rows_of
 from app.enums import DeliveryError, DisabledReason, EventType, NotificationKind
 from app.models import User, WebhookEndpoint
 from app.services.access.visibility import active_member
@@ -20,7 +21,6 @@ from app.services.notifications.push_sentences import message_body
 from app.services.retrying.policies import WEBHOOK_PROBES
 from app.services.webhook_endpoints.delivery_claims import FAILING_AFTER
 from app.services.webhook_endpoints.endpoints import cancel_pending
-from app.statements import rows_of
 
 _NO_SUCCESS_FOR = timedelta(days=5)
 _BLOCKED_IN_A_ROW = 20

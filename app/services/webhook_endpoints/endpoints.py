@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.addresses import AddressPolicy, split_url
 from app.clients.http.host_names import is_address
 from app.clock import utcnow
+from app.db.statements import row_of, rows_of
 from app.enums import DeliveryStatus, DisabledReason, PayloadKind, Scope
 from app.errors import InvalidInput, NotFound, unknown_choice
 from app.ids import new_id
@@ -26,13 +26,13 @@ from app.schemas.webhook_endpoints import (
     RotatedOut,
     TaskFilterIn,
 )
-from app.security import Cipher
+from app.security.addresses import AddressPolicy, split_url
+from app.security.secrets import Cipher
 from app.services.access.principal import Principal, has_scope, require_scope
 from app.services.access.visibility import active_member, own_endpoint, own_endpoints
 from app.services.events.catalogue import VALID_SELECTORS
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret, still_valid
-from app.statements import row_of, rows_of
 
 # In a project, and of each member in it.
 _MOST_ENDPOINTS = 20

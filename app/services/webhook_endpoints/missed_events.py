@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.config import Settings
+from app.db.statements import count_changed, rows_of
 from app.enums import DeliveryStatus, EventType, RecoverOnly
 from app.errors import InvalidInput
 from app.models import Event, WebhookEndpoint, WebhookEndpointDelivery, WebhookRecovery
@@ -28,7 +29,6 @@ from app.services.webhook_endpoints.relay import (
     make_deliveries,
     select_wanted,
 )
-from app.statements import count_changed, rows_of
 
 _MISSED = (DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
 # A quarter of what one statement can change in its time limit.

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.statements import row_of, rows_of
 from app.enums import DeliveryStatus, PayloadKind
 from app.ids import new_id
 from app.models import Event, EventCursor, EventSnapshot, Task, WebhookEndpoint, WebhookEndpointDelivery
@@ -19,7 +20,6 @@ from app.services.events.cursor import AFTER, IN_ORDER, START, Cursor
 from app.services.events.event_reading import EVENT_COLUMNS, SELECTORS
 from app.services.events.rendering import EventRow, event_body, event_data
 from app.services.retrying.policies import WEBHOOK_ATTEMPTS
-from app.statements import row_of, rows_of
 
 # The most events that one transaction relays, and the most deliveries that it makes: each may have a body of 20 kB. A
 # project has fewer endpoints than that, so at least one event is relayed.

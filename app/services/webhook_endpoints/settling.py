@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.webhooks.webhook_messages import AttemptResult
 from app.clock import utcnow
+from app.db.statements import rows_of
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant
@@ -21,7 +22,6 @@ from app.services import leases
 from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.delivery_claims import Claimed
 from app.services.webhook_endpoints.disabling import Health, disable
-from app.statements import rows_of
 
 _ATTEMPTS = Counter(
     "taskbeacon_webhook_deliveries_total", "Attempts to deliver webhooks, by outcome.", ["outcome"]

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 
 from app.clients.webhooks.webhook_messages import SignedMessage
 from app.clock import utcnow
-from app.security import Cipher
+from app.security.secrets import Cipher
 
 HINT_LENGTH = 4
 _PREFIX = "whsec_"

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.clock import utcnow
+from app.dialogue.forms import NO, YES, Form, FormQuestion, FormRefused, read_form
 from app.enums import AnswerVia, FormAction, QuestionKind, QuestionRisk, QuestionStatus
-from app.forms import NO, YES, Form, FormQuestion, FormRefused, read_form
 from app.schemas.fields import parse_integer
 from app.services.inbox.inbox_questions import QuestionRow
 from app.services.task_links import slug, slug_prefix

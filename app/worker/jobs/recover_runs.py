@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from app.coroutines.shielded import shielded
 from app.services.runs import lost_runs
-from app.shielded import shielded
 from app.worker.worker_context import worker_context
 
 

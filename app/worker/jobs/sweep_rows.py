@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.periodic import attempt
+from app.coroutines.periodic import attempt
 from app.services.accounts.console_sessions import sweep_sessions
 from app.services.accounts.terminal_logins import sweep_logins
 from app.services.checks.kept_bases import sweep_bases

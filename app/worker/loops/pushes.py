@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.push import Deadline, NotSent, TryLater
 from app.clients.wakes import LEDGER, WakeListener
+from app.coroutines.periodic import every
+from app.coroutines.shielded import shielded
 from app.db import unit_of_work
-from app.periodic import every
 from app.runtime import ProcessContext
 from app.services.leases import settle_each
 from app.services.notifications import digests, push_claims, push_delivery
 from app.services.notifications.push_messages import Composer, Delivery
-from app.shielded import shielded
 from app.worker.loops.supervision import repeat
 
 # The concurrent claims of a process: some are sent while others are composed and settled (ADR 16).

@@ -6,8 +6,8 @@ from typing import Never
 
 import structlog
 
+from app.coroutines.periodic import wait
 from app.outages import DatabaseUnavailable
-from app.periodic import wait
 from app.services.retrying.policies import LOOP_SECONDS
 
 log = structlog.get_logger(__name__)

@@ -16,8 +16,8 @@ from app.clients.wakes import LEDGER, WakeListener
 from app.clients.webhooks.webhook_client import WebhookClient
 from app.clients.webhooks.webhook_messages import AttemptResult
 from app.clock import utcnow
+from app.coroutines.periodic import attempt
 from app.db import unit_of_work
-from app.periodic import attempt
 from app.runtime import ProcessContext
 from app.services.leases import settle_each
 from app.services.retrying.policies import LOOP_SECONDS

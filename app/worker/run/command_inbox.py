@@ -15,11 +15,12 @@ from app.agents.files.attachments import Attachment
 from app.agents.session.command_source import Command, CommandSource
 from app.agents.session.transcript import Emit
 from app.clock import utcnow
+from app.coroutines.periodic import wait
 from app.db import unit_of_work
+from app.dialogue.agent_reports import AgentMessage, MessageOutcome, notification_entry
+from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
-from app.periodic import wait
-from app.run_values import AgentMessage, MessageOutcome, ShownQuestion, notification_entry
 from app.services.retrying.retries import in_transaction
 from app.services.runs import command_delivery
 from app.services.runs.command_delivery import DroppedCommand, StepResult

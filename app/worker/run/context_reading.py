@@ -24,10 +24,10 @@ from app.agents.session.command_source import TurnPolicy
 from app.agents.session.transcript import Emit
 from app.clients.github.github_client import GitHubClient
 from app.config import Settings
+from app.dialogue.agent_reports import Spent
 from app.enums import RunMode
-from app.run_values import Spent
 from app.schemas.staged_artifacts import ArtifactOut
-from app.security import Cipher, DecryptionError
+from app.security.secrets import Cipher, DecryptionError
 from app.services.code_hosts.host_credentials import CodeHost, HostAccess, clone_url, read_code_host
 from app.services.code_hosts.pull_requests import PullRequestResult, PullRequestSubject, open_pull_request
 from app.services.code_hosts.pushed_branches import ContinuedBranch, PushRecord, branch_to_resume

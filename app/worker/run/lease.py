@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.wakes import WakeListener
 from app.clock import utcnow
+from app.coroutines.periodic import wait
+from app.coroutines.shielded import shielded
 from app.db import SessionFactory, unit_of_work
 from app.outages import DatabaseUnavailable
-from app.periodic import wait
 from app.services.runs.run_lifecycle import RUN_LEASE
-from app.shielded import shielded
 from app.worker.worker_context import WorkerContext
 
 _BEAT_SECONDS = RUN_LEASE.total_seconds() / 6

@@ -12,9 +12,9 @@ from app.agents.execution.run_context import Look
 from app.agents.workspace.comparing import Comparison
 from app.clients.run_event_stream import channel_of
 from app.clock import utcnow
+from app.coroutines.periodic import attempt, wait
 from app.db import unit_of_work
 from app.enums import DiffBase, DiffMissing
-from app.periodic import attempt, wait
 from app.schemas.runs.diff import DiffFacts
 from app.services.artifacts import live_diff
 from app.services.run_fact_names import CHANGES

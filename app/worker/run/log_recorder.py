@@ -14,8 +14,8 @@ import structlog
 from app.api_limits import LOG_BYTES
 from app.clients.object_store import ObjectStore
 from app.clients.run_event_publisher import RunEvents
+from app.coroutines.periodic import wait
 from app.db import SessionFactory
-from app.periodic import wait
 from app.services.retrying.policies import RUN_FILES
 from app.services.run_log.log_entries import is_chunk
 from app.services.run_log.log_writing import append_lines

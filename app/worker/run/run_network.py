@@ -17,7 +17,7 @@ from app.agents.session.session import McpServer
 from app.config import Settings
 from app.enums import AgentNetwork, NetworkAccessLevel, SandboxKind
 from app.runtime import ProcessContext
-from app.security import DecryptionError
+from app.security.secrets import DecryptionError
 from app.services.checks.check_sets import warn_of_networks
 from app.services.runs.claimed_run import ClaimedEnvironment
 from app.services.sandbox_environments import effective_domains

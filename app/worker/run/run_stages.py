@@ -15,10 +15,10 @@ from app.agents.execution.perform import perform
 from app.agents.execution.run_context import RunEffects
 from app.agents.run_result import RunResult
 from app.agents.session.usage_meter import UsageMeter
+from app.coroutines.periodic import attempt, repeating
 from app.db import unit_of_work
+from app.dialogue.agent_reports import notification_entry
 from app.outages import DatabaseUnavailable
-from app.periodic import attempt, repeating
-from app.run_values import notification_entry
 from app.services.run_fact_names import USAGE
 from app.services.runs.queue import Claim
 from app.services.runs.usage import note_fact, spent_by_others

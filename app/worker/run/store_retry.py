@@ -4,7 +4,7 @@ import asyncio
 
 from typing_extensions import override
 
-from app.periodic import wait
+from app.coroutines.periodic import wait
 from app.services.retrying.policies import RUN_FILES, RUN_FILES_BRIEF_SECONDS
 from app.services.retrying.retries import RetryBudget
 

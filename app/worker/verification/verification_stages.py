@@ -15,9 +15,9 @@ from app.agents.execution.active_run import until_stopped
 from app.agents.git.fetch import Source
 from app.clients.s3 import ObjectStoreUnavailable
 from app.clock import wire_time
+from app.dialogue.agent_reports import notification_entry, progress_entry
 from app.enums import ArtifactType, CheckCause, RunMode, Verdict, VerdictReason
 from app.outages import DatabaseUnavailable
-from app.run_values import notification_entry, progress_entry
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.checks.kept_bases import find_base, keep_base
 from app.services.checks.shown_results import show_lost, show_progress, show_result

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
-from app.addresses import AddressPolicy, is_public
 from app.agents.network.domains import TRUSTED_DOMAINS, covers
 from app.agents.network.proxy import HEAD_BYTES, Allowance, Connector, Egress, Service, Streams
+from app.security.addresses import AddressPolicy, is_public
 from tests.support.waiting import patient
 
 pytestmark = pytest.mark.walls

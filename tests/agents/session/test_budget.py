@@ -13,7 +13,7 @@ from app.agents.execution.run_context import RunEffects
 from app.agents.session.budget import Budget, Spender
 from app.agents.session.command_source import TurnPolicy
 from app.agents.session.usage_meter import UsageMeter
-from app.run_values import Spent
+from app.dialogue.agent_reports import Spent
 from tests.agents.conftest import NoCommands, Outcome, Runner, scripted_adapter
 from tests.agents.session.test_session import Stage
 

@@ -20,9 +20,10 @@ from app.agents.session.conversation import Conversation, Review
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest, is_for_people, refuse
 from app.agents.session.run_clock import WorkingTime
 from app.agents.session.usage_meter import UsageMeter
+from app.dialogue.agent_reports import Spent
+from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
-from app.run_values import ShownQuestion, Spent
 from tests.agents.conftest import eventually
 from tests.agents.session.test_session import Stage
 

@@ -12,8 +12,8 @@ from app.agents.errors import AgentCancelled, AgentCrashed
 from app.agents.files.attachments import Attachment
 from app.agents.session.command_source import Command, TurnPolicy
 from app.agents.session.permissions import PermissionRequest
+from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandMethod, CommandStatus
-from app.run_values import ShownQuestion
 from tests.agents.conftest import eventually
 from tests.agents.session.test_conversation import OPTIONS, Letters, Room, held
 from tests.agents.session.test_session import Stage

@@ -5,7 +5,7 @@ from acp.schema import Usage
 
 from app.agents.session.budget import Budget
 from app.agents.session.usage_meter import UsageMeter, usage_in_meta
-from app.run_values import Spent
+from app.dialogue.agent_reports import Spent
 
 TOOL_ENDED = {"sessionUpdate": "tool_call_update", "status": "completed"}
 

@@ -12,8 +12,8 @@ from app.agents.errors import AgentStopped, SandboxUnavailable
 from app.agents.network.network import NetworkRules
 from app.agents.tools.mcp_protocol import Tools
 from app.agents.tools.server import BODY_BYTES, serve_tools
+from app.dialogue.agent_reports import AgentMessage, MessageOutcome
 from app.enums import AgentNetwork, NotificationDecision, SandboxKind, Urgency
-from app.run_values import AgentMessage, MessageOutcome
 from app.verification.agent_claims import AgentClaim
 from tests.agents.conftest import Outcome, Runner, find_sandbox, scripted_adapter
 from tests.support.waiting import eventually

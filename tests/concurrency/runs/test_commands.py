@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
+from app.dialogue.agent_reports import AgentMessage, MessageOutcome
+from app.dialogue.shown_questions import ShownQuestion
 from app.enums import (
     AnswerVia,
     CommandStatus,
@@ -22,7 +24,6 @@ from app.enums import (
 )
 from app.errors import StateRefused
 from app.models import Question, Run, RunCommand, Task, User
-from app.run_values import AgentMessage, MessageOutcome, ShownQuestion
 from app.runtime import ProcessContext
 from app.schemas.runs.commands import CommandIn
 from app.services.access.principal import Principal

@@ -16,7 +16,7 @@ from app.clock import utcnow
 from app.config import Settings
 from app.models import Run, SigningKey, Task
 from app.runtime import ProcessContext
-from app.security import Cipher
+from app.security.secrets import Cipher
 from app.services.runs.run_tokens import AUDIENCE
 from tests.support.assertions import concerning
 from tests.support.callers import Caller

@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.addresses import AddressPolicy
 from app.clients.http.host_names import Destinations
 from app.clock import utcnow
 from app.enums import OriginProduct, RunStatus
 from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext
+from app.security.addresses import AddressPolicy
 from tests.support.assertions import assert_invalid, concerning
 from tests.support.factories import make_run, make_task
 

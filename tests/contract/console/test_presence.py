@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind
 from app.models import ApiKey, Presence, PushToken, Run, Task, User
-from app.security import hash_api_key
+from app.security.secrets import hash_api_key
 from app.services.accounts.console_sessions import create_login_code, sweep_sessions
 from app.services.notifications import dispatch as notifications
 from app.services.notifications.devices import MAX_DEVICES, session_device

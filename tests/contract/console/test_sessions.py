@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import Scope
 from app.models import ApiKey, ConsoleSession, Project, PushToken, Task, User
 from app.runtime import ProcessContext
-from app.security import hash_api_key, new_api_key
+from app.security.secrets import hash_api_key, new_api_key
 from app.services.access.cache import CallerCache
 from app.services.accounts.console_sessions import MAX_SESSIONS, create_login_code, sweep_sessions
 from tests.support.assertions import (

@@ -17,7 +17,7 @@ from app.db import create_engine, create_session_factory
 from app.errors import AppError, InvalidInput
 from app.models import Project
 from app.runtime import ProcessContext
-from app.security import new_api_key
+from app.security.secrets import new_api_key
 from tests.support.assertions import assert_error
 from tests.support.callers import CallerKind, Cast, bearer
 from tests.support.database.faults import altered

@@ -11,9 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.db import SessionFactory, unit_of_work
+from app.dialogue.agent_reports import AgentMessage
 from app.enums import NotificationDecision, RunStatus, Urgency
 from app.models import Membership, NotificationPreferences, Project, PushToken, Run, Task, TaskMute, User
-from app.run_values import AgentMessage
 from app.services.notifications import dispatch
 from tests.contract.pushes.conftest import Deliver
 from tests.support.clock import MovableClock

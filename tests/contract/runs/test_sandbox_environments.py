@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.network.domains import TRUSTED_DOMAINS
 from app.config import Settings
 from app.models import Project, Run, SandboxEnvironment, User
-from app.security import Cipher
+from app.security.secrets import Cipher
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page, concerning
 from tests.support.factories import make_project, make_sandbox_environment
 from tests.support.runs import UNKNOWN

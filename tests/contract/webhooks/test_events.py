@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
+from app.dialogue.shown_questions import ShownQuestion
 from app.enums import QuestionKind, RunReason, RunStatus
 from app.models import Event, EventSnapshot, Project, Run, User
-from app.run_values import ShownQuestion
 from app.runtime import ProcessContext
 from app.services.events.catalogue import CATALOGUE
 from app.services.runs import command_delivery, run_lifecycle

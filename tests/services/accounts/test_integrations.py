@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
 from app.errors import InvalidInput, NotFound
-from app.security import Cipher
+from app.security.secrets import Cipher
 from app.services.accounts.integrations import (
     NewIntegration,
     create_integration,

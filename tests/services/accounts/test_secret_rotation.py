@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.models import Integration, SandboxEnvironment
-from app.security import Cipher
+from app.security.secrets import Cipher
 from app.services.accounts.secret_rotation import encrypted_columns, rotate_secrets
 from tests.concurrency.races import is_waiting
 from tests.support.factories import make_project, make_sandbox_environment

@@ -8,10 +8,10 @@ from uuid import uuid4
 from app.agents.workspace.comparing import Comparison
 from app.clients.redis import RedisClient
 from app.clock import utcnow
+from app.coroutines.shielded import JoinedWork
 from app.enums import DiffBase
 from app.schemas.runs.diff import DiffFacts
 from app.services.artifacts.live_diff import ask, keep, topic_of
-from app.shielded import JoinedWork
 from tests.support.waiting import eventually
 
 

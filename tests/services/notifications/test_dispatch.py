@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
+from app.dialogue.agent_reports import AgentMessage
 from app.enums import (
     Environment,
     NotificationDecision,
@@ -38,7 +39,6 @@ from app.models import (
     TaskMute,
     User,
 )
-from app.run_values import AgentMessage
 from app.services.notifications import dispatch as notifications
 from app.services.notifications import push_claims
 from app.services.notifications.devices import hash_token

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.session.agent_questions import describe
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
+from app.dialogue.shown_questions import DETAIL_CHARACTERS, ShownQuestion
 from app.enums import (
     AnswerVia,
     CommandMethod,
@@ -24,7 +25,6 @@ from app.enums import (
 )
 from app.ids import new_id
 from app.models import Event, Project, Question, Run, RunCommand, Task, User
-from app.run_values import DETAIL_CHARACTERS, ShownQuestion
 from app.services.questions.answers import Answer, Origin
 from app.services.questions.question_lifecycle import close_question
 from app.services.questions.risk import risk_of

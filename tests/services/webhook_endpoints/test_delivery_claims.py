@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, User
-from app.security import Cipher
+from app.security.secrets import Cipher
 from app.services.webhook_endpoints.delivery_claims import FAILING_AFTER, claim_due, next_due
 from tests.support.database.plans import generic_plan
 from tests.support.database.queries import recorded

@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 
 import app.services
-from app.statements import Prepared
+from app.db.statements import Prepared
 
 
 def prepared_statements() -> Iterator[tuple[str, Prepared[object]]]:

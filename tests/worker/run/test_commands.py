@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.agents.adapters.catalog import Catalog
 from app.clock import utcnow
 from app.db import unit_of_work
+from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandStatus, QuestionKind, RunStatus
 from app.ids import new_id
 from app.models import Event, Question, Run
-from app.run_values import ShownQuestion
 from app.schemas.runs.commands import CommandIn
 from app.schemas.runs.runs import RunUpdateIn
 from app.services.enqueueing import EXECUTE_RUN

@@ -7,9 +7,9 @@ from sqlalchemy import update
 
 from app.clock import utcnow
 from app.db import unit_of_work
+from app.dialogue.agent_reports import AgentMessage
 from app.enums import RunStatus, Urgency
 from app.models import Project, Run
-from app.run_values import AgentMessage
 from app.services.runs import command_delivery
 from app.worker.jobs.execute_run import execute_run
 from app.worker.loops import pushes

@@ -15,8 +15,8 @@ from app.models import Question, Run
 from app.schemas.questions import ActionIn
 from app.services.inbox.answering import answer_question
 from tests.agents.conftest import scripted_adapter
+from tests.dialogue.test_form_answers import CLAUDE, FOREIGN
 from tests.fixtures.worker import Workshop
-from tests.forms.test_answers import CLAUDE, FOREIGN
 from tests.support.database.faults import cut_once
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot, listening

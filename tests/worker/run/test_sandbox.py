@@ -9,7 +9,6 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import delete, update
 
-from app.addresses import AddressPolicy
 from app.agents.errors import EnvironmentUnavailable
 from app.agents.network.domains import TRUSTED_DOMAINS
 from app.agents.network.proxy import Service
@@ -18,7 +17,8 @@ from app.config import Settings
 from app.db import unit_of_work
 from app.enums import NetworkAccessLevel, RunStatus
 from app.models import Project, Run, SandboxEnvironment
-from app.security import Cipher
+from app.security.addresses import AddressPolicy
+from app.security.secrets import Cipher
 from app.services.runs.claimed_run import ClaimedEnvironment
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run

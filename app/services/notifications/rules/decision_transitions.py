@@ -26,10 +26,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.statements import Prepared
 from app.enums import NotificationDecision as Decision
 from app.models import Notification
 from app.models.base import constant, given_rows
-from app.statements import Prepared
 
 # Literal, as in the partial index: PostgreSQL does not use that index with a parameter.
 IS_HELD: ColumnElement[bool] = literal_column(

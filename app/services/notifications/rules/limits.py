@@ -9,10 +9,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
+from app.db.statements import Prepared
 from app.enums import NotificationKind
 from app.models import Notification, PushCooldown
 from app.models.base import given_rows
-from app.statements import Prepared
 
 COOLDOWNS = {
     NotificationKind.COMPLETED: timedelta(seconds=600),

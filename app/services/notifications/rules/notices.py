@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from app.db.statements import Prepared
 from app.enums import NotificationDecision, NotificationKind, PushText, QuestionStatus, Urgency, Verdict
 from app.models import (
     Event,
@@ -49,7 +50,6 @@ from app.models.events import CURRENT_TRANSACTION
 from app.services.notifications.rules.deciding import FromAgent, NoticeContext, Recipient, Watching
 from app.services.notifications.rules.limits import COOLDOWNS
 from app.services.notifications.rules.quiet_hours import QuietHours
-from app.statements import Prepared
 
 _URGENCIES = {
     NotificationKind.COMPLETED: Urgency.LOW,

@@ -31,6 +31,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.run_result import RunResult
 from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
+from app.db.statements import count_changed, row_of, rows_of
+from app.dialogue.storable_text import storable
 from app.enums import EventType, OnUnverified, RunReason, RunStatus, StopReason, Verdict, VerdictReason
 from app.models import Run, Task, VerdictReport, Verification
 from app.schemas.runs.artifacts import ManifestEntry
@@ -44,8 +46,6 @@ from app.services.runs import run_lifecycle
 from app.services.runs.queue import held_by
 from app.services.runs.run_lifecycle import RUN_LEASE, RunEnd
 from app.services.tasks.latest_run import mirror_verification
-from app.statements import count_changed, row_of, rows_of
-from app.unicode import storable
 from app.verification.definitions import DEFINITIONS
 from app.verification.judgement import Judgement, Reason
 

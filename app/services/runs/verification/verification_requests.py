@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import wire_time
+from app.db.statements import row_of, rows_of
 from app.enums import TERMINAL_STATUSES, Environment, QuestionKind
 from app.errors import StateRefused
 from app.models import PushedBranch, User, Verification
@@ -19,7 +20,6 @@ from app.services.questions.question_lifecycle import withdraw
 from app.services.runs.authority import Intent, LockedRun, authorize_run, lock_run
 from app.services.runs.verification import verification_lifecycle
 from app.services.views.users import Creator, user_basic
-from app.statements import row_of, rows_of
 
 _USER = [getattr(User, name) for name in Creator._fields]
 _MOST_LISTED = 50

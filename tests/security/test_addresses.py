@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.addresses import is_public
+from app.security.addresses import is_public
 
 pytestmark = pytest.mark.walls
 

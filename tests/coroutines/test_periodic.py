@@ -1,11 +1,11 @@
-"""Steps that repeat beside other work (app/periodic.py): none of their errors ends them."""
+"""Steps that repeat beside other work (app/coroutines/periodic.py): none of their errors ends them."""
 
 import asyncio
 
 import pytest
 
+from app.coroutines.periodic import attempt, every, repeating, wait
 from app.outages import DatabaseUnavailable
-from app.periodic import attempt, every, repeating, wait
 from tests.support.waiting import eventually
 
 

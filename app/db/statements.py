@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.selectable import ForUpdateArg, TextualSelect, TypedReturnsRows
 from sqlalchemy.sql.visitors import iterate
 
-from app.db import fetch
+from app.db.units_of_work import fetch
 
 RowT_co = TypeVar("RowT_co", covariant=True)
 RowT = TypeVar("RowT")
@@ -36,7 +36,7 @@ class Prepared(Generic[RowT_co]):
 
     It joins the transaction of its session, or begins it. A read begins none: without a transaction it runs alone. So
     does a write that may stand `alone`: it is committed at once and not rolled back by what fails later
-    (`tests/test_statements.py` lists these).
+    (`tests/db/test_statements.py` lists these).
 
     `row` is a NamedTuple with a field for each column, in their order. Text becomes the member of a field's StrEnum.
     If a field is a NamedTuple itself, the next columns are its fields, and their names may begin with its name; if it

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
-from app.statements import Prepared
+from app.db.statements import Prepared
 from tests.support.deployment.processes import free_port
 from tests.support.waiting import eventually
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app.shielded import JoinedWork
+from app.coroutines.shielded import JoinedWork
 from tests.support.waiting import next_round
 
 

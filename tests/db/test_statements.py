@@ -37,10 +37,10 @@ from app.db import (
     undivided,
     unit_of_work,
 )
+from app.db.statements import Prepared
 from app.errors import NotFound
 from app.models import Project, User
 from app.outages import DatabaseUnavailable
-from app.statements import Prepared
 from tests.support.database.faults import Planted, rolled_back
 from tests.support.database.queries import recorded
 from tests.support.database.statements import prepared_statements

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.forms import AnswerInvalid, FormRefused, read_form
+from app.dialogue.forms import AnswerInvalid, FormRefused, read_form
 
 JSON = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""Several hosts of a database, of which one is silent or is not the primary any more (app/db.py)."""
+"""Several hosts of a database, of which one is silent or is not the primary any more (app/db/engine.py)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
+from app.db.statements import Prepared
 from app.models import User
 from app.outages import DatabaseUnavailable
-from app.statements import Prepared
 
 WRITE = update(User).where(User.id == 0).values(first_name="")
 PREPARED = Prepared(WRITE.returning(User.id))

@@ -1,0 +1,145 @@
+"""The database engine of a process: its pool of connections, and the outages that they meet, by name."""
+
+from typing import Any
+
+import asyncpg
+import orjson
+from sqlalchemy import ExceptionContext, event
+from sqlalchemy.exc import DBAPIError, DisconnectionError, MissingGreenlet
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util.concurrency import in_greenlet
+
+from app.config import Settings
+from app.outages import DatabaseUnavailable, is_database_outage, is_read_only
+
+_STATEMENT_TIMEOUT_SECONDS = 30
+_CONNECT_TIMEOUT_SECONDS = 5
+_POOL_TIMEOUT_SECONDS = 10
+_CONNECTION_LIFE_SECONDS = 1800
+# A host that vanished in a transaction would keep its locks, and all readers of the ledger waiting, for two hours.
+_LIMITS_OF_A_LOST_CLIENT = {
+    "idle_in_transaction_session_timeout": "60s",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+
+
+def create_engine(
+    settings: Settings,
+    *,
+    application_name: str,
+    statement_seconds: float = _STATEMENT_TIMEOUT_SECONDS,
+    connect_seconds: float = _CONNECT_TIMEOUT_SECONDS,
+    plan_once: bool = False,
+) -> AsyncEngine:
+    """Return a database engine with a connection pool for this process. It connects at its first use.
+
+    A statement that takes longer than `statement_seconds` fails with DatabaseUnavailable; each host is asked for
+    `connect_seconds`. With `plan_once` the server plans each statement once per connection, for all values, which saves
+    most of the time of a short one; code that needs a plan for particular values sets `plan_cache_mode` in its
+    transaction.
+    """
+    # JIT helps analytics; here it would only delay the first request by its compile time.
+    server_settings = {"application_name": application_name, "jit": "off", **_LIMITS_OF_A_LOST_CLIENT}
+    if plan_once:
+        server_settings["plan_cache_mode"] = "force_generic_plan"
+    engine = create_async_engine(
+        settings.database_url,
+        # For SQLAlchemy only: transactions are begun and ended in `units_of_work.py`.
+        isolation_level="AUTOCOMMIT",
+        # A unit of work has ended its transaction; a rollback of the pool takes 8 microseconds and ends nothing.
+        pool_reset_on_return=None,
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT_SECONDS,
+        # The connection that was used last has most statements prepared; in turns, each one would prepare all.
+        pool_use_lifo=True,
+        # A firewall may drop a connection that is idle for long, and neither end notices.
+        pool_recycle=_CONNECTION_LIFE_SECONDS,
+        json_serializer=_dump_json,
+        json_deserializer=orjson.loads,
+        connect_args={
+            "timeout": connect_seconds,
+            "command_timeout": statement_seconds,
+            "server_settings": server_settings,
+            **({} if settings.database_prepared_statements else _pgbouncer_options(application_name)),
+        },
+    )
+    event.listen(engine.sync_engine, "do_connect", connect)
+    event.listen(engine.sync_engine, "checkout", _refuse_closed_connection)
+    event.listen(engine.sync_engine, "handle_error", _name_outage)
+    return engine
+
+
+def _pgbouncer_options(application_name: str) -> dict[str, Any]:
+    # Statements have no name, and no setting is sent that a pooler does not know and refuses.
+    return {
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": str,
+        "server_settings": {"application_name": application_name},
+    }
+
+
+def _dump_json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: Any) -> Any:
+    """Connect to the database, for SQLAlchemy's `do_connect`. Raises DatabaseUnavailable."""
+    if not in_greenlet():
+        raise MissingGreenlet
+    try:
+        return _connect_to_any(dialect, args, parameters)
+    except (OSError, TimeoutError) as error:
+        raise DatabaseUnavailable(str(error) or "timed out") from error
+    except dialect.loaded_dbapi.Error as error:
+        # SQLAlchemy names the errors of its own connections only, not of raw ones.
+        if is_database_outage(error):
+            raise DatabaseUnavailable(str(error)) from error
+        raise DBAPIError(None, None, error) from error
+
+
+def _connect_to_any(dialect: Any, args: Any, parameters: dict[str, Any]) -> Any:
+    """Connect to the first of the hosts that takes us; the next call asks that one first.
+
+    The driver has one time limit for all of them: a first host that is silent would use it up, each time.
+    """
+    parameters.setdefault("timeout", _CONNECT_TIMEOUT_SECONDS)
+    hosts, ports = parameters.get("host"), parameters.get("port")
+    if not (isinstance(hosts, list) and isinstance(ports, list)):
+        return dialect.connect(*args, **parameters)
+    refused: list[tuple[str, int]] = []
+    for host, port in (places := list(zip(hosts, ports, strict=True))):
+        try:
+            connection = dialect.connect(*args, **parameters | {"host": host, "port": port})
+        except Exception as error:
+            refused.append((host, port))
+            if len(refused) == len(places) or not (isinstance(error, OSError) or is_database_outage(error)):
+                raise
+        else:
+            # These lists are the engine's own.
+            hosts[:], ports[:] = zip(*places[len(refused) :], *refused, strict=True)
+            return connection
+    raise DatabaseUnavailable("no host is named")
+
+
+def _name_outage(context: ExceptionContext) -> None:
+    error = context.original_exception
+    if not isinstance(error, Exception):
+        # A cancelled task. SQLAlchemy drops its connection, but the server is not away, and the task must end.
+        return
+    if isinstance(error, OSError | asyncpg.InternalClientError) or is_read_only(error):
+        # A rollback would be answered as little, or the server is a standby now.
+        context.is_disconnect = True
+    # The other connections are checked when they are taken from the pool.
+    context.invalidate_pool_on_disconnect = False
+    if context.is_disconnect or is_database_outage(error):
+        raise DatabaseUnavailable(str(error) or "not answered in time") from error
+
+
+def _refuse_closed_connection(connection: Any, _record: ConnectionPoolEntry, _proxy: Any) -> None:
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("the server closed this connection")
