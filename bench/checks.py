@@ -18,12 +18,13 @@ from typing import Any, Final
 
 import click
 
-from app.agents.checks.check_context import CheckContext, Checked, Preparation
+from app.agents.checks.check_context import Checked, Preparation
 from app.agents.checks.reports import Reports
 from app.agents.checks.verify import verify
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import Mirrors
+from app.agents.git.repository import Author
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
@@ -126,19 +127,16 @@ async def _measure_clone(root: Path, preparation: Preparation) -> tuple[float, f
         subprocess.check_output, ("git", "rev-list", "main"), cwd=origin, text=True
     )
     result, base = commits.split()
+    source = Source(remote=Remote.parse(origin.as_uri()), depth=50)
+    workspaces = Workspaces(root / "workspaces", os.environ, mirrors=mirrors)
+    based = replace(preparation, base=base)
     took = []
     for _ in range(_TIMES + 1):
         effects = _Effects()
-        context = CheckContext(
-            run_id=uuid.uuid4(),
-            source=Source(remote=Remote.parse(origin.as_uri()), depth=50),
-            push_branch="main",
-            commit=result,
-            preparation=replace(preparation, base=base),
-            workspaces=Workspaces(root / "workspaces", os.environ, mirrors=mirrors),
-        )
         began = time.perf_counter()
-        checked = await verify(context, effects)
+        async with workspaces.open(uuid.uuid4()) as workspace:
+            await workspace.prepare(source, "main", author=Author())
+            checked = await verify(workspace, source, result, based, effects)
         judge(checked.judge(), Facts())
         ended = time.perf_counter()
         took.append((effects.times["started"] - began, ended - effects.times["passed"]))

@@ -5,12 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import UUID
 
-from app.agents.git.fetch import Source
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
-from app.agents.workspace.workspace import Workspaces
 from app.enums import CheckCause, CheckSource
 from app.verification.definitions import CheckSet, Definitions, PlacedCheck
 from app.verification.judgement import CheckResult, Execution, JudgedCheck, judge_check, needs_execution
@@ -42,16 +39,6 @@ class Preparation:
         """Return what names the programs of commands: it changes when one is added, replaced or removed."""
         folders = filter(os.path.isdir, self.variables.get("PATH", PATH).split(":"))
         return [self.sandbox.kind, *(Path(folder).stat().st_mtime_ns for folder in folders)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckContext:
-    run_id: UUID
-    source: Source
-    push_branch: str
-    commit: str
-    preparation: Preparation
-    workspaces: Workspaces
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,11 +4,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 
-from app.agents.checks.check_context import CheckContext, Checked, CheckEffects, Preparation
+from app.agents.checks.check_context import Checked, CheckEffects, Preparation
 from app.agents.checks.clone import Clone, open_clone
-from app.agents.git.repository import Author, Repository, TreeFile
+from app.agents.git.fetch import Source
+from app.agents.git.repository import Repository, TreeFile
 from app.agents.masking import Masker
 from app.agents.workspace.workspace import Workspace
 from app.dialogue.agent_reports import progress_entry
@@ -65,69 +66,74 @@ async def _read_file(repository: Repository, file: TreeFile) -> CheckSet:
     return read_checks_file(await repository.read(file.blob, FILE_BYTES + 1))
 
 
-async def verify(context: CheckContext, effects: CheckEffects) -> Checked:
-    """Check a commit: set up a clone, execute the checks, and those on the base that can change the verdict.
+async def verify(
+    workspace: Workspace, source: Source, commit: str, preparation: Preparation, effects: CheckEffects
+) -> Checked:
+    """Check a commit in a clone of `source`: execute the checks, and those on the base that can change the verdict.
 
     All processes have ended at its end, also if it is cancelled. Raises RepositoryError, SandboxUnavailable.
     """
-    async with context.workspaces.open(context.run_id) as workspace:
-        await workspace.prepare(context.source, context.push_branch, author=Author())
-        return await _Attempt(context, effects, workspace).perform()
+    repository, base = workspace.repository, preparation.base
+    for each in filter(None, (commit, base)):
+        # Deeper than the clone, or of a branch that has moved on.
+        await repository.fetch_commit(source.remote, each)
+    definitions = await read_definitions(repository, base, preparation)
+    changed = await repository.changed_files(base, commit) if base else []
+    paths = [path for _, path in changed]
+    old = [path for letter, path in changed if letter != "A"]
+    checked = Checked(
+        definitions=definitions,
+        checks=[
+            CheckResult(placed=placed, applies=placed.check.applies_to(paths))
+            for placed in definitions.checks
+        ],
+        changed=paths,
+        changed_tests=[path for path in old if matches(definitions.test_paths, path)],
+        protected_changed=[path for path in paths if matches(definitions.protected_paths, path)],
+    )
+    attempt = _Attempt(workspace, source.remote.url, preparation, effects, checked)
+    if base is None:
+        await attempt.check_result(commit)
+    else:
+        result = await repository.with_files_of(commit, base, checked.protected_changed)
+        await attempt.check_result(result)
+        await attempt.check_base(base)
+        await attempt.run_old_tests(result, base)
+    return checked
 
 
+@dataclass(slots=True)
 class _Attempt:
-    def __init__(self, context: CheckContext, effects: CheckEffects, workspace: Workspace) -> None:
-        self.context = context
-        self.effects = effects
-        self.workspace = workspace
-        self.is_clone_used = False
+    workspace: Workspace
+    url: str
+    preparation: Preparation
+    effects: CheckEffects
+    checked: Checked
+    is_clone_used: bool = False
 
-    async def perform(self) -> Checked:
-        context, repository = self.context, self.workspace.repository
-        base = context.preparation.base
-        for commit in filter(None, (context.commit, base)):
-            # Deeper than the clone, or of a branch that has moved on.
-            await repository.fetch_commit(context.source.remote, commit)
-        definitions = await read_definitions(repository, base, context.preparation)
-        changed = await repository.changed_files(base, context.commit) if base else []
-        paths = [path for _, path in changed]
-        old = [path for letter, path in changed if letter != "A"]
-        self.checked = Checked(
-            definitions=definitions,
-            checks=[
-                CheckResult(placed=placed, applies=placed.check.applies_to(paths))
-                for placed in definitions.checks
-            ],
-            changed=paths,
-            changed_tests=[path for path in old if matches(definitions.test_paths, path)],
-            protected_changed=[path for path in paths if matches(definitions.protected_paths, path)],
-        )
-        applying = [each for each in self.checked.checks if each.applies]
-        put_back = self.checked.protected_changed
-        result = await repository.with_files_of(context.commit, base, put_back) if base else context.commit
-        await self._check_result(result, applying)
-        if base is not None:
-            await self._check_base(base, applying)
-            await self._run_old_tests(result, base, applying)
-        return self.checked
+    @property
+    def _applying(self) -> list[CheckResult]:
+        return [each for each in self.checked.checks if each.applies]
 
-    async def _check_result(self, commit: str, checks: Sequence[CheckResult]) -> None:
+    async def check_result(self, commit: str) -> None:
         async with aclosing(_Clones(self, "result", commit)) as clones:
-            for each in checks:
+            for each in self._applying:
                 await self.effects.note(self.checked, each.placed)
                 while needs_execution(each):
                     number = len(each.executions) + 1
                     each.executions.append(await clones.execute(each.placed, number))
                     await self.effects.note(self.checked, None)
 
-    async def _check_base(self, base: str, checks: Sequence[CheckResult]) -> None:
+    async def check_base(self, base: str) -> None:
+        before: list[PlacedCheck] = []
         due: list[PlacedCheck] = []
         async with aclosing(_Clones(self, "base", base)) as clones:
-            for number, each in enumerate(checks, start=1):
+            for each in self._applying:
+                before.append(each.placed)
                 due.append(each.placed)
                 if not needs_base(each, self.checked.definitions.base):
                     continue
-                key = self._base_key(base, [before.placed for before in checks[:number]])
+                key = self._base_key(base, before)
                 each.base = await self.effects.find_base(key)
                 each.is_base_kept = each.base is not None
                 if each.base is None:
@@ -138,19 +144,19 @@ class _Attempt:
                     if base_status(each.base) is not BaseStatus.ERROR:
                         await self.effects.keep_base(key, each.base)
 
-    async def _run_old_tests(self, result: str, base: str, checks: Sequence[CheckResult]) -> None:
+    async def run_old_tests(self, result: str, base: str) -> None:
         tests = self.checked.changed_tests
         commit = await self.workspace.repository.with_files_of(result, base, tests)
         async with aclosing(_Clones(self, "old_tests", commit)) as clones:
-            for each in checks:
+            for each in self._applying:
                 if tests and each.executions[-1].has_ended:
                     each.old_tests = await clones.execute(each.placed)
 
     def _base_key(self, base: str, checks: Sequence[PlacedCheck]) -> bytes:
         """Return the digest of all that decides what the last of these checks, in their order, shows of a base."""
-        preparation = self.context.preparation
+        preparation = self.preparation
         parts = [
-            self.context.source.remote.url,
+            self.url,
             base,
             [asdict(placed) for placed in checks],
             [asdict(step) for step in self.checked.definitions.setup],
@@ -198,8 +204,7 @@ class _Clones:
         return replace(execution, output=execution.output[-TAIL_BYTES:], log=stored)
 
     async def _open(self) -> Clone:
-        attempt = self._attempt
-        workspace, preparation = attempt.workspace, attempt.context.preparation
+        attempt, workspace, preparation = self._attempt, self._attempt.workspace, self._attempt.preparation
         await self._opened.aclose()
         if attempt.is_clone_used or self._commit != workspace.base.sha:
             await workspace.renew(self._commit)

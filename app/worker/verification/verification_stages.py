@@ -8,11 +8,12 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.checks.check_context import CheckContext, Checked
+from app.agents.checks.check_context import Checked
 from app.agents.checks.verify import verify
 from app.agents.errors import AgentError, AgentStopped
 from app.agents.execution.active_run import until_stopped
 from app.agents.git.fetch import Source
+from app.agents.git.repository import Author
 from app.clients.s3 import ObjectStoreUnavailable
 from app.clock import wire_time
 from app.dialogue.agent_reports import notification_entry, progress_entry
@@ -109,9 +110,7 @@ class _Performance:
 
     async def perform(self) -> Conclusion:
         try:
-            context = await self._read_context()
-            async with asyncio.timeout(self._worker.process.settings.verification_timeout_seconds):
-                self._checked = await verify(context, self)
+            await self._verify()
         except TimeoutError:
             if self._checked is not None:
                 self._checked.fill(CheckCause.DEADLINE)
@@ -128,7 +127,7 @@ class _Performance:
             await self.emit(notification_entry("_taskbeacon/repair", told))
         return conclusion
 
-    async def _read_context(self) -> CheckContext:
+    async def _verify(self) -> None:
         worker, claimed = self._worker, self._claimed
         settings = worker.process.settings
         run_id, task_id, git_url = claimed.run_id, claimed.task_id, settings.git_base_url
@@ -138,16 +137,14 @@ class _Performance:
         is_agent = (run.option("runtime_adapter") or DEFAULT_ADAPTER) != DEFAULT_ADAPTER
         self._can_be_asked = is_agent and run.state.get("mode") != RunMode.INTERACTIVE
         remote = await open_remote(worker, host, run.repository)
-        return CheckContext(
-            run_id=claimed.run_id,
-            source=Source(remote=remote, branch=run.branch, resumes=True, depth=settings.git_clone_depth),
-            push_branch=branch.name if branch else "",
-            commit=claimed.commit,
-            preparation=preparation_for(
-                worker, run, *environment_of(worker, run), base=claimed.base, definitions=claimed.definitions
-            ),
-            workspaces=worker.workspaces,
+        source = Source(remote=remote, branch=run.branch, resumes=True, depth=settings.git_clone_depth)
+        preparation = preparation_for(
+            worker, run, *environment_of(worker, run), base=claimed.base, definitions=claimed.definitions
         )
+        timeout = asyncio.timeout(settings.verification_timeout_seconds)
+        async with timeout, worker.workspaces.open(run_id) as workspace:
+            await workspace.prepare(source, branch.name if branch else "", author=Author())
+            self._checked = await verify(workspace, source, claimed.commit, preparation, self)
 
     def _conclude(self) -> Conclusion:
         """Return what follows from what was seen: for the run a repair by its agent, or its end."""

@@ -9,11 +9,12 @@ from typing import Any  # JSON
 
 import pytest
 
-from app.agents.checks.check_context import CheckContext, Checked, Preparation
+from app.agents.checks.check_context import Checked, Preparation
 from app.agents.checks.verify import verify
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import Mirrors
+from app.agents.git.repository import Author
 from app.agents.network.network import NetworkRules
 from app.agents.sandbox.sandbox import Sandbox
 from app.agents.workspace.workspace import Workspaces
@@ -115,16 +116,13 @@ class Checking:
             base=origin.git("rev-list", "--max-parents=0", "main"),
             run_network=rules,
         )
-        context = CheckContext(
-            run_id=uuid.uuid4(),
-            source=Source(remote=Remote.parse(origin.url), depth=3),
-            push_branch="work",
-            commit=origin.git("rev-parse", "main"),
-            preparation=preparation,
-            workspaces=Workspaces(self.folder / "workspaces", dict(os.environ), mirrors=self.mirrors),
-        )
+        source = Source(remote=Remote.parse(origin.url), depth=3)
+        workspaces = Workspaces(self.folder / "workspaces", dict(os.environ), mirrors=self.mirrors)
         effects = _Effects(self.kept)
-        return Seen(await verify(context, effects), effects.log)
+        async with workspaces.open(uuid.uuid4()) as workspace:
+            await workspace.prepare(source, "work", author=Author())
+            result = origin.git("rev-parse", "main")
+            return Seen(await verify(workspace, source, result, preparation, effects), effects.log)
 
 
 @dataclass
