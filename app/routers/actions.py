@@ -24,7 +24,6 @@ Body = Annotated[ActionIn, Depends(BodyReader(ActionIn))]
 
 @api_router.post(
     "/{token}",
-    operation_id="actions_create",
     summary="Answer a question with an action token",
     response_description="The answer that counts, and the progress of its delivery.",
     response_model=AnsweredOut,

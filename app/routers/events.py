@@ -18,7 +18,6 @@ router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], 
 
 @router.get(
     "",
-    operation_id="events_list",
     summary="List events",
     response_description="Events, oldest first, and the position to continue from.",
     response_model=EventPage,
@@ -36,7 +35,6 @@ async def list_events(call: TaskRead, query: Annotated[EventQuery, Query()], lim
 
 @router.get(
     "/stream",
-    operation_id="events_stream_retrieve",
     summary="Follow the events of a project live",
     response_class=Response,
     responses=streamed("for 15 minutes"),

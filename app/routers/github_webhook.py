@@ -71,7 +71,6 @@ async def _wrong_signatures_counted(request: Request) -> AsyncGenerator[None, No
 
 @router.post(
     "/github",
-    operation_id="webhooks_github_create",
     summary="Receive a webhook of GitHub",
     response_description="Whether a run was started.",
     response_model=WebhookOut,

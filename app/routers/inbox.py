@@ -19,7 +19,6 @@ router = APIRouter(prefix="/api/users/@me/inbox", tags=["inbox"], route_class=Un
 
 @router.get(
     "",
-    operation_id="users_inbox_list",
     summary="List the questions in the caller's inbox",
     response_description="A page of questions.",
     response_model=InboxPage,
@@ -38,7 +37,6 @@ async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], pag
 
 @router.get(
     "/stream",
-    operation_id="users_inbox_stream_retrieve",
     summary="Follow the caller's inbox live",
     response_class=Response,
     responses=streamed("for 15 minutes"),

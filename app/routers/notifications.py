@@ -32,7 +32,6 @@ PreferencesBody = Annotated[PreferencesIn, Depends(BodyReader(PreferencesIn))]
 
 @router.get(
     _TASK + "/notifications",
-    operation_id="tasks_notifications_list",
     summary="List the pushes about a task, with reasons",
     response_description="A page of decisions.",
     response_model=NotificationPage,
@@ -48,7 +47,6 @@ async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> 
 
 @router.post(
     _TASK + "/notifications/test",
-    operation_id="tasks_notifications_test_create",
     summary="Send a test push to a device",
     response_description="The response of the push service.",
     response_model=PushTestOut,
@@ -68,7 +66,6 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
 
 @router.get(
     _TASK + "/mute",
-    operation_id="tasks_mute_retrieve",
     summary="Retrieve whether a task is muted",
     response_description="Whether the caller gets no pushes about the task.",
     response_model=MuteOut,
@@ -80,7 +77,6 @@ async def retrieve_mute(call: TaskRead, task_id: TaskId) -> Json:
 
 @router.put(
     _TASK + "/mute",
-    operation_id="tasks_mute_update",
     summary="Mute a task",
     response_description="The caller gets no pushes about the task.",
     status_code=204,
@@ -92,7 +88,6 @@ async def mute_task(call: TaskWrite, task_id: TaskId) -> None:
 
 @router.delete(
     _TASK + "/mute",
-    operation_id="tasks_mute_destroy",
     summary="Unmute a task",
     response_description="The caller gets pushes about the task.",
     status_code=204,
@@ -104,7 +99,6 @@ async def unmute_task(call: TaskWrite, task_id: TaskId) -> None:
 
 @router.get(
     "/users/@me/notification_preferences",
-    operation_id="users_notification_preferences_retrieve",
     summary="Retrieve the notification preferences",
     response_description="The preferences.",
     response_model=PreferencesOut,
@@ -116,7 +110,6 @@ async def retrieve_preferences(call: UserRead) -> Json:
 
 @router.patch(
     "/users/@me/notification_preferences",
-    operation_id="users_notification_preferences_partial_update",
     summary="Update the notification preferences",
     response_description="The updated preferences.",
     response_model=PreferencesOut,

@@ -36,7 +36,6 @@ LeavingDevice = Annotated[UUID, Depends(_read_leaving_device)]
 
 @router.post(
     _TASK + "/presence",
-    operation_id="tasks_presence_create",
     summary="Report that a device shows a task",
     response_description="The device counts as watching.",
     status_code=204,
@@ -53,7 +52,6 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> None:
 
 @router.delete(
     _TASK + "/presence",
-    operation_id="tasks_presence_destroy",
     summary="End the presence of a device",
     response_description="The device does not count as watching.",
     status_code=204,
@@ -73,7 +71,6 @@ async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> None
 
 @router.get(
     "/viewers",
-    operation_id="viewers_list",
     summary="List the viewers of tasks",
     response_description="The viewers, each with the task that they look at now.",
     response_model=ViewersOut,

@@ -25,7 +25,6 @@ references_router = APIRouter(
 
 @router.get(
     "",
-    operation_id="projects_list",
     summary="List projects",
     response_description="A page of projects.",
     response_model=ProjectPage,
@@ -38,7 +37,6 @@ async def list_projects(call: ProjectRead, page: PageDep) -> Json:
 
 @references_router.get(
     "",
-    operation_id="resolve_retrieve",
     summary="Resolve a reference",
     response_description="The ids.",
     response_model=ResolvedOut,
@@ -54,7 +52,6 @@ async def resolve_reference(call: TaskRead, query: Annotated[ReferenceQuery, Que
 
 @offers_router.get(
     "/agents",
-    operation_id="agents_list",
     summary="List agents",
     response_description="The agents.",
     response_model=AgentsOut,
@@ -73,7 +70,6 @@ async def list_agents(call: TaskRead, query: Annotated[AgentsQuery, Query()]) ->
 
 @offers_router.get(
     "/limits",
-    operation_id="limits_list",
     summary="List limits",
     response_description="The limits.",
     response_model=LimitsOut,
@@ -85,7 +81,6 @@ async def show_limits(call: TaskRead) -> Json:
 
 @offers_router.get(
     "/queue",
-    operation_id="queue_retrieve",
     summary="Show the queue",
     response_description="The queue.",
     response_model=QueueOut,

@@ -21,7 +21,6 @@ UnregisterBody = Annotated[UnregisterIn, Depends(BodyReader(UnregisterIn))]
 
 @router.get(
     "/users/@me/push_tokens",
-    operation_id="users_push_tokens_list",
     summary="List the caller's devices",
     response_description="The devices, without their tokens.",
     response_model=DeviceList,
@@ -33,7 +32,6 @@ async def list_devices(call: DeviceWrite) -> Json:
 
 @router.post(
     "/users/@me/push_tokens",
-    operation_id="users_push_tokens_create",
     summary="Register a device",
     response_description="The device; its id is the `device_id` of presence.",
     response_model=DeviceOut,
@@ -49,7 +47,6 @@ async def register_device(call: DeviceWrite, body: PushTokenBody) -> Json:
 
 @router.post(
     "/users/@me/push_tokens/unregister",
-    operation_id="users_push_tokens_unregister_create",
     summary="Unregister a device",
     response_description="The device gets no more pushes.",
     status_code=204,
@@ -70,7 +67,6 @@ async def refuse_other_users(_call: DeviceWrite) -> None:
 
 @router.get(
     "/push/vapid_public_key",
-    operation_id="push_vapid_public_key_retrieve",
     summary="Retrieve the key for web push",
     response_description="The key.",
     response_model=VapidPublicKeyOut,

@@ -26,7 +26,6 @@ SnoozeBody = Annotated[SnoozeIn, Depends(BodyReader(SnoozeIn))]
 
 @router.get(
     "/tasks/{task_id}/runs/{run_id}/questions",
-    operation_id="tasks_runs_questions_list",
     summary="List the questions of a run",
     response_description="The questions, the newest first.",
     response_model=QuestionList,
@@ -41,7 +40,6 @@ async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json
 
 @router.post(
     _QUESTION + "/answer",
-    operation_id="questions_answer_create",
     summary="Answer a question",
     response_description="The answer that counts, and the progress of its delivery.",
     response_model=AnsweredOut,
@@ -64,7 +62,6 @@ async def answer_question(
 
 @router.post(
     _QUESTION + "/snooze",
-    operation_id="questions_snooze_create",
     summary="Snooze a question",
     response_description="The question, which stays in the inbox.",
     response_model=QuestionOut,
@@ -82,7 +79,6 @@ async def snooze_question(
 
 @router.put(
     _FOLLOW,
-    operation_id="tasks_follow_update",
     summary="Follow a task",
     response_description="The task's questions are in the caller's inbox.",
     status_code=204,
@@ -97,7 +93,6 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> None:
 
 @router.delete(
     _FOLLOW,
-    operation_id="tasks_follow_destroy",
     summary="Unfollow a task",
     response_description="The task's questions are not in the caller's inbox, unless they created it.",
     status_code=204,

@@ -30,7 +30,6 @@ UpdateBody = Annotated[SandboxEnvironmentUpdateIn, Depends(BodyReader(SandboxEnv
 
 @router.get(
     "",
-    operation_id="sandbox_environments_list",
     summary="List sandbox environments",
     response_description="A page of environments.",
     response_model=SandboxEnvironmentPage,
@@ -43,7 +42,6 @@ async def list_environments(call: TaskRead, page: PageDep) -> Json:
 
 @router.post(
     "",
-    operation_id="sandbox_environments_create",
     summary="Create a sandbox environment",
     response_description="The new environment.",
     status_code=201,
@@ -64,7 +62,6 @@ async def create_environment(call: TaskWrite, body: CreateBody) -> Json:
 
 @router.get(
     "/{environment_id}",
-    operation_id="sandbox_environments_retrieve",
     summary="Retrieve a sandbox environment",
     response_description="The environment.",
     response_model=SandboxEnvironmentOut,
@@ -76,7 +73,6 @@ async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) ->
 
 @router.patch(
     "/{environment_id}",
-    operation_id="sandbox_environments_partial_update",
     summary="Update a sandbox environment",
     response_description="The updated environment.",
     response_model=SandboxEnvironmentOut,
@@ -95,7 +91,6 @@ async def update_environment(call: TaskWrite, environment_id: VisibleEnvironment
 
 @router.delete(
     "/{environment_id}",
-    operation_id="sandbox_environments_destroy",
     summary="Delete a sandbox environment",
     response_description="Deleted; the response has no body.",
     status_code=204,

@@ -22,7 +22,6 @@ FinalizeBody = Annotated[FinalizeIn, Depends(BodyReader(FinalizeIn))]
 
 @router.post(
     "/prepare_upload",
-    operation_id="tasks_staged_artifacts_prepare_upload_create",
     summary="Prepare uploads for the next run",
     response_description="A signed form for each file.",
     response_model=PreparedPage,
@@ -43,7 +42,6 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) ->
 
 @router.post(
     "/finalize_upload",
-    operation_id="tasks_staged_artifacts_finalize_upload_create",
     summary="Finalise uploads for the next run",
     response_description="The stored files.",
     response_model=ArtifactsOut,

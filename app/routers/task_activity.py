@@ -18,7 +18,6 @@ MarkReadBody = Annotated[MarkReadIn, Depends(BodyReader(MarkReadIn))]
 
 @router.get(
     "",
-    operation_id="task_activity_list",
     summary="List the newest activity of the caller's tasks",
     response_description="A page of activity, newest first, and the number of unread rows.",
     response_model=ActivityPage,
@@ -34,7 +33,6 @@ async def list_activity(call: TaskRead, query: Annotated[ActivityQuery, Query()]
 
 @router.post(
     "/mark_read",
-    operation_id="task_activity_mark_read_create",
     summary="Mark activity as read",
     response_description="The number of rows that were marked, and of those that are unread now.",
     response_model=MarkedOut,

@@ -48,7 +48,6 @@ PinBody = Annotated[PinIn, Depends(BodyReader(PinIn))]
 
 @router.get(
     "",
-    operation_id="tasks_list",
     summary="List tasks",
     response_description="A page of tasks.",
     response_model=TaskPage,
@@ -69,7 +68,6 @@ async def list_tasks(
 
 @router.post(
     "",
-    operation_id="tasks_create",
     summary="Create a task",
     response_description="The new task.",
     status_code=201,
@@ -87,7 +85,6 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
 
 @router.get(
     "/repositories",
-    operation_id="tasks_repositories_retrieve",
     summary="List the repositories of tasks",
     response_description="The repositories.",
     response_model=RepositoriesOut,
@@ -99,7 +96,6 @@ async def list_repositories(call: TaskRead) -> Json:
 
 @router.get(
     "/models",
-    operation_id="tasks_models_retrieve",
     summary="List models for runs",
     response_description="The models.",
     response_model=ModelsOut,
@@ -114,7 +110,6 @@ async def list_models(call: TaskRead) -> Json:
 
 @router.post(
     "/summaries",
-    operation_id="tasks_summaries_create",
     summary="Summarise tasks",
     response_description="A page of summaries.",
     response_model=SummaryPage,
@@ -130,7 +125,6 @@ async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) ->
 
 @router.get(
     "/pinned",
-    operation_id="tasks_pinned_retrieve",
     summary="List the caller's pins",
     response_description="The ids of the pinned tasks.",
     response_model=PinnedOut,
@@ -157,7 +151,6 @@ async def search_tasks(call: TaskRead, query: Annotated[SearchQuery, Query()]) -
 
 @router.post(
     "/bulk",
-    operation_id="tasks_bulk_create",
     summary="Archive, unarchive or delete many tasks",
     response_description="The result for each task.",
     response_model=BatchOut,
@@ -172,7 +165,6 @@ async def change_tasks(call: TaskWrite, body: BatchBody, once: OnceDep) -> Respo
 
 @router.get(
     "/{task_id}",
-    operation_id="tasks_retrieve",
     summary="Retrieve a task",
     response_description="The task.",
     response_model=TaskOut,
@@ -188,7 +180,6 @@ async def retrieve_task(call: TaskRead, task_id: TaskId, held: HeldDep) -> Respo
 
 @router.patch(
     "/{task_id}",
-    operation_id="tasks_partial_update",
     summary="Update a task",
     response_description="The updated task.",
     response_model=TaskOut,
@@ -206,7 +197,6 @@ async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Jso
 
 @router.put(
     "/{task_id}",
-    operation_id="tasks_update",
     summary="Update a task (as PATCH)",
     response_description="The updated task.",
     response_model=TaskOut,
@@ -220,7 +210,6 @@ async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Js
 
 @router.delete(
     "/{task_id}",
-    operation_id="tasks_destroy",
     summary="Delete a task",
     response_description="Deleted; the response has no body.",
     status_code=204,
@@ -235,7 +224,6 @@ async def delete_task(call: TaskWrite, task_id: TaskId) -> None:
 
 @router.post(
     "/{task_id}/pin",
-    operation_id="tasks_pin_create",
     summary="Pin or unpin a task",
     response_description="Whether the task is pinned now.",
     response_model=PinOut,

@@ -19,7 +19,6 @@ router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)
 
 @router.get(
     "/@me",
-    operation_id="users_me_retrieve",
     summary="Retrieve the user of the key",
     response_description="The user.",
     response_model=UserOut,
@@ -31,7 +30,6 @@ async def retrieve_me(call: UserRead) -> Json:
 
 @router.get(
     _KEYS,
-    operation_id="users_api_keys_list",
     summary="List one's API keys",
     response_description="The caller's keys.",
     response_model=OwnKeysOut,
@@ -43,7 +41,6 @@ async def list_keys(call: UserRead) -> Json:
 
 @router.post(
     _KEYS,
-    operation_id="users_api_keys_create",
     summary="Create an API key",
     response_description="The key, with its value.",
     status_code=201,
@@ -60,7 +57,6 @@ async def create_key(call: UserWrite, body: Annotated[OwnKeyIn, Depends(BodyRead
 
 @router.delete(
     _KEYS + "/{key_id}",
-    operation_id="users_api_keys_destroy",
     summary="Revoke an API key",
     response_description="The key is revoked.",
     status_code=204,

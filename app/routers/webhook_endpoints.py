@@ -59,7 +59,6 @@ async def list_event_types(_call: WebhookRead) -> Json:
 
 @router.get(
     _ENDPOINTS,
-    operation_id="webhook_endpoints_list",
     summary="List webhook endpoints",
     response_description="A page of endpoints.",
     response_model=EndpointPage,
@@ -72,7 +71,6 @@ async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
 
 @router.post(
     _ENDPOINTS,
-    operation_id="webhook_endpoints_create",
     summary="Create a webhook endpoint",
     response_description="The new endpoint with its secret, which is not shown again.",
     status_code=201,
@@ -94,7 +92,6 @@ async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
 
 @router.get(
     _ENDPOINT,
-    operation_id="webhook_endpoints_retrieve",
     summary="Retrieve a webhook endpoint",
     response_description="The endpoint.",
     response_model=EndpointOut,
@@ -106,7 +103,6 @@ async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
 
 @router.patch(
     _ENDPOINT,
-    operation_id="webhook_endpoints_partial_update",
     summary="Update a webhook endpoint",
     response_description="The updated endpoint.",
     response_model=EndpointOut,
@@ -128,7 +124,6 @@ def _policy(call: Call) -> AddressPolicy:
 
 @router.delete(
     _ENDPOINT,
-    operation_id="webhook_endpoints_destroy",
     summary="Delete a webhook endpoint",
     response_description="Deleted; the response has no body.",
     status_code=204,
@@ -140,7 +135,6 @@ async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> None:
 
 @router.post(
     _ENDPOINT + "/rotate_secret",
-    operation_id="webhook_endpoints_rotate_secret_create",
     summary="Replace the secret of a webhook endpoint",
     response_description="The new secret, which is not shown again.",
     response_model=RotatedOut,
@@ -158,7 +152,6 @@ async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: Endpo
 
 @router.post(
     _ENDPOINT + "/ping",
-    operation_id="webhook_endpoints_ping_create",
     summary="Send a test message to a webhook endpoint",
     response_description="The id of the delivery.",
     status_code=202,
@@ -176,7 +169,6 @@ async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
 
 @router.post(
     _ENDPOINT + "/enable",
-    operation_id="webhook_endpoints_enable_create",
     summary="Enable a webhook endpoint",
     response_description="The updated endpoint.",
     response_model=EndpointOut,
@@ -191,7 +183,6 @@ async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
 
 @router.post(
     _ENDPOINT + "/recover",
-    operation_id="webhook_endpoints_recover_create",
     summary="Redeliver the missed events of a webhook endpoint",
     response_description="The number of messages that will be sent again.",
     status_code=202,
@@ -212,7 +203,6 @@ async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: E
 
 @router.get(
     _ENDPOINT + "/deliveries",
-    operation_id="webhook_endpoints_deliveries_list",
     summary="List deliveries of a webhook endpoint",
     response_description="A page of deliveries.",
     response_model=DeliveryPage,
@@ -229,7 +219,6 @@ async def list_deliveries(
 
 @router.get(
     _DELIVERY,
-    operation_id="webhook_endpoints_deliveries_retrieve",
     summary="Retrieve a delivery with its attempts",
     response_description="The delivery, with its request and all attempts.",
     response_model=DeliveryDetailOut,
@@ -244,7 +233,6 @@ async def retrieve_delivery(call: WebhookRead, endpoint_id: EndpointId, delivery
 
 @router.post(
     _DELIVERY + "/redeliver",
-    operation_id="webhook_endpoints_deliveries_redeliver_create",
     summary="Redeliver a message",
     response_description="The delivery, which is pending again.",
     status_code=202,

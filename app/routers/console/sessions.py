@@ -38,7 +38,6 @@ SignInBody = Annotated[SignIn, Depends(BodyReader(SignIn))]
 
 @router.post(
     _SESSION,
-    operation_id="console_session_create",
     summary="Sign in to the console",
     response_description="The session; the response sets its cookie.",
     status_code=201,
@@ -59,7 +58,6 @@ async def sign_in(request: Request, browser: SigningIn, body: SignInBody) -> Jso
 
 @router.get(
     _SESSION,
-    operation_id="console_session_retrieve",
     summary="Retrieve the console session",
     response_description="The session of this browser.",
     response_model=ConsoleSessionOut,
@@ -71,7 +69,6 @@ async def retrieve_session(call: ConsoleUser) -> Json:
 
 @router.delete(
     _SESSION,
-    operation_id="console_session_destroy",
     summary="Sign out of the console",
     response_description="The session has ended.",
     status_code=204,
@@ -86,7 +83,6 @@ async def sign_out(request: Request, call: ConsoleUser) -> Response:
 
 @router.get(
     "/sessions",
-    operation_id="console_sessions_list",
     summary="List the caller's console sessions",
     response_description="The caller's sessions.",
     response_model=ConsoleSessionList,
@@ -98,7 +94,6 @@ async def list_sessions(call: UserRead) -> Json:
 
 @router.delete(
     "/sessions/{session_id}",
-    operation_id="console_sessions_destroy",
     summary="End a console session",
     response_description="The session has ended.",
     status_code=204,

@@ -65,7 +65,6 @@ UserCode = Annotated[str, Depends(_user_code)]
 
 @router.post(
     _LOGIN,
-    operation_id="cli_login_create",
     summary="Begin to sign a terminal in",
     response_description="The codes.",
     status_code=201,
@@ -88,7 +87,6 @@ async def begin(
 
 @router.post(
     _LOGIN + "/token",
-    operation_id="cli_login_token_create",
     summary="Fetch the key of a sign-in",
     response_description="The key.",
     response_model=TerminalTokenOut,
@@ -105,7 +103,6 @@ async def fetch(request: Request, device_code: DeviceCode) -> Json:
 
 @router.get(
     _CODE,
-    operation_id="cli_login_retrieve",
     summary="Show what asks with a code",
     response_description="What asks.",
     response_model=PendingLoginOut,
@@ -118,7 +115,6 @@ async def show(call: UserWrite, user_code: UserCode) -> Json:
 
 @router.post(
     _CODE + "/approve",
-    operation_id="cli_login_approve_create",
     summary="Confirm the sign-in of a terminal",
     response_description="The terminal can fetch its key.",
     status_code=204,
@@ -135,7 +131,6 @@ async def approve(
 
 @router.post(
     _CODE + "/deny",
-    operation_id="cli_login_deny_create",
     summary="Refuse the sign-in of a terminal",
     response_description="The terminal gets no key.",
     status_code=204,

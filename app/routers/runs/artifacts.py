@@ -45,7 +45,6 @@ def _files(call: Call, task_id: UUID, run_id: UUID) -> RunManifest:
 
 @router.post(
     "",
-    operation_id="tasks_runs_artifacts_create",
     summary="Upload small files to a run",
     response_description="All files of the run.",
     response_model=RunArtifactsOut,
@@ -61,7 +60,6 @@ async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id:
 
 @router.post(
     "/prepare_upload",
-    operation_id="tasks_runs_artifacts_prepare_upload_create",
     summary="Prepare uploads to a run",
     response_description="A signed form for each file.",
     response_model=PreparedPage,
@@ -74,7 +72,6 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, ru
 
 @router.post(
     "/finalize_upload",
-    operation_id="tasks_runs_artifacts_finalize_upload_create",
     summary="Finalise uploads to a run",
     response_description="The stored files.",
     response_model=RunArtifactsOut,
@@ -90,7 +87,6 @@ async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, 
 
 @router.post(
     "/presign",
-    operation_id="tasks_runs_artifacts_presign_create",
     summary="Get a download URL of a file",
     response_description="The URL.",
     response_model=SignedUrlOut,
@@ -103,7 +99,6 @@ async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId
 
 @router.post(
     "/download",
-    operation_id="tasks_runs_artifacts_download_create",
     summary="Download a file (path in the body)",
     # Said here, since the class does not take a status for OpenAPI to find.
     status_code=200,
@@ -120,7 +115,6 @@ async def download(
 
 @router.get(
     "/download",
-    operation_id="tasks_runs_artifacts_download_retrieve",
     summary="Download a file (path in the query)",
     # Said here, since the class does not take a status for OpenAPI to find.
     status_code=200,
@@ -156,7 +150,6 @@ async def download_by_id(call: TaskRead, task_id: TaskId, run_id: RunId, artifac
 
 @router.post(
     "/dismiss",
-    operation_id="tasks_runs_artifacts_dismiss_create",
     summary="Dismiss files of a run",
     response_description="All files of the run.",
     response_model=RunArtifactsOut,

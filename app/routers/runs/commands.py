@@ -21,7 +21,6 @@ CommandBody = Annotated[CommandIn, Depends(BodyReader(CommandIn))]
 
 @router.post(
     "/command",
-    operation_id="tasks_runs_command_create",
     summary="Send a command to a running agent",
     response_description="The JSON-RPC response: `result`, or `error` if the command was refused.",
     response_model=CommandOut,

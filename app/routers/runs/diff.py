@@ -26,7 +26,6 @@ def _changes(call: Call, task_id: UUID, run_id: UUID) -> RunChanges:
 
 @router.get(
     "",
-    operation_id="tasks_runs_diff_retrieve",
     summary="Retrieve the changes of a run",
     response_description="A page of changed files.",
     response_model=DiffOut,
@@ -45,7 +44,6 @@ async def retrieve_diff(
 
 @router.get(
     "/file",
-    operation_id="tasks_runs_diff_file_retrieve",
     summary="Retrieve the former text of a changed file",
     response_description="The text, or why there is none.",
     response_model=FileTextOut,

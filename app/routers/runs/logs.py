@@ -35,7 +35,6 @@ RelayBody = Annotated[RelayIn, Depends(BodyReader(RelayIn))]
 
 @router.post(
     "/append_log",
-    operation_id="tasks_runs_append_log_create",
     summary="Append to the log of a run",
     response_description="The run.",
     response_model=RunOut,
@@ -50,7 +49,6 @@ async def append_log(
 
 @router.post(
     "/relay_message",
-    operation_id="tasks_runs_relay_message_create",
     summary="Relay a message of the agent",
     response_description="Whether the message was relayed.",
     response_model=RelayOut,
@@ -67,7 +65,6 @@ async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_i
 
 @router.get(
     "/logs",
-    operation_id="tasks_runs_logs_retrieve",
     summary="Read the whole log",
     response_class=Streamed,
     responses=WHOLE_LOG,
@@ -90,7 +87,6 @@ async def read_logs(
 
 @router.get(
     "/session_logs",
-    operation_id="tasks_runs_session_logs_retrieve",
     summary="Read the log page by page",
     response_model=list[dict[str, Any]],
     responses=LOG_PAGE,

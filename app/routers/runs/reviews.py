@@ -25,7 +25,6 @@ ReviewBody = Annotated[ReviewIn, Depends(BodyReader(ReviewIn))]
 
 @router.get(
     "",
-    operation_id="tasks_runs_review_retrieve",
     summary="Retrieve one's review of a run",
     response_description="The caller's own review.",
     response_model=ReviewOut,
@@ -41,7 +40,6 @@ async def retrieve_review(call: TaskRead, task_id: TaskId, run_id: RunId, held: 
 
 @router.put(
     "",
-    operation_id="tasks_runs_review_update",
     summary="Replace one's review of a run",
     response_description="The review with its new version.",
     response_model=ReviewOut,

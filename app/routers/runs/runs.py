@@ -45,7 +45,6 @@ StartBody = Annotated[StartIn, Depends(BodyReader(StartIn))]
 
 @router.post(
     "/run",
-    operation_id="tasks_run_create",
     summary="Run a task",
     response_description="The task; its `latest_run` is the new run.",
     response_model=TaskOut,
@@ -63,7 +62,6 @@ async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDe
 
 @router.post(
     "/runs",
-    operation_id="tasks_runs_create",
     summary="Create a run",
     response_description="The new run.",
     status_code=201,
@@ -80,7 +78,6 @@ async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once
 
 @router.get(
     "/runs",
-    operation_id="tasks_runs_list",
     summary="List the runs of a task",
     response_description="A page of runs.",
     response_model=RunPage,
@@ -96,7 +93,6 @@ async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep, held: HeldDe
 
 @router.get(
     "/runs/{run_id}",
-    operation_id="tasks_runs_retrieve",
     summary="Retrieve a run",
     response_description="The run.",
     response_model=RunOut,
@@ -112,7 +108,6 @@ async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId, held: Hel
 
 @router.patch(
     "/runs/{run_id}",
-    operation_id="tasks_runs_partial_update",
     summary="Update a run",
     response_description="The updated run.",
     response_model=RunOut,
@@ -130,7 +125,6 @@ async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body:
 
 @router.patch(
     "/runs/{run_id}/set_output",
-    operation_id="tasks_runs_set_output_partial_update",
     summary="Set the output of a run",
     response_description="The updated run.",
     response_model=RunOut,
@@ -145,7 +139,6 @@ async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_
 
 @router.post(
     "/runs/{run_id}/start",
-    operation_id="tasks_runs_start_create",
     summary="Start a run that was created",
     response_description="The task.",
     response_model=TaskOut,
@@ -162,7 +155,6 @@ async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: R
 
 @router.post(
     "/runs/{run_id}/cancel",
-    operation_id="tasks_runs_cancel_create",
     summary="Cancel a cloud run",
     response_description="The run was over before, and is unchanged.",
     response_model=RunOut,
@@ -189,7 +181,6 @@ async def _cancel(call: Call, body: CancelIn, task_id: UUID, run_id: UUID) -> Js
 
 @router.post(
     "/runs/{run_id}/resume_in_cloud",
-    operation_id="tasks_runs_resume_in_cloud_create",
     summary="Resume a run in the cloud",
     response_description="The run, queued.",
     response_model=RunOut,
@@ -205,7 +196,6 @@ async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Js
 
 @router.get(
     "/runs/{run_id}/connection_token",
-    operation_id="tasks_runs_connection_token_retrieve",
     summary="Get a token for one run",
     response_description="The token.",
     response_model=ConnectionTokenOut,
@@ -221,7 +211,6 @@ async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId
 
 @router.get(
     "/runs/{run_id}/stream_token",
-    operation_id="tasks_runs_stream_token_retrieve",
     summary="Get a token for the stream of a run",
     response_description="The token, and the server of the stream.",
     response_model=StreamTokenOut,
@@ -240,7 +229,6 @@ async def issue_stream_token(call: TaskRead, task_id: TaskId, run_id: RunId) -> 
 
 @router.get(
     "/usage",
-    operation_id="tasks_usage_retrieve",
     summary="Retrieve the cost of a task",
     response_description="The cost.",
     response_model=UsageOut,

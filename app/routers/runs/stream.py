@@ -47,7 +47,6 @@ _EVENT_LINES: dict[str, Any] = {
 
 @router.get(
     "/stream",
-    operation_id="tasks_runs_stream_retrieve",
     summary="Follow a run live",
     response_class=Response,
     responses=streamed("until the run has ended"),
@@ -74,7 +73,6 @@ async def follow_run(
 
 @router.post(
     "/event_stream",
-    operation_id="tasks_runs_event_stream_create",
     summary="Send the events of an agent",
     response_description="The number of the last accepted event.",
     response_model=PositionOut,

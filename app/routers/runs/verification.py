@@ -47,7 +47,6 @@ Warnings = Annotated[list[str], Depends(_find_warnings)]
 
 @check_sets_router.get(
     "",
-    operation_id="check_sets_list",
     summary="List check sets",
     response_description="A page of check sets.",
     response_model=CheckSetPage,
@@ -62,7 +61,6 @@ async def list_sets(call: TaskRead, query: Annotated[CheckSetQuery, Query()], pa
 
 @check_sets_router.post(
     "",
-    operation_id="check_sets_create",
     summary="Create a check set",
     response_description="The new check set.",
     status_code=201,
@@ -80,7 +78,6 @@ async def create_set(call: TaskWrite, body: SetBody, once: OnceDep, warnings: Wa
 
 @check_sets_router.post(
     "/detect",
-    operation_id="check_sets_detect_create",
     summary="Look for checks in a repository",
     response_description="What the repository suggests.",
     response_model=ScanOut,
@@ -98,7 +95,6 @@ async def detect_checks(call: TaskWrite, body: DetectBody) -> Json:
 
 @check_sets_router.get(
     "/{set_id}",
-    operation_id="check_sets_retrieve",
     summary="Retrieve a check set",
     response_description="The check set.",
     response_model=CheckSetOut,
@@ -110,7 +106,6 @@ async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> Json:
 
 @check_sets_router.patch(
     "/{set_id}",
-    operation_id="check_sets_partial_update",
     summary="Update a check set",
     response_description="The updated check set.",
     response_model=CheckSetOut,
@@ -122,7 +117,6 @@ async def update_set(call: TaskWrite, set_id: VisibleCheckSet, body: SetBody, wa
 
 @check_sets_router.delete(
     "/{set_id}",
-    operation_id="check_sets_destroy",
     summary="Delete a check set",
     response_description="Deleted; the response has no body.",
     status_code=204,
@@ -134,7 +128,6 @@ async def delete_set(call: TaskWrite, set_id: CheckSetId) -> None:
 
 @runs_router.get(
     "/verification",
-    operation_id="tasks_runs_verification_list",
     summary="List the verifications of a run",
     response_description="The newest attempts.",
     response_model=VerificationsOut,
@@ -146,7 +139,6 @@ async def list_attempts(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
 
 @runs_router.post(
     "/verify",
-    operation_id="tasks_runs_verify_create",
     summary="Verify a run again",
     response_description="The attempt that is waiting or running.",
     status_code=202,
@@ -166,7 +158,6 @@ async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep)
 
 @runs_router.post(
     "/verification/waive",
-    operation_id="tasks_runs_verification_waive_create",
     summary="Waive the verification of a run",
     response_description="The verification.",
     response_model=VerificationOut,
