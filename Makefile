@@ -108,7 +108,7 @@ deploy-tools: $(STAMP) ## Install Helm and the schemas that the tests of the cha
 # What no lock has tried yet: the lock and `.venv` stay as they are.
 NEWEST := .taskbeacon/newest
 NEWEST_TESTS := tests/test_outages.py tests/db/test_statements.py tests/test_openapi.py tests/cli tests/clients \
-	tests/contract tests/web tests/worker/test_polling.py
+	tests/contract tests/web tests/worker/test_resilient_worker.py
 
 .PHONY: test-newest
 test-newest: $(STAMP) ## Test what touches libraries with the newest release of each dependency (ARGS for a part)

@@ -31,7 +31,7 @@ from app.routers import (
     webhook_endpoints,
 )
 from app.routers.console import files, sessions, terminals
-from app.routers.runs import artifacts, commands, diff, logs, reviews, runs, stream, verification
+from app.routers.runs import artifacts, commands, diff, logs, reviews, run, stream, verification
 from app.runtime import ProcessContext, open_process
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
@@ -45,7 +45,7 @@ from app.web.responses import LargeResponses
 ROUTERS = (
     presence.router,
     tasks.router,
-    runs.router,
+    run.router,
     logs.router,
     stream.router,
     commands.router,

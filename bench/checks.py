@@ -19,16 +19,16 @@ from typing import Any, Final
 import click
 
 from app.agents.checks.check_context import Checked, Preparation
+from app.agents.checks.commit_verification import verify
 from app.agents.checks.reports import Reports
-from app.agents.checks.verify import verify
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import Mirrors
 from app.agents.git.repository import Author
-from app.agents.network.network import NetworkRules
+from app.agents.network.network_access import NetworkRules
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
-from app.agents.workspace.workspace import Workspaces
+from app.agents.workspace.run_workspace import Workspaces
 from app.enums import ChecksNetwork, CheckSource
 from app.processes.own_program import module_command
 from app.verification.definitions import Check, CheckSet, PlacedCheck

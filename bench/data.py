@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from app.db import SessionFactory, unit_of_work
-from app.services.accounts import accounts, api_keys
+from app.services.accounts import administration, api_keys
 from app.services.tasks.count_folding import FOLDED_AT_ONCE, TASK_COUNTS, fold_counts
 
 COMMON_WORD: Final = "walrus"
@@ -107,8 +107,8 @@ class ProjectOfSize:
 async def make_account(sessions: SessionFactory) -> Account:
     """Make the user that sends the measured requests."""
     async with unit_of_work(sessions) as session:
-        project = await accounts.create_project(session, "Bench")
-        user = await accounts.create_user(session, "bench@example.com", project_ids=[project.id])
+        project = await administration.create_project(session, "Bench")
+        user = await administration.create_user(session, "bench@example.com", project_ids=[project.id])
         key = await api_keys.create_api_key(session, user_id=user.id, scopes=["*"])
     return Account(user.id, project.id, f"Bearer {key.value}")
 
@@ -159,6 +159,6 @@ async def _fold(sessions: SessionFactory) -> None:
 
 async def _make_project(sessions: SessionFactory, account: Account, size: int) -> int:
     async with unit_of_work(sessions) as session:
-        project = await accounts.create_project(session, f"Bench {size}")
-        await accounts.add_member(session, user_id=account.user_id, project_id=project.id)
+        project = await administration.create_project(session, f"Bench {size}")
+        await administration.add_member(session, user_id=account.user_id, project_id=project.id)
         return project.id

@@ -17,10 +17,10 @@ from typing import Final
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
 from app.agents.git.repository import Author
+from app.agents.sandbox.confinement import Sandbox, confined_environment
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
-from app.agents.sandbox.sandbox import Sandbox, confined_environment
-from app.agents.workspace.workspace import Workspace, Workspaces
+from app.agents.workspace.run_workspace import Workspace, Workspaces
 from app.services.artifacts.live_diff import fresh_seconds
 from bench.table import timing
 

@@ -16,7 +16,7 @@ from app.config import Settings
 from app.devstack.home import Home
 from app.devstack.loopback import status_of
 from app.devstack.processes import Supervisor
-from app.devstack.servers.servers import EmbeddedServers
+from app.devstack.servers.embedded_servers import EmbeddedServers
 from app.services.schema_revision import upgrade_schema
 
 _START_SECONDS: Final = 120.0

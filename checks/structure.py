@@ -29,9 +29,9 @@ LISTED: Final[dict[str, tuple[str, str]]] = {
     "app/routers": ("app.main", "a file for each resource of the API"),
     "app/models": ("app.models", "a file for each noun"),
     "app/enums": ("app.enums", "a file for each noun"),
-    "app/worker/jobs": ("app.worker.arq_workers", "a file for each kind of job"),
+    "app/worker/jobs": ("app.worker.job_table", "a file for each kind of job"),
     "app/worker/loops": ("app.worker.main", "a file for each loop"),
-    "app/devstack/servers": ("app.devstack.servers.servers", "a file for each server"),
+    "app/devstack/servers": ("app.devstack.servers.embedded_servers", "a file for each server"),
 }
 # Folders in which a module is found by its name alone; the others share the nouns of the API.
 ROOMS: Final = ("app/agents", "app/clients", "app/services", "app/verification", "app/worker")
@@ -52,7 +52,7 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/services/artifacts/file_check.py": "has the SQL of a command; commands have none",
     "app/services/tasks/references.py": "has the SQL of a route; routes have none",
     "app/services/tasks/pins.py": "has the SQL of routes; routes have none",
-    "app/worker/run/run_identity.py": "decides who commits, and to which branch; reading a context decides nothing",
+    "app/worker/run/branch_and_author.py": "decides who commits, and to which branch; reading a context decides nothing",
     "app/worker/run/live_changes.py": "shows the changes of a run; what uses it performs the run",
     "app/web/proxies.py": "is a part of HTTP, of which the command `serve` makes use",
 }

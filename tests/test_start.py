@@ -20,7 +20,7 @@ _SELDOM = frozenset(
         "requests",
         "jsonschema",
         "acp",
-        "app.agents.execution.perform",
+        "app.agents.execution.run_steps",
         "app.devstack.stack",
         "app.worker",
     }
@@ -74,7 +74,7 @@ def test_service_loads_nothing_expensive_looks_for_no_garbage_and_never_looks_th
     # What was asked for is there, so that the names above are those of modules.
     assert _SELDOM & loaded["main.get_command(None, 'worker')"] >= {
         "acp",
-        "app.agents.execution.perform",
+        "app.agents.execution.run_steps",
         "app.worker",
     }
     assert [count for _, count in printed["found"][2:]] == [0, 0, 0, 0]

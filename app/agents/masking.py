@@ -6,7 +6,7 @@ This prevents accidents. It does not stop an agent that encodes a secret first.
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any  # JSON
 
-from app.agents.places import Places
+from app.agents.agent_folders import AgentFolders
 
 MASK = "***"
 # Shorter values may be common words like "true" or "8080".
@@ -51,7 +51,7 @@ class Masker:
 class FolderHider(Masker):
     """Hides the places of a run from clients: paths become relative to `work`, to `~` for `home`, or to the folder."""
 
-    def __init__(self, *places: Places) -> None:
+    def __init__(self, *places: AgentFolders) -> None:
         """Take the same places by all names that a text may have: outside, and inside the sandbox."""
         super().__init__(())
         self._replacements = []

@@ -16,14 +16,14 @@ from acp.schema import InitializeResponse
 from app.agents.adapters.adapter import Adapter, AgentOptions
 from app.agents.adapters.catalog import DEFAULT_ADAPTER, Catalog
 from app.agents.adapters.installation import Installed, find_installed
+from app.agents.agent_folders import AgentFolders
 from app.agents.errors import AgentError, AgentNotInstalled, SandboxUnavailable
 from app.agents.inspection.sandbox_check import Attempt, check_sandbox
-from app.agents.places import Places
+from app.agents.sandbox.confinement import Sandbox, Streams, confined_environment
 from app.agents.sandbox.policy import Confinement, SandboxPolicy
 from app.agents.sandbox.probing import probe, refusal_for_root
-from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
+from app.agents.session.agent_session import AgentSession
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest
-from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT, Message
 from app.cli.settings import check_catalog, development_settings
 from app.config import Settings
@@ -222,7 +222,7 @@ async def _initialize(
 
 
 def _make_folders(root: Path, readable: tuple[Path, ...]) -> Confinement:
-    places = Places(root.resolve())
+    places = AgentFolders(root.resolve())
     for place in (places.work, places.home, places.temporary):
         place.mkdir()
     return Confinement(places=places, readable=readable)

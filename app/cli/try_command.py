@@ -27,7 +27,7 @@ from app.devstack.terminal import TerminalOutput
 from app.enums import CodeHostKind, RunStatus
 from app.models import Integration
 from app.security.secrets import Cipher
-from app.services.accounts.accounts import add_member, create_project
+from app.services.accounts.administration import add_member, create_project
 from app.services.accounts.integrations import NewIntegration, create_integration
 
 _POLL_SECONDS = 0.3

@@ -14,7 +14,7 @@ from alembic.config import Config
 from app.devstack.errors import INTERRUPTED, DevstackError, StopRequested
 from app.devstack.home import Home
 from app.devstack.processes import Supervisor
-from app.devstack.servers.servers import EmbeddedServers
+from app.devstack.servers.embedded_servers import EmbeddedServers
 from app.devstack.stack import stop_on_signals
 
 

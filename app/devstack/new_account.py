@@ -17,7 +17,12 @@ from app.db import create_engine, create_session_factory, unit_of_work
 from app.devstack.account import Account
 from app.enums import Scope
 from app.errors import InvalidInput, NotFound
-from app.services.accounts.accounts import create_organization, create_project, create_user, require_projects
+from app.services.accounts.administration import (
+    create_organization,
+    create_project,
+    create_user,
+    require_projects,
+)
 from app.services.accounts.api_keys import create_api_key
 
 

@@ -28,7 +28,7 @@ from app.devstack.errors import DevstackError, StopRequested
 from app.devstack.home import Home, is_free, keep_private, read_json, write_json
 from app.devstack.loopback import bypass_proxies, status_of
 from app.devstack.processes import Supervisor, end_with_make
-from app.devstack.servers.servers import EmbeddedServers
+from app.devstack.servers.embedded_servers import EmbeddedServers
 from app.devstack.terminal import TerminalOutput, show_welcome
 
 _COMMAND_SECONDS = 300.0

@@ -15,7 +15,7 @@ from app.models.runs.commands import RunCommand
 from app.models.runs.logs import RunEventId, RunLogState
 from app.models.runs.questions import Question, QuestionCount, QuestionSnooze, TaskFollow
 from app.models.runs.reviews import RunReview
-from app.models.runs.runs import Run, RunCredential
+from app.models.runs.run import Run, RunCredential
 from app.models.runs.verifications import KeptBase, VerdictReport, Verification
 from app.models.sandbox_environments import SandboxEnvironment
 from app.models.signing_keys import SigningKey

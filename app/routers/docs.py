@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from app.web.conditional import encoded
 from app.web.console.files import find_build
+from app.web.not_modified import encoded
 from app.web.openapi.document import encode_document
 
 # The page may load from this service only.

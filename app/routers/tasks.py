@@ -28,9 +28,9 @@ from app.services.runs import start
 from app.services.tasks import batches, pins, search, task_reading, task_writing
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import BodyReader, TaskBodyReader, TaskChangeBodyReader
-from app.web.conditional import HeldDep, conditional
 from app.web.dependencies import TaskId
 from app.web.idempotency import OnceDep
+from app.web.not_modified import HeldDep, conditional
 from app.web.openapi.errors import UNCHANGED
 from app.web.pagination import PageDep
 from app.web.responses import Json

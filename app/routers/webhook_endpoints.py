@@ -24,7 +24,7 @@ from app.schemas.webhook_endpoints import (
 )
 from app.security.addresses import AddressPolicy
 from app.services.events.catalogue import published_types
-from app.services.webhook_endpoints import deliveries, endpoints, missed_events
+from app.services.webhook_endpoints import deliveries, missed_events, registration
 from app.web.auth import OwnEndpoint, WebhookRead, WebhookWrite
 from app.web.body import BodyReader
 from app.web.dependencies import Call, DeliveryId, EndpointId
@@ -65,7 +65,7 @@ async def list_event_types(_call: WebhookRead) -> Json:
 )
 async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
     """Return the caller's own webhook endpoints in the project, newest first."""
-    count, results = await endpoints.list_endpoints(call.session, call.caller, page.asked)
+    count, results = await registration.list_endpoints(call.session, call.caller, page.asked)
     return Json(page.page(count, results))
 
 
@@ -84,7 +84,7 @@ async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
     `full` needs the scope `task:read` too. No request is sent to the URL now: use `ping` to check that it can be
     reached.
     """
-    made = await endpoints.create_endpoint(
+    made = await registration.create_endpoint(
         call.session, call.caller, body, policy=_policy(call), cipher=call.process.cipher
     )
     return Json(made, status_code=201)
@@ -98,7 +98,7 @@ async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
 )
 async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
     """Return a webhook endpoint of the caller, with its recent successes and failures."""
-    return Json(await endpoints.retrieve_endpoint(call.session, call.caller, endpoint_id))
+    return Json(await registration.retrieve_endpoint(call.session, call.caller, endpoint_id))
 
 
 @router.patch(
@@ -114,7 +114,7 @@ async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: Up
     payload, event types and task filter need the scope `task:read` too.
     """
     return Json(
-        await endpoints.update_endpoint(call.session, call.caller, endpoint_id, body, policy=_policy(call))
+        await registration.update_endpoint(call.session, call.caller, endpoint_id, body, policy=_policy(call))
     )
 
 
@@ -130,7 +130,7 @@ def _policy(call: Call) -> AddressPolicy:
 )
 async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> None:
     """Delete a webhook endpoint with its secret, its deliveries and their attempts."""
-    await endpoints.delete_endpoint(call.session, call.caller, endpoint_id)
+    await registration.delete_endpoint(call.session, call.caller, endpoint_id)
 
 
 @router.post(
@@ -146,7 +146,9 @@ async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: Endpo
     """
     overlap, cipher = timedelta(seconds=body.expire_old_after_seconds), call.process.cipher
     return Json(
-        await endpoints.rotate_secret(call.session, call.caller, endpoint_id, overlap=overlap, cipher=cipher)
+        await registration.rotate_secret(
+            call.session, call.caller, endpoint_id, overlap=overlap, cipher=cipher
+        )
     )
 
 
@@ -178,7 +180,7 @@ async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
 
     To send it the events that it has missed, use `recover`.
     """
-    return Json(await endpoints.enable_endpoint(call.session, call.caller, endpoint_id))
+    return Json(await registration.enable_endpoint(call.session, call.caller, endpoint_id))
 
 
 @router.post(

@@ -35,7 +35,7 @@ from app.schemas.fields import (
     fail,
 )
 from app.schemas.runs.mcp_servers import McpServersHint
-from app.schemas.runs.runs import LONGEST_BRANCH, MAX_ARTIFACTS, MAX_MESSAGE, RunOut
+from app.schemas.runs.run import LONGEST_BRANCH, MAX_ARTIFACTS, MAX_MESSAGE, RunOut
 from app.schemas.users import UserBasic
 
 _MAX_SUMMARIES = 5000

@@ -1,4 +1,4 @@
-"""The worker process: its start, its loops, and its end (its jobs are in arq_workers.py)."""
+"""The worker process: its start, its loops, and its end (its jobs are in job_table.py)."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ from app.services.retrying.policies import LOOP_SECONDS
 from app.services.runs.queue import REPORT_SECONDS, report_worker, withdraw_report
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
-from app.worker.arq_workers import (
+from app.worker.job_table import (
     create_checks_worker,
     create_chores_worker,
     create_scans_worker,
@@ -39,7 +39,7 @@ from app.worker.arq_workers import (
 from app.worker.loops.pushes import deliver_as_due, release_as_due
 from app.worker.loops.supervision import keep_running
 from app.worker.loops.webhooks import WebhookDeliverer
-from app.worker.polling import ResilientWorker, RunWorker
+from app.worker.resilient_worker import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 from app.worker.worker_context import WorkerContext
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.agents.git.mirrors import Mirrors
-from app.agents.sandbox.sandbox import Sandbox
+from app.agents.sandbox.confinement import Sandbox
 from app.agents.session.command_source import CANCEL_SECONDS, CLOSE_SECONDS, INTERRUPT_SECONDS
 from app.agents.workspace.folders import FolderRemover
-from app.agents.workspace.gathering import GATHER
-from app.agents.workspace.workspace import Workspaces
+from app.agents.workspace.run_workspace import Workspaces
+from app.agents.workspace.work_bundle import GATHER
 from app.clients.wakes import WakeListener
 from app.runtime import ProcessContext
 from app.services.code_hosts.host_credentials import CodeHosts

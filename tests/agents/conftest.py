@@ -16,8 +16,8 @@ from typing_extensions import override
 
 from app.agents.adapters.adapter import Adapter
 from app.agents.adapters.catalog import load_catalog
+from app.agents.agent_folders import AgentFolders
 from app.agents.errors import AgentError, SandboxUnavailable
-from app.agents.execution.perform import perform
 from app.agents.execution.run_context import (
     RunAgent,
     RunContext,
@@ -26,18 +26,18 @@ from app.agents.execution.run_context import (
     RunLimits,
     RunRepository,
 )
+from app.agents.execution.run_steps import perform
 from app.agents.files.attachments import Attachment
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
-from app.agents.places import Places
 from app.agents.run_result import RunResult
+from app.agents.sandbox.confinement import Sandbox, Streams, confined_environment
 from app.agents.sandbox.policy import Confinement, SandboxPolicy
 from app.agents.sandbox.probing import probe
-from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
 from app.agents.session.command_source import Command, CommandSource
 from app.agents.session.usage_meter import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
-from app.agents.workspace.workspace import Workspaces
+from app.agents.workspace.run_workspace import Workspaces
 from app.dialogue.shown_questions import ShownQuestion
 from app.enums import AgentNetwork, CommandStatus, SandboxKind
 from app.processes.own_program import OWN_PROGRAM
@@ -374,7 +374,7 @@ class CellMaker(Protocol):
 @pytest.fixture
 def make_cell(tmp_path: Path) -> CellMaker:
     def make(sandbox: Sandbox, name: str = "run") -> Cell:
-        places = Places(tmp_path / name)
+        places = AgentFolders(tmp_path / name)
         for place in (places.work, places.home, places.temporary):
             place.mkdir(parents=True)
         return Cell(sandbox, Confinement(places=places))

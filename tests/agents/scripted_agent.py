@@ -1,4 +1,4 @@
-"""An agent that speaks raw JSON-RPC and plays one part, named by its argument; started by session/test_session.py."""
+"""An agent that speaks raw JSON-RPC and plays one part, named by its argument, for session/test_agent_session.py."""
 
 import http.client
 import json

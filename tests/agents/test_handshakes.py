@@ -6,7 +6,7 @@ from pathlib import Path
 from app.agents.adapters.adapter import Adapter
 from app.agents.adapters.catalog import load_catalog
 from app.agents.adapters.installation import find_installed
-from app.agents.sandbox.sandbox import Sandbox
+from app.agents.sandbox.confinement import Sandbox
 from app.cli.agents import inspect_agent
 from tests.agents.conftest import scripted_adapter
 

@@ -17,8 +17,8 @@ import pytest
 from app.agents.adapters.adapter import AgentOptions
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentCancelled, AgentFailed, BudgetSpent
-from app.agents.network.network import NetworkRules
-from app.agents.sandbox.sandbox import Sandbox
+from app.agents.network.network_access import NetworkRules
+from app.agents.sandbox.confinement import Sandbox
 from app.agents.session.budget import Budget
 from app.agents.session.command_source import TurnPolicy
 from app.agents.session.usage_meter import UsageMeter

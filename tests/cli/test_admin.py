@@ -11,7 +11,7 @@ from sqlalchemy import select
 from app.config import Settings
 from app.models import Integration, SignalReport, User, UserIntegration
 from app.security.secrets import Cipher
-from app.services.access.authenticate import authenticate
+from app.services.access.authentication import authenticate
 from app.services.access.principal import CURRENT_PROJECT
 from tests.cli.conftest import Admin, Look, Taskbeacon
 from tests.support.deployment.command_line import run_taskbeacon

@@ -12,7 +12,7 @@ from app.clock import utcnow
 from app.errors import AuthenticationFailed
 from app.ids import new_hex_id
 from app.models import ApiKey
-from app.services.access.authenticate import authenticate
+from app.services.access.authentication import authenticate
 from tests.cli.conftest import Admin, Look, Taskbeacon
 
 

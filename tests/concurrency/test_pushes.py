@@ -13,7 +13,7 @@ from app.enums import NotificationKind, QuestionStatus
 from app.errors import NotFound
 from app.models import Notification, Project, Question, Run, Task, User
 from app.services.access.principal import Principal
-from app.services.notifications import dispatch, push_claims, push_delivery, reminders
+from app.services.notifications import push_claims, push_delivery, push_recipients, reminders
 from app.services.tasks.batches import delete_task
 from tests.concurrency.races import race
 from tests.support.devices import make_device
@@ -69,7 +69,7 @@ async def test_pushes_are_settled_while_their_question_closes(
         await make_device(session, user=owner)
     question = await make_question(session, task=task)
     async with unit_of_work(sessions) as own:
-        await dispatch.notify_people(
+        await push_recipients.notify_people(
             own, NotificationKind.AWAITING, [question.run_id], question_id=question.id
         )
     async with unit_of_work(sessions) as own:

@@ -9,7 +9,7 @@ from app.db import SessionFactory
 from app.errors import LoginRefused, NotFound, Throttled
 from app.models import ApiKey, Project, PushToken, User
 from app.security.secrets import hash_api_key
-from app.services.access.authenticate import authenticate
+from app.services.access.authentication import authenticate
 from app.services.accounts import terminal_logins
 from app.services.notifications.presence import keep_terminal
 from tests.concurrency.races import perform, race

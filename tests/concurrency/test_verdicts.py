@@ -15,7 +15,7 @@ from app.errors import AlreadyAnswered, QuestionClosed
 from app.models import Project, Question, Run, Task, User
 from app.runtime import ProcessContext
 from app.schemas.questions import AnswerIn
-from app.schemas.runs.runs import RunIn
+from app.schemas.runs.run import RunIn
 from app.schemas.tasks import BatchAction, BatchIn
 from app.services.access.principal import Principal
 from app.services.inbox.answering import answer_question

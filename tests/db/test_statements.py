@@ -389,8 +389,8 @@ async def test_read_that_is_cancelled_at_any_moment_leaves_no_lock(
 def test_writes_that_may_stand_alone_are_these() -> None:
     """Each holds every condition of its write, and nothing behind it would have to take it back (ADR 71)."""
     assert {name for name, statement in prepared_statements() if statement.alone} == {
-        "app.services.access.authenticate._NOTE_USE",
-        "app.services.access.authenticate._NOTE_USE_OF_SESSION",
+        "app.services.access.authentication._NOTE_USE",
+        "app.services.access.authentication._NOTE_USE_OF_SESSION",
         "app.services.notifications.presence._BEAT",
         "app.services.notifications.presence._REPORT",
     }

@@ -9,9 +9,9 @@ from app.devstack.errors import DevstackError
 from app.devstack.home import Home
 from app.devstack.new_account import make_account
 from app.models import User
-from app.services.access.authenticate import authenticate
+from app.services.access.authentication import authenticate
 from app.services.access.principal import CURRENT_PROJECT
-from app.services.accounts.accounts import deactivate_user
+from app.services.accounts.administration import deactivate_user
 
 
 async def users(session: AsyncSession) -> int:

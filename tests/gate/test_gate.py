@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from _pytest.mark import ParameterSet
 
-from app.agents.network.network import NetworkRules
+from app.agents.network.network_access import NetworkRules
 from app.agents.network.proxy import Service
 from app.enums import AgentNetwork, CheckCause, CheckStatus, Verdict
 from tests.agents.checks.checking import MIB, Checking, Seen, needs

@@ -12,7 +12,7 @@ import pytest
 from app.agents.errors import SandboxUnavailable
 from app.agents.inspection.sandbox_check import AT_FULL, attack, check_sandbox
 from app.agents.inspection.sandbox_probe import ATTEMPTS, CHANGE_MODES, WATCH_NAMES
-from app.agents.sandbox.sandbox import Sandbox
+from app.agents.sandbox.confinement import Sandbox
 from app.agents.sandbox.seccomp import system_call_filter
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import CellMaker, find_sandbox

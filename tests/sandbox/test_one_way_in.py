@@ -13,7 +13,7 @@ import pytest
 
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import SandboxUnavailable
-from app.agents.sandbox.sandbox import Sandbox, Streams
+from app.agents.sandbox.confinement import Sandbox, Streams
 from app.enums import SandboxKind
 from app.processes.spawning import PLAIN_ENVIRONMENT
 from tests.agents.conftest import Cell, CellMaker, Runner, eventually, find_sandbox, scripted_adapter

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from app.errors import InvalidInput
 from app.schemas.fields import Boolean, Choice, ForeignKey, Integer, Text, Uuid, parse_integer, parse_uuid
-from app.schemas.runs.runs import RunIn
+from app.schemas.runs.run import RunIn
 from app.schemas.tasks import SummariesIn, TaskIn, TaskListQuery
 from app.services.task_links import slug_prefix
 from app.services.tasks.search_words import escape_like, searched_number

@@ -28,7 +28,7 @@ from app.services.enqueueing import enqueue_run
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.queue import read_reports
 from app.services.runs.run_lifecycle import claim
-from app.worker.arq_workers import create_chores_worker, create_worker
+from app.worker.job_table import create_chores_worker, create_worker
 from app.worker.main import looping, reporting, working
 from app.worker.slots import RunSlots
 from tests.fixtures.worker import Workshop

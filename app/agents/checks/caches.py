@@ -21,7 +21,7 @@ import structlog
 from app.agents.checks.check_context import Preparation
 from app.agents.files.least_used import least_used
 from app.agents.workspace.folders import remove
-from app.agents.workspace.workspace import Workspace
+from app.agents.workspace.run_workspace import Workspace
 from app.coroutines.shielded import shielded
 from app.verification.definitions import Step
 from app.verification.globs import matches

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.agents.network.network import NetworkRules
-from app.agents.sandbox.sandbox import Sandbox
+from app.agents.network.network_access import NetworkRules
+from app.agents.sandbox.confinement import Sandbox
 from app.enums import CheckCause, CheckSource
 from app.verification.definitions import CheckSet, Definitions, PlacedCheck
 from app.verification.judgement import CheckResult, Execution, JudgedCheck, judge_check, needs_execution

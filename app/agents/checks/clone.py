@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from app.agents.agent_folders import AgentFolders
 from app.agents.checks.caches import Caches
 from app.agents.checks.check_context import PATH, Preparation
 from app.agents.checks.junit import ReportInvalid
@@ -23,12 +24,11 @@ from app.agents.checks.sandboxed_commands import (
 )
 from app.agents.errors import AgentOverLimit
 from app.agents.masking import Masker
-from app.agents.network.network import allowance_of, serve_proxy
+from app.agents.network.network_access import allowance_of, serve_proxy
 from app.agents.network.proxy import Allowance, Egress
-from app.agents.places import Places
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.session.transcript import Emit
-from app.agents.workspace.workspace import Workspace
+from app.agents.workspace.run_workspace import Workspace
 from app.dialogue.agent_reports import progress_entry
 from app.enums import CheckCause, ChecksNetwork, SandboxKind
 from app.verification.definitions import Check, PlacedCheck, Step, command_of
@@ -205,7 +205,7 @@ async def open_clone(
         )
 
 
-def environment_of(preparation: Preparation, inside: Places) -> dict[str, str]:
+def environment_of(preparation: Preparation, inside: AgentFolders) -> dict[str, str]:
     """Return the environment variables of set-up and checks, in a sandbox with these places."""
     own = {"HOME": str(inside.home), "TMPDIR": str(inside.temporary), "USER": "agent"}
     return {**_ENVIRONMENT, **preparation.variables, **own}

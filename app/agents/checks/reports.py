@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.agents.checks.junit import ReportInvalid
-from app.agents.sandbox.sandbox import Sandbox, confined_environment
-from app.agents.workspace.workspace import Workspace
+from app.agents.sandbox.confinement import Sandbox, confined_environment
+from app.agents.workspace.run_workspace import Workspace
 from app.enums import CaseOutcome
 from app.processes.output import last_lines
 from app.processes.own_program import OWN_PROGRAM, module_command

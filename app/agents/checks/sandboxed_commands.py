@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.agents.agent_folders import AgentFolders
 from app.agents.checks.supervisor import ANSWER, ENDED, KEPT_BYTES, NOT_STARTED, READY
-from app.agents.places import Places
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.coroutines.shielded import shielded
 from app.enums import CheckCause
@@ -45,7 +45,7 @@ class CommandEnd:
     output: bytes = b""  # head and tail
 
 
-def request_for(command: Step | Check, places: Places, variables: Mapping[str, str]) -> Request:
+def request_for(command: Step | Check, places: AgentFolders, variables: Mapping[str, str]) -> Request:
     """Return the request to run a check or a step of set-up, in a sandbox with these places, with these variables."""
     request = {
         "command": command.run or ("bash", "-euo", "pipefail", "-c", command.shell or ""),

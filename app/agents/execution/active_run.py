@@ -14,7 +14,7 @@ from app.agents.git.fetch import Source
 from app.agents.masking import Masker
 from app.agents.session.run_clock import WorkingTime
 from app.agents.workspace.kept_session import SessionKeeper
-from app.agents.workspace.workspace import Workspace
+from app.agents.workspace.run_workspace import Workspace
 from app.dialogue.agent_reports import progress_entry
 from app.verification.agent_claims import AgentClaim
 from app.verification.definitions import Definitions

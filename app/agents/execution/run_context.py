@@ -17,19 +17,19 @@ from app.agents.files.attachments import Attachment
 from app.agents.git.askpass import CredentialSource
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
-from app.agents.network.network import NetworkRules
-from app.agents.sandbox.sandbox import Sandbox
+from app.agents.network.network_access import NetworkRules
+from app.agents.sandbox.confinement import Sandbox
+from app.agents.session.agent_session import McpServer
 from app.agents.session.budget import Budget
 from app.agents.session.command_source import CommandSource, TurnPolicy
-from app.agents.session.session import McpServer
 from app.agents.session.transcript import Emit
 from app.agents.session.usage_meter import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
-from app.agents.workspace.comparing import Comparison
-from app.agents.workspace.gathering import GATHER
 from app.agents.workspace.kept_session import KeptSession
+from app.agents.workspace.live_patch import Comparison
 from app.agents.workspace.output_check import CHECK_SECONDS
-from app.agents.workspace.workspace import Workspaces
+from app.agents.workspace.run_workspace import Workspaces
+from app.agents.workspace.work_bundle import GATHER
 from app.dialogue.agent_reports import Spent
 from app.enums import DiffBase
 

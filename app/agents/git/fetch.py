@@ -14,7 +14,7 @@ from app.agents.errors import (
     RepositoryUnreachable,
 )
 from app.agents.git.git_command import Git, Remote, Result
-from app.agents.git.plumbing import read_ref
+from app.agents.git.repository_files import read_ref
 from app.processes.output import last_lines
 
 TRANSFER = timedelta(minutes=20)

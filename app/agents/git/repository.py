@@ -27,7 +27,7 @@ from app.agents.errors import (
 from app.agents.git.fetch import TRANSFER, CloneBase, Source, fetch, fetch_files, look_up, refuse
 from app.agents.git.git_command import Git, Remote, Result
 from app.agents.git.mirrors import BorrowedObjects
-from app.agents.git.plumbing import add_settings, make_repository, read_ref, write_ref
+from app.agents.git.repository_files import add_settings, make_repository, read_ref, write_ref
 from app.processes.output import last_lines, read_bounded
 from app.processes.spawning import end_session, spawn
 

@@ -14,6 +14,7 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 from typing_extensions import override
 
+from app.agents.agent_folders import AgentFolders
 from app.agents.errors import SandboxUnavailable
 from app.agents.inspection.sandbox_probe import (
     ATTEMPTS,
@@ -24,10 +25,9 @@ from app.agents.inspection.sandbox_probe import (
     WATCH_NAMES,
     Targets,
 )
-from app.agents.places import Places
+from app.agents.sandbox.confinement import ABI_WITH_PORTS, ABI_WITH_SCOPES, Sandbox, confined_environment
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.probing import TEMPORARY
-from app.agents.sandbox.sandbox import ABI_WITH_PORTS, ABI_WITH_SCOPES, Sandbox, confined_environment
 from app.coroutines.shielded import shielded
 from app.enums import AgentNetwork, SandboxKind
 from app.processes.output import last_lines
@@ -96,7 +96,7 @@ async def attack(
 ) -> dict[str, str | None]:
     """Run the named attempts of a program, by default all; return what stopped each, None for what succeeded."""
     confinement = Confinement(
-        places=Places(root),
+        places=AgentFolders(root),
         readable=(Path(sys.base_prefix), program, root / "shown"),
         hidden=(root / "shown" / "hidden",),
     )

@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from app.agents.places import Places
+from app.agents.agent_folders import AgentFolders
 from app.agents.sandbox.policy import SYSTEM_FOLDERS, Confinement, Gateway
 
 # Some agents refuse to work as root, so no agent is root inside.
 INSIDE_UID = 1000
 # Where every run sees its places. No system has programs there, and no text has this path by chance.
-PLACES = Places(Path("/run/taskbeacon"))
+PLACES = AgentFolders(Path("/run/taskbeacon"))
 _ACCOUNTS = Path(__file__).with_name("passwd")  # PostgreSQL refuses to work for a user without one
 # The path of the proxy's socket inside the sandbox.
 PROXY_SOCKET = "/run/taskbeacon-egress"

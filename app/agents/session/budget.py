@@ -11,8 +11,8 @@ from typing import Self
 from acp.helpers import ContentBlock, text_block
 
 from app.agents.errors import AgentError, BudgetSpent
+from app.agents.session.agent_session import AgentSession
 from app.agents.session.command_source import TurnPolicy
-from app.agents.session.session import AgentSession
 from app.agents.session.usage_meter import UsageMeter
 from app.dialogue.agent_reports import Spent
 

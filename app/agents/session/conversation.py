@@ -15,11 +15,11 @@ from acp.helpers import ContentBlock, text_block
 from app.agents.adapters.adapter import FailureMark
 from app.agents.errors import AgentCancelled, AgentError, AgentFailed, AgentStopped, unfinished
 from app.agents.session.agent_questions import Questions
+from app.agents.session.agent_session import AgentSession
 from app.agents.session.budget import Spender
 from app.agents.session.command_source import Command, Phase, RunChannel, Stop, TurnPolicy, decide_stop
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest, decide, is_for_people
 from app.agents.session.prompt_content import awaited_message, log_message, message_blocks
-from app.agents.session.session import AgentSession
 from app.agents.session.steering import ConfigChanges, Steering
 from app.agents.session.transport import Message
 from app.agents.session.usage_meter import value_at

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.agents.errors import AgentFailed
 from app.agents.files.attachments import Attachment, attached_path, place_attachments
+from app.agents.session.agent_session import AgentSession
 from app.agents.session.command_source import Command, CommandSource, RunChannel
-from app.agents.session.session import AgentSession
 from app.clock import utcnow
 from app.dialogue.agent_reports import notification_entry
 from app.dialogue.shown_questions import ShownQuestion

@@ -11,9 +11,9 @@ from uuid import UUID
 from acp.helpers import ContentBlock
 
 from app.agents.errors import AgentError
+from app.agents.session.agent_session import AgentSession
 from app.agents.session.command_source import Command, RunChannel
 from app.agents.session.prompt_content import log_message, message_blocks
-from app.agents.session.session import AgentSession
 from app.enums import CommandStatus
 
 _ANSWER_SECONDS = 30.0

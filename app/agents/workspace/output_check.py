@@ -6,10 +6,10 @@ import subprocess
 from typing import Any  # JSON
 
 from app.agents.errors import OutputInvalid
-from app.agents.sandbox.sandbox import Sandbox, confined_environment
+from app.agents.sandbox.confinement import Sandbox, confined_environment
 from app.agents.workspace.fair_slots import FairSlots
+from app.agents.workspace.run_workspace import Workspace
 from app.agents.workspace.structured_output import MISSING
-from app.agents.workspace.workspace import Workspace
 from app.coroutines.shielded import shielded
 from app.processes.output import last_lines
 from app.processes.own_program import OWN_PROGRAM, module_command

@@ -9,7 +9,7 @@ from app.cli.admin.transaction import ROW_ID, AdminTransaction, Output, admin, t
 from app.enums import PushText, Scope
 from app.models import Project
 from app.schemas.fields import parse_timestamp
-from app.services.accounts import accounts, api_keys
+from app.services.accounts import administration, api_keys
 from app.services.accounts.fields import clean_name
 
 _name = click.option("--name", required=True)
@@ -22,7 +22,7 @@ _user = click.option("--user", type=ROW_ID, required=True, help="Id of the user.
 @transactional
 async def create_organization(transaction: AdminTransaction, name: str) -> Output:
     """Add an organization, which groups projects. Print its id and name; several can have the same name."""
-    organization = await accounts.create_organization(transaction.session, name)
+    organization = await administration.create_organization(transaction.session, name)
     return {"id": organization.id, "name": organization.name}
 
 
@@ -31,12 +31,14 @@ async def create_organization(transaction: AdminTransaction, name: str) -> Outpu
 @click.option(
     "--organization",
     type=click.UUID,
-    help=f"Id of its organization. Default: the one called “{accounts.DEFAULT_ORGANIZATION}”, created if missing.",
+    help=f"Id of its organization. Default: the one called “{administration.DEFAULT_ORGANIZATION}”, created if missing.",
 )
 @transactional
 async def create_project(transaction: AdminTransaction, name: str, organization: UUID | None) -> Output:
     """Add a project to an organization. Print the project."""
-    return _describe(await accounts.create_project(transaction.session, name, organization_id=organization))
+    return _describe(
+        await administration.create_project(transaction.session, name, organization_id=organization)
+    )
 
 
 @admin.command("rename-project")
@@ -45,7 +47,7 @@ async def create_project(transaction: AdminTransaction, name: str, organization:
 @transactional
 async def rename_project(transaction: AdminTransaction, project: int, name: str) -> Output:
     """Rename a project and the slugs of its tasks."""
-    return _describe(await accounts.update_project(transaction.session, project, name=clean_name(name)))
+    return _describe(await administration.update_project(transaction.session, project, name=clean_name(name)))
 
 
 @admin.command("limit-push-text")
@@ -64,7 +66,7 @@ async def limit_push_text(transaction: AdminTransaction, project: int, most: str
     project and its limit.
     """
     limit = None if most == "any" else PushText(most)
-    limited = await accounts.update_project(transaction.session, project, push_text=limit)
+    limited = await administration.update_project(transaction.session, project, push_text=limit)
     return {"project": limited.id, "push_text": limited.push_text}
 
 
@@ -74,7 +76,7 @@ async def limit_push_text(transaction: AdminTransaction, project: int, most: str
 @transactional
 async def let_agents_notify(transaction: AdminTransaction, project: int, may: bool) -> Output:
     """Decide whether agents may notify people. They are the agents of one project, and the people of its tasks."""
-    changed = await accounts.update_project(transaction.session, project, notify_user=may)
+    changed = await administration.update_project(transaction.session, project, notify_user=may)
     return {"project": changed.id, "notify_user": changed.notify_user}
 
 
@@ -99,7 +101,7 @@ async def create_user(
     project: tuple[int, ...],
 ) -> Output:
     """Add a user. The e-mail address must be new; print the ids."""
-    user = await accounts.create_user(
+    user = await administration.create_user(
         transaction.session,
         email,
         first_name=first_name,
@@ -116,7 +118,7 @@ async def create_user(
 @transactional
 async def add_member(transaction: AdminTransaction, project: int, user: int) -> Output:
     """Add a user to a project. It becomes the current one of a user without one."""
-    await accounts.add_member(transaction.session, project_id=project, user_id=user)
+    await administration.add_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
 
 
@@ -126,7 +128,7 @@ async def add_member(transaction: AdminTransaction, project: int, user: int) -> 
 @transactional
 async def remove_member(transaction: AdminTransaction, project: int, user: int) -> Output:
     """Remove a user from a project; their tasks stay."""
-    await accounts.remove_member(transaction.session, project_id=project, user_id=user)
+    await administration.remove_member(transaction.session, project_id=project, user_id=user)
     return {"project": project, "user": user}
 
 
@@ -135,7 +137,7 @@ async def remove_member(transaction: AdminTransaction, project: int, user: int) 
 @transactional
 async def deactivate_user(transaction: AdminTransaction, user: int) -> Output:
     """Deactivate an account: its keys stop working. No data is deleted."""
-    await accounts.deactivate_user(transaction.session, user)
+    await administration.deactivate_user(transaction.session, user)
     return {"id": user}
 
 
@@ -144,7 +146,7 @@ async def deactivate_user(transaction: AdminTransaction, user: int) -> Output:
 @transactional
 async def delete_user(transaction: AdminTransaction, user: int) -> Output:
     """Delete an account and its keys. The user's tasks become visible to the whole project."""
-    await accounts.delete_user(transaction.session, user)
+    await administration.delete_user(transaction.session, user)
     return {"id": user}
 
 

@@ -10,8 +10,8 @@ from app.schemas.runs.diff import DiffOut, DiffQuery, FileTextOut, FileTextQuery
 from app.services.artifacts.diff import RunChanges
 from app.services.storage_keys import RunRef
 from app.web.auth import TaskRead
-from app.web.conditional import HeldDep, conditional
 from app.web.dependencies import RUN_URL, Call, RunId, TaskId
+from app.web.not_modified import HeldDep, conditional
 from app.web.openapi.errors import UNCHANGED, refused
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.logs import AppendIn, LogQuery
-from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
+from app.schemas.runs.run import RelayIn, RelayOut, RunOut
 from app.services.run_log import ingest
 from app.services.run_log.log_reading import read_page, read_text
 from app.services.run_log.log_writing import CONTENT_TYPE

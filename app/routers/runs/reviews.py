@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 
 from app.schemas.runs.reviews import ReviewIn, ReviewOut
-from app.services.artifacts import reviews
+from app.services.artifacts import review_versions
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import BodyReader
-from app.web.conditional import HeldDep, conditional
 from app.web.dependencies import RUN_URL, RunId, TaskId
+from app.web.not_modified import HeldDep, conditional
 from app.web.openapi.errors import UNCHANGED, errors
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
@@ -35,7 +35,7 @@ async def retrieve_review(call: TaskRead, task_id: TaskId, run_id: RunId, held: 
 
     Nobody else sees them. To follow what another device of the person writes, ask again with `If-None-Match`.
     """
-    return conditional(*await reviews.read_review(call.session, call.caller, task_id, run_id, held))
+    return conditional(*await review_versions.read_review(call.session, call.caller, task_id, run_id, held))
 
 
 @router.put(
@@ -50,4 +50,4 @@ async def write_review(call: TaskWrite, task_id: TaskId, run_id: RunId, body: Re
 
     If another device has written it meanwhile, the answer is 409 `version_conflict`, with that review in `extra`.
     """
-    return Json(await reviews.write_review(call.session, call.caller, task_id, run_id, body))
+    return Json(await review_versions.write_review(call.session, call.caller, task_id, run_id, body))

@@ -14,7 +14,7 @@ from app.api_limits import STREAMS_PER_USER
 from app.coroutines.periodic import every
 from app.db import SessionFactory, unit_of_work
 from app.errors import Throttled
-from app.services.access.authenticate import find_open_sessions, find_valid_keys
+from app.services.access.authentication import find_open_sessions, find_valid_keys
 from app.services.access.principal import Principal
 from app.services.access.visibility import find_memberships, find_visible_runs
 

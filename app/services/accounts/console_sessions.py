@@ -16,7 +16,7 @@ from app.models import ApiKey, ConsoleSession, Project, PushToken, User
 from app.models.push_tokens import HAS_ADDRESS
 from app.schemas.console import ConsoleSessionList, ConsoleSessionOut, SessionProject, SignIn
 from app.security.secrets import hash_session_secret, new_session_secret
-from app.services.access.authenticate import SESSION_IDLE, authenticate, authenticate_session
+from app.services.access.authentication import SESSION_IDLE, authenticate, authenticate_session
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.notifications.devices import session_device

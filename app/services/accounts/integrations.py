@@ -10,7 +10,7 @@ from app.errors import InvalidInput, unknown_choice
 from app.ids import new_id
 from app.models import Integration, SignalReport, UserIntegration
 from app.security.secrets import Cipher
-from app.services.accounts.accounts import require_projects, require_user
+from app.services.accounts.administration import require_projects, require_user
 from app.services.accounts.fields import (
     clean_app_number,
     clean_label,

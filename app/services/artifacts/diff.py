@@ -27,7 +27,7 @@ from app.enums import (
 )
 from app.errors import ArtifactNotFound, NotFound
 from app.models import PushedBranch, Run, Task
-from app.models.runs.runs import is_being_checked, is_repair
+from app.models.runs.run import is_being_checked, is_repair
 from app.schemas.runs.artifacts import ManifestEntry
 from app.schemas.runs.diff import (
     ChangeTotals,

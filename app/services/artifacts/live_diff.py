@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from app.agents.workspace.comparing import Comparison
+from app.agents.workspace.live_patch import Comparison
 from app.clients.redis import RedisClient
 from app.clients.wakes import wake
 from app.coroutines.shielded import JoinedWork

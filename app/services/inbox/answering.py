@@ -33,9 +33,9 @@ from app.errors import (
 )
 from app.models import Notification, PushToken, Question, Run, RunCommand, Verification
 from app.schemas.questions import ActionIn, AnsweredOut
-from app.schemas.runs.runs import RunIn
+from app.schemas.runs.run import RunIn
 from app.schemas.runs.verification import WaiveIn
-from app.services.access.authenticate import find_member
+from app.services.access.authentication import find_member
 from app.services.access.principal import Principal
 from app.services.action_tokens import ActionClaims, read
 from app.services.enqueueing import wake_run_worker_after_commit

@@ -16,7 +16,7 @@ from app.enums import NotificationDecision, NotificationKind, Urgency
 from app.ids import new_id
 from app.models import Notification, User
 from app.models.base import constant, literal_int
-from app.services import leases
+from app.services import due_rows
 from app.services.notifications.push_claims import (
     ClaimedRow,
     as_deliveries,
@@ -29,9 +29,9 @@ from app.services.notifications.push_claims import (
 )
 from app.services.notifications.push_messages import Delivery
 from app.services.notifications.push_sentences import digest_body
-from app.services.notifications.rules.deciding import PUSH_LEASE, decide
 from app.services.notifications.rules.decision_transitions import IS_HELD, Change
 from app.services.notifications.rules.notices import Notice
+from app.services.notifications.rules.push_decision import PUSH_LEASE, decide
 from app.services.retrying.retries import by_halves
 
 # The most people of one transaction.
@@ -88,7 +88,7 @@ _HELD = (
     .with_for_update(skip_locked=True)
 )
 _CLAIM = Prepared(
-    leases.claim(Notification, _HELD, due_at=bindparam("until")).returning(*claimed_columns()), ClaimedRow
+    due_rows.claim(Notification, _HELD, due_at=bindparam("until")).returning(*claimed_columns()), ClaimedRow
 )
 
 

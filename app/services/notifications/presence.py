@@ -43,8 +43,8 @@ from app.schemas.push_tokens import PresenceIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
 from app.services.notifications.devices import session_device
-from app.services.notifications.rules.deciding import LAPSE, Watching
 from app.services.notifications.rules.decision_transitions import IS_HELD, decision_update, entry
+from app.services.notifications.rules.push_decision import LAPSE, Watching
 from app.services.sweeping import delete_batch
 
 Result = TypeVar("Result")

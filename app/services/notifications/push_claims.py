@@ -19,11 +19,13 @@ from app.db.statements import Prepared
 from app.enums import NotificationDecision, Platform, PushPurpose
 from app.models import Notification, PushToken, Task
 from app.models.base import constant, literal_int
-from app.services import leases
+from app.services import due_rows
 from app.services.notifications import badges, presence, reminders
 from app.services.notifications.push_delivery import PUSHES_PER_CLAIM
 from app.services.notifications.push_messages import Delivery, PushClaim, StoredPush, Subject
-from app.services.notifications.rules.deciding import (
+from app.services.notifications.rules.decision_transitions import Change, store
+from app.services.notifications.rules.notices import Notice, old_notices
+from app.services.notifications.rules.push_decision import (
     PUSH_LEASE,
     NoticeContext,
     NoticeDecision,
@@ -32,8 +34,6 @@ from app.services.notifications.rules.deciding import (
     decide_reminder,
     decide_retraction,
 )
-from app.services.notifications.rules.decision_transitions import Change, store
-from app.services.notifications.rules.notices import Notice, old_notices
 from app.services.retrying.policies import PUSH_CLAIMS
 from app.services.retrying.retries import by_halves
 
@@ -298,7 +298,7 @@ _DUE = (
     .with_for_update(skip_locked=True)
 )
 _CLAIM = Prepared(
-    leases.claim(Notification, _DUE, due_at=bindparam("until")).returning(*claimed_columns()), ClaimedRow
+    due_rows.claim(Notification, _DUE, due_at=bindparam("until")).returning(*claimed_columns()), ClaimedRow
 )
 _IS_DUE = Prepared(
     select(Notification.id).where(*_IS_TO_SEND).order_by(Notification.due_at).limit(literal_int(1))

@@ -49,15 +49,15 @@ from app.models import Notification, PushToken, Task
 from app.models.base import given_rows, literal_int
 from app.models.push_tokens import HAS_ADDRESS
 from app.schemas.notifications import PushTestIn, PushTestOut
-from app.services import leases
+from app.services import due_rows
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
 from app.services.notifications import devices, reminders
 from app.services.notifications.devices import DeadDevice
 from app.services.notifications.push_messages import Composer, Delivery, PushClaim, StoredPush, Subject
 from app.services.notifications.push_sentences import message_body
-from app.services.notifications.rules.deciding import PUSH_LEASE
 from app.services.notifications.rules.decision_transitions import decision_update, entry, replacement_update
+from app.services.notifications.rules.push_decision import PUSH_LEASE
 from app.services.retrying.policies import PUSH, PUSH_SECONDS
 
 MESSAGES_PER_REQUEST = 100
@@ -297,7 +297,7 @@ _COUNTED = bindparam("counted", type_=Notification.attempts.type)
 # Counted, so that no rows are sent.
 _LOCK = Prepared(
     select(func.count()).select_from(
-        leases.lock(
+        due_rows.lock(
             select(Notification.id).where(
                 Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type)))
             ),

@@ -21,7 +21,7 @@ from app.db.statements import Prepared, rows_of
 from app.enums import NotificationDecision, QuestionStatus
 from app.models import Notification, PushCooldown, Question
 from app.models.base import constant
-from app.services import leases
+from app.services import due_rows
 from app.services.notifications import devices
 from app.services.notifications.devices import DeadDevice
 from app.services.notifications.push_delivery import RECEIPT_AFTER
@@ -73,7 +73,7 @@ def _claim(now: datetime, condition: ColumnElement[bool], **values: Any) -> Upda
         .with_for_update(skip_locked=True)
     )
     # The push is not sent again.
-    return leases.claim(Notification, due, attempts=Notification.attempts, **values)
+    return due_rows.claim(Notification, due, attempts=Notification.attempts, **values)
 
 
 async def settle_receipts(
@@ -115,7 +115,7 @@ async def settle_receipts(
 
 
 _LOCK = Prepared(
-    leases.lock(
+    due_rows.lock(
         select(Notification.id, Notification.decision, Notification.ticket_id).where(
             Notification.id == any_(bindparam("ids", type_=ARRAY(Notification.id.type))),
             Notification.receipt_due_at.is_not(None),

@@ -20,8 +20,8 @@ from app.models import Event, Notification, Question, Run
 from app.models.base import constant, given_rows
 from app.models.events import CURRENT_TRANSACTION
 from app.services.notifications.push_messages import Delivery
-from app.services.notifications.rules.deciding import ReplacedNotice, RunEndNotice
 from app.services.notifications.rules.decision_transitions import IS_HELD, Change, store
+from app.services.notifications.rules.push_decision import ReplacedNotice, RunEndNotice
 
 # Decisions about notices that a push service accepted but no device shows.
 _NOT_SHOWN = (NotificationDecision.RETRACTED, NotificationDecision.REJECTED)

@@ -23,7 +23,7 @@ from app.dialogue.agent_reports import notification_entry
 from app.enums import TERMINAL_STATUSES
 from app.errors import AppError, EventsMissing, StateRefused
 from app.models import Run, RunLogState
-from app.schemas.runs.runs import RelayIn, RelayOut, RunOut
+from app.schemas.runs.run import RelayIn, RelayOut, RunOut
 from app.schemas.runs.stream import PositionOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run

@@ -36,7 +36,7 @@ from app.db.statements import Prepared
 from app.enums import CodeHostKind, Environment, PrAuthorshipMode, RunStatus
 from app.errors import InvalidInput, NotFound, RunRefused, StateRefused, unknown_key
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
-from app.schemas.runs.runs import RunIn
+from app.schemas.runs.run import RunIn
 from app.schemas.runs.verification import VerificationOut
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services import usage_gates

@@ -11,7 +11,7 @@ from app.db.statements import Prepared
 from app.enums import CheckSource, NetworkAccessLevel
 from app.models import CheckSet as CheckSetRow
 from app.models import Project, PushedBranch, Run, SandboxEnvironment, Task, User, Verification
-from app.models.runs.runs import is_repair
+from app.models.runs.run import is_repair
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.visibility import usable_environment
 from app.services.run_fact_names import ACCEPTANCE

@@ -22,7 +22,7 @@ from app.models import Question, Run, RunCommand, Task
 from app.models.base import constant
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.events.ledger import wake_readers
-from app.services.notifications import dispatch as notifications
+from app.services.notifications import push_recipients as notifications
 from app.services.questions import question_lifecycle
 from app.services.run_fact_names import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.runs.queue import held_by

@@ -39,7 +39,7 @@ from app.services.runs.authority import (
     frozen_or_current,
     person_of,
 )
-from app.services.runs.ci import CiReport, is_from_others
+from app.services.runs.code_host_checks import CiReport, is_from_others
 from app.services.usage_gates import UsageGate
 
 MAX_FOLLOW_UPS: Final = 3

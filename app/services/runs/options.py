@@ -7,7 +7,7 @@ from app.agents.adapters.catalog import Catalog
 from app.enums import PrAuthorshipMode, RunSource
 from app.errors import InvalidInput
 from app.schemas.checks.check_sets import acceptance_of
-from app.schemas.runs.runs import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
+from app.schemas.runs.run import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
 from app.schemas.tasks import ModelOut, TaskCreateIn
 from app.services.run_fact_names import ACCEPTANCE, AUTHORSHIP, SANDBOX_ENVIRONMENT
 

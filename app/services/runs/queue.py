@@ -20,7 +20,7 @@ from app.db.statements import Prepared
 from app.enums import RunStatus
 from app.models import Project, Run
 from app.models.base import constant
-from app.models.runs.runs import is_performed, is_waiting
+from app.models.runs.run import is_performed, is_waiting
 from app.services.storage_keys import RunRef
 
 _LOCK_NAME = "taskbeacon:claims-of-runs"

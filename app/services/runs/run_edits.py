@@ -21,7 +21,7 @@ from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import StateRefused, Throttled
 from app.models import Run, Task
 from app.models.base import JsonDict
-from app.schemas.runs.runs import CancelIn, RunOut, RunUpdateIn
+from app.schemas.runs.run import CancelIn, RunOut, RunUpdateIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit

@@ -62,7 +62,7 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunLogState, Task
 from app.models.base import constant
-from app.models.runs.runs import is_being_checked, is_repair, is_scheduled
+from app.models.runs.run import is_being_checked, is_repair, is_scheduled
 from app.services.artifacts.manifest import manifest_with
 from app.services.events.ledger import publish_recorded
 from app.services.events.run_ledger import record_artifacts

@@ -22,9 +22,9 @@ from app.db.statements import rows_of
 from app.errors import NotFound, RunTokenInvalid
 from app.ids import new_hex_id
 from app.models import SigningKey
-from app.schemas.runs.runs import ConnectionTokenOut, StreamTokenOut
+from app.schemas.runs.run import ConnectionTokenOut, StreamTokenOut
 from app.security.secrets import Cipher, DecryptionError
-from app.services.access.authenticate import find_member, find_open_sessions, find_valid_keys
+from app.services.access.authentication import find_member, find_open_sessions, find_valid_keys
 from app.services.access.principal import CURRENT_PROJECT, Principal
 from app.services.access.visibility import require_run
 from app.services.storage_keys import RunRef

@@ -22,7 +22,7 @@ from app.models import Run, Task
 from app.models.tasks import VERDICT_URGENCY
 from app.schemas.fields import parse_uuid
 from app.schemas.runs.mcp_servers import McpServerIn
-from app.schemas.runs.runs import RunCreateIn, RunIn, RunOut, StartIn
+from app.schemas.runs.run import RunCreateIn, RunIn, RunOut, StartIn
 from app.schemas.tasks import TaskCreateIn, TaskOut, TaskWithRunOut
 from app.security.secrets import Cipher, DecryptionError
 from app.services import usage_gates

@@ -30,7 +30,7 @@ from app.clock import utcnow
 from app.db.statements import rows_of
 from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunReason, RunStatus
 from app.models import Project, Run, Task
-from app.models.runs.runs import is_waiting
+from app.models.runs.run import is_waiting
 from app.services.events.ledger import (
     NO_EVENT,
     Recorded,
@@ -39,7 +39,7 @@ from app.services.events.ledger import (
     publish_recorded,
     recorded_columns,
 )
-from app.services.notifications import dispatch as notifications
+from app.services.notifications import push_recipients as notifications
 from app.services.questions import question_lifecycle
 from app.services.run_fact_names import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_entries, announce_state

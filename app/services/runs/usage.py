@@ -26,7 +26,7 @@ from app.dialogue.agent_reports import Spent
 from app.enums import RunStatus
 from app.errors import NotFound
 from app.models import Run, Task
-from app.schemas.runs.runs import UsageOut
+from app.schemas.runs.run import UsageOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
 from app.services.run_fact_names import USAGE, with_fact

@@ -15,7 +15,7 @@ from app.db.statements import Prepared
 from app.enums import RunStatus
 from app.models import Run, Task, TaskCounter
 from app.models.base import literal_int
-from app.models.runs.runs import ARTIFACT_NAMES, PULL_REQUEST_URL
+from app.models.runs.run import ARTIFACT_NAMES, PULL_REQUEST_URL
 from app.schemas.tasks import MAX_FOUND, FoundKind, FoundOut, SearchQuery, TaskListQuery, Wanted
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK

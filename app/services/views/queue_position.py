@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, case, func, select, tuple_
 from sqlalchemy.orm import aliased
 
 from app.models import Run
-from app.models.runs.runs import is_waiting
+from app.models.runs.run import is_waiting
 
 # Keys that a run's `state` has on the wire only: computed at each reading, and read from a column.
 QUEUE_POSITION = "queue_position"

@@ -35,7 +35,7 @@ from app.enums import DeliveryStatus, EventType
 from app.models import WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant, literal_int
 from app.security.secrets import Cipher, DecryptionError
-from app.services import leases
+from app.services import due_rows
 from app.services.retrying.policies import WEBHOOK_LOST_ATTEMPTS
 from app.services.webhook_endpoints.signing import Message, live_secrets
 
@@ -221,7 +221,7 @@ def _chosen() -> Select[Any]:
 def _claim_statement() -> Select[Any]:
     delivery, endpoint = WebhookEndpointDelivery, WebhookEndpoint
     taken = (
-        leases.claim(delivery, _chosen(), leased_until=bindparam("until", type_=delivery.leased_until.type))
+        due_rows.claim(delivery, _chosen(), leased_until=bindparam("until", type_=delivery.leased_until.type))
         .returning(
             delivery.id,
             delivery.endpoint_id,

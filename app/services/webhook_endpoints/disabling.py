@@ -16,11 +16,11 @@ from app.enums import DeliveryError, DisabledReason, EventType, NotificationKind
 from app.models import User, WebhookEndpoint
 from app.services.access.visibility import active_member
 from app.services.events import ledger
-from app.services.notifications.dispatch import push_to_user
+from app.services.notifications.push_recipients import push_to_user
 from app.services.notifications.push_sentences import message_body
 from app.services.retrying.policies import WEBHOOK_PROBES
 from app.services.webhook_endpoints.delivery_claims import FAILING_AFTER
-from app.services.webhook_endpoints.endpoints import cancel_pending
+from app.services.webhook_endpoints.registration import cancel_pending
 
 _NO_SUCCESS_FOR = timedelta(days=5)
 _BLOCKED_IN_A_ROW = 20

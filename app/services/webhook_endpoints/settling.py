@@ -18,7 +18,7 @@ from app.db.statements import rows_of
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant
-from app.services import leases
+from app.services import due_rows
 from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.delivery_claims import Claimed
 from app.services.webhook_endpoints.disabling import Health, disable
@@ -86,10 +86,10 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     """
     now = utcnow()
     ids = {claimed.endpoint_id for claimed, _ in attempts}
-    locked = leases.lock(select(*_ENDPOINT_COLUMNS).where(_ENDPOINT.c.id.in_(ids)), _ENDPOINT.c.id)
+    locked = due_rows.lock(select(*_ENDPOINT_COLUMNS).where(_ENDPOINT.c.id.in_(ids)), _ENDPOINT.c.id)
     endpoints = {row.id: row for row in await rows_of(session, locked, _Endpoint)}
     ids = {claimed.id for claimed, _ in attempts}
-    locked = leases.lock(select(*_DELIVERY_COLUMNS).where(_DELIVERY.c.id.in_(ids)), _DELIVERY.c.id)
+    locked = due_rows.lock(select(*_DELIVERY_COLUMNS).where(_DELIVERY.c.id.in_(ids)), _DELIVERY.c.id)
     deliveries = {row.id: row for row in await rows_of(session, locked, _Delivery)}
     ended = [
         (claimed, result, _end_of(deliveries[claimed.id], claimed, result, now=now))

@@ -11,8 +11,8 @@ from starlette.responses import FileResponse, HTMLResponse
 
 from app.config import Settings
 from app.errors import NotFound
-from app.web.conditional import encodings_of, tags_of
 from app.web.dependencies import process_of
+from app.web.not_modified import encodings_of, tags_of
 
 FOLDER = Path(__file__).with_name("dist")
 

@@ -15,8 +15,8 @@ from app.schemas.base import Input
 from app.services.events.catalogue import CATALOGUE, PING, CataloguedType
 from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate
 from app.web.body import BodyReader
-from app.web.conditional import IF_NONE_MATCH, read_held
 from app.web.idempotency import HEADER, read_key
+from app.web.not_modified import IF_NONE_MATCH, read_held
 from app.web.openapi import groups
 from app.web.openapi.errors import errors, shared_errors
 from app.web.pagination import read_limit, read_page

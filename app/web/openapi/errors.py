@@ -50,7 +50,7 @@ _ERRORS: dict[int, tuple[str, AppError]] = {
         Unavailable("The database does not answer. Please try again in a moment."),
     ),
 }
-# For routes whose answers have a tag (`web/conditional.py`).
+# For routes whose answers have a tag (`web/not_modified.py`).
 _TAG = {
     "ETag": {
         "description": "The tag of this answer. A request with it in `If-None-Match` gets 304 while the answer is the same.",

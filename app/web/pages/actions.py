@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from app.enums import FormAction, QuestionKind, Scope
 from app.errors import AuthenticationError, MalformedBody, NotFound, PermissionDenied, UnsupportedMediaType
 from app.schemas.questions import ActionIn
-from app.services.access.authenticate import authenticate, authenticate_session
+from app.services.access.authentication import authenticate, authenticate_session
 from app.services.access.principal import require_project, require_scope
 from app.services.inbox import answering
 from app.services.inbox.answering import Action, TokenSender

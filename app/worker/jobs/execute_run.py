@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.services.enqueueing import enqueue_next_run, remove_job, run_job_id
 from app.services.runs import run_lifecycle
 from app.services.runs.queue import Claim
-from app.worker.run.claim import claim_run, hand_back_run
-from app.worker.run.lease import perform_claimed
+from app.worker.run.hold_or_hand_back import perform_claimed
 from app.worker.run.outcome import end_run
+from app.worker.run.run_claim import claim_run, hand_back_run
 from app.worker.run.run_stages import perform_run
 from app.worker.worker_context import WorkerContext, worker_context
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from app.agents.checks.verify import find_suggested
+from app.agents.checks.commit_verification import find_suggested
 from app.agents.errors import AgentError
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Author

@@ -13,8 +13,8 @@ from app.services import enqueueing
 from app.services.retrying.retries import in_transaction
 from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
-from app.worker.run.claim import new_owner
-from app.worker.run.lease import perform_claimed
+from app.worker.run.hold_or_hand_back import perform_claimed
+from app.worker.run.run_claim import new_owner
 from app.worker.verification.verification_stages import check
 from app.worker.worker_context import WorkerContext, worker_context
 

@@ -14,7 +14,7 @@ from app.coroutines.periodic import every
 from app.coroutines.shielded import shielded
 from app.db import unit_of_work
 from app.runtime import ProcessContext
-from app.services.leases import settle_each
+from app.services.due_rows import settle_each
 from app.services.notifications import digests, push_claims, push_delivery
 from app.services.notifications.push_messages import Composer, Delivery
 from app.worker.loops.supervision import repeat

@@ -17,7 +17,7 @@ from app.agents.errors import EnvironmentUnavailable
 from app.agents.execution.run_context import RunAgent, RunContext, RunFiles, RunLimits, RunRepository
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
-from app.agents.network.network import NetworkRules
+from app.agents.network.network_access import NetworkRules
 from app.agents.run_result import RunResult
 from app.agents.session.budget import Budget
 from app.agents.session.command_source import TurnPolicy
@@ -40,9 +40,9 @@ from app.services.runs.queue import Claim
 from app.services.runs.usage import spent_by_others
 from app.services.task_links import task_page
 from app.verification.definitions import DEFINITIONS
+from app.worker.run.branch_and_author import commit_author, new_branch_name
 from app.worker.run.earlier_runs import take_up
 from app.worker.run.run_files import Exchange, fetch_attachments
-from app.worker.run.run_identity import commit_author, new_branch_name
 from app.worker.run.run_network import admit_mcp_servers, network_rules, setup_rules
 from app.worker.worker_context import WorkerContext
 

@@ -9,7 +9,7 @@ import structlog
 
 from app.agents.errors import AgentError, BranchNotFound
 from app.agents.execution.run_context import Look
-from app.agents.workspace.comparing import Comparison
+from app.agents.workspace.live_patch import Comparison
 from app.clients.run_event_stream import channel_of
 from app.clock import utcnow
 from app.coroutines.periodic import attempt, wait

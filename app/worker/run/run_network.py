@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 
 from app.agents.errors import EnvironmentUnavailable
 from app.agents.network.domains import TRUSTED_DOMAINS
-from app.agents.network.network import NetworkRules
+from app.agents.network.network_access import NetworkRules
 from app.agents.network.proxy import Allowance, Service
-from app.agents.session.session import McpServer
+from app.agents.session.agent_session import McpServer
 from app.config import Settings
 from app.enums import AgentNetwork, NetworkAccessLevel, SandboxKind
 from app.runtime import ProcessContext

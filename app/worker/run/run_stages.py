@@ -11,8 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.agents.errors import AgentError, AgentStopped, as_agent_error
 from app.agents.execution.active_run import until_stopped
-from app.agents.execution.perform import perform
 from app.agents.execution.run_context import RunEffects
+from app.agents.execution.run_steps import perform
 from app.agents.run_result import RunResult
 from app.agents.session.usage_meter import UsageMeter
 from app.coroutines.periodic import attempt, repeating
@@ -22,13 +22,13 @@ from app.outages import DatabaseUnavailable
 from app.services.run_fact_names import USAGE
 from app.services.runs.queue import Claim
 from app.services.runs.usage import note_fact, spent_by_others
-from app.worker.run.claim import mark_agent_started
 from app.worker.run.command_inbox import CommandInbox
 from app.worker.run.context_reading import Publication, read_context
 from app.worker.run.earlier_runs import store_session
 from app.worker.run.live_changes import LiveDiffs
 from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.outcome import RunReport
+from app.worker.run.run_claim import mark_agent_started
 from app.worker.run.run_files import Exchange, open_exchange, store_artifacts, store_texts
 from app.worker.run.store_retry import StoreRetryBudget
 from app.worker.worker_context import WorkerContext

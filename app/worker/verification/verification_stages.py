@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
 from app.agents.checks.check_context import Checked
-from app.agents.checks.verify import verify
+from app.agents.checks.commit_verification import verify
 from app.agents.errors import AgentError, AgentStopped
 from app.agents.execution.active_run import until_stopped
 from app.agents.git.fetch import Source

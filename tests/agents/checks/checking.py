@@ -10,14 +10,14 @@ from typing import Any  # JSON
 import pytest
 
 from app.agents.checks.check_context import Checked, Preparation
-from app.agents.checks.verify import verify
+from app.agents.checks.commit_verification import verify
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import Mirrors
 from app.agents.git.repository import Author
-from app.agents.network.network import NetworkRules
-from app.agents.sandbox.sandbox import Sandbox
-from app.agents.workspace.workspace import Workspaces
+from app.agents.network.network_access import NetworkRules
+from app.agents.sandbox.confinement import Sandbox
+from app.agents.workspace.run_workspace import Workspaces
 from app.enums import AgentNetwork, CheckSource, CheckStatus, Verdict
 from app.schemas.checks.check_sets import DefinitionsIn
 from app.verification.definitions import PlacedCheck

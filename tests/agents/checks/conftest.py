@@ -7,8 +7,8 @@ import pytest
 
 from app.agents.checks.check_context import Preparation
 from app.agents.git.mirrors import Mirrors
-from app.agents.network.network import NetworkRules
-from app.agents.sandbox.sandbox import Sandbox
+from app.agents.network.network_access import NetworkRules
+from app.agents.sandbox.confinement import Sandbox
 from tests.agents.checks.checking import Checking
 
 

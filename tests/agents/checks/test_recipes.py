@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.network.network import NetworkRules
+from app.agents.network.network_access import NetworkRules
 from app.agents.network.proxy import Service
 from app.enums import AgentNetwork, CheckStatus, Verdict
 from tests.agents.checks.checking import Checking, needs

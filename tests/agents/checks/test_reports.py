@@ -9,8 +9,8 @@ import pytest
 
 from app.agents.checks.junit import ReportInvalid
 from app.agents.checks.reports import Reports
-from app.agents.sandbox.sandbox import Sandbox
-from app.agents.workspace.workspace import Workspace, Workspaces
+from app.agents.sandbox.confinement import Sandbox
+from app.agents.workspace.run_workspace import Workspace, Workspaces
 from app.enums import CaseOutcome
 from app.verification.judgement import Case
 from tests.agents.conftest import in_each_sandbox

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.agents.files.attachments import OUTPUT_PATH, Attachment
-from app.agents.sandbox.sandbox import Sandbox
+from app.agents.sandbox.confinement import Sandbox
 from app.agents.workspace.kept_session import KeptSession
 from app.enums import SandboxKind
 from tests.agents.conftest import Runner, remembering_adapter, scripted_adapter

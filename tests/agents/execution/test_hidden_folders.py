@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from app.agents.agent_folders import AgentFolders
 from app.agents.masking import FolderHider
-from app.agents.places import Places
 from tests.agents.conftest import Runner
 
 
@@ -20,7 +20,7 @@ async def test_followers_see_paths_of_the_workspace_only(runner: Runner) -> None
 
 
 def test_names_outside_and_inside_the_sandbox_are_both_relative() -> None:
-    hider = FolderHider(Places(Path("/inside")), Places(Path("/data/run")))
+    hider = FolderHider(AgentFolders(Path("/inside")), AgentFolders(Path("/data/run")))
 
     value: dict[str, Any] = {
         "path": "/inside/work/a.py",

@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from app.agents.checks.check_context import Preparation
-from app.agents.network.network import NetworkRules
+from app.agents.network.network_access import NetworkRules
 from app.enums import CheckSource
 from app.verification.definitions import CheckSet, Step
 from tests.agents.checks.checking import needs

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from app.agents.errors import AgentStopped
-from app.agents.execution.perform import perform
 from app.agents.execution.run_context import RunEffects
-from app.agents.workspace.gathering import GATHER
+from app.agents.execution.run_steps import perform
+from app.agents.workspace.work_bundle import GATHER
 from app.ids import new_id
 from tests.agents.conftest import GitFolder, NoCommands, Runner, eventually
 from tests.support.marked import processes_with

@@ -7,8 +7,8 @@ import pytest
 from typing_extensions import override
 
 from app.agents.errors import AgentStopped, DiskFull, UnexpectedError
-from app.agents.execution.perform import perform
 from app.agents.execution.run_context import RunEffects
+from app.agents.execution.run_steps import perform
 from app.agents.workspace.kept_session import unpack
 from app.outages import DatabaseUnavailable
 from tests.agents.conftest import GitFolder, NoCommands, Runner, eventually, remembering_adapter

@@ -20,8 +20,8 @@ from app.agents.errors import (
     RepositoryNotFound,
     RepositoryUnreachable,
 )
-from app.agents.execution.perform import perform
 from app.agents.execution.run_context import RunEffects
+from app.agents.execution.run_steps import perform
 from app.agents.git.askpass import Credential
 from app.agents.git.git_command import Git, Remote
 from app.processes.spawning import PLAIN_ENVIRONMENT

@@ -12,9 +12,9 @@ import pytest
 
 from app.agents.adapters.adapter import ModelService
 from app.agents.errors import SandboxUnavailable
-from app.agents.network.network import NetworkRules, open_network
+from app.agents.network.network_access import NetworkRules, open_network
 from app.agents.network.proxy import Service
-from app.agents.sandbox.sandbox import Sandbox
+from app.agents.sandbox.confinement import Sandbox
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Outcome, Runner, find_sandbox
 

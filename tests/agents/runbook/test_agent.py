@@ -12,9 +12,9 @@ from acp.helpers import text_block
 
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentFailed, AgentStepFailed
-from app.agents.sandbox.sandbox import Streams, confined_environment
+from app.agents.sandbox.confinement import Streams, confined_environment
+from app.agents.session.agent_session import AgentSession
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest
-from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind
 from tests.agents.conftest import CellMaker, eventually, find_sandbox

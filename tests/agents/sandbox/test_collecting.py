@@ -10,8 +10,8 @@ from typing import Any  # JSON
 import pytest
 
 from app.agents.errors import AgentOverLimit, AgentStopped, WorkspaceBroken
-from app.agents.execution.perform import perform
 from app.agents.execution.run_context import RunContext, RunEffects
+from app.agents.execution.run_steps import perform
 from tests.agents.conftest import NoCommands, Runner, eventually, in_each_sandbox
 from tests.agents.sandbox.test_limits import python
 from tests.devstack.launchers import ended, snapshot

@@ -19,9 +19,9 @@ import structlog
 
 from app.agents.errors import SandboxUnavailable
 from app.agents.sandbox import entry
+from app.agents.sandbox.confinement import ABI_WITH_SCOPES, Streams, confined_environment
 from app.agents.sandbox.policy import SandboxPolicy, private_parts, public_parts
 from app.agents.sandbox.probing import probe
-from app.agents.sandbox.sandbox import ABI_WITH_SCOPES, Streams, confined_environment
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox
 from tests.support.marked import processes_with
@@ -344,13 +344,13 @@ async def test_agent_dies_with_a_worker_that_was_killed(any_cell: Cell, tmp_path
         "import asyncio, os, sys\n"
         "from pathlib import Path\n"
         "from app.agents.sandbox.probing import probe\n"
-        "from app.agents.places import Places\n"
+        "from app.agents.agent_folders import AgentFolders\n"
         "from app.agents.sandbox.policy import Confinement, SandboxPolicy\n"
-        "from app.agents.sandbox.sandbox import confined_environment\n"
+        "from app.agents.sandbox.confinement import confined_environment\n"
         "from app.enums import SandboxKind\n"
         "async def main():\n"
         f"    sandbox = await probe(SandboxPolicy(kind=SandboxKind({str(any_cell.sandbox.kind)!r})))\n"
-        f"    cell = Confinement(places=Places(Path({str(any_cell.confinement.places.folder)!r})))\n"
+        f"    cell = Confinement(places=AgentFolders(Path({str(any_cell.confinement.places.folder)!r})))\n"
         f"    command = ['sh', '-c', 'setsid sleep {marker} & sleep {marker}']\n"
         "    process = await sandbox.start(command, cell, confined_environment(os.environ))\n"
         "    await process.wait()\n"

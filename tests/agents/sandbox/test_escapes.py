@@ -14,7 +14,7 @@ import pytest
 
 from app.agents.errors import SandboxUnavailable
 from app.agents.inspection.sandbox_probe import ATTEMPTS
-from app.agents.network.network import NetworkRules
+from app.agents.network.network_access import NetworkRules
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Outcome, Runner, eventually, find_sandbox
 from tests.sandbox.targets import PROGRAM, all_stand_ins

@@ -12,7 +12,7 @@ import landlockpy
 import pytest
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.sandbox.sandbox import Streams, confined_environment
+from app.agents.sandbox.confinement import Streams, confined_environment
 from app.enums import SandboxKind
 from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox
 

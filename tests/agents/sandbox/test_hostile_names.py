@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.agents.errors import AgentOverLimit
-from app.agents.sandbox.measuring import ResourceUsage, measure
 from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import SandboxPolicy
+from app.agents.sandbox.resource_usage import ResourceUsage, measure
 from app.enums import SandboxKind
 from tests.agents.conftest import Runner
 from tests.agents.sandbox.test_limits import MIB, over, python

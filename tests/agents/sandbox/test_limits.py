@@ -12,7 +12,7 @@ import landlockpy
 import pytest
 
 from app.agents.errors import AgentOverLimit, AgentTimedOut
-from app.agents.sandbox.measuring import ProcessTable, measure
+from app.agents.sandbox.resource_usage import ProcessTable, measure
 from app.agents.session.command_source import TurnPolicy
 from app.enums import SandboxKind
 from tests.agents.conftest import CONFINING, Outcome, Runner, eventually, in_each_sandbox, scripted_adapter

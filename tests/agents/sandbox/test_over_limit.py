@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from app.agents.errors import AgentOverLimit
-from app.agents.sandbox.measuring import ResourceUsage, measure
+from app.agents.sandbox.resource_usage import ResourceUsage, measure
 from tests.agents.conftest import Runner, scripted_adapter
 from tests.agents.sandbox.test_limits import MIB, in_terminals, python
 from tests.support.waiting import patient

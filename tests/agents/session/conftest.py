@@ -3,7 +3,7 @@
 import pytest
 
 from tests.agents.conftest import CellMaker
-from tests.agents.session.test_session import Stage
+from tests.agents.session.test_agent_session import Stage
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from app.agents.session.command_source import TurnPolicy
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest
 from app.enums import CommandMethod
 from tests.agents.conftest import CellMaker, eventually
+from tests.agents.session.test_agent_session import Stage
 from tests.agents.session.test_conversation import OPTIONS, SECRET, Room
-from tests.agents.session.test_session import Stage
 from tests.support.clock import MovableClock
 
 JSON = dict[str, Any]

@@ -8,14 +8,14 @@ import pytest
 from acp.helpers import text_block
 
 from app.agents.errors import BudgetSpent, UnexpectedError
-from app.agents.execution.perform import perform
 from app.agents.execution.run_context import RunEffects
+from app.agents.execution.run_steps import perform
 from app.agents.session.budget import Budget, Spender
 from app.agents.session.command_source import TurnPolicy
 from app.agents.session.usage_meter import UsageMeter
 from app.dialogue.agent_reports import Spent
 from tests.agents.conftest import NoCommands, Outcome, Runner, scripted_adapter
-from tests.agents.session.test_session import Stage
+from tests.agents.session.test_agent_session import Stage
 
 SPEND = scripted_adapter("spend")
 

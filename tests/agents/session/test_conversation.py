@@ -25,7 +25,7 @@ from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandMethod, CommandStatus
 from app.ids import new_id
 from tests.agents.conftest import eventually
-from tests.agents.session.test_session import Stage
+from tests.agents.session.test_agent_session import Stage
 
 JSON = dict[str, Any]
 OPTIONS = [

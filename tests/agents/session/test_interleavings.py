@@ -15,8 +15,8 @@ from app.agents.session.permissions import PermissionRequest
 from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandMethod, CommandStatus
 from tests.agents.conftest import eventually
+from tests.agents.session.test_agent_session import Stage
 from tests.agents.session.test_conversation import OPTIONS, Letters, Room, held
-from tests.agents.session.test_session import Stage
 from tests.support.waiting import next_round
 
 

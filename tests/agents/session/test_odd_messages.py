@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from app.agents.errors import AgentCrashed, AgentError, AgentFailed
 from tests.agents.conftest import Runner, eventually, scripted_adapter
-from tests.agents.session.test_session import Stage
+from tests.agents.session.test_agent_session import Stage
 
 pytestmark = pytest.mark.walls
 

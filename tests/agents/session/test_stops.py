@@ -12,8 +12,8 @@ from app.agents.files.attachments import Attachment
 from app.agents.session.command_source import Stop, TurnPolicy
 from app.enums import CommandMethod, CommandStatus
 from tests.agents.conftest import eventually
+from tests.agents.session.test_agent_session import Stage
 from tests.agents.session.test_conversation import JSON, Letters, Room, held
-from tests.agents.session.test_session import Stage
 
 
 class Moment(StrEnum):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.agents.errors import AgentStopped, SandboxUnavailable
-from app.agents.network.network import NetworkRules
+from app.agents.network.network_access import NetworkRules
 from app.agents.tools.mcp_protocol import Tools
 from app.agents.tools.server import BODY_BYTES, serve_tools
 from app.dialogue.agent_reports import AgentMessage, MessageOutcome

@@ -13,9 +13,9 @@ import pytest
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
 from app.agents.git.repository import Author
-from app.agents.sandbox.sandbox import Sandbox
-from app.agents.workspace.gathering import GATHER
-from app.agents.workspace.workspace import Collected, Workspace, Workspaces
+from app.agents.sandbox.confinement import Sandbox
+from app.agents.workspace.run_workspace import Collected, Workspace, Workspaces
+from app.agents.workspace.work_bundle import GATHER
 from tests.agents.conftest import PUSH_BRANCH, Cell, GitFolder
 
 

@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from app.agents.workspace.folders import FolderRemover, reclaim, remove
-from app.agents.workspace.workspace import Workspaces
+from app.agents.workspace.run_workspace import Workspaces
 from app.processes.spawning import PLAIN_ENVIRONMENT
 from tests.agents.conftest import eventually
 from tests.support.marked import processes_with
@@ -169,7 +169,7 @@ async def test_reclaiming_removes_what_a_killed_worker_left(tmp_path: Path) -> N
     worker.write_text(
         "import asyncio, os, uuid\n"
         "from pathlib import Path\n"
-        "from app.agents.workspace.workspace import Workspaces\n"
+        "from app.agents.workspace.run_workspace import Workspaces\n"
         "async def main():\n"
         f"    async with Workspaces(Path({str(root)!r}), os.environ).open(uuid.uuid4()) as workspace:\n"
         "        (workspace.home / 'file').touch()\n"

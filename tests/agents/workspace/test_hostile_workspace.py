@@ -16,8 +16,8 @@ from app.agents.errors import RepositoryError, WorkspaceBroken
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
 from app.agents.git.repository import Author
-from app.agents.workspace.gathering import GATHER
-from app.agents.workspace.workspace import Workspaces
+from app.agents.workspace.run_workspace import Workspaces
+from app.agents.workspace.work_bundle import GATHER
 from tests.agents.conftest import PUSH_BRANCH, Cell, GitFolder, in_each_sandbox, make_origin
 from tests.agents.workspace.conftest import Collector
 

@@ -18,7 +18,7 @@ from app.enums import TERMINAL_STATUSES, RunStatus
 from app.errors import StateRefused
 from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext
-from app.schemas.runs.runs import RunUpdateIn, StartIn
+from app.schemas.runs.run import RunUpdateIn, StartIn
 from app.schemas.tasks import BatchAction, BatchIn
 from app.services.enqueueing import EXECUTE_RUN
 from app.services.retrying.policies import RUN_LOSSES

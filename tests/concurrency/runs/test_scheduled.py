@@ -13,7 +13,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Event, Project, Run, User
 from app.runtime import ProcessContext
-from app.schemas.runs.runs import StartIn
+from app.schemas.runs.run import StartIn
 from app.services.runs import run_lifecycle
 from app.services.runs.start import start_run, start_scheduled_runs
 from app.services.tasks.batches import delete_task

@@ -18,7 +18,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import EventType, RunStatus
 from app.models import Event, Project, Run, Task, User, VerdictReport, Verification
 from app.runtime import ProcessContext
-from app.schemas.runs.runs import CancelIn
+from app.schemas.runs.run import CancelIn
 from app.services.code_hosts import verdict_reports
 from app.services.retrying.retries import in_transaction
 from app.services.runs import run_lifecycle

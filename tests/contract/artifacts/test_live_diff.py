@@ -7,7 +7,7 @@ import httpx
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.git.patches import summarise
-from app.agents.workspace.comparing import Comparison
+from app.agents.workspace.live_patch import Comparison
 from app.clients.redis import RedisClient
 from app.clock import utcnow
 from app.enums import DiffBase, Environment, RunStatus

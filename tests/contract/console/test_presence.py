@@ -14,10 +14,10 @@ from app.enums import NotificationKind
 from app.models import ApiKey, Presence, PushToken, Run, Task, User
 from app.security.secrets import hash_api_key
 from app.services.accounts.console_sessions import create_login_code, sweep_sessions
-from app.services.notifications import dispatch as notifications
+from app.services.notifications import push_recipients as notifications
 from app.services.notifications.devices import MAX_DEVICES, session_device
-from app.services.notifications.dispatch import push_to_user
 from app.services.notifications.presence import MAX_TERMINALS, sweep_silent_viewers
+from app.services.notifications.push_recipients import push_to_user
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, notifications_of

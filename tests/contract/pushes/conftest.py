@@ -12,7 +12,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind
 from app.models import Notification, PushToken, Question, Run, Task, User
 from app.runtime import ProcessContext
-from app.services.notifications import dispatch as notifications
+from app.services.notifications import push_recipients as notifications
 from app.services.questions import question_lifecycle
 from app.worker.loops import pushes
 from app.worker.loops.pushes import release_held

@@ -25,8 +25,8 @@ from app.models import (
 )
 from app.runtime import ProcessContext
 from app.services.events.run_ledger import record_for_run
-from app.services.notifications import dispatch as notifications
 from app.services.notifications import presence, push_claims
+from app.services.notifications import push_recipients as notifications
 from app.services.notifications.presence import sweep_expired
 from app.worker.loops import pushes
 from tests.support.clock import MovableClock

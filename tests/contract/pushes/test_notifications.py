@@ -17,7 +17,7 @@ from app.enums import NotificationKind, Platform
 from app.ids import new_id
 from app.models import PushToken, Run, Task, User
 from app.runtime import ProcessContext
-from app.services.notifications import dispatch as notifications
+from app.services.notifications import push_recipients as notifications
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page
 from tests.support.callers import CallerKind
 from tests.support.clock import MovableClock, wire_time

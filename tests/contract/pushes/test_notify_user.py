@@ -14,7 +14,7 @@ from app.db import SessionFactory, unit_of_work
 from app.dialogue.agent_reports import AgentMessage
 from app.enums import NotificationDecision, RunStatus, Urgency
 from app.models import Membership, NotificationPreferences, Project, PushToken, Run, Task, TaskMute, User
-from app.services.notifications import dispatch
+from app.services.notifications import push_recipients
 from tests.contract.pushes.conftest import Deliver
 from tests.support.clock import MovableClock
 from tests.support.database.faults import altered
@@ -36,7 +36,7 @@ def say(sessions: SessionFactory, run: Run) -> Say:
     async def say(message: str = "Tests pass.", urgency: Urgency = Urgency.LOW) -> JSON:
         said = AgentMessage(title="Half way", message=message, urgency=urgency)
         async with unit_of_work(sessions) as session:
-            return (await dispatch.notify_for_agent(session, run.id, said)).answer()
+            return (await push_recipients.notify_for_agent(session, run.id, said)).answer()
 
     return say
 
@@ -132,7 +132,7 @@ async def test_decision_that_is_requested_again_is_what_became_of_the_message(
     async def decide(message: AgentMessage) -> JSON:
         clock.advance(seconds=1)
         async with unit_of_work(sessions) as session:
-            return (await dispatch.notify_for_agent(session, run.id, message)).answer()
+            return (await push_recipients.notify_for_agent(session, run.id, message)).answer()
 
     sent = {"decision": "sent", "devices": 1}
     throttled = {"decision": "throttled", "reason": "at most one message a minute"}
@@ -149,7 +149,7 @@ async def test_limits_are_of_each_run(
     assert (await say())["decision"] == "sent"
     said = AgentMessage(title="t", message="m", urgency=Urgency.LOW)
     async with unit_of_work(sessions) as own:
-        assert (await dispatch.notify_for_agent(own, other.id, said)).answer()["decision"] == "sent"
+        assert (await push_recipients.notify_for_agent(own, other.id, said)).answer()["decision"] == "sent"
 
 
 async def test_person_who_looks_at_the_task_gets_no_push(

@@ -14,7 +14,7 @@ from app.enums import NotificationKind, Urgency
 from app.models import Notification, NotificationPreferences, Project, PushToken, Question, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications import digests
-from app.services.notifications import dispatch as notifications
+from app.services.notifications import push_recipients as notifications
 from app.services.questions.question_lifecycle import withdraw
 from app.worker.loops import pushes
 from app.worker.loops.pushes import release_held

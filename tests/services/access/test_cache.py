@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.errors import AuthenticationFailed
 from app.models import ApiKey, Membership, Project, User
-from app.services.access.authenticate import authenticate
+from app.services.access.authentication import authenticate
 from app.services.access.cache import LIFETIME_SECONDS, CallerCache
 from app.services.access.principal import Principal
-from app.services.accounts import accounts, api_keys
+from app.services.accounts import administration, api_keys
 from tests.support.database.queries import recorded
 from tests.support.factories import make_key, make_user
 
@@ -81,7 +81,7 @@ async def test_second_request_asks_no_database(ask: Ask, engine: AsyncEngine) ->
     "close",
     [
         lambda session, caller: api_keys.revoke_api_key(session, caller.key_id),
-        lambda session, caller: accounts.deactivate_user(session, caller.user_id),
+        lambda session, caller: administration.deactivate_user(session, caller.user_id),
     ],
     ids=["key", "account"],
 )

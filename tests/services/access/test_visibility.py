@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.errors import NotFound
 from app.models import Membership, Project, SandboxEnvironment, User, WebhookEndpoint
-from app.services.access.authenticate import authenticate
+from app.services.access.authentication import authenticate
 from app.services.access.principal import Principal
 from app.services.access.visibility import (
     own_endpoint,

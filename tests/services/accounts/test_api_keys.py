@@ -11,7 +11,7 @@ from app.enums import Scope
 from app.errors import AuthenticationFailed, InvalidInput, NotFound
 from app.ids import new_id
 from app.models import ApiKey
-from app.services.access.authenticate import authenticate
+from app.services.access.authentication import authenticate
 from app.services.accounts.api_keys import KeyLimits, create_api_key, revoke_api_key
 from tests.support.clock import MovableClock
 from tests.support.factories import make_organization, make_project, make_user

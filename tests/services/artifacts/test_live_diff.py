@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any, cast
 from uuid import uuid4
 
-from app.agents.workspace.comparing import Comparison
+from app.agents.workspace.live_patch import Comparison
 from app.clients.redis import RedisClient
 from app.clock import utcnow
 from app.coroutines.shielded import JoinedWork

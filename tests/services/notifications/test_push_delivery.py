@@ -8,7 +8,7 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind
 from app.models import Project, User
-from app.services.notifications import dispatch, push_claims, push_delivery, receipts
+from app.services.notifications import push_claims, push_delivery, push_recipients, receipts
 from tests.support.database.faults import rolled_back
 from tests.support.database.plans import custom_plan, generic_plan
 from tests.support.database.queries import recorded
@@ -58,7 +58,7 @@ async def test_metrics_count_what_is_committed_and_once(
 
     for transaction in transactions:
         async with transaction(sessions) as own:
-            await dispatch.notify_people(own, NotificationKind.COMPLETED, [run.id])
+            await push_recipients.notify_people(own, NotificationKind.COMPLETED, [run.id])
     assert decided() == 1
 
     async with unit_of_work(sessions) as own:

@@ -12,7 +12,7 @@ from app.enums import DeliveryStatus, DisabledReason
 from app.errors import NotFound
 from app.ids import new_id
 from app.models import Membership, Notification, Project, User, WebhookEndpoint, WebhookEndpointDelivery
-from app.services.accounts import accounts
+from app.services.accounts import administration
 from app.services.webhook_endpoints import admin
 from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import disable_orphaned
@@ -46,12 +46,12 @@ async def test_endpoint_of_a_member_who_is_removed_is_disabled(
     endpoint: WebhookEndpoint,
 ) -> None:
     elsewhere = await make_project(session)
-    await accounts.add_member(session, project_id=elsewhere.id, user_id=member.id)
+    await administration.add_member(session, project_id=elsewhere.id, user_id=member.id)
     kept, _ = await make_endpoint(session, project=elsewhere, created_by=member, url=URL)
     delivery = await make_delivery(session, endpoint)
 
     async with unit_of_work(sessions) as own:
-        await accounts.remove_member(own, project_id=project.id, user_id=member.id)
+        await administration.remove_member(own, project_id=project.id, user_id=member.id)
 
     assert await reasons(session) == {(False, "creator_left"), (True, None)}
     assert await session.scalar(select(WebhookEndpoint.enabled).where(WebhookEndpoint.id == kept.id))
@@ -66,7 +66,7 @@ async def test_endpoint_of_an_account_that_is_closed_is_disabled_and_no_push_is_
     await make_device(session, user=member)
 
     async with unit_of_work(sessions) as own:
-        await accounts.deactivate_user(own, member.id)
+        await administration.deactivate_user(own, member.id)
 
     assert await reasons(session) == {(False, "creator_deactivated")}
     assert await session.scalar(select(Notification.id)) is None
@@ -79,7 +79,7 @@ async def test_push_names_the_host_and_not_the_path(
     await make_device(session, user=member)
 
     async with unit_of_work(sessions) as own:
-        await accounts.remove_member(own, project_id=project.id, user_id=member.id)
+        await administration.remove_member(own, project_id=project.id, user_id=member.id)
 
     body = await session.scalar(select(Notification.body))
     assert body == 'The webhook endpoint "hooks.example.com" was disabled'

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from app.config import Settings
 from app.devstack.home import keep_private, write_private
 from app.devstack.processes import Child, Supervisor
-from app.devstack.servers import servers
+from app.devstack.servers import embedded_servers
 from app.devstack.servers.postgres import Postgres
 from app.services.schema_revision import upgrade_schema
 from tests.support.deployment.processes import free_port
@@ -185,7 +185,7 @@ class ValkeyGroup:
         write_private(configuration, "".join(f"{key} {value}\n" for key, value in lines.items()))
         return self._supervisor.start(
             name,
-            [str(servers._valkey_program()), str(configuration), *options],
+            [str(embedded_servers._valkey_program()), str(configuration), *options],
             environment={"PATH": os.defpath, "LC_ALL": "C"},
             cwd=folder,
             log=self._folder / f"{name}.log",

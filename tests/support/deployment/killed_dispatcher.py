@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from app.clock import set_clock
 from app.config import Settings
 from app.runtime import open_process
-from app.services import leases
+from app.services import due_rows
 from app.services.notifications import digests, push_claims, push_delivery, receipts
 from app.worker.jobs.fetch_receipts import fetch_due
 from app.worker.loops import pushes
@@ -46,7 +46,7 @@ class Step(Enum):
     CLAIMED = _Place(push_delivery, "send", is_before=True)
     SENT = _Place(push_delivery, "send")
     SETTLING = _Place(push_delivery, "settle")
-    SETTLED = _Place(leases, "in_transaction")
+    SETTLED = _Place(due_rows, "in_transaction")
     RECEIPTS_CLAIMED = _Place(receipts, "claim_receipts")
     RECEIPTS_READ = _Place(receipts, "settle_receipts", is_before=True)
     RECEIPTS_SETTLING = _Place(receipts, "settle_receipts")

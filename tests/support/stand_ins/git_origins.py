@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.agents.git.plumbing import add_settings, make_repository
+from app.agents.git.repository_files import add_settings, make_repository
 
 _AUTHOR = "Ada <ada@example.com> now"
 

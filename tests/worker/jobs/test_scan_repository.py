@@ -10,7 +10,7 @@ from arq.constants import in_progress_key_prefix
 
 from app.clients.job_queue import ArqQueue, JobQueue
 from app.services.enqueueing import enqueue_scan
-from app.worker.arq_workers import create_checks_worker, create_scans_worker
+from app.worker.job_table import create_checks_worker, create_scans_worker
 from app.worker.jobs.scan_repository import scan_repository
 from app.worker.main import working
 from app.worker.worker_context import WorkerContext

@@ -16,7 +16,7 @@ from app.enums import CommandStatus, QuestionKind, RunStatus
 from app.ids import new_id
 from app.models import Event, Question, Run
 from app.schemas.runs.commands import CommandIn
-from app.schemas.runs.runs import RunUpdateIn
+from app.schemas.runs.run import RunUpdateIn
 from app.services.enqueueing import EXECUTE_RUN
 from app.services.runs import run_lifecycle
 from app.services.runs.command_acceptance import send_command

@@ -24,9 +24,9 @@ from app.services.runs import run_lifecycle
 from app.services.runs.lost_runs import recover_runs
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.claim import claim_run
 from app.worker.run.command_inbox import CommandInbox
 from app.worker.run.log_recorder import RunLog
+from app.worker.run.run_claim import claim_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.clock import let_time_pass
 from tests.support.database.faults import unacknowledged_once

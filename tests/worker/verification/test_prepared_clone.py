@@ -7,7 +7,7 @@ from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
 from app.enums import SandboxKind
 from app.services.storage_keys import RunRef
-from tests.agents.checks.test_verify import SERVER
+from tests.agents.checks.test_commit_verification import SERVER
 from tests.fixtures.worker import Repositories, Workshop
 from tests.worker.verification.test_attempts import define, perform, shown, verify
 

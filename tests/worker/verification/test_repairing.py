@@ -15,7 +15,7 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import CheckSource, RunStatus
 from app.models import CheckSet, Run, Verification
-from app.schemas.runs.runs import CancelIn
+from app.schemas.runs.run import CancelIn
 from app.services.artifacts.live_diff import unpack_texts
 from app.services.runs import run_lifecycle
 from app.services.runs.lost_runs import recover_runs

@@ -1,4 +1,4 @@
-"""Read what decides whether push notices are sent, for many notices by one statement (deciding.py decides)."""
+"""Read what decides whether push notices are sent, for many notices by one statement (push_decision.py decides)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -47,8 +47,8 @@ from app.models import (
     User,
 )
 from app.models.events import CURRENT_TRANSACTION
-from app.services.notifications.rules.deciding import FromAgent, NoticeContext, Recipient, Watching
 from app.services.notifications.rules.limits import COOLDOWNS
+from app.services.notifications.rules.push_decision import FromAgent, NoticeContext, Recipient, Watching
 from app.services.notifications.rules.quiet_hours import QuietHours
 
 _URGENCIES = {

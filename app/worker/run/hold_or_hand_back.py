@@ -1,4 +1,4 @@
-"""Claimed work, a run or its checks: performed under a lease, which is extended until the work ends or is lost."""
+"""Claimed work, a run or its checks: held by a lease until it ends or is lost, handed back if the worker is stopped."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine

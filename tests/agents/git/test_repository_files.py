@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.agents.git.plumbing import add_settings, make_repository, read_ref, write_ref
+from app.agents.git.repository_files import add_settings, make_repository, read_ref, write_ref
 from tests.agents.conftest import GitFolder
 
 

@@ -1,12 +1,12 @@
 """Sets up an agent's clone as the clones for checks are, and starts the services of set-up beside the agent."""
 
 from app.agents.checks.clone import LONGEST_NAME, environment_of, open_clone, why_failed
+from app.agents.checks.commit_verification import read_definitions
 from app.agents.checks.sandboxed_commands import SandboxEnded, Start, request_for, start_commands
-from app.agents.checks.verify import read_definitions
 from app.agents.errors import AgentOverLimit, PathRefused, RepositoryError
 from app.agents.execution.active_run import ActiveRun
 from app.agents.sandbox.confined_process import ConfinedProcess
-from app.agents.sandbox.sandbox import confined_environment
+from app.agents.sandbox.confinement import confined_environment
 from app.verification.definitions import Definitions, Step, command_of, unite
 
 _SECONDS = 120

@@ -17,7 +17,7 @@ import pytest
 from app.enums import NotificationDecision as Decision
 from app.enums import QuestionStatus, Urgency
 from app.ids import new_id
-from app.services.notifications.rules.deciding import (
+from app.services.notifications.rules.push_decision import (
     ANSWER_GRACE,
     LAPSE,
     WALKED_AWAY,

@@ -14,8 +14,8 @@ from app.errors import AuthenticationFailed, InvalidInput, NotFound
 from app.ids import new_id
 from app.models import ApiKey, Membership, Organization, Project, Task, TaskCounter, User
 from app.models.tasks import EVERYONE
-from app.services.access.authenticate import authenticate
-from app.services.accounts import accounts
+from app.services.access.authentication import authenticate
+from app.services.accounts import administration
 from tests.concurrency.races import race
 from tests.support.factories import make_key, make_organization, make_project, make_task, make_user
 
@@ -32,9 +32,9 @@ async def members(session: AsyncSession, project: Project) -> list[int]:
 
 
 async def test_project_gets_token_and_task_counter(session: AsyncSession) -> None:
-    organization = await accounts.create_organization(session, " Acme ")
+    organization = await administration.create_organization(session, " Acme ")
 
-    project = await accounts.create_project(session, "Site", organization_id=organization.id)
+    project = await administration.create_project(session, "Site", organization_id=organization.id)
 
     assert organization.name == "Acme"
     assert project.organization_id == organization.id
@@ -48,11 +48,11 @@ async def test_project_gets_token_and_task_counter(session: AsyncSession) -> Non
 async def test_project_without_organization_goes_to_the_default_one(session: AsyncSession) -> None:
     await make_organization(session, name="Older and named by somebody")
 
-    first = await accounts.create_project(session, "One")
-    second = await accounts.create_project(session, "Two")
+    first = await administration.create_project(session, "One")
+    second = await administration.create_project(session, "Two")
 
     organization = await session.get_one(Organization, first.organization_id)
-    assert organization.name == accounts.DEFAULT_ORGANIZATION
+    assert organization.name == administration.DEFAULT_ORGANIZATION
     assert second.organization_id == first.organization_id
 
 
@@ -61,7 +61,7 @@ async def test_concurrent_projects_share_one_default_organization(
 ) -> None:
     async def create(name: str) -> UUID:
         async with unit_of_work(sessions) as session:
-            return (await accounts.create_project(session, name)).organization_id
+            return (await administration.create_project(session, name)).organization_id
 
     organizations = await asyncio.gather(*(create(f"Project {number}") for number in range(5)))
 
@@ -71,7 +71,7 @@ async def test_concurrent_projects_share_one_default_organization(
 async def test_project_of_unknown_organization_is_refused(session: AsyncSession) -> None:
     name = f"Site {new_id()}"
     with pytest.raises(NotFound, match=r"Organization .* does not exist"):
-        await accounts.create_project(session, name, organization_id=new_id())
+        await administration.create_project(session, name, organization_id=new_id())
 
     assert await session.scalar(select(Project.id).where(Project.name == name)) is None
 
@@ -79,7 +79,7 @@ async def test_project_of_unknown_organization_is_refused(session: AsyncSession)
 async def test_rename_changes_one_project(session: AsyncSession) -> None:
     project, other = await make_project(session, name="Old"), await make_project(session, name="Other")
 
-    renamed = await accounts.update_project(session, project.id, name="New")
+    renamed = await administration.update_project(session, project.id, name="New")
 
     assert (renamed.id, renamed.name) == (project.id, "New")
     names = await session.scalars(select(Project.name).where(Project.id == other.id))
@@ -89,7 +89,7 @@ async def test_rename_changes_one_project(session: AsyncSession) -> None:
 async def test_new_user_belongs_to_the_projects_and_the_first_is_current(session: AsyncSession) -> None:
     second, first = await make_project(session), await make_project(session)
 
-    user = await accounts.create_user(
+    user = await administration.create_user(
         session,
         "ada@example.com",
         first_name=" Ada ",
@@ -105,7 +105,7 @@ async def test_new_user_belongs_to_the_projects_and_the_first_is_current(session
 
 
 async def test_user_without_projects_has_no_current_one(session: AsyncSession) -> None:
-    user = await accounts.create_user(session, "ada@example.com")
+    user = await administration.create_user(session, "ada@example.com")
 
     assert await current_project(session, user) is None
     assert user.is_staff is False
@@ -113,10 +113,10 @@ async def test_user_without_projects_has_no_current_one(session: AsyncSession) -
 
 async def test_address_is_taken_in_any_letter_case(session: AsyncSession) -> None:
     project = await make_project(session)
-    await accounts.create_user(session, "Ada@Example.com")
+    await administration.create_user(session, "Ada@Example.com")
 
     with pytest.raises(InvalidInput, match="exists already") as refused:
-        await accounts.create_user(session, "aDA@eXAMPLE.com", project_ids=[project.id])
+        await administration.create_user(session, "aDA@eXAMPLE.com", project_ids=[project.id])
 
     assert refused.value.attr == "email"
     assert await members(session, project) == []
@@ -127,7 +127,7 @@ async def test_one_of_two_concurrent_users_with_one_address_is_refused(
 ) -> None:
     async def create(email: str) -> int:
         async with unit_of_work(sessions) as session:
-            return (await accounts.create_user(session, email)).id
+            return (await administration.create_user(session, email)).id
 
     outcomes = await asyncio.gather(
         create("ada@example.com"), create("ADA@example.com"), return_exceptions=True
@@ -140,19 +140,19 @@ async def test_user_of_unknown_project_is_refused(session: AsyncSession) -> None
     project = await make_project(session)
 
     with pytest.raises(NotFound, match=f"Project {UNKNOWN_ID} does not exist"):
-        await accounts.create_user(session, "ada@example.com", project_ids=[project.id, UNKNOWN_ID])
+        await administration.create_user(session, "ada@example.com", project_ids=[project.id, UNKNOWN_ID])
 
 
 async def test_more_projects_than_one_statement_should_name_are_refused(session: AsyncSession) -> None:
     with pytest.raises(InvalidInput, match="no more than 100"):
-        await accounts.create_user(session, "ada@example.com", project_ids=range(1, 102))
+        await administration.create_user(session, "ada@example.com", project_ids=range(1, 102))
 
 
 async def test_new_member_without_current_project_gets_it(session: AsyncSession) -> None:
     project, user = await make_project(session), await make_user(session)
 
-    await accounts.add_member(session, project_id=project.id, user_id=user.id)
-    await accounts.add_member(session, project_id=project.id, user_id=user.id)
+    await administration.add_member(session, project_id=project.id, user_id=user.id)
+    await administration.add_member(session, project_id=project.id, user_id=user.id)
 
     assert await members(session, project) == [user.id]
     assert await current_project(session, user) == project.id
@@ -162,7 +162,7 @@ async def test_new_member_keeps_current_project(session: AsyncSession) -> None:
     project, another = await make_project(session), await make_project(session)
     user = await make_user(session, projects=[project])
 
-    await accounts.add_member(session, project_id=another.id, user_id=user.id)
+    await administration.add_member(session, project_id=another.id, user_id=user.id)
 
     assert await members(session, another) == [user.id]
     assert await current_project(session, user) == project.id
@@ -174,15 +174,15 @@ async def test_removed_member_goes_on_in_another_project_if_there_is_one(session
     user = await make_user(session, projects=[project, another])
     colleague = await make_user(session, projects=[project])
 
-    await accounts.remove_member(session, project_id=project.id, user_id=user.id)
-    await accounts.remove_member(session, project_id=project.id, user_id=user.id)
+    await administration.remove_member(session, project_id=project.id, user_id=user.id)
+    await administration.remove_member(session, project_id=project.id, user_id=user.id)
 
     assert await members(session, project) == [colleague.id]
     assert await members(session, another) == [user.id]
     assert await current_project(session, user) == another.id
     assert await current_project(session, colleague) == project.id
 
-    await accounts.remove_member(session, project_id=another.id, user_id=user.id)
+    await administration.remove_member(session, project_id=another.id, user_id=user.id)
 
     assert await current_project(session, user) is None
 
@@ -194,7 +194,7 @@ async def test_removals_at_once_leave_no_current_project(
     user = await make_user(session, projects=[project, another])
 
     def remove(of: Project) -> Callable[[AsyncSession], Awaitable[None]]:
-        return lambda session: accounts.remove_member(session, project_id=of.id, user_id=user.id)
+        return lambda session: administration.remove_member(session, project_id=of.id, user_id=user.id)
 
     await race(sessions, remove(project), remove(another))
 
@@ -205,7 +205,7 @@ async def test_removal_from_another_project_keeps_the_current_one(session: Async
     project, another = await make_project(session), await make_project(session)
     user = await make_user(session, projects=[project, another])
 
-    await accounts.remove_member(session, project_id=another.id, user_id=user.id)
+    await administration.remove_member(session, project_id=another.id, user_id=user.id)
 
     assert await current_project(session, user) == project.id
 
@@ -217,8 +217,8 @@ async def test_deactivated_user_keeps_data_but_keys_stop(session: AsyncSession) 
     task = await make_task(session, project=project, created_by=user)
     assert (await authenticate(session, key, place="test")).user_id == user.id
 
-    await accounts.deactivate_user(session, user.id)
-    await accounts.deactivate_user(session, user.id)
+    await administration.deactivate_user(session, user.id)
+    await administration.deactivate_user(session, user.id)
 
     with pytest.raises(AuthenticationFailed):
         await authenticate(session, key, place="test")
@@ -236,14 +236,14 @@ async def test_deleted_user_leaves_tasks_to_the_project(session: AsyncSession) -
         session, project=project, created_by=user, origin_product=OriginProduct.USER_CREATED
     )
 
-    await accounts.delete_user(session, user.id)
+    await administration.delete_user(session, user.id)
 
     left = (await session.execute(select(Task.created_by_id, Task.audience).where(Task.id == task.id))).one()
     assert left == (None, EVERYONE)
     assert await members(session, project) == []
     assert await session.scalar(keys) == 0
     with pytest.raises(NotFound):
-        await accounts.delete_user(session, user.id)
+        await administration.delete_user(session, user.id)
 
 
 async def test_unknown_user_or_project_is_named(session: AsyncSession) -> None:
@@ -251,14 +251,14 @@ async def test_unknown_user_or_project_is_named(session: AsyncSession) -> None:
     unknown_user, unknown_project = f"User {UNKNOWN_ID} does", f"Project {UNKNOWN_ID} does"
 
     with pytest.raises(NotFound, match=unknown_user):
-        await accounts.deactivate_user(session, UNKNOWN_ID)
+        await administration.deactivate_user(session, UNKNOWN_ID)
     with pytest.raises(NotFound, match=unknown_user):
-        await accounts.add_member(session, project_id=project.id, user_id=UNKNOWN_ID)
+        await administration.add_member(session, project_id=project.id, user_id=UNKNOWN_ID)
     with pytest.raises(NotFound, match=unknown_user):
-        await accounts.remove_member(session, project_id=project.id, user_id=UNKNOWN_ID)
+        await administration.remove_member(session, project_id=project.id, user_id=UNKNOWN_ID)
     with pytest.raises(NotFound, match=unknown_project):
-        await accounts.add_member(session, project_id=UNKNOWN_ID, user_id=user.id)
+        await administration.add_member(session, project_id=UNKNOWN_ID, user_id=user.id)
     with pytest.raises(NotFound, match=unknown_project):
-        await accounts.remove_member(session, project_id=UNKNOWN_ID, user_id=user.id)
+        await administration.remove_member(session, project_id=UNKNOWN_ID, user_id=user.id)
     with pytest.raises(NotFound, match=unknown_project):
-        await accounts.update_project(session, UNKNOWN_ID, name="Name")
+        await administration.update_project(session, UNKNOWN_ID, name="Name")

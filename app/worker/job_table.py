@@ -23,7 +23,7 @@ from app.worker.jobs.start_scheduled import start_scheduled
 from app.worker.jobs.sweep_artifacts import sweep_artifacts
 from app.worker.jobs.sweep_rows import sweep_rows
 from app.worker.jobs.verify_run import verify_run
-from app.worker.polling import ResilientWorker, RunWorker
+from app.worker.resilient_worker import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 from app.worker.worker_context import WorkerContext
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from app.agents.errors import SandboxUnavailable
 from app.agents.network.proxy import HEAD_BYTES, Allowance, Egress, Report, Service
+from app.agents.sandbox.confinement import ABI_WITH_PORTS, ABI_WITH_SCOPES, Sandbox
 from app.agents.sandbox.policy import Gateway
-from app.agents.sandbox.sandbox import ABI_WITH_PORTS, ABI_WITH_SCOPES, Sandbox
 from app.coroutines.shielded import shielded
 from app.enums import AgentNetwork, SandboxKind
 

@@ -11,7 +11,7 @@ from app.agents.checks.clone import Clone, open_clone
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Repository, TreeFile
 from app.agents.masking import Masker
-from app.agents.workspace.workspace import Workspace
+from app.agents.workspace.run_workspace import Workspace
 from app.dialogue.agent_reports import progress_entry
 from app.enums import BaseStatus, CheckCause, ChecksNetwork, CheckSource
 from app.schemas.checks.check_sets import FILE_BYTES, ChecksFileInvalid, read_checks_file

@@ -28,8 +28,8 @@ from app.agents.errors import (
     SandboxUnavailable,
     UnexpectedError,
 )
-from app.agents.execution.perform import perform
 from app.agents.execution.run_context import RunEffects
+from app.agents.execution.run_steps import perform
 from app.enums import SandboxKind
 from tests.agents.conftest import (
     PUSH_BRANCH,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from app.agents.places import Places
+from app.agents.agent_folders import AgentFolders
 from app.agents.sandbox.bubblewrap import PLACES, PROXY_SOCKET, bubblewrap_options
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.policy import (
@@ -79,7 +79,7 @@ class Sandbox:
         """Whether all runs see their places at the same paths: those that programs write there hold in later runs."""
         return self.kind is SandboxKind.BUBBLEWRAP
 
-    def inside(self, places: Places) -> Places:
+    def inside(self, places: AgentFolders) -> AgentFolders:
         """Return where the processes of a run see its places."""
         return PLACES if self.has_fixed_paths else places
 

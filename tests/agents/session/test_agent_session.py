@@ -17,9 +17,9 @@ from acp.schema import PermissionOption
 
 from app.agents.errors import AgentCrashed, AgentFailed
 from app.agents.sandbox.confined_process import ConfinedProcess
-from app.agents.sandbox.sandbox import Streams, confined_environment
+from app.agents.sandbox.confinement import Streams, confined_environment
+from app.agents.session.agent_session import AgentSession
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest, decide
-from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind
 from tests.agents.conftest import SCRIPT, CellMaker, eventually, find_sandbox, scripted_adapter

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Places(NamedTuple):
+class AgentFolders(NamedTuple):
     folder: Path
 
     @property

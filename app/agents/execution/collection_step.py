@@ -13,8 +13,8 @@ from app.agents.files.attachments import take_artifacts
 from app.agents.git.repository import Changes
 from app.agents.run_result import RunResult, WorkBase
 from app.agents.workspace.output_check import check_apart
+from app.agents.workspace.run_workspace import Collected
 from app.agents.workspace.structured_output import MISSING, output_correction, read_output
-from app.agents.workspace.workspace import Collected
 
 log = structlog.get_logger(__name__)
 _COLLECT_TIME = timedelta(minutes=5)

@@ -14,19 +14,19 @@ from app.agents.adapters.catalog import DEFAULT_ADAPTER
 from app.agents.checks.sandboxed_commands import PROGRAM
 from app.agents.errors import AgentFailed, SandboxUnavailable, SessionLost
 from app.agents.execution.active_run import ActiveRun
-from app.agents.execution.collect import find_correction
-from app.agents.execution.set_up import services_of, start_agent
+from app.agents.execution.clone_setup import services_of, start_agent
+from app.agents.execution.collection_step import find_correction
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.files.safe_paths import write_file
-from app.agents.network.network import Network, open_network
+from app.agents.network.network_access import Network, open_network
 from app.agents.network.proxy import Service
 from app.agents.sandbox.confined_process import ConfinedProcess
-from app.agents.sandbox.sandbox import Streams, confined_environment
+from app.agents.sandbox.confinement import Streams, confined_environment
+from app.agents.session.agent_session import AgentSession
 from app.agents.session.budget import Spender
 from app.agents.session.command_source import RunChannel
 from app.agents.session.conversation import Conversation
 from app.agents.session.prompt_content import links_to
-from app.agents.session.session import AgentSession
 from app.agents.session.transport import LINE_LIMIT
 from app.agents.tools.mcp_protocol import Tools
 from app.agents.tools.server import PATH, serve_tools

@@ -22,8 +22,8 @@ from app.config import Settings
 from app.coroutines.shielded import shielded
 from app.enums import RunStatus
 from app.services.enqueueing import enqueue_run
-from app.worker.arq_workers import create_worker
-from app.worker.polling import ResilientWorker, RunWorker
+from app.worker.job_table import create_worker
+from app.worker.resilient_worker import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually, next_round

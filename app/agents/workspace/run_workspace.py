@@ -23,6 +23,7 @@ from uuid import UUID
 
 import structlog
 
+from app.agents.agent_folders import AgentFolders
 from app.agents.errors import RepositoryError, WorkspaceBroken
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.files.safe_paths import make_folder, write_file
@@ -30,14 +31,13 @@ from app.agents.git.fetch import CloneBase, Source
 from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
 from app.agents.git.patches import summarise
 from app.agents.git.repository import EXCLUDED, Author, Changes, Repository
-from app.agents.places import Places
 from app.agents.sandbox.confined_process import ConfinedProcess
+from app.agents.sandbox.confinement import Sandbox, Streams, confined_environment
 from app.agents.sandbox.monitor import ResourceMonitor
 from app.agents.sandbox.policy import Confinement
-from app.agents.sandbox.sandbox import Sandbox, Streams, confined_environment
-from app.agents.workspace.comparing import Comparison, compare
 from app.agents.workspace.folders import FolderRemover, open_folder, remove
-from app.agents.workspace.gathering import GATHER, RESULT, gather
+from app.agents.workspace.live_patch import Comparison, compare
+from app.agents.workspace.work_bundle import GATHER, RESULT, gather
 from app.coroutines.shielded import shielded
 
 log = structlog.get_logger(__name__)
@@ -75,7 +75,7 @@ class Workspace:
         mirrors: Mirrors | None = None,
     ) -> None:
         self.folder = folder
-        self.places = Places(folder)
+        self.places = AgentFolders(folder)
         self.work, self.home = self.places.work, self.places.home
         self.base = CloneBase()
         self.began: str | None = None

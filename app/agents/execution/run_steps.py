@@ -32,19 +32,19 @@ from app.agents.errors import (
     as_agent_error,
 )
 from app.agents.execution.active_run import ActiveRun, ToolUse, until_stopped
-from app.agents.execution.collect import collect, keep_files, read_structured, salvage
-from app.agents.execution.converse import converse, open_conversation
+from app.agents.execution.clone_setup import set_up
+from app.agents.execution.collection_step import collect, keep_files, read_structured, salvage
+from app.agents.execution.conversation_step import converse, open_conversation
 from app.agents.execution.run_context import RunContext, RunEffects
-from app.agents.execution.set_up import set_up
 from app.agents.files.attachments import place_attachments
 from app.agents.files.safe_paths import read_file
 from app.agents.masking import FolderHider, Masker
 from app.agents.run_result import RunResult
+from app.agents.session.agent_session import McpServer
 from app.agents.session.conversation import Conversation
 from app.agents.session.run_clock import WorkingTime
-from app.agents.session.session import McpServer
-from app.agents.workspace.comparing import Comparison
 from app.agents.workspace.kept_session import SessionKeeper
+from app.agents.workspace.live_patch import Comparison
 from app.enums import DiffBase
 from app.outages import DatabaseUnavailable
 from app.verification.definitions import unite

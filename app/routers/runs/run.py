@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Response
 
 from app.schemas.errors import RunRefusedOut, StateRefusedOut
-from app.schemas.runs.runs import (
+from app.schemas.runs.run import (
     CancelIn,
     ConnectionTokenOut,
     RunCreateIn,
@@ -25,9 +25,9 @@ from app.services.runs.usage import task_usage
 from app.services.views import runs as runs_view
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import BodyReader
-from app.web.conditional import HeldDep, conditional
 from app.web.dependencies import TASK_URL, Call, RunId, TaskId
 from app.web.idempotency import OnceDep
+from app.web.not_modified import HeldDep, conditional
 from app.web.openapi.errors import UNCHANGED, over_limit, refused
 from app.web.pagination import PageDep
 from app.web.responses import Json

@@ -39,8 +39,8 @@ from app.models import (
     TaskMute,
     User,
 )
-from app.services.notifications import dispatch as notifications
 from app.services.notifications import push_claims
+from app.services.notifications import push_recipients as notifications
 from app.services.notifications.devices import hash_token
 from app.services.notifications.presence import TIME_TO_LIVE
 from app.services.notifications.push_sentences import message_body

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.agents.checks.check_context import PATH
-from app.agents.network.network import NetworkRules
+from app.agents.network.network_access import NetworkRules
 from app.agents.network.proxy import Service
 from app.enums import AgentNetwork, BaseStatus, CheckCause, CheckStatus, Verdict, VerdictReason
 from tests.agents.checks.checking import MIB, Checking
