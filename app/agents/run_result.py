@@ -17,6 +17,13 @@ class WorkBase(NamedTuple):
     sha: str | None = None
 
 
+class WholeBranch(NamedTuple):
+    """All changes of the branch that a run continues, since the first run on it, and the files as they were then."""
+
+    patch: bytes
+    texts: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """The work of a run: structured output, summary, patch and changed files, and the pushed branch."""
@@ -29,6 +36,7 @@ class RunResult:
     files_changed: list[str]
     patch: bytes
     texts: Mapping[str, str] = field(default_factory=dict)  # of the changed files, as the work found them
+    whole: WholeBranch | None = None  # None: it continues no branch
     definitions: Definitions | None = None  # what it is to be checked by
     worked: timedelta = timedelta()  # without waiting for people
     claims: tuple[AgentClaim, ...] = ()  # what the agent has reported of it; masked

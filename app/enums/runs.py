@@ -136,9 +136,10 @@ class DiffSource(StrEnum):
 
 
 class DiffBase(StrEnum):
-    """What the changes of a run are compared with: where the work began, or the tip of that branch now."""
+    """What is compared with: where the run began, or the first run on its branch, or the tip of the base branch now."""
 
     START = "start"
+    FIRST = "first"
     BRANCH = "branch"
 
 

@@ -104,7 +104,16 @@ class RunRef:
     @property
     def texts_key(self) -> str:
         """The storage key of the texts that the changed files had before the run."""
-        return f"tasks/texts/team_{self.project_id}/task_{self.task_id}/run_{self.run_id}.json.z"
+        return f"{self._texts}.json.z"
+
+    @property
+    def whole_keys(self) -> tuple[str, str]:
+        """The storage keys of the patch of the branch that the run continues, and of its files before the first run."""
+        return f"{self._texts}.whole.patch", f"{self._texts}.whole.json.z"
+
+    @property
+    def _texts(self) -> str:
+        return f"tasks/texts/team_{self.project_id}/task_{self.task_id}/run_{self.run_id}"
 
 
 def owner_of_key(key: str) -> tuple[int, UUID] | None:

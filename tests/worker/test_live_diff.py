@@ -2,13 +2,17 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import orjson
 import pytest
 
+from app.db import unit_of_work
 from app.enums import RunStatus
+from app.models import Task
 from tests.fixtures.worker import Repositories, Workshop
+from tests.support.factories import make_run
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot
 
@@ -19,9 +23,9 @@ FIRST = "```sh\necho two > README.md; echo new > new.txt; rm gone.txt\n```\n```a
 MORE = "```sh\necho three >> new.txt\n```\n```ask options=go\nReady?\n```"
 
 
-async def queued(workshop: Workshop, repositories: Repositories, description: str) -> Pilot:
+async def queued(workshop: Workshop, repositories: Repositories, description: str, **more: str) -> Pilot:
     repositories.create("acme/app", {"README.md": "one\n", "gone.txt": "old\n"})
-    state = {"mode": "interactive"}
+    state = {"mode": "interactive", **more}
     return Pilot(workshop, await workshop.queued_run(description, state=state, repository="acme/app"))
 
 
@@ -115,6 +119,75 @@ async def test_work_is_compared_with_the_branch_as_it_is_now(
     await job
     over = (await watcher.get(f"{url}?source=auto&base=branch")).json()
     assert (over["source"], over["missing"]) == ("live", "over")
+
+
+async def test_run_that_continues_shows_its_whole_branch_too(
+    workshop: Workshop, repositories: Repositories, watcher: httpx.AsyncClient
+) -> None:
+    repositories.create("acme/app", {"README.md": "one\n"})
+    made = "```sh\necho two > README.md; [ -e more.txt ] || echo new > new.txt\n```"
+    first = Pilot(workshop, await workshop.queued_run(made, repository="acme/app"))
+    await first.start()
+    alone = (await watcher.get(f"{first.url}/diff?base=first")).json()
+    assert alone == (await watcher.get(f"{first.url}/diff")).json()
+    repositories.add("acme/app", {"merged.txt": "by others\n"})
+
+    async def continued(message: str) -> Pilot:
+        async with unit_of_work(workshop.sessions) as session:
+            task = await session.get_one(Task, first.run.task_id)
+            state = {"resume_from_run_id": str(first.run.id), "pending_user_message": message}
+            run = await make_run(session, task=task, state={"mode": "interactive"} | state)
+            run.dispatch_requested_at = run.created_at
+        return Pilot(workshop, run)
+
+    pilot = await continued("```sh\necho more > more.txt; rm new.txt\n```\n```ask options=go\nReady?\n```")
+    job = pilot.start()
+    await pilot.until_waiting_for("permission")
+
+    async def check(source: str) -> None:
+        whole = (await watcher.get(f"{pilot.url}/diff?source=auto&base=first")).json()
+        assert (whole["source"], whole["missing"]) == (source, None)
+        assert statuses(whole) == {"README.md": "M", "more.txt": "A"}
+        text = (await watcher.get(f"{pilot.url}/diff/file?source=auto&base=first&path=README.md")).json()
+        assert (text["text"], text["missing"]) == ("one\n", None)
+        own = (await watcher.get(f"{pilot.url}/diff?source=auto")).json()
+        assert statuses(own) == {"more.txt": "A", "new.txt": "D"}
+
+    await check("live")
+    await pilot.answer("go")
+    await pilot.until_waiting_for("message")
+    await pilot.send("close")
+    await job
+    await check("stored")
+    idle = await continued("```say\nNothing to do\n```")
+    job = idle.start()
+    await idle.until_waiting_for("message")
+    await idle.send("close")
+    await job
+    whole = (await watcher.get(f"{idle.url}/diff?base=first")).json()
+    assert statuses(whole) == {"README.md": "M", "more.txt": "A"}
+    assert (await watcher.get(f"{idle.url}/diff")).json()["files"] == []
+
+
+async def test_run_that_continues_no_branch_says_so(
+    workshop: Workshop, repositories: Repositories, watcher: httpx.AsyncClient
+) -> None:
+    pilot = await queued(workshop, repositories, FIRST, resume_from_run_id=str(uuid4()))
+    url = f"{pilot.url}/diff?source=auto&base=first"
+    job = pilot.start()
+    await pilot.until_waiting_for("permission")
+
+    live = (await watcher.get(url)).json()
+
+    assert (live["source"], live["missing"], live["files"]) == ("live", "no_branch", [])
+    await pilot.answer("go")
+    await pilot.until_waiting_for("message")
+    await pilot.send("close")
+    await job
+    stored = (await watcher.get(url)).json()
+    assert (stored["source"], stored["missing"], stored["files"]) == ("stored", "no_branch", [])
+    text = (await watcher.get(f"{pilot.url}/diff/file?base=first&path=README.md")).json()
+    assert (text["text"], text["missing"]) == (None, "no_text")
 
 
 async def test_clients_that_ask_together_have_one_diff_made(

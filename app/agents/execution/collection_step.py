@@ -11,7 +11,7 @@ from app.agents.errors import AgentError, OutputInvalid
 from app.agents.execution.active_run import ActiveRun
 from app.agents.files.attachments import take_artifacts
 from app.agents.git.repository import Changes
-from app.agents.run_result import RunResult, WorkBase
+from app.agents.run_result import RunResult, WholeBranch, WorkBase
 from app.agents.workspace.output_check import check_apart
 from app.agents.workspace.run_workspace import Collected
 from app.agents.workspace.structured_output import MISSING, output_correction, read_output
@@ -73,6 +73,7 @@ async def _gather(run: ActiveRun) -> Collected:
 
 
 def _result(run: ActiveRun, collected: Collected) -> RunResult:
+    whole = collected.whole
     return RunResult(
         structured=None,
         summary=run.summary,
@@ -85,6 +86,7 @@ def _result(run: ActiveRun, collected: Collected) -> RunResult:
         files_changed=collected.changes.files,
         patch=collected.changes.patch,
         texts=collected.changes.texts,
+        whole=None if whole is None or whole.left_out else WholeBranch(whole.patch, whole.texts),
         left_out=collected.left_out,
     )
 

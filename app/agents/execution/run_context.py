@@ -43,6 +43,7 @@ class RunRepository:
     author: Author = field(default_factory=Author)
     preparation: Preparation | None = None  # by what its work is set up and checked
     began: str | None = None  # the commit before the work that this run corrects, empty if there was none
+    first: str | None = None  # the commit before the first run on the branch that this one continues
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

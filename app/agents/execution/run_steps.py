@@ -116,7 +116,8 @@ async def _showing_changes(run: ActiveRun, hide: Callable[[AgentError], AgentErr
             branch = await run.source() if base is DiffBase.BRANCH else None
             if base is DiffBase.BRANCH and branch is None:
                 raise BranchNotFound("The run has no repository.")
-            return await run.workspace.compare(run.context.sandbox, branch)
+            is_whole = base is DiffBase.FIRST
+            return await run.workspace.compare(run.context.sandbox, branch, is_whole=is_whole)
         except AgentError as error:
             raise hide(error) from None
 
@@ -237,7 +238,11 @@ async def prepare(run: ActiveRun) -> None:
     source = repository.source
     await run.progress("clone", f"Cloning {source.remote.url}" if source else "Making an empty repository")
     await workspace.prepare(
-        await run.source(), repository.push_branch, author=repository.author, began=repository.began
+        await run.source(),
+        repository.push_branch,
+        author=repository.author,
+        began=repository.began,
+        first=repository.first,
     )
     for file, mark, message in _NOT_FETCHED:
         if await asyncio.to_thread(_holds, workspace.work, file, mark):

@@ -24,7 +24,7 @@ from uuid import UUID
 import structlog
 
 from app.agents.agent_folders import AgentFolders
-from app.agents.errors import RepositoryError, WorkspaceBroken
+from app.agents.errors import BranchNotFound, RepositoryError, WorkspaceBroken
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.files.safe_paths import make_folder, write_file
 from app.agents.git.fetch import CloneBase, Source
@@ -62,6 +62,7 @@ class Collected:
     head: str | None  # None: nothing was changed
     changes: Changes
     left_out: str = ""  # the parts that could not be collected, or are not in the patch
+    whole: Changes | None = None  # of the branch since the first run on it
 
 
 class Workspace:
@@ -79,6 +80,7 @@ class Workspace:
         self.work, self.home = self.places.work, self.places.home
         self.base = CloneBase()
         self.began: str | None = None
+        self.first: str | None = None
         self.author = Author()
         self.environment = environment
         self._hidden = tuple(hidden)
@@ -101,10 +103,12 @@ class Workspace:
         *,
         author: Author,
         began: str | None = None,
+        first: str | None = None,
     ) -> None:
         """Clone the repository, or make an empty one, in `work` on the branch `push_branch`. Raises RepositoryError.
 
         `began`: the commit since which `collect` returns changes, empty for an empty tree; None: that of the clone.
+        `first`: the commit from which the first run on the branch began; None: there was none before.
         """
         self.author, self._branch, self._source = author, push_branch, source
         self.repository.create()
@@ -121,6 +125,10 @@ class Workspace:
             except RepositoryError:
                 # It was removed there: the changes of the agent alone are better than none.
                 self.began = self.base.sha
+        if source is not None and first:
+            with suppress(RepositoryError):
+                await self.repository.fetch_commit(source.remote, first)
+                self.first = first
         with suppress(FileNotFoundError):
             # Before an agent can write it; with its time, by which git knows the files that are no older.
             shutil.copy2(self.work / ".git/index", self._index)
@@ -249,24 +257,36 @@ class Workspace:
                     start, self._collection, bundle, base=base, subject=subject, program=program
                 )
                 if not head or head == base:
-                    return Collected(None, Changes(), notes)
+                    return Collected(None, Changes(), notes, await self._whole(base))
                 if not await self._take_in(bundle, head):
                     raise WorkspaceBroken("The agent's work cannot be gathered: its last commit is missing.")
         except TimeoutError:
             raise WorkspaceBroken(
                 f"Gathering the agent's work took over {within.total_seconds():.0f} s: is the workspace very large?"
             ) from None
-        changes = await self.repository.changes(self.began, head)
-        summary = await asyncio.to_thread(summarise, changes.patch)
-        changes = replace(changes, texts=await self.repository.texts(summary.old_blobs))
-        return Collected(head, changes, " ".join(filter(None, (notes, changes.left_out))))
+        changes = await self._changes(self.began, head)
+        left_out = " ".join(filter(None, (notes, changes.left_out)))
+        return Collected(head, changes, left_out, await self._whole(head))
 
-    async def compare(self, sandbox: Sandbox, branch: Source | None = None) -> Comparison:
+    async def _whole(self, head: str | None) -> Changes | None:
+        return await self._changes(self.first, head) if self.first and head else None
+
+    async def _changes(self, base: str | None, head: str) -> Changes:
+        changes = await self.repository.changes(base, head)
+        summary = await asyncio.to_thread(summarise, changes.patch)
+        return replace(changes, texts=await self.repository.texts(summary.old_blobs))
+
+    async def compare(
+        self, sandbox: Sandbox, branch: Source | None = None, *, is_whole: bool = False
+    ) -> Comparison:
         """Return how the clone differs from the commit that the work started from, while its agent works or waits.
 
-        `branch` is a source whose branch of now is compared with instead. Raises RepositoryError.
+        `branch` is a source whose branch of now is compared with instead. If `is_whole`, it is the commit from which
+        the first run on the branch began. Raises RepositoryError.
         """
-        base = self.began
+        base = self.first if is_whole else self.began
+        if is_whole and base is None:
+            raise BranchNotFound("No earlier run has pushed the branch, or where it began is gone.")
         if branch is not None:
             base = await self.repository.fetch_tip(replace(branch, branch=self.base.branch))
         async with self._comparing:

@@ -27,7 +27,8 @@ class SourceQuery(QueryInput):
         DiffBase,
         Choice(of=DiffBase, named=True),
         doc(
-            "What is compared with: the commit that the work began from, or the tip that its branch has now, which is live."
+            "What is compared with. `start`: the commit that the work began from; `first`: that of the first run on the "
+            "branch which the run continues; `branch`: the tip that the branch it began from has now, which is live."
         ),
     ] = DiffBase.START
 

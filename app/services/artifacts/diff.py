@@ -68,8 +68,9 @@ class RunChanges:
     async def page(self, query: DiffQuery, held: Held) -> tuple[str, DiffOut | None]:
         """Return the tag of a page of the changed files, and the page; None if the client has it already."""
         run = await self._find()
-        is_live, path = run.shows_live(query), _patch_path(run.artifacts)
-        facts, kept = _nothing(None, run.changes), list[bytes]()
+        is_live, is_whole = run.shows_live(query), run.shows_whole(query)
+        path = self.ref.whole_keys[0] if is_whole else _patch_path(run.artifacts)
+        facts, kept = _nothing(None, None if is_whole else run.changes), list[bytes]()
         if is_live:
             facts, kept = await self._ask(run, query, "patch", "sizes", later=query.cursor > 0)
         # Not when it was made: a diff made again is the same one.
@@ -88,7 +89,12 @@ class RunChanges:
         if kept:
             await _fill(shown, _unpacked(kept[0], query.cursor), query.cursor, orjson.loads(kept[1]))
         elif not is_live and path is not None:
-            await _fill(shown, _stored(self.clients.store, path, query.cursor), query.cursor, {})
+            try:
+                await _fill(shown, _stored(self.clients.store, path, query.cursor), query.cursor, {})
+            except ArtifactNotFound:
+                if not is_whole:
+                    raise
+                shown["missing"] = DiffMissing.NO_BRANCH
         return tag, shown
 
     async def text(self, query: FileTextQuery) -> FileTextOut:
@@ -97,7 +103,8 @@ class RunChanges:
         if run.shows_live(query):
             facts, kept = await self._ask(run, query, "texts", later=True)
         else:
-            facts, kept = _nothing(None), [await self._stored_texts()]
+            key = self.ref.whole_keys[1] if run.shows_whole(query) else self.ref.texts_key
+            facts, kept = _nothing(None), [await self._stored_texts(key)]
         texts = await asyncio.to_thread(live_diff.unpack_texts, kept[0]) if any(kept) else {}
         text = texts.get(query.path)
         missing = facts["missing"] or (DiffMissing.NO_TEXT if text is None else None)
@@ -108,13 +115,14 @@ class RunChanges:
     ) -> tuple[DiffFacts, list[bytes]]:
         if run.why_not_live is not None:
             return _nothing(run.why_not_live), []
-        topic = live_diff.topic_of(run.id, query.base)
+        base = query.base if run.shows_whole(query) or query.base is DiffBase.BRANCH else DiffBase.START
+        topic = live_diff.topic_of(run.id, base)
         found = await live_diff.ask(self.clients.redis, self.clients.diff_waits, topic, *parts, later=later)
         return found or (_nothing(DiffMissing.NO_ANSWER), [])
 
-    async def _stored_texts(self) -> bytes:
+    async def _stored_texts(self, key: str) -> bytes:
         try:
-            return b"".join([chunk async for chunk in _stored(self.clients.store, self.ref.texts_key, 0)])
+            return b"".join([chunk async for chunk in _stored(self.clients.store, key, 0)])
         except ArtifactNotFound:
             return b""
 
@@ -127,6 +135,7 @@ class RunChanges:
                 Run.lease_owner.is_not(None).label("is_held"),
                 is_being_checked().label("is_being_checked"),
                 is_repair().label("is_repair"),
+                Run.state["resume_from_run_id"].astext.label("continues"),
                 Run.facts,
                 Run.artifacts,
                 Run.branch,
@@ -155,6 +164,7 @@ class _Run(NamedTuple):
     is_held: bool
     is_being_checked: bool
     is_repair: bool
+    continues: str | None
     facts: dict[str, Any]
     artifacts: list[ManifestEntry]
     branch: str | None
@@ -181,6 +191,10 @@ class _Run(NamedTuple):
             return True
         is_first = not self.is_repair and self.why_not_live is DiffMissing.NOT_STARTED
         return query.source is DiffSource.AUTO and (self.why_not_live is None or is_first)
+
+    def shows_whole(self, query: SourceQuery) -> bool:
+        """Whether the changes of the runs before on the branch are shown, too."""
+        return query.base is DiffBase.FIRST and bool(self.continues)
 
 
 async def _fill(

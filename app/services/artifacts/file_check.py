@@ -46,7 +46,9 @@ async def compare_files(sessions: SessionFactory, store: ObjectStore) -> AsyncIt
             known = await read_known(session, page)
             runs = select(Run.project_id, Run.task_id, Run.id).where(Run.task_id.in_({*owners.values()}))
             refs = [RunRef(*row) for row in await rows_of(session, runs)]
-        of_runs = {key for ref in refs for key in (ref.log_key, ref.session_key, ref.texts_key)}
+        of_runs = {
+            key for ref in refs for key in (ref.log_key, ref.session_key, ref.texts_key, *ref.whole_keys)
+        }
         named_keys = of_runs.union(known.attached, known.staged)
         for key, size, at in ((listed.key, listed.size, listed.modified_at) for listed in page):
             # Keys of another form are not ours; the sweep deletes the files of tasks that are gone.

@@ -236,6 +236,7 @@ def _repository(
         commit_subject=run.title or run.slug,
         author=commit_author(run),
         began=run.repair and run.repair.began,
+        first=resumed.base_sha if resumed and resumes(run.state) else None,
     )
 
 

@@ -1,7 +1,7 @@
 """Moves files between the object store and a worker: fetches attachments, stores artifacts of a run."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,7 @@ import structlog
 
 from app.agents.errors import AgentError
 from app.agents.files.attachments import Attachment
+from app.agents.run_result import RunResult
 from app.agents.workspace.folders import FolderRemover, open_folder
 from app.api_limits import FILE_BYTES
 from app.clients.object_store import KEPT_DAYS, ObjectStore
@@ -109,19 +110,20 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Att
     return Attachment(artifact["id"], name, artifact["content_type"], size, path)
 
 
-async def store_texts(
-    store: ObjectStore, texts: Mapping[str, str], *, ref: RunRef, retry: StoreRetryBudget
-) -> None:
-    """Store what the changed files were before the run, to show the lines around its changes."""
-    if not texts:
-        return
-    packed = await asyncio.to_thread(pack_texts, dict(texts))
+async def store_texts(store: ObjectStore, result: RunResult, *, ref: RunRef, retry: StoreRetryBudget) -> None:
+    """Store what the changed files were before the run, to show the lines around its changes; and the whole branch."""
+    files = {ref.texts_key: await asyncio.to_thread(pack_texts, result.texts)} if result.texts else {}
+    if (whole := result.whole) is not None:
+        # The patch last: without its texts it is shown all the same.
+        patch_key, texts_key = ref.whole_keys
+        files |= {texts_key: await asyncio.to_thread(pack_texts, whole.texts), patch_key: whole.patch}
     tagged = tags(KEPT_DAYS, ref.project_id)
-    put = partial(store.put, ref.texts_key, packed, content_type="application/zlib", tags=tagged)
-    try:
-        await retry.call(put)
-    except Exception as error:  # noqa: BLE001 - the patch is shown without these lines
-        log.warning("texts.not_stored", error=repr(error))
+    for key, content in files.items():
+        put = partial(store.put, key, content, content_type="application/octet-stream", tags=tagged)
+        try:
+            await retry.call(put)
+        except Exception as error:  # noqa: BLE001 - changes are shown without these
+            log.warning("texts.not_stored", error=repr(error))
 
 
 async def store_artifacts(
