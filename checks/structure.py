@@ -53,7 +53,6 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/services/tasks/references.py": "has the SQL of a route; routes have none",
     "app/services/tasks/pins.py": "has the SQL of routes; routes have none",
     "app/worker/run/branch_and_author.py": "decides who commits, and to which branch; reading a context decides nothing",
-    "app/worker/run/live_changes.py": "shows the changes of a run; what uses it performs the run",
     "app/web/proxies.py": "is a part of HTTP, of which the command `serve` makes use",
 }
 

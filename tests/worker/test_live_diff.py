@@ -256,17 +256,25 @@ async def test_followers_learn_of_an_edit_that_a_request_came_too_soon_for(
     await job
 
 
-async def test_nothing_is_made_for_a_run_that_no_client_looks_at(
-    workshop: Workshop, repositories: Repositories
+async def test_figures_of_a_run_that_no_client_looks_at_are_made_when_its_turn_ends(
+    workshop: Workshop, repositories: Repositories, watcher: httpx.AsyncClient
 ) -> None:
-    pilot = await queued(workshop, repositories, f"{FIRST}\n```say\ndone\n```")
+    pilot = await queued(workshop, repositories, f"{FIRST}\n```sh\necho three >> new.txt\n```")
     job = pilot.start()
     await pilot.until_waiting_for("permission")
+    assert not list(workshop.context.process.settings.workspaces_path.glob("*/compared-*"))
+    # Made a moment before, it does not count as that of now.
+    early = (await watcher.get(f"{pilot.url}/diff?source=live")).json()
     await pilot.answer("go")
     await pilot.until_waiting_for("message")
 
-    folders = list(workshop.context.process.settings.workspaces_path.glob("*/compared-*"))
+    async def has_figures() -> bool:
+        return bool((await pilot.state()).get("changes") == {"files": 3, "additions": 3, "deletions": 2})
 
-    assert folders == []
+    # At once, unless the machine is busy.
+    await eventually(has_figures)
+    assert early["totals"]["additions"] == 2
+    shown = (await watcher.get(f"{pilot.url}/diff?source=live")).json()
+    assert shown["totals"] == (await pilot.state())["changes"]
     await pilot.send("close")
     await job

@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import and_, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
 from app.db.statements import Prepared, count_changed
@@ -24,21 +25,28 @@ from app.services.views.entity_tags import Held, digest_of
 
 # The most bytes of both lists together as JSON; each has bounds of its own too.
 _MOST_BYTES = 64 * 2**10
+_Other = aliased(Run)
 _USER = bindparam("visible_user_id", type_=RunReview.user_id.type)
 
 
 class _Review(NamedTuple):
+    is_own: bool | None
     version: int | None
     content: dict[str, Any] | None
     updated_at: datetime | None
 
 
+_OF_TASK = select(_Other.id).where(_Other.task_id == Run.task_id)
+_IS_OWN = RunReview.run_id == Run.id
+# The one of the run, else the newest of another run of the task.
 _REVIEW = Prepared(
-    select(RunReview.version, RunReview.content, RunReview.updated_at)
+    select(_IS_OWN.label("is_own"), RunReview.version, RunReview.content, RunReview.updated_at)
     .select_from(Run)
     .join(Task, Task.id == Run.task_id)
-    .outerjoin(RunReview, and_(RunReview.run_id == Run.id, RunReview.user_id == _USER))
-    .where(VISIBLE_RUN),
+    .outerjoin(RunReview, and_(RunReview.run_id.in_(_OF_TASK), RunReview.user_id == _USER))
+    .where(VISIBLE_RUN)
+    .order_by(_IS_OWN.desc(), RunReview.updated_at.desc())
+    .limit(1),
     _Review,
 )
 
@@ -81,12 +89,12 @@ async def _read(session: AsyncSession, caller: Principal, task_id: UUID, run_id:
     row = await _REVIEW.first(session, {"task_id": task_id, "run_id": run_id, **visibility(caller)})
     if row is None:
         raise NotFound
-    # Nothing is written before the first mark.
+    # Nothing is written before the first mark; a file that another run has left as it was counts as viewed, too.
     content = row.content or {"viewed": [], "comments": []}
     return {
-        "version": row.version or 0,
+        "version": (row.is_own and row.version) or 0,
         "viewed": content["viewed"],
-        "comments": content["comments"],
+        "comments": content["comments"] if row.is_own else [],
         "updated_at": row.updated_at,
     }
 

@@ -44,13 +44,23 @@ log = structlog.get_logger(__name__)
 class CommandInbox(CommandSource):
     """The commands that people send to the agent of one run, read from the database. An async context manager."""
 
-    def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog, folder: Path) -> None:
+    def __init__(
+        self,
+        worker: WorkerContext,
+        claim: Claim,
+        run_log: RunLog,
+        folder: Path,
+        *,
+        before_message: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Prepare; `before_message` is awaited before people are told that the agent waits for a message."""
         self._worker = worker
         self._sessions = worker.process.sessions
         self._owner = claim.owner
         self._claim = claim
         self._log = run_log
         self._folder = folder
+        self._before_message = before_message
         self._seen = 0
         self._began_at = utcnow()
         self._is_closed = False
@@ -139,6 +149,7 @@ class CommandInbox(CommandSource):
 
     @override
     async def await_message(self, asked: ShownQuestion) -> bool:
+        await self._before_message()
         return await self._start_waiting(asked, seen=self._seen)
 
     @override

@@ -27,10 +27,12 @@ log = structlog.get_logger(__name__)
 # Between looks whether the agent has taken a step.
 _STEP_SECONDS = 5.0
 _LONGEST_SECONDS = 20.0
+# How long the end of a turn waits for the figures of what it has changed.
+_PATIENT_SECONDS = 1.0
 
 
 class LiveDiffs:
-    """The diffs of one run. Made for a client that asks, and after a step of the agent if a client follows the run."""
+    """The diffs of one run. Made for a client that asks, after a step of the agent if a client follows, and by turn."""
 
     def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog) -> None:
         self._worker = worker
@@ -39,6 +41,19 @@ class LiveDiffs:
         self._redis = worker.process.redis
         self._tree: str | None = None
         self._seen = 0
+        self._asked = asyncio.Event()
+        self._caught_up = asyncio.Event()
+        self._is_due = False
+
+    async def catch_up(self) -> None:
+        """Note what the agent has changed in its turn, before people are told that it waits; they come to see that.
+
+        It takes a second at most: what takes longer is noted afterwards.
+        """
+        self._is_due = True
+        self._caught_up.clear()
+        self._asked.set()
+        await wait(self._caught_up, _PATIENT_SECONDS)
 
     async def show(self, look: Look) -> None:
         """Make diffs by `look` until cancelled."""
@@ -46,21 +61,26 @@ class LiveDiffs:
 
     async def _show(self, look: Look, base: DiffBase) -> None:
         with self._worker.changes.watch_topic(live_diff.topic_of(self._claim.run_id, base)) as asked:
+            if base is DiffBase.START:
+                self._asked = asked
             while True:
                 is_asked = await wait(asked, _STEP_SECONDS)
                 asked.clear()
                 await attempt(partial(self._step, look, base, is_asked), event="live_diff.not_made")
 
     async def _step(self, look: Look, base: DiffBase, is_asked: bool) -> None:
-        followers = 0
+        followers, is_due = 0, False
         if base is DiffBase.START:
+            is_due, self._is_due = self._is_due, False
             [(_, followers)] = await self._redis.pubsub_numsub(channel_of(self._claim.run_id))
         if is_asked or (followers and self._log.entries != self._seen):
-            await self._refresh(look, base, is_followed=followers > 0)
+            await self._refresh(look, base, is_noted=followers > 0 or is_due, is_due=is_due)
+        if is_due:
+            self._caught_up.set()
 
-    async def _refresh(self, look: Look, base: DiffBase, *, is_followed: bool) -> None:
+    async def _refresh(self, look: Look, base: DiffBase, *, is_noted: bool, is_due: bool) -> None:
         topic = live_diff.topic_of(self._claim.run_id, base)
-        if await live_diff.is_fresh(self._redis, topic):
+        if not is_due and await live_diff.is_fresh(self._redis, topic):
             return
         loop, entries = asyncio.get_running_loop(), self._log.entries
         began, at = loop.time(), utcnow()
@@ -86,7 +106,7 @@ class LiveDiffs:
         await live_diff.keep(self._redis, topic, facts, shown, took=loop.time() - began)
         if base is DiffBase.START:
             self._seen = entries
-            if is_followed and facts["tree"] not in (None, self._tree):
+            if is_noted and facts["tree"] not in (None, self._tree):
                 totals: Any = facts["totals"]
                 async with unit_of_work(self._worker.process.sessions) as session:
                     await note_fact(session, self._claim.run_id, CHANGES, totals, owner=self._claim.owner)

@@ -86,7 +86,10 @@ async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Eve
 async def _run_agent(
     worker: WorkerContext, claim: Claim, exchange: Exchange, run_log: RunLog, lost: asyncio.Event
 ) -> tuple[RunReport, Publication | None]:
-    async with CommandInbox(worker, claim, run_log, exchange.attachments) as commands:
+    diffs = LiveDiffs(worker, claim, run_log)
+    async with CommandInbox(
+        worker, claim, run_log, exchange.attachments, before_message=diffs.catch_up
+    ) as commands:
         try:
             context, publication = await read_context(worker, claim, exchange)
         except (SQLAlchemyError, DatabaseUnavailable):
@@ -100,7 +103,7 @@ async def _run_agent(
             commands=commands,
             meter=UsageMeter(context.limits.used, others=context.limits.used_by_others),
             before_agent=partial(mark_agent_started, worker, claim),
-            show_changes=LiveDiffs(worker, claim, run_log).show,
+            show_changes=diffs.show,
             notify_user=commands.notify_user,
         )
         try:

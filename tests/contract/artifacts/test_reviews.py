@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models import Project, Run, RunReview, Task, User
 from tests.support.assertions import assert_error, assert_invalid, concerning
 from tests.support.callers import bearer
-from tests.support.factories import make_key, make_user
+from tests.support.factories import make_key, make_run, make_task, make_user
 from tests.support.web.clients import in_process_client
 
 JSON = dict[str, Any]
@@ -53,6 +53,34 @@ async def test_review_is_there_on_another_device(client: httpx.AsyncClient, url:
     assert (again.status_code, again.content) == (304, b"")
     assert (await put(client, url, 1)).json()["version"] == 2
     assert (await client.get(url)).json()["comments"] == []
+
+
+async def test_marks_go_along_with_the_person_to_other_runs_of_the_task(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    url: str,
+    project: Project,
+    owner: User,
+    task: Task,
+    task_url: str,
+) -> None:
+    await put(client, url, 0, viewed=[MARK], comments=[COMMENT])
+    later = await make_run(session, task=task)
+    elsewhere = await make_run(session, task=await make_task(session, project=project, created_by=owner))
+    await session.commit()
+
+    read = await client.get(f"{task_url}/runs/{later.id}/review")
+
+    assert (read.json()["version"], read.json()["viewed"], read.json()["comments"]) == (0, [MARK], [])
+    other = {"path": "b.py", "hash": "1"}
+    await put(client, url, 1, viewed=[other])
+    again = await client.get(read.url.path, headers={"If-None-Match": read.headers["etag"]})
+    assert (again.status_code, again.json()["viewed"]) == (200, [other])
+    own = (await put(client, read.url.path, 0, viewed=[])).json()
+    assert (own["version"], own["viewed"]) == (1, [])
+    assert (await client.get(url)).json()["viewed"] == [other]
+    apart = task_url.replace(str(task.id), str(elsewhere.task_id))
+    assert (await client.get(f"{apart}/runs/{elsewhere.id}/review")).json() == NOTHING
 
 
 async def test_second_of_two_writers_gets_the_review_of_the_first(

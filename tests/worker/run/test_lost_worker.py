@@ -22,6 +22,7 @@ from app.outages import DatabaseUnavailable
 from app.services.retrying.policies import DATABASE
 from app.services.runs import run_lifecycle
 from app.services.runs.lost_runs import recover_runs
+from app.services.runs.queue import Claim
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.command_inbox import CommandInbox
@@ -211,7 +212,7 @@ async def test_command_gets_its_receipt_though_the_commit_is_not_acknowledged(
         log = RunLog(
             lambda entry: receipts.append(orjson.loads(entry)["notification"]["params"]["status"]), send, file
         )
-        async with CommandInbox(workshop.context, claim, log, Path("unused")) as inbox:
+        async with opened(workshop, claim, log) as inbox:
             [command] = await inbox.fetch()
             assert await inbox.settle(command, CommandStatus.DELIVERED)
             with unacknowledged_once() as lost:
@@ -221,6 +222,13 @@ async def test_command_gets_its_receipt_though_the_commit_is_not_acknowledged(
 
     assert receipts == ["accepted", "delivered", "consumed"]
     assert await pilot.statuses() == ["consumed"]
+
+
+def opened(workshop: Workshop, claim: Claim, log: RunLog) -> CommandInbox:
+    async def nothing() -> None:
+        pass
+
+    return CommandInbox(workshop.context, claim, log, Path("unused"), before_message=nothing)
 
 
 @asynccontextmanager
@@ -234,7 +242,7 @@ async def inbox_of(workshop: Workshop) -> AsyncGenerator[CommandInbox, None]:
 
     with tempfile.TemporaryFile() as file:
         log = RunLog(lambda _entry: None, send, file)
-        async with CommandInbox(workshop.context, claim, log, Path("unused")) as inbox:
+        async with opened(workshop, claim, log) as inbox:
             yield inbox
 
 
