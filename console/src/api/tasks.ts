@@ -1,7 +1,12 @@
 /** Tasks and runs: reads and writes. */
 import { api, data } from "./client";
 import { ofRun } from "./commands";
-import type { Acceptance, Run, RunStatus, Task } from "./types";
+import type { Acceptance, RunRequest, RunStatus, Task } from "./types";
+
+const PROJECT = "/api/projects/{project_id}";
+const TASKS = `${PROJECT}/tasks` as const;
+const TASK = `${TASKS}/{task_id}` as const;
+const RUN = `${TASK}/runs/{run_id}` as const;
 
 export interface TaskFilters {
   search?: string;
@@ -11,41 +16,24 @@ export interface TaskFilters {
   archived?: "true" | "all";
 }
 
-export interface TaskPage {
-  count: number;
-  results: Task[];
-}
-
-export interface RunList {
-  /** How many runs the task has; `results` are the newest of them. */
-  count: number;
-  results: Run[];
-}
-
 const inProject = (project: number) => ({ params: { path: { project_id: String(project) } } });
 const ofTask = (project: number, task_id: string) => ({
   params: { path: { project_id: String(project), task_id } },
 });
+
 export async function fetchTasks(project: number, filters: TaskFilters, limit: number, offset: number) {
-  const { params } = inProject(project);
   const query = { ...filters, ordering: "-last_activity_at" as const, limit, offset };
-  return data(
-    await api.GET("/api/projects/{project_id}/tasks", { params: { ...params, query } }),
-  ) as TaskPage;
+  return data(await api.GET(TASKS, { params: { ...inProject(project).params, query } }));
 }
 
-export async function fetchTask(project: number, task: string): Promise<Task> {
-  return data(await api.GET("/api/projects/{project_id}/tasks/{task_id}", ofTask(project, task)));
-}
+export const fetchTask = async (project: number, task: string) =>
+  data(await api.GET(TASK, ofTask(project, task)));
 
-export async function fetchRepositories(project: number): Promise<string[]> {
-  return data(await api.GET("/api/projects/{project_id}/tasks/repositories", inProject(project)))
-    .repositories;
-}
+export const fetchRepositories = async (project: number) =>
+  data(await api.GET(`${TASKS}/repositories`, inProject(project))).repositories;
 
-export async function fetchViewers(project: number) {
-  return data(await api.GET("/api/projects/{project_id}/viewers", inProject(project))).results;
-}
+export const fetchViewers = async (project: number) =>
+  data(await api.GET(`${PROJECT}/viewers`, inProject(project))).results;
 
 export interface TaskChange {
   title?: string;
@@ -54,15 +42,11 @@ export interface TaskChange {
   acceptance?: Acceptance | null;
 }
 
-export async function createTask(project: number, body: TaskChange) {
-  const asked = { ...inProject(project), body: body as never };
-  return data(await api.POST("/api/projects/{project_id}/tasks", asked)) as Task;
-}
+export const createTask = async (project: number, body: TaskChange): Promise<Task> =>
+  data(await api.POST(TASKS, { ...inProject(project), body: body as never }));
 
-export async function updateTask(project: number, task: string, body: TaskChange) {
-  const asked = { ...ofTask(project, task), body: body as never };
-  return data(await api.PATCH("/api/projects/{project_id}/tasks/{task_id}", asked)) as Task;
-}
+export const updateTask = async (project: number, task: string, body: TaskChange) =>
+  data(await api.PATCH(TASK, { ...ofTask(project, task), body: body as never }));
 
 export type BatchAction = "archive" | "unarchive" | "delete";
 const MOST_IN_BATCH = 500;
@@ -72,72 +56,44 @@ export async function changeTasks(project: number, action: BatchAction, ids: str
   const changed = new Set<string>();
   for (let from = 0; from < ids.length; from += MOST_IN_BATCH) {
     const body = { action, ids: ids.slice(from, from + MOST_IN_BATCH) };
-    const asked = { ...inProject(project), body };
-    const { results } = data(await api.POST("/api/projects/{project_id}/tasks/bulk", asked));
+    const { results } = data(await api.POST(`${TASKS}/bulk`, { ...inProject(project), body }));
     for (const { id, result } of results) if (result === "changed") changed.add(id);
   }
   return changed;
 }
 
-export async function fetchAgents(project: number) {
-  return data(await api.GET("/api/projects/{project_id}/agents", inProject(project)));
-}
+export const fetchAgents = async (project: number) =>
+  data(await api.GET(`${PROJECT}/agents`, inProject(project)));
 
-export async function fetchLimits(project: number) {
-  return data(await api.GET("/api/projects/{project_id}/limits", inProject(project))).results;
-}
+export const fetchLimits = async (project: number) =>
+  data(await api.GET(`${PROJECT}/limits`, inProject(project))).results;
 
 /** The newest activity of the person's own tasks: they created or follow them. */
 export async function fetchActivity(project: number) {
-  const { params } = inProject(project);
-  const path = "/api/projects/{project_id}/task_activity";
-  return data(await api.GET(path, { params: { ...params, query: { limit: 50 } } }));
+  const params = { ...inProject(project).params, query: { limit: 50 } };
+  return data(await api.GET(`${PROJECT}/task_activity`, { params }));
 }
 
 /** Mark what has happened to tasks as seen, up to a time each. */
 export async function markSeen(project: number, tasks: Pick<Task, "id" | "last_activity_at">[]) {
-  const activities = tasks.map(({ id, last_activity_at }) => ({
-    task_id: id,
-    seen_before: last_activity_at,
-  }));
-  const asked = { ...inProject(project), body: { activities } };
-  await api.POST("/api/projects/{project_id}/task_activity/mark_read", asked);
+  const activities = tasks.map((task) => ({ task_id: task.id, seen_before: task.last_activity_at }));
+  await api.POST(`${PROJECT}/task_activity/mark_read`, { ...inProject(project), body: { activities } });
 }
 
 /** Where files go to that the next run of a task shall have. */
 export const stagedFiles = (project: number, task: string) =>
   `/api/projects/${project}/tasks/${task}/staged_artifacts`;
 
-export interface RunRequest {
-  mode?: "interactive" | "background";
-  branch?: string;
-  runtime_adapter?: string;
-  model?: string;
-  reasoning_effort?: string;
-  resume_from_run_id?: string;
-  pending_user_message?: string;
-  pending_user_artifact_ids?: string[];
+export const startRun = async (project: number, task: string, body: RunRequest) =>
+  data(await api.POST(`${TASK}/run`, { ...ofTask(project, task), body }));
+
+export async function fetchRuns(project: number, task: string) {
+  const params = { ...ofTask(project, task).params, query: { limit: 100 } };
+  return data(await api.GET(`${TASK}/runs`, { params }));
 }
 
-export async function startRun(project: number, task: string, body: RunRequest): Promise<Task> {
-  const asked = { ...ofTask(project, task), body: body as never };
-  return data(await api.POST("/api/projects/{project_id}/tasks/{task_id}/run", asked)) as Task;
-}
+export const fetchRun = async (project: number, task: string, run: string) =>
+  data(await api.GET(RUN, ofRun({ project, task, run })));
 
-export async function fetchRuns(project: number, task: string): Promise<RunList> {
-  const { params } = ofTask(project, task);
-  const query = { limit: 100 };
-  return data(
-    await api.GET("/api/projects/{project_id}/tasks/{task_id}/runs", { params: { ...params, query } }),
-  );
-}
-
-export async function fetchRun(project: number, task: string, run: string): Promise<Run> {
-  const asked = ofRun({ project, task, run });
-  return data(await api.GET("/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", asked));
-}
-
-export async function cancelRun(project: number, task: string, run: string): Promise<Run> {
-  const asked = { ...ofRun({ project, task, run }), body: { status: "cancelled" } as never };
-  return data(await api.PATCH("/api/projects/{project_id}/tasks/{task_id}/runs/{run_id}", asked)) as Run;
-}
+export const cancelRun = async (project: number, task: string, run: string) =>
+  data(await api.PATCH(RUN, { ...ofRun({ project, task, run }), body: { status: "cancelled" } as never }));

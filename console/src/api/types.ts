@@ -5,6 +5,9 @@ type Schemas = components["schemas"];
 
 export type Task = Schemas["TaskOut"];
 export type Run = Schemas["RunOut"];
+/** How many runs a task has, and the newest of them. */
+export type RunList = Pick<Schemas["RunPage"], "count" | "results">;
+export type RunRequest = Schemas["RunIn"];
 export type RunStatus = Run["status"];
 export type Verification = Schemas["VerificationOut"];
 export type CheckResult = Schemas["CheckResultOut"];
@@ -21,7 +24,10 @@ export type Notification = Schemas["NotificationOut"];
 export type Preferences = Schemas["PreferencesOut"];
 export type QuietHours = Schemas["QuietHoursOut"];
 export type WebhookEndpoint = Schemas["EndpointOut"];
-
+export type NewEndpoint = Schemas["NewEndpointOut"];
+export type Delivery = Schemas["DeliveryOut"];
+export type WholeDelivery = Schemas["DeliveryDetailOut"];
+export type Prepared = Schemas["PreparedOut"];
 export type Session = Schemas["ConsoleSessionOut"];
 export type PendingLogin = Schemas["PendingLoginOut"];
 export type SessionRow = Schemas["ConsoleSessionRow"];
@@ -39,15 +45,10 @@ export type Answer = { digest?: string } & (
 );
 
 /** What a run waits for, as its state says it. */
-export interface WaitingFor {
+interface WaitingFor {
   kind: string;
-  request_id?: string;
-  since?: string;
-  tool_call?: { title?: string; kind?: string; rawInput?: unknown };
-  options?: { optionId: string; name: string; kind: string }[];
+  tool_call?: { title?: string };
 }
-
-export const TERMINAL: ReadonlySet<RunStatus> = new Set(["completed", "failed", "cancelled"]);
 
 export function waitingFor(run: Run | null): WaitingFor | null {
   const value = run?.state.waiting_for;

@@ -1,17 +1,8 @@
 /** Files on their way to the object store: prepared by the service, sent straight to the store, then confirmed. */
 import { request } from "./client";
+import type { Prepared } from "./types";
 
 export const MAX_FILE_BYTES = 31_457_280;
-
-interface Prepared {
-  id: string;
-  name: string;
-  type: string;
-  source: string;
-  storage_path: string;
-  content_type: string;
-  presigned_post: { url: string; fields: Record<string, string> };
-}
 
 /** `base` is the address of a task's staged artifacts or of a run's artifacts; answers with the artifact's id. */
 export async function upload(base: string, file: File, onProgress: (part: number) => void): Promise<string> {

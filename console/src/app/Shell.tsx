@@ -2,7 +2,6 @@
 import { Inbox, Keyboard, ListTodo, Plus, Settings, WifiOff } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation, useRoute } from "wouter";
-import type { Run } from "../api/types";
 import { runHref, useNeeds } from "../features/project/inbox";
 import { useNews } from "../features/project/news";
 import { ProjectSelect } from "../features/project/ProjectSelect";
@@ -131,7 +130,7 @@ function Active() {
       task: task.id,
       to: href(`/tasks/${task.id}`),
       title: titleOf(task),
-      state: stateOf(task.latest_run as Run | null),
+      state: stateOf(task.latest_run),
     }));
   return (
     <div className={styles.active}>

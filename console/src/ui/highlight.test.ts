@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { CORPUS } from "../hostile.corpus";
+import { CORPUS } from "../../e2e/corpus";
 import { LANGUAGES, languageOfFence, languageOfFile } from "../text/languages";
 import { piecesOf } from "../text/marks";
 import { markCode } from "./grammars";

@@ -1,6 +1,5 @@
 /** With what a run is started. The service keeps that for runs only, so a draft's is kept here. */
-import type { RunRequest } from "../../api/tasks";
-import type { Run } from "../../api/types";
+import type { Run, RunRequest } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Check, Input, Select } from "../../ui/controls";
 import { readKept, useKept } from "../../ui/kept";
@@ -23,7 +22,7 @@ export const areWhole = ({ agent, model }: Choices): boolean => !agent || model.
 export const requestOf = ({ agent, model, effort, isInteractive }: Choices): RunRequest => ({
   mode: isInteractive ? "interactive" : "background",
   ...(agent ? { runtime_adapter: agent, model: model.trim() } : {}),
-  ...(agent && effort ? { reasoning_effort: effort } : {}),
+  ...(agent && effort ? { reasoning_effort: effort as NonNullable<RunRequest["reasoning_effort"]> } : {}),
 });
 
 export const choicesOf = (run: Run): Choices => ({

@@ -23,8 +23,7 @@ const WORDS = { archive: "Archive", unarchive: "Take out", delete: "Delete" };
 
 const count = (tasks: readonly unknown[]) => `${tasks.length} ${tasks.length === 1 ? "task" : "tasks"}`;
 
-export const liveRunOf = ({ latest_run: run }: Task): Run | null =>
-  run && !isOver(run as Run) ? (run as Run) : null;
+export const liveRunOf = ({ latest_run: run }: Task): Run | null => (run && !isOver(run) ? run : null);
 
 async function endRun(project: number, task: string, run: string): Promise<void> {
   await cancelRun(project, task, run).catch((error) => {

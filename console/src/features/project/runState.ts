@@ -1,5 +1,5 @@
 /** What a run's row says in the words of the console: its state, and the reason for it. */
-import { type Run, type RunStatus, type Task, TERMINAL, waitingFor } from "../../api/types";
+import { type Run, type Task, waitingFor } from "../../api/types";
 import type { State } from "../../ui/status";
 
 export function stateOf(run: Run | null): State {
@@ -15,7 +15,8 @@ export function stateOf(run: Run | null): State {
   return waits.kind === "message" ? "message" : "question";
 }
 
-export const isOver = (run: Run | null): boolean => run !== null && TERMINAL.has(run.status as RunStatus);
+export const isOver = (run: Run | null): boolean =>
+  run !== null && ["completed", "failed", "cancelled"].includes(run.status);
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 

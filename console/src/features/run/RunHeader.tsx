@@ -15,7 +15,7 @@ import {
 } from "lucide-react";
 import { type KeyboardEvent, useState } from "react";
 import { Link, useLocation } from "wouter";
-import type { RunList } from "../../api/tasks";
+import type { RunList } from "../../api/types";
 import { type Run, type Task, waitingFor } from "../../api/types";
 import { safeLink } from "../../text/links";
 import type { Usage } from "../../transcript/items";

@@ -3,7 +3,6 @@ import { SearchX } from "lucide-react";
 import { Link } from "wouter";
 import { ApiError } from "../../api/errors";
 import { fetchRun, fetchRuns } from "../../api/tasks";
-import type { Run } from "../../api/types";
 import { Empty, FailedPage, Loading } from "../../ui/feedback";
 import { usePresence } from "../attention/presence";
 import { useSeen } from "../project/news";
@@ -19,7 +18,7 @@ export default function RunPage({ taskId, runId }: Address) {
   const { project } = useProject();
   const task = useQuery(taskQuery(project.id, taskId));
   const runs = useQuery({ queryKey: ["task", taskId, "runs"], queryFn: () => fetchRuns(project.id, taskId) });
-  const latest = (task.data?.latest_run ?? null) as Run | null;
+  const latest = task.data?.latest_run ?? null;
   const shownId = useShownRun(taskId, runId, latest);
   const isLatest = shownId === null || shownId === latest?.id;
   const recent = runs.data?.results.find(({ id }) => id === shownId);

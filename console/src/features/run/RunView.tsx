@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Link, useSearchParams } from "wouter";
-import type { RunList } from "../../api/tasks";
+import type { RunList } from "../../api/types";
 import { type Run, type Task, waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { classes } from "../../ui/classes";

@@ -1,7 +1,6 @@
 /** What the page of a run asks for, also before it is shown. */
 import type { QueryClient } from "@tanstack/react-query";
 import { fetchTask } from "../../api/tasks";
-import type { Run } from "../../api/types";
 import { preloadTranscript } from "./useRunTranscript";
 
 export const taskQuery = (project: number, task: string) => ({
@@ -18,7 +17,7 @@ export interface Address {
 /** Ask for what the page will show, while the session is still being asked for. */
 export async function preload(queries: QueryClient, project: number, { taskId, runId }: Address) {
   const task = await queries.fetchQuery(taskQuery(project, taskId));
-  const run = task.latest_run as Run | null;
+  const run = task.latest_run;
   if (run && (runId === null || runId === run.id))
     preloadTranscript({ project, task: taskId, run: run.id }, run);
 }

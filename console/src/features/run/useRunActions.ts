@@ -3,8 +3,8 @@ import type { ReactNode } from "react";
 import { useLocation } from "wouter";
 import { changeMute, fetchMute } from "../../api/attention";
 import { closeConversation } from "../../api/commands";
-import { cancelRun, type RunRequest, startRun, updateTask } from "../../api/tasks";
-import type { Run, Task } from "../../api/types";
+import { cancelRun, startRun, updateTask } from "../../api/tasks";
+import type { Run, RunRequest, Task } from "../../api/types";
 import { expectPage } from "../../ui/arrival";
 import { say, sayError } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
@@ -55,7 +55,7 @@ export function useRunActions(
   const queries = useQueryClient();
   const id = task.id;
   // An earlier run may be live, too.
-  const shown = { ...task, latest_run: run && !isOver(run) ? (run as Task["latest_run"]) : task.latest_run };
+  const shown = { ...task, latest_run: run && !isOver(run) ? run : task.latest_run };
   const batch = useBatch((action) => action === "delete" && navigate(href("/")));
   const muteKey = ["mute", id];
   const muted = useQuery({ queryKey: muteKey, queryFn: () => fetchMute(project.id, id) });

@@ -2,7 +2,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { CircleCheck, CircleSlash, CircleX, Clock3 } from "lucide-react";
 import { useState } from "react";
-import { type Delivery, fetchDeliveries, fetchDelivery, redeliver } from "../../api/webhooks";
+import type { Delivery } from "../../api/types";
+import { fetchDeliveries, fetchDelivery, redeliver } from "../../api/webhooks";
 import { classes } from "../../ui/classes";
 import { Button, Chevron } from "../../ui/controls";
 import { Failure, Loading, say } from "../../ui/feedback";

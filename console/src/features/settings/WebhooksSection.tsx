@@ -41,7 +41,7 @@ function NewEndpoint({ onDone }: { onDone: () => void }) {
   const [types, setTypes] = useState("run.*, question.*");
   const make = async () => {
     const event_types = types.split(/[\s,]+/).filter(Boolean);
-    const { secret } = await createEndpoint(project.id, { url: url.trim(), event_types, description: "" });
+    const { secret } = await createEndpoint(project.id, { url: url.trim(), event_types });
     void queries.invalidateQueries({ queryKey: ["endpoints", project.id] });
     return secret;
   };

@@ -2,7 +2,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { Archive, Play, Trash2, X } from "lucide-react";
 import { startRun } from "../../api/tasks";
-import type { Run, Task } from "../../api/types";
+import type { Task } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Button, IconButton } from "../../ui/controls";
 import { say } from "../../ui/feedback";
@@ -25,7 +25,7 @@ export function Selection({ of: selection }: { of: ReturnType<typeof useSelectio
     mutationFn: async (tasks: Task[]) => {
       const idle = tasks.filter((task) => !liveRunOf(task));
       for (const { id, latest_run } of idle) {
-        await startRun(project.id, id, latest_run ? againOf(latest_run as Run) : draftRequest(id));
+        await startRun(project.id, id, latest_run ? againOf(latest_run) : draftRequest(id));
         keepDraftChoices(id, null);
       }
       return [idle.length, tasks.length - idle.length] as const;

@@ -5,13 +5,12 @@ import { useLocation } from "wouter";
 import {
   createTask,
   fetchRepositories,
-  type RunRequest,
   stagedFiles,
   startRun,
   type TaskChange,
   updateTask,
 } from "../../api/tasks";
-import type { Acceptance, Run, Task } from "../../api/types";
+import type { Acceptance, RunRequest, Task } from "../../api/types";
 import { expectPage } from "../../ui/arrival";
 import { classes } from "../../ui/classes";
 import { Button, Form, Input, TextArea } from "../../ui/controls";
@@ -67,7 +66,7 @@ export function TaskDialog({ task, onClose }: Props) {
   const queries = useQueryClient();
   // What was not stored of a task that has changed meanwhile is forgotten.
   const place = task ? `taskbeacon.edit.${task.id}.${task.updated_at}` : `taskbeacon.new.${project.id}`;
-  const run = (task?.latest_run ?? null) as Run | null;
+  const run = task?.latest_run ?? null;
   const [draft] = useDraftChoices(task?.id ?? "");
   const [first] = useState(() => {
     if (!task) return EMPTY;

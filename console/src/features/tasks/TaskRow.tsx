@@ -1,7 +1,7 @@
 import { GitPullRequest } from "lucide-react";
 import { memo } from "react";
 import { Link } from "wouter";
-import type { Run, Task, UserBasic } from "../../api/types";
+import type { Task, UserBasic } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Counts } from "../../ui/counts";
 import { StateIcon, stateWord, VerdictBadge } from "../../ui/status";
@@ -21,7 +21,7 @@ interface Props {
 
 export const TaskRow = memo(function TaskRow(props: Props) {
   const { task, href, isUnseen, viewers, isSelected, onToggle } = props;
-  const run = task.latest_run as Run | null;
+  const run = task.latest_run;
   const state = stateOf(run);
   const reason = reasonOf(run);
   const output = outputOf(run);

@@ -1,5 +1,5 @@
 /** Tasks in the order in which a person needs them. Pure. */
-import type { Run, Task } from "../../api/types";
+import type { Task } from "../../api/types";
 import { isOver, stateOf } from "../project/runState";
 
 export type GroupName = "needs" | "running" | "queued" | "unseen" | "rest";
@@ -19,14 +19,14 @@ const TITLES: Record<GroupName, string> = {
 };
 
 function groupOf(task: Task, news: ReadonlySet<string>, needs: ReadonlySet<string>): GroupName {
-  const run = task.latest_run as Run | null;
+  const run = task.latest_run;
   if (needs.has(task.id)) return "needs";
   if (run?.status === "in_progress") return "running";
   if (run?.status === "queued") return "queued";
   return isOver(run) && news.has(task.id) ? "unseen" : "rest";
 }
 
-const position = (task: Task) => Number((task.latest_run as Run | null)?.state.queue_position ?? Infinity);
+const position = (task: Task) => Number(task.latest_run?.state.queue_position ?? Infinity);
 
 /**
  * Group lists that may hold the same task more than once; what asks comes before what waits. `needs` are the tasks that
@@ -49,4 +49,4 @@ export function groupTasks(lists: Task[][], news: ReadonlySet<string>, needs: Re
     .filter((group) => group.tasks.length > 0);
 }
 
-const rank = (task: Task) => (stateOf(task.latest_run as Run | null) === "question" ? 0 : 1);
+const rank = (task: Task) => (stateOf(task.latest_run) === "question" ? 0 : 1);
