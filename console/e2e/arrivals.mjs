@@ -82,7 +82,7 @@ export async function focusFollowsThePage(browser, { expect, watched }) {
   ]) {
     await page.goto(base + path);
     await page.getByRole("heading", { level: 1, name: `There is no such ${what}` }).waitFor();
-    await page.getByRole("link", { name: "To your tasks" }).click();
+    await page.getByRole("link", { name: "All tasks" }).click();
     await focused(page, "main h1", "Tasks");
     expect(true, `so does ${path}`);
   }

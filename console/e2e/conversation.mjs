@@ -122,7 +122,7 @@ export async function finishedRunOpensAtItsEnd(browser, { expect, watched }) {
   for (let round = 0; round < 6; round += 1) {
     await page.reload();
     await page.getByRole("log").getByText("make 59").waitFor();
-    await page.getByRole("log").locator('[class*="keyword"]').first().waitFor();
+    await page.getByRole("log").locator('[style*="--code-keyword"]').first().waitFor();
     await page.getByRole("log").evaluate(isStill);
     found.push(Math.round(await left()));
   }

@@ -18,7 +18,7 @@ const address = `${base}/projects/${stack.project_id}/tasks/${task.id}`;
 const browser = await launch();
 
 // Code has its colours a moment after its text.
-const MARKED = '[class*="_keyword_"]';
+const MARKED = '[style*="--code-keyword"]';
 
 /** Draw a page once all of this is on it. */
 async function draw(name, size, url, parts, options) {

@@ -1,7 +1,7 @@
 import { QueryClient, QueryClientProvider, useQuery, useQueryClient } from "@tanstack/react-query";
-import { SearchX, UserX } from "lucide-react";
+import { UserX } from "lucide-react";
 import { Suspense, useEffect } from "react";
-import { Link, Redirect, Route, Router, Switch, useLocation } from "wouter";
+import { Redirect, Route, Router, Switch, useLocation } from "wouter";
 import { onSignedOut } from "../api/client";
 import { ApiError, isTransient } from "../api/errors";
 import { fetchSession } from "../api/session";
@@ -11,7 +11,7 @@ import { LoginPage } from "../features/login/LoginPage";
 import { ProjectProvider } from "../features/project/project";
 import { TasksPage } from "../features/tasks/TasksPage";
 import { aroundNav, expectPage } from "../ui/arrival";
-import { Empty, FailedPage, Loading, Messages } from "../ui/feedback";
+import { Empty, FailedPage, Loading, Messages, MissingPage } from "../ui/feedback";
 import { later } from "../ui/later";
 import { Guard } from "./Guard";
 import { rememberedProject, rememberProject } from "./lastProject";
@@ -120,32 +120,18 @@ function Projects({ session }: { session: Session }) {
       <Route path={/^\/(?:login|projects|tasks|(?<place>inbox|settings(?:\/\w+)?))?\/?$/}>
         {({ place = "" }) => <Redirect to={`/projects/${first.id}/${place}`} replace />}
       </Route>
-      <Route>
-        <NoPage what="page" />
-      </Route>
+      <Route>{missing}</Route>
     </Switch>
   );
 }
 
-function NoPage({ what }: { what: "page" | "project" }) {
-  return (
-    <main>
-      <Empty icon={SearchX} title={`There is no such ${what}`} isPage>
-        <p>
-          {what === "page"
-            ? "Its address is wrong."
-            : "It was deleted, its address is wrong, or you are no member of it."}
-        </p>
-        <Link href="~/console/">To your tasks</Link>
-      </Empty>
-    </main>
-  );
-}
+const missing = <MissingPage what="page" why="Its address is wrong." home="~/console/" />;
+const UNKNOWN = "It was deleted, its address is wrong, or you are no member of it.";
 
 function OfProject({ session, id }: { session: Session; id: number }) {
   const project = session.projects.find((one) => one.id === id);
   useEffect(() => rememberProject(id), [id]);
-  if (!project) return <NoPage what="project" />;
+  if (!project) return <MissingPage what="project" why={UNKNOWN} home="~/console/" />;
   return (
     <ProjectProvider key={id} project={project} session={session}>
       <Shell>
@@ -162,9 +148,7 @@ function OfProject({ session, id }: { session: Session; id: number }) {
               {({ section }) => <SettingsPage section={section ?? "devices"} />}
             </Route>
             <Route path={/^\/(?:tasks\/?)?$/} component={TasksPage} />
-            <Route>
-              <NoPage what="page" />
-            </Route>
+            <Route>{missing}</Route>
           </Switch>
         </Suspense>
       </Shell>

@@ -65,7 +65,7 @@ export function Shell({ children }: { children: ReactNode }) {
       <div className={classes("column", styles.content)} id="content">
         {connection === "offline" && (
           <p className={classes("row small attention", styles.offline)} role="status">
-            <WifiOff size={14} aria-hidden="true" /> Not connected. What you see may be old; trying again.
+            <WifiOff size={14} /> Not connected. What you see may be old; trying again.
           </p>
         )}
         {children}
@@ -97,7 +97,7 @@ function Places() {
             className={classes("row line", isHere && styles.here)}
             aria-current={isHere ? "page" : undefined}
           >
-            <Icon size={18} aria-hidden="true" />
+            <Icon size={18} />
             <span>{label}</span>
             {count ? (
               <span className={styles.badge}>

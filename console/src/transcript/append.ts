@@ -48,23 +48,16 @@ type ItemOf<K> = Item extends infer One
 
 /** A transcript that is being written; `append` hides it. */
 export class Draft {
-  items: Item[];
-  standing: Standing;
-  receipts: Map<string, Receipt>;
-  commandIds: Map<string, string>;
-  places: Map<string, number>;
-  openId: string | null;
-  serial: number;
-
-  constructor(from: Transcript) {
-    this.items = [...from.items];
-    this.standing = from.standing;
-    this.receipts = new Map(from.receipts);
-    this.commandIds = new Map(from.commandIds);
-    this.places = new Map(from.places);
-    this.openId = from.openId;
-    this.serial = from.serial;
-  }
+  constructor(
+    from: Transcript,
+    public items = [...from.items],
+    public standing = from.standing,
+    readonly receipts = new Map(from.receipts),
+    readonly commandIds = new Map(from.commandIds),
+    readonly places = new Map(from.places),
+    public openId = from.openId,
+    public serial = from.serial,
+  ) {}
 
   newId(kind: string): string {
     this.serial += 1;

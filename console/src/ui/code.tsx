@@ -1,5 +1,4 @@
-import { type LineMarks, piecesOf, readable, visible } from "../text/marks";
-import styles from "./code.module.css";
+import { type LineMarks, type Mark, piecesOf, readable, visible } from "../text/marks";
 
 interface Props {
   text: string;
@@ -8,6 +7,11 @@ interface Props {
   /** Which words of it have changed. */
   words?: LineMarks | undefined;
 }
+
+const styleOf = (mark: Mark) => ({
+  color: `var(--code-${mark})`,
+  fontStyle: mark === "comment" ? "italic" : undefined,
+});
 
 /** One line of code. Whatever characters it has, they show; of a line that is too long to be read, the beginning does. */
 export function CodeLine({ text: line, marks, words }: Props) {
@@ -20,7 +24,7 @@ export function CodeLine({ text: line, marks, words }: Props) {
           visible(text)
         ) : (
           // biome-ignore lint/suspicious/noArrayIndexKey: pieces have no other identity
-          <Piece key={index} className={styles[mark]}>
+          <Piece key={index} style={styleOf(mark)}>
             {visible(text)}
           </Piece>
         );

@@ -1,26 +1,14 @@
 /** Buttons and fields. */
 import { ChevronRight } from "lucide-react";
-import {
-  type ButtonHTMLAttributes,
-  type FormEvent,
-  type FormHTMLAttributes,
-  type InputHTMLAttributes,
-  type MouseEvent,
-  type ReactNode,
-  type Ref,
-  type SelectHTMLAttributes,
-  type TextareaHTMLAttributes,
-  useId,
-} from "react";
+import { type ComponentProps, type FormEvent, type MouseEvent, type ReactNode, useId } from "react";
 import { classes } from "./classes";
 import styles from "./controls.module.css";
 
 type Tone = "primary" | "danger" | "quiet";
 
-export interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
+export interface ButtonProps extends ComponentProps<"button"> {
   tone?: Tone;
   large?: boolean;
-  ref?: Ref<HTMLButtonElement>;
 }
 
 /** A button. While it is disabled it keeps the focus, which the browser would take from it. */
@@ -34,12 +22,8 @@ export function Button({ tone, large, className, disabled = false, onClick, ...r
   return <button type="button" {...rest} aria-disabled={disabled} onClick={click} className={names} />;
 }
 
-interface IconButtonProps extends ButtonProps {
-  label: string;
-}
-
 /** A button with an icon alone; its label is read out and shown as a tip. */
-export function IconButton({ label, className, ...rest }: IconButtonProps) {
+export function IconButton({ label, className, ...rest }: ButtonProps & { label: string }) {
   return (
     <Button
       tone="quiet"
@@ -82,11 +66,7 @@ export function Field({ label, hint, problem, children }: FieldProps) {
   );
 }
 
-interface InputProps extends InputHTMLAttributes<HTMLInputElement>, Labelled {
-  ref?: Ref<HTMLInputElement>;
-}
-
-export function Input({ className, label, hint, problem, ...rest }: InputProps) {
+export function Input({ className, label, hint, problem, ...rest }: ComponentProps<"input"> & Labelled) {
   return (
     <Field {...{ label, hint, problem }}>
       {(ids) => <input {...ids} {...rest} className={classes(styles.input, className)} />}
@@ -94,9 +74,7 @@ export function Input({ className, label, hint, problem, ...rest }: InputProps) 
   );
 }
 
-interface TextAreaProps extends TextareaHTMLAttributes<HTMLTextAreaElement>, Labelled {
-  ref?: Ref<HTMLTextAreaElement>;
-}
+type TextAreaProps = ComponentProps<"textarea"> & Labelled;
 
 export function TextArea({ className, label, hint, problem, ...rest }: TextAreaProps) {
   return (
@@ -109,7 +87,7 @@ export function TextArea({ className, label, hint, problem, ...rest }: TextAreaP
 /** A choice that cannot be taken is shown all the same. */
 export type Choices = readonly (readonly [value: string | number, name: string, isDisabled?: boolean])[];
 
-interface SelectProps extends Omit<SelectHTMLAttributes<HTMLSelectElement>, "onChange">, Labelled {
+interface SelectProps extends Omit<ComponentProps<"select">, "onChange">, Labelled {
   choices: Choices;
   onChoose: (value: string) => void;
 }
@@ -135,7 +113,7 @@ export function Select({ className, label, hint, problem, choices, onChoose, ...
   );
 }
 
-interface FormProps extends Omit<FormHTMLAttributes<HTMLFormElement>, "onSubmit"> {
+interface FormProps extends Omit<ComponentProps<"form">, "onSubmit"> {
   onSubmit: () => void;
 }
 
@@ -148,12 +126,8 @@ export function Form({ onSubmit, ...rest }: FormProps) {
   return <form {...rest} onSubmit={submit} />;
 }
 
-interface CheckProps extends InputHTMLAttributes<HTMLInputElement> {
-  children: ReactNode;
-}
-
 /** A checkbox. While it is disabled it keeps the focus, as a button does. */
-export function Check({ children, disabled = false, onChange, ...rest }: CheckProps) {
+export function Check({ children, disabled = false, onChange, ...rest }: ComponentProps<"input">) {
   return (
     <label className={styles.check}>
       <input type="checkbox" {...rest} aria-disabled={disabled} onChange={disabled ? undefined : onChange} />
@@ -164,7 +138,5 @@ export function Check({ children, disabled = false, onChange, ...rest }: CheckPr
 
 /** Whether what is below a button is shown. */
 export function Chevron({ isOpen }: { isOpen: boolean }) {
-  return (
-    <ChevronRight size={14} aria-hidden="true" className={classes(styles.chevron, isOpen && styles.down)} />
-  );
+  return <ChevronRight size={14} className={classes(styles.chevron, isOpen && styles.down)} />;
 }

@@ -1,11 +1,13 @@
 /** What a page says when there is nothing, not yet, or a failure; and short messages at the edge of the page. */
-import { CircleAlert, type LucideIcon, RotateCw } from "lucide-react";
-import { type ReactNode, useSyncExternalStore } from "react";
+import { CircleAlert, type LucideIcon, RotateCw, SearchX } from "lucide-react";
+import type { ReactNode } from "react";
+import { Link } from "wouter";
 import { errorText } from "../api/errors";
 import { classes } from "./classes";
 import { Button } from "./controls";
 import styles from "./feedback.module.css";
 import { PageHeading } from "./heading";
+import { Store, useStore } from "./store";
 
 interface EmptyProps {
   icon: LucideIcon;
@@ -18,7 +20,7 @@ interface EmptyProps {
 export function Empty({ icon: Icon, title, isPage, children }: EmptyProps) {
   return (
     <div className={classes("column dim", styles.empty)}>
-      <Icon size={24} aria-hidden="true" />
+      <Icon size={24} />
       {isPage ? <PageHeading>{title}</PageHeading> : <h2>{title}</h2>}
       {children}
     </div>
@@ -37,14 +39,26 @@ export function Loading({ what }: { what: string }) {
 export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
   return (
     <div className={classes("row wrap card bad", styles.failure)} role="alert">
-      <CircleAlert size={16} aria-hidden="true" />
+      <CircleAlert size={16} />
       <span>{errorText(error)}</span>
       {onRetry && (
         <Button onClick={onRetry}>
-          <RotateCw size={14} aria-hidden="true" /> Try again
+          <RotateCw size={14} /> Try again
         </Button>
       )}
     </div>
+  );
+}
+
+/** A page for an address of nothing. */
+export function MissingPage({ what, why, home }: { what: string; why: string; home: string }) {
+  return (
+    <main>
+      <Empty icon={SearchX} title={`There is no such ${what}`} isPage>
+        <p>{why}</p>
+        <Link href={home}>All tasks</Link>
+      </Empty>
+    </main>
   );
 }
 
@@ -61,7 +75,7 @@ export function FailedPage({ title, error, onRetry }: FailedPageProps) {
       <Empty icon={CircleAlert} title={title} isPage>
         <p role="alert">{errorText(error)}</p>
         <Button onClick={onRetry}>
-          <RotateCw size={14} aria-hidden="true" /> Try again
+          <RotateCw size={14} /> Try again
         </Button>
       </Empty>
     </main>
@@ -75,41 +89,29 @@ interface Message {
   undo?: () => void;
 }
 
-let messages: readonly Message[] = [];
+const messages = new Store<readonly Message[]>([]);
 let serial = 0;
-const listeners = new Set<() => void>();
-
-function change(next: readonly Message[]): void {
-  messages = next;
-  for (const listener of listeners) listener();
-}
 
 const QUICK_MS = 5000;
 /** For what asks to be read, or to be pressed. */
 const SLOW_MS = 9000;
 
-const remove = (id: number) => change(messages.filter((message) => message.id !== id));
+const remove = (id: number) => messages.set(messages.get().filter((message) => message.id !== id));
 
 /** `undo` takes back what is said, by a button beside it. */
 export function say(text: string, tone: Message["tone"] = "info", undo?: () => void): void {
   const id = ++serial;
-  change([...messages.slice(-1), { id, text, tone, ...(undo ? { undo } : {}) }]);
+  messages.set([...messages.get().slice(-1), { id, text, tone, ...(undo ? { undo } : {}) }]);
   setTimeout(() => remove(id), undo || tone === "danger" ? SLOW_MS : QUICK_MS);
 }
 
 export const sayError = (error: unknown) => say(errorText(error), "danger");
 
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
-
 /** The one live region of the page. */
 export function Messages() {
-  const shown = useSyncExternalStore(subscribe, () => messages);
   return (
     <div className={classes("column", styles.messages)} role="status" aria-live="polite">
-      {shown.map(({ id, text, tone, undo }) => (
+      {useStore(messages).map(({ id, text, tone, undo }) => (
         <p key={id} className={tone === "danger" ? "card bad" : "card raised"}>
           {text}
           {undo && (

@@ -55,7 +55,7 @@ export function StateIcon({ state, size = 16 }: { state: State; size?: number })
   const { icon: Icon, word, tone } = LOOKS[state];
   return (
     <span className={classes("row inline fixed", tone)} role="img" aria-label={word} title={word}>
-      <Icon size={size} aria-hidden="true" className={state === "running" ? "spin" : undefined} />
+      <Icon size={size} className={state === "running" ? "spin" : undefined} />
     </span>
   );
 }
@@ -64,7 +64,7 @@ export function StateBadge({ state }: { state: State }) {
   const { icon: Icon, word, tone } = LOOKS[state];
   return (
     <span className={classes(BADGE, tone)}>
-      <Icon size={14} aria-hidden="true" className={state === "running" ? "spin" : undefined} />
+      <Icon size={14} className={state === "running" ? "spin" : undefined} />
       {word}
     </span>
   );
@@ -83,7 +83,7 @@ export function VerdictBadge({ of }: { of: Pick<Verification, "verdict" | "waive
   const { icon: Icon, word, tone } = of.verdict ? VERDICTS[of.verdict] : LOOKS.checking;
   return (
     <span className={classes(BADGE, of.waived ? "neutral" : tone)}>
-      <Icon size={14} aria-hidden="true" />
+      <Icon size={14} />
       {of.waived ? `${word}, waived` : word}
     </span>
   );
@@ -103,7 +103,7 @@ export function OutcomeBadge({ tone, children }: { tone: Tone; children: string 
   const Icon = OUTCOMES[tone];
   return (
     <span className={classes(BADGE, tone)}>
-      <Icon size={14} aria-hidden="true" />
+      <Icon size={14} />
       {children}
     </span>
   );

@@ -1,5 +1,5 @@
 /** Times in the reader's zone: short and relative to read, whole as the tip. */
-import { useSyncExternalStore } from "react";
+import { Store, useStore } from "./store";
 
 const MINUTE = 60_000;
 const whole = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
@@ -8,17 +8,8 @@ const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
 const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const dayAndYear = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric", year: "numeric" });
 
-let now = Date.now();
-const listeners = new Set<() => void>();
-setInterval(() => {
-  now = Date.now();
-  for (const listener of listeners) listener();
-}, MINUTE / 2);
-
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
+const now = new Store(Date.now());
+setInterval(() => now.set(Date.now()), MINUTE / 2);
 
 export function ageOf(iso: string, at: number): string {
   const then = new Date(iso);
@@ -75,8 +66,7 @@ const SPAN = /^\d+[mhd]$/;
 
 /** How long ago something was; in a sentence, a span of time says that it is one. */
 export function Age({ at, inSentence = false }: { at: string; inSentence?: boolean }) {
-  const current = useSyncExternalStore(subscribe, () => now);
-  const age = ageOf(at, Math.max(current, Date.parse(at)));
+  const age = ageOf(at, Math.max(useStore(now), Date.parse(at)));
   return (
     <time dateTime={at} title={wholeTime(at)}>
       {inSentence && SPAN.test(age) ? `${age} ago` : age}

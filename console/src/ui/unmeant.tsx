@@ -7,7 +7,7 @@
  *   pointer, Tab or Escape. A pause says nothing, since people stop to think, except after Enter has sent the text.
  * - What asks for a request that is under way asks for the same one.
  */
-import { type UseMutationOptions, useMutation } from "@tanstack/react-query";
+import { type QueryKey, type UseMutationOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { Button, type ButtonProps } from "./controls";
 import { sayError } from "./feedback";
@@ -99,15 +99,22 @@ export function useUnread(place: string): boolean {
   return read !== place;
 }
 
+interface Action<Result, Argument> extends UseMutationOptions<Result, Error, Argument> {
+  /** What is asked for again afterwards; the action is pending until that has come, unless it has failed. */
+  refreshes?: readonly QueryKey[];
+}
+
 /** A mutation that runs once at a time, and says its failure unless `onError` does. `isPending` is shown a moment later only, after a second press. */
-export function useAction<Result, Argument = void>(options: UseMutationOptions<Result, Error, Argument>) {
+export function useAction<Result, Argument = void>({ refreshes, ...options }: Action<Result, Argument>) {
+  const queries = useQueryClient();
   const isRunning = useRef(false);
   const { mutate: run, ...mutation } = useMutation({
     onError: sayError,
     ...options,
-    onSettled: (...outcome) => {
+    onSettled: (_, error) => {
       isRunning.current = false;
-      return options.onSettled?.(...outcome);
+      const all = refreshes?.map((queryKey) => queries.invalidateQueries({ queryKey }));
+      return error ? undefined : Promise.all(all ?? []);
     },
   });
   const mutate = (argument: Argument) => {

@@ -8,22 +8,11 @@ import { IconButton } from "../../ui/controls";
 import styles from "./attachments.module.css";
 import { type Attachment, LOST, useHeld } from "./held";
 
-export interface Attachments {
-  list: Attachment[];
-  add: (files: Iterable<File>) => void;
-  remove: (key: string) => void;
-  retry: (key: string) => void;
-  clear: () => void;
-  /** Whether all can be sent now. */
-  isReady: boolean;
-  uploadAll: (base: string) => Promise<string[]>;
-}
-
 /**
  * The files that are held under `place`. `base` says where to upload to; when it changes, they are uploaded there again. null
  * keeps them until `uploadAll` is called with an address.
  */
-export function useAttachments(storage: Storage, place: string, base: string | null): Attachments {
+export function useAttachments(storage: Storage, place: string, base: string | null) {
   const [list, changeAll] = useHeld(storage, place);
   const change = useCallback(
     (key: string, changes: Partial<Attachment>) =>
@@ -74,15 +63,23 @@ export function useAttachments(storage: Storage, place: string, base: string | n
   return {
     list,
     add,
-    remove: useCallback((key) => changeAll((before) => before.filter((one) => one.key !== key)), [changeAll]),
-    retry: useCallback((key) => change(key, { base: null, problem: null }), [change]),
+    remove: useCallback(
+      (key: string) => changeAll((before) => before.filter((one) => one.key !== key)),
+      [changeAll],
+    ),
+    retry: useCallback((key: string) => change(key, { base: null, problem: null }), [change]),
     clear: useCallback(() => changeAll(() => []), [changeAll]),
+    /** Whether all can be sent now. */
     isReady: list.every(({ id, problem }) => !problem && (id || base === null)),
-    uploadAll: (to) => Promise.all(list.map((one) => (one.base === to && one.id) || send(one, to))),
+    uploadAll: (to: string) => Promise.all(list.map((one) => (one.base === to && one.id) || send(one, to))),
   };
 }
 
-export function AttachmentList({ list, remove, retry }: Pick<Attachments, "list" | "remove" | "retry">) {
+export function AttachmentList({
+  list,
+  remove,
+  retry,
+}: Pick<ReturnType<typeof useAttachments>, "list" | "remove" | "retry">) {
   if (list.length === 0) return null;
   const broken = list.filter(({ problem }) => problem).map(({ name }) => name);
   return (
@@ -90,7 +87,7 @@ export function AttachmentList({ list, remove, retry }: Pick<Attachments, "list"
       <ul className={classes("row wrap", styles.list)} aria-label="Files">
         {list.map(({ key, name, file, base, progress, id, problem }) => (
           <li key={key} className={classes("row card small", problem && "bad")}>
-            <Paperclip size={14} aria-hidden="true" />
+            <Paperclip size={14} />
             <span className={classes("clip", styles.name)}>{name}</span>
             {problem ? (
               <span>{problem}</span>

@@ -3,6 +3,7 @@
  * when a person comes back; of a page that is loaded again the browser has kept only names, and what was uploaded.
  */
 import { useCallback, useSyncExternalStore } from "react";
+import { Store } from "../../ui/store";
 
 export interface Attachment {
   key: string;
@@ -27,7 +28,7 @@ const KEPT_MS = 23 * 3600 * 1000;
 
 const NONE: Attachment[] = [];
 const held = new Map<string, Attachment[]>();
-const listeners = new Set<() => void>();
+const changes = new Store(held);
 
 /** A file that the service has, without its content. */
 export const uploaded = (name: string, base: string | null, id: string | null): Attachment => ({
@@ -56,20 +57,14 @@ export function filesAt(storage: Storage, place: string): Attachment[] {
 }
 
 export function hold(storage: Storage, place: string, list: Attachment[]): void {
-  held.set(place, list);
   const until = Date.now() + KEPT_MS;
   if (list.length === 0) storage.removeItem(place);
   else storage.setItem(place, JSON.stringify(list.map(({ name, base, id }) => ({ name, base, id, until }))));
-  for (const listener of listeners) listener();
-}
-
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+  changes.set(held.set(place, list));
 }
 
 export function useHeld(storage: Storage, place: string) {
-  const list = useSyncExternalStore(subscribe, () => filesAt(storage, place));
+  const list = useSyncExternalStore(changes.subscribe, () => filesAt(storage, place));
   const change = useCallback(
     (next: (before: Attachment[]) => Attachment[]) => hold(storage, place, next(filesAt(storage, place))),
     [storage, place],

@@ -63,7 +63,7 @@ function DecisionRow({ row }: { row: Notification }) {
   const only = steps.length === 1 ? steps[0] : null;
   return (
     <li className={classes("row spaced", styles.decision)}>
-      <Icon size={16} aria-hidden="true" className={tone} />
+      <Icon size={16} className={tone} />
       <div>
         <p className={classes("dim", styles.kind)}>
           {kindText(row.kind)} <Age at={row.created_at} />

@@ -109,19 +109,18 @@ export function usePresence(task: string): void {
     const stopWaiting = stream?.onceBegun(update);
     const timer = setInterval(update, BEAT_MS);
     update();
-    for (const name of ["focus", "blur"]) window.addEventListener(name, update);
-    for (const name of SIGNS) window.addEventListener(name, onSign, { passive: true, capture: true });
-    document.addEventListener("visibilitychange", update);
-    window.addEventListener("pagehide", onPageHide);
+    const shown = new AbortController();
+    const { signal } = shown;
+    for (const name of ["focus", "blur"]) window.addEventListener(name, update, { signal });
+    for (const name of SIGNS) window.addEventListener(name, onSign, { signal, passive: true, capture: true });
+    document.addEventListener("visibilitychange", update, { signal });
+    window.addEventListener("pagehide", onPageHide, { signal });
     return () => {
       unlisten?.();
       stopWaiting?.();
       clearInterval(timer);
       presence.leave();
-      for (const name of ["focus", "blur"]) window.removeEventListener(name, update);
-      for (const name of SIGNS) window.removeEventListener(name, onSign, { capture: true });
-      document.removeEventListener("visibilitychange", update);
-      window.removeEventListener("pagehide", onPageHide);
+      shown.abort();
     };
   }, [project.id, session.id, stream, task]);
 }

@@ -214,7 +214,7 @@ function FileDiff({
           {file.patch && "Only the beginning is shown: the file's changes are too large for this page."}
           {patchPath ? (
             <a href={patchPath} download>
-              <Download size={14} aria-hidden="true" /> Download the patch
+              <Download size={14} /> Download the patch
             </a>
           ) : (
             " The patch has all of them when the run is over."

@@ -200,7 +200,7 @@ export default function ChangesPane(props: Props) {
           )}
           {isLive && (
             <span className="row tight small running" title="The workspace of the run as it is now">
-              <LoaderCircle size={14} aria-hidden="true" /> Live
+              <LoaderCircle size={14} /> Live
             </span>
           )}
           <IconButton
@@ -272,7 +272,7 @@ export default function ChangesPane(props: Props) {
             Discard
           </Button>
           <Button tone="primary" disabled={submit.isPending || isBusy} onClick={() => submit.mutate()}>
-            <Send size={14} aria-hidden="true" /> Send to the agent
+            <Send size={14} /> Send to the agent
           </Button>
         </footer>
       )}

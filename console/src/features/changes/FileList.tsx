@@ -93,7 +93,7 @@ const FileLine = memo(function FileLine({ file, folder, index, isHere, view, onC
         , {LETTERS[file.status]}
         {view === "viewed" && ", viewed"},{" "}
       </span>
-      {view === "viewed" && <Check size={14} aria-hidden="true" className="success" />}
+      {view === "viewed" && <Check size={14} className="success" />}
       {view === "changed" && (
         <span className="small attention fixed" title="Viewed before it changed again">
           changed again

@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { AlarmClock, Inbox } from "lucide-react";
 import { useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
@@ -89,15 +89,12 @@ interface ItemProps {
 }
 
 function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
-  const queries = useQueryClient();
   const snooze = snoozeSeconds(row);
   const isHeld = row.snoozed_until !== null && Date.parse(row.snoozed_until) > Date.now();
   const hold = useAction({
     mutationFn: () => snoozeQuestion(row.project_id, row.id, snooze),
-    onSuccess: () => {
-      say(`No notices about this question for ${spanInWords(snooze)}.`);
-      void queries.invalidateQueries({ queryKey: ["inbox"] });
-    },
+    onSuccess: () => say(`No notices about this question for ${spanInWords(snooze)}.`),
+    refreshes: [["inbox"]],
   });
   return (
     <li className={classes("card", styles.row)} data-selected={isSelected || undefined}>
@@ -112,13 +109,12 @@ function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
         <Age at={row.opened_at} />
         {row.status === "open" && isHeld && (
           <span>
-            <AlarmClock size={14} aria-hidden="true" /> Snoozed until {clockTime(row.snoozed_until as string)}
+            <AlarmClock size={14} /> Snoozed until {clockTime(row.snoozed_until as string)}
           </span>
         )}
         {row.status === "open" && !isHeld && snooze > 0 && row.allowed_actions.includes("snooze") && (
           <Button tone="quiet" className="last" disabled={hold.isPending} onClick={() => hold.mutate()}>
-            <AlarmClock size={14} aria-hidden="true" /> Snooze{" "}
-            {snooze === HOUR ? "1 h" : `${snooze / MINUTE} min`}
+            <AlarmClock size={14} /> Snooze {snooze === HOUR ? "1 h" : `${snooze / MINUTE} min`}
             <span className="visually-hidden"> {row.task.slug}</span>
           </Button>
         )}

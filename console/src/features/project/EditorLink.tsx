@@ -47,7 +47,7 @@ export function EditorLink(place: Place) {
   const label = `Open ${place.path} in the editor`;
   return (
     <a href={href} aria-label={label} title={label}>
-      <SquareArrowOutUpRight size={14} aria-hidden="true" />
+      <SquareArrowOutUpRight size={14} />
     </a>
   );
 }

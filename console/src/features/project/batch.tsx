@@ -54,11 +54,11 @@ export function useBatch(onDone: (action: BatchAction) => void = () => {}) {
       const undo = () => perform.mutate({ action: "unarchive", tasks: changed, ends: false });
       const what = tasks.length === 1 ? "" : ` ${count(changed)}`;
       say(`${DONE[action]}${what && ":"}${what}.`, "info", action === "archive" ? undo : undefined);
-      void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
       if (action !== "delete")
         for (const { id } of changed) void queries.invalidateQueries({ queryKey: ["task", id] });
       onDone(action);
     },
+    refreshes: [["tasks", project.id]],
   });
   const begin = (action: BatchAction, tasks: readonly Task[]) => {
     if (tasks.length === 0) return;

@@ -27,6 +27,9 @@ const KINDS: Record<string, string> = {
   verdict: "The run is over, and its checks do not prove its work.",
 };
 
+const OTHERS =
+  "The transcript has the whole request. Other people who may answer see the same question; the first answer counts.";
+
 /** An option of a choice, as "maybe", allows nothing. */
 const effectOf = (option: Option, options: Option[]): string =>
   option.kind === "allow_once" && isChoice(options)
@@ -34,38 +37,27 @@ const effectOf = (option: Option, options: Option[]): string =>
     : (EFFECTS[option.kind] ?? "is an answer of the agent's own.");
 
 export function Explanation({ question }: { question: InboxRow }) {
-  const risk = question.kind === "permission" ? RISKS[question.risk] : undefined;
+  const { kind, options, expires_at: end } = question;
+  const risk = kind === "permission" && RISKS[question.risk];
+  const silence = end
+    ? `counts as refused after ${clockTime(end)}.`
+    : kind === "verdict"
+      ? "leaves the work as it is."
+      : "keeps the agent waiting.";
+  const parts = [
+    ["kind", "What happens", `${KINDS[kind]} ${OTHERS}`],
+    ...(risk ? [["risk", "Risk", risk]] : []),
+    ...options.map((option) => [`option ${option.id}`, option.name, effectOf(option, options)]),
+    ["silence", "No answer", silence],
+  ];
   return (
     <dl className={classes("column small", styles.explanation)} aria-label="What an answer means">
-      <div>
-        <dt>What happens</dt>
-        <dd>
-          {KINDS[question.kind]} The transcript has the whole request. Other people who may answer see the
-          same question; the first answer counts.
-        </dd>
-      </div>
-      {risk && (
-        <div>
-          <dt>Risk</dt>
-          <dd>{risk}</dd>
-        </div>
-      )}
-      {question.options.map((option) => (
-        <div key={option.id}>
-          <dt>{option.name}</dt>
-          <dd>{effectOf(option, question.options)}</dd>
+      {parts.map(([key, title, text]) => (
+        <div key={key}>
+          <dt>{title}</dt>
+          <dd>{text}</dd>
         </div>
       ))}
-      <div>
-        <dt>No answer</dt>
-        <dd>
-          {question.expires_at
-            ? `counts as refused after ${clockTime(question.expires_at)}.`
-            : question.kind === "verdict"
-              ? "leaves the work as it is."
-              : "keeps the agent waiting."}
-        </dd>
-      </div>
     </dl>
   );
 }

@@ -67,9 +67,9 @@ export function QuestionCard({ question, hasKeys, above = "", onRun }: Props) {
     >
       <header className={classes("row", styles.head)}>
         {isRisky ? (
-          <TriangleAlert size={18} aria-hidden="true" className="danger" />
+          <TriangleAlert size={18} className="danger" />
         ) : (
-          <CircleHelp size={18} aria-hidden="true" className="attention" />
+          <CircleHelp size={18} className="attention" />
         )}
         <h2 id={id} className="grow">
           {question.title}
@@ -205,7 +205,7 @@ function PageToOpen({ question, isBusy, onAnswer }: PartProps) {
               if (onAnswer({ action: "accept" })) window.open(link, "_blank", "noopener,noreferrer");
             }}
           >
-            <ExternalLink size={16} aria-hidden="true" /> Open it
+            <ExternalLink size={16} /> Open it
           </Button>
         )}
       </div>

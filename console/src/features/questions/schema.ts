@@ -1,4 +1,5 @@
 /** Forms that agents ask to fill in: flat JSON Schemas, as the Agent Client Protocol allows them. Pure. */
+import { asObject, asText, type Json } from "../../transcript/wire";
 
 export interface Choice {
   value: string;
@@ -19,12 +20,6 @@ export interface FormField {
 }
 
 export type FormValue = string | boolean | string[];
-
-type Json = Record<string, unknown>;
-
-const asObject = (value: unknown): Json =>
-  typeof value === "object" && value !== null ? (value as Json) : {};
-const asText = (value: unknown): string => (typeof value === "string" ? value : "");
 
 const CUSTOM = "_custom";
 

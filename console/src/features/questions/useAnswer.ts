@@ -1,5 +1,4 @@
 /** Answers a question once, wherever it stands; what another person answered first is said as that. */
-import { useQueryClient } from "@tanstack/react-query";
 import { useRef } from "react";
 import { ApiError } from "../../api/errors";
 import { answerQuestion } from "../../api/inbox";
@@ -10,7 +9,6 @@ import { answeredText } from "./question";
 
 /** `onRun` is called with the run that the answer has started. */
 export function useAnswer(question: InboxRow, onRun?: (run: string) => void) {
-  const queries = useQueryClient();
   const key = useRef(crypto.randomUUID());
   return useAction({
     mutationFn: (answer: Answer) => {
@@ -25,10 +23,7 @@ export function useAnswer(question: InboxRow, onRun?: (run: string) => void) {
       if (elsewhere) say(elsewhere);
       else sayError(error);
     },
-    onSettled: () => {
-      void queries.invalidateQueries({ queryKey: ["inbox"] });
-      void queries.invalidateQueries({ queryKey: ["task", question.task.id] });
-    },
+    refreshes: [["inbox"], ["task", question.task.id]],
   });
 }
 

@@ -77,7 +77,7 @@ export function CheckRow({ check, files, runRef }: CheckProps) {
       <Names title="Blocked hosts" names={check.blocked_hosts} />
       {logs.map(({ id, name, storage_path }) => (
         <a key={id} href={downloadPath(runRef, storage_path)} download={name}>
-          <Download size={14} aria-hidden="true" /> {name}
+          <Download size={14} /> {name}
         </a>
       ))}
     </Row>

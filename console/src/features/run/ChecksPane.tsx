@@ -1,5 +1,5 @@
 /** What the checks say of the work, and why: each check beside the base, with what it printed. */
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { ListChecks, RotateCw } from "lucide-react";
 import { useState } from "react";
 import { useLocation } from "wouter";
@@ -148,11 +148,10 @@ const isToAccept = ({ verdict, waived }: Verification): boolean =>
 
 /** No question asks about a verdict of checks that ran again after its answer. */
 function Waive({ runRef }: { runRef: RunRef }) {
-  const queries = useQueryClient();
   const [reason, setReason] = useState("");
   const waive = useAction({
     mutationFn: () => waiveVerdict(runRef, reason),
-    onSuccess: () => queries.invalidateQueries({ queryKey: ["task", runRef.task] }),
+    refreshes: [["task", runRef.task]],
   });
   return (
     <div className="column">
@@ -177,12 +176,11 @@ interface FoundProps {
 
 /** What the repository suggests: nothing of it runs until a person takes it. */
 function Found({ found, project, repository }: FoundProps) {
-  const queries = useQueryClient();
   const queryKey = ["check_sets", project, repository];
   const set = useQuery({ queryKey, queryFn: () => fetchCheckSet(project, repository) });
   const take = useAction({
     mutationFn: (check: FoundCheck) => takeCheck(project, repository, check),
-    onSettled: () => queries.invalidateQueries({ queryKey }),
+    refreshes: [queryKey],
   });
   const taken = new Set(set.data?.checks.map(({ id }) => id));
   return (
@@ -222,13 +220,10 @@ interface AgainProps {
 }
 
 function Again({ runRef, isOpen, onAgain }: AgainProps) {
-  const queries = useQueryClient();
   const again = useAction({
     mutationFn: () => (isOpen ? cancelTurn(runRef) : checkAgain(runRef)),
-    onSuccess: () => {
-      onAgain();
-      return queries.invalidateQueries({ queryKey: ["task", runRef.task] });
-    },
+    onSuccess: onAgain,
+    refreshes: [["task", runRef.task]],
   });
   return (
     <Button className="last" onClick={() => again.mutate()} disabled={again.isPending}>
@@ -236,7 +231,7 @@ function Again({ runRef, isOpen, onAgain }: AgainProps) {
         "Stop checks"
       ) : (
         <>
-          <RotateCw size={14} aria-hidden="true" /> Check again
+          <RotateCw size={14} /> Check again
         </>
       )}
     </Button>

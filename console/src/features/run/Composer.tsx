@@ -134,7 +134,7 @@ export function Composer(props: Props) {
         )}
         {onStop && (
           <Button onClick={onStop}>
-            <Square size={13} aria-hidden="true" /> Stop
+            <Square size={13} /> Stop
           </Button>
         )}
         <IconButton

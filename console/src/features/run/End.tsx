@@ -27,7 +27,7 @@ export function End({ run, actions }: { run: Run; actions: RunActions }) {
         <VerdictBadge of={run.verification} />
         {branch && (
           <span className="row inline tight clip">
-            <GitBranch size={13} aria-hidden="true" /> <span className="clip">{branch}</span>
+            <GitBranch size={13} /> <span className="clip">{branch}</span>
           </span>
         )}
         {files > 0 && <span>{files === 1 ? "1 file" : `${files} files`}</span>}
@@ -46,17 +46,17 @@ export function End({ run, actions }: { run: Run; actions: RunActions }) {
       <p className="row wrap">
         {files > 0 && (
           <Button onClick={() => setSearch({ pane: "changes" }, { replace: true })}>
-            <FileDiff size={14} aria-hidden="true" /> Review the changes
+            <FileDiff size={14} /> Review the changes
           </Button>
         )}
         {pullRequest && (
           <a href={pullRequest} target="_blank" rel="noopener noreferrer nofollow">
-            <ExternalLink size={14} aria-hidden="true" /> Open the pull request
+            <ExternalLink size={14} /> Open the pull request
           </a>
         )}
         {run.status !== "completed" && (
           <Button onClick={actions.retry} disabled={actions.isBusy}>
-            <RotateCcw size={14} aria-hidden="true" /> Run it again
+            <RotateCcw size={14} /> Run it again
           </Button>
         )}
         <span>A message below continues from here.</span>

@@ -24,7 +24,7 @@ export function FilesPane({ run, runRef }: { run: Run; runRef: RunRef }) {
             href={downloadPath(runRef, file.storage_path)}
             download={file.name}
           >
-            <Download size={15} aria-hidden="true" />
+            <Download size={15} />
             <strong className="grow">{file.name}</strong>
             <span>{file.type === "user_attachment" ? "given" : file.type}</span>
             <span>{sizeText(file.size)}</span>

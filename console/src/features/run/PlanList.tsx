@@ -18,7 +18,7 @@ export function PlanList({ entries }: { entries: PlanEntry[] }) {
         return (
           // biome-ignore lint/suspicious/noArrayIndexKey: an agent sends its plan as a whole
           <li key={index} className={classes("row", styles.marked)}>
-            <Icon size={15} aria-hidden="true" className={tone} />
+            <Icon size={15} className={tone} />
             <span className={look}>{entry.text}</span>
             <span className="visually-hidden"> ({word})</span>
           </li>

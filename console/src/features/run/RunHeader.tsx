@@ -66,7 +66,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
     <header className={styles.header}>
       <div className="row spaced">
         <Link href={href("/")} className={classes("dim", styles.back)} aria-label="Back to the tasks">
-          <ArrowLeft size={18} aria-hidden="true" />
+          <ArrowLeft size={18} />
         </Link>
         {edits === "title" ? (
           <TitleField task={task} onRename={actions.rename} onEnd={() => setEdits(null)} />
@@ -83,7 +83,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
           {run && !isOver(run) && <EndButton run={run} actions={actions} />}
           {run && isOver(run) && (
             <Button className={styles.does} onClick={actions.retry} disabled={actions.isBusy}>
-              <RotateCcw size={14} aria-hidden="true" /> Run again
+              <RotateCcw size={14} /> Run again
             </Button>
           )}
           {/* On a phone, the palette has these and more. */}
@@ -114,7 +114,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         {state !== "checking" && <VerdictBadge of={run?.verification} />}
         {task.archived && (
           <span className={classes("row tight fixed strong", styles.archived)}>
-            <Archive size={13} aria-hidden="true" /> Archived
+            <Archive size={13} /> Archived
           </span>
         )}
         <ViewerDots people={viewers.get(task.id)} />
@@ -123,7 +123,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         {task.repository && <span>{task.repository}</span>}
         {output.head_branch && (
           <span className={FACT} title={output.head_branch}>
-            <GitBranch size={13} aria-hidden="true" /> {output.head_branch}
+            <GitBranch size={13} /> {output.head_branch}
           </span>
         )}
         {output.pr_url && safeLink(output.pr_url) && (
@@ -133,7 +133,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
             target="_blank"
             rel="noopener noreferrer nofollow"
           >
-            Pull request <ExternalLink size={13} aria-hidden="true" />
+            Pull request <ExternalLink size={13} />
           </a>
         )}
         {run && <span>{agentOf(run)}</span>}
@@ -206,7 +206,7 @@ function EndButton({ run, actions }: { run: Run; actions: RunActions }) {
         onClick={actions.finish}
         disabled={isBusy || isFinishing}
       >
-        <Check size={14} aria-hidden="true" /> Finish
+        <Check size={14} /> Finish
       </Button>
     );
   }
@@ -218,7 +218,7 @@ function EndButton({ run, actions }: { run: Run; actions: RunActions }) {
       onSure={actions.cancel}
       disabled={isBusy}
     >
-      <Square size={13} aria-hidden="true" /> End run
+      <Square size={13} /> End run
     </SureButton>
   );
 }

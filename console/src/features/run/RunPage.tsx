@@ -1,9 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
-import { SearchX } from "lucide-react";
-import { Link } from "wouter";
 import { ApiError } from "../../api/errors";
 import { fetchRun, fetchRuns } from "../../api/tasks";
-import { Empty, FailedPage, Loading } from "../../ui/feedback";
+import { FailedPage, Loading, MissingPage } from "../../ui/feedback";
 import { usePresence } from "../attention/presence";
 import { useSeen } from "../project/news";
 import { useProject } from "../project/project";
@@ -55,6 +53,8 @@ export default function RunPage({ taskId, runId }: Address) {
   );
 }
 
+const UNKNOWN = "It was deleted, its address is wrong, or you are no member of its project.";
+
 interface NoTaskProps {
   what: "task" | "run";
   /** Null: there is none. */
@@ -66,12 +66,5 @@ function NoTask({ what, error, onRetry }: NoTaskProps) {
   const { href } = useProject();
   if (error && !(error instanceof ApiError && error.status === 404))
     return <FailedPage title={`The ${what} cannot be shown`} error={error} onRetry={onRetry} />;
-  return (
-    <main>
-      <Empty icon={SearchX} title={`There is no such ${what}`} isPage>
-        <p>It was deleted, its address is wrong, or you are no member of its project.</p>
-        <Link href={href("/")}>All tasks</Link>
-      </Empty>
-    </main>
-  );
+  return <MissingPage what={what} why={UNKNOWN} home={href("/")} />;
 }

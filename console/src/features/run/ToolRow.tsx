@@ -71,7 +71,7 @@ export const ToolRow = memo(function ToolRow({ tool }: { tool: ToolItem }) {
         disabled={!hasBody}
         onClick={() => setChosen(!isOpen)}
       >
-        <Icon size={15} aria-hidden="true" className="faint" />
+        <Icon size={15} className="faint" />
         <span className="visually-hidden">{word}: </span>
         <span className="clip grow small">{title}</span>
         {tool.exitStatus !== null && tool.exitStatus !== 0 && (

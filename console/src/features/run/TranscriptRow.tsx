@@ -94,7 +94,7 @@ export function UserMessage({ item }: { item: UserItem }) {
           <ul className="row wrap small dim">
             {item.files.map(({ name }) => (
               <li key={name} className="row tight">
-                <Paperclip size={13} aria-hidden="true" /> {name}
+                <Paperclip size={13} /> {name}
               </li>
             ))}
           </ul>
@@ -120,7 +120,7 @@ export function ReceiptLine({ receipt }: { receipt: Receipt }) {
   const isBad = receipt.status === "dropped" || receipt.status === "failed";
   return (
     <p className={classes("row tight ends small", isBad ? "danger" : "faint")}>
-      <Icon size={13} aria-hidden="true" /> {words}
+      <Icon size={13} /> {words}
       {receipt.reason && `: ${receipt.reason}`}
     </p>
   );
@@ -166,7 +166,7 @@ function Foldable({ id, title, icon: Icon, children }: FoldableProps) {
         aria-expanded={isOpen}
         onClick={() => setOpen(!isOpen)}
       >
-        {Icon ? <Icon size={15} aria-hidden="true" className="faint" /> : <Chevron isOpen={isOpen} />}
+        {Icon ? <Icon size={15} className="faint" /> : <Chevron isOpen={isOpen} />}
         <span className={Icon ? "clip grow" : undefined}>{title}</span>
         {Icon && <Chevron isOpen={isOpen} />}
       </button>
@@ -212,7 +212,7 @@ function AskedQuestion({ item }: { item: QuestionItem }) {
   const row = rows?.find(({ id }) => item.id === `question:${id.replaceAll("-", "")}`);
   return (
     <div className={classes("row card small dim", styles.note, styles.marked)}>
-      <HelpCircle size={15} aria-hidden="true" className="attention" />
+      <HelpCircle size={15} className="attention" />
       <span>
         {item.title}
         <strong className={styles.asked}>{askedText(item, row, rows !== undefined)}</strong>
@@ -224,7 +224,7 @@ function AskedQuestion({ item }: { item: QuestionItem }) {
 function Gap({ item }: { item: GapItem }) {
   return (
     <p className={classes("row small attention", styles.mark)}>
-      <TriangleAlert size={14} aria-hidden="true" />
+      <TriangleAlert size={14} />
       {item.lost === null
         ? "Events are missing here"
         : `${item.lost.toLocaleString()} events are missing here`}
@@ -240,7 +240,7 @@ function Note({ item }: { item: NoteItem }) {
     <div
       className={classes("row card small", styles.note, styles.marked, item.tone === "error" ? "bad" : "dim")}
     >
-      <Icon size={15} aria-hidden="true" />
+      <Icon size={15} />
       <span>{item.text}</span>
     </div>
   );

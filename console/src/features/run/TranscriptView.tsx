@@ -102,7 +102,7 @@ export function TranscriptView({ items, hasCard, head, foot }: Props) {
       </div>
       {isAway && (
         <Button className={styles.latest ?? ""} onClick={toBottom}>
-          <ArrowDown size={14} aria-hidden="true" /> Jump to the latest
+          <ArrowDown size={14} /> Jump to the latest
         </Button>
       )}
     </div>

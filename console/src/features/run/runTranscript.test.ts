@@ -56,7 +56,7 @@ describe("a transcript of a live run", () => {
     await vi.advanceTimersByTimeAsync(50);
   };
   const shown = () =>
-    transcript.getSnapshot().transcript.items.map((item) => (item.kind === "agent" ? item.text : item.kind));
+    transcript.get().transcript.items.map((item) => (item.kind === "agent" ? item.text : item.kind));
 
   it("fills a gap from the log, and takes what both have once", async () => {
     listener.onEvent(line(1));
@@ -136,7 +136,7 @@ describe("a transcript of a run that is over", () => {
   };
   const read = (transcript: RunTranscript) =>
     new Promise<unknown[]>((resolve) => {
-      transcript.subscribe(() => resolve(transcript.getSnapshot().transcript.items.map(({ id }) => id)));
+      transcript.subscribe(() => resolve(transcript.get().transcript.items.map(({ id }) => id)));
       transcript.follow(stream, true);
     });
   const ref = { project: 1, task: "t", run: "r" };

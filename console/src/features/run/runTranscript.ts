@@ -11,6 +11,7 @@ import { countLog, readLog } from "../../api/logs";
 import type { ProjectStream } from "../../api/stream";
 import { append, EMPTY, type Transcript } from "../../transcript/append";
 import { entryKey, readEntry } from "../../transcript/wire";
+import { Store } from "../../ui/store";
 
 export type LoadState = "loading" | "ready" | "failed";
 
@@ -24,9 +25,7 @@ const RETRY_MS = 3000;
 /** A log that is longer than this under way is shown as far as it has come, again and again. */
 const PROGRESS_MS = 500;
 
-export class RunTranscript {
-  private snapshot: Snapshot = { transcript: EMPTY, load: "loading" };
-  private listeners = new Set<() => void>();
+export class RunTranscript extends Store<Snapshot> {
   private queue: unknown[] = [];
   private isScheduled = false;
   private isHealing = false;
@@ -43,14 +42,9 @@ export class RunTranscript {
   constructor(
     readonly ref: RunRef,
     private readonly earlierRun: string | null,
-  ) {}
-
-  subscribe = (listener: () => void): (() => void) => {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  };
-
-  getSnapshot = (): Snapshot => this.snapshot;
+  ) {
+    super({ transcript: EMPTY, load: "loading" });
+  }
 
   /** Follow the run while it is shown; return how to stop. A run that is over is read once. */
   follow(stream: ProjectStream, isOver: boolean): () => void {
@@ -90,7 +84,7 @@ export class RunTranscript {
     const events = this.queue.filter((event) => !this.isKnown(event));
     this.queue = [];
     if (this.isHealing) this.behindGap.push(...events);
-    this.publish(append(this.snapshot.transcript, events), "ready");
+    this.set({ transcript: append(this.get().transcript, events), load: "ready" });
   };
 
   private isKnown(event: unknown): boolean {
@@ -100,7 +94,7 @@ export class RunTranscript {
     const entry = readEntry(event);
     const update = entry.params.update as { sessionUpdate?: string } | undefined;
     const isPiece = update?.sessionUpdate === "agent_message_chunk";
-    return isPiece && entry.timestamp <= this.snapshot.transcript.lastTimestamp;
+    return isPiece && entry.timestamp <= this.get().transcript.lastTimestamp;
   }
 
   /** Fill a gap from the log. Until the log can be read, the gap is shown, and behind it what the stream brings. */
@@ -118,7 +112,7 @@ export class RunTranscript {
         continue;
       }
       this.isReading = false;
-      if (!isShown) this.publish(append(this.snapshot.transcript, [gap]), "ready");
+      if (!isShown) this.set({ transcript: append(this.get().transcript, [gap]), load: "ready" });
       isShown = true;
       this.flush();
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -146,24 +140,19 @@ export class RunTranscript {
         transcript = append(transcript, entries);
         if (this.isHealing) for (const entry of entries) keys.add(entryKey(entry));
         else if (performance.now() - shownAt > PROGRESS_MS) {
-          this.publish(transcript, "ready");
+          this.set({ transcript, load: "ready" });
           shownAt = performance.now();
         }
       }
       this.fromLog = keys;
-      this.publish(transcript, "ready");
+      this.set({ transcript, load: "ready" });
       return true;
     } catch {
       if (!this.isHealing) {
-        this.publish(this.snapshot.transcript, "failed");
+        this.set({ transcript: this.get().transcript, load: "failed" });
         setTimeout(() => void this.rebuild(), RETRY_MS);
       }
       return false;
     }
-  }
-
-  private publish(transcript: Transcript, load: LoadState): void {
-    this.snapshot = { transcript, load };
-    for (const listener of this.listeners) listener();
   }
 }

@@ -1,5 +1,4 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import type { ReactNode } from "react";
 import { useLocation } from "wouter";
 import { changeMute, fetchMute } from "../../api/attention";
 import { closeConversation } from "../../api/commands";
@@ -19,37 +18,12 @@ interface Outcome {
   onFailed?: () => void;
 }
 
-export interface RunActions {
-  isBusy: boolean;
-  cancel: () => void;
-  /** Close the conversation of a run whose agent waits for a message: the run is then completed. */
-  finish: () => void;
-  /** Whether the conversation was closed here: the run ends as soon as its work is stored. */
-  isFinishing: boolean;
-  retry: () => void;
-  /** Archive the task, or take it out of the archive. */
-  archive: () => void;
-  remove: () => void;
-  rename: (title: string) => void;
-  /** What is asked before the task is archived or deleted. */
-  dialog: ReactNode;
-  isMuted: boolean;
-  mute: () => void;
-  /** Resume the run on the page with a message, as a new run. */
-  resume: (message: string, artifactIds: string[], outcome: Outcome) => void;
-}
-
 interface Start extends Outcome {
   body: RunRequest;
 }
 
 /** `first` are the options of the first run, while there is none; `onFirst` is called when it has started. */
-export function useRunActions(
-  task: Task,
-  run: Run | null,
-  first: RunRequest = {},
-  onFirst?: () => void,
-): RunActions {
+export function useRunActions(task: Task, run: Run | null, first: RunRequest = {}, onFirst?: () => void) {
   const { project, href } = useProject();
   const [, navigate] = useLocation();
   const queries = useQueryClient();
@@ -60,36 +34,33 @@ export function useRunActions(
   const muteKey = ["mute", id];
   const muted = useQuery({ queryKey: muteKey, queryFn: () => fetchMute(project.id, id) });
   const isMuted = muted.data?.muted ?? false;
-  const refresh = () => {
-    void queries.invalidateQueries({ queryKey: ["task", id] });
-    void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
-  };
+  const refreshes = [
+    ["task", id],
+    ["tasks", project.id],
+  ];
   const start = useAction({
     mutationFn: ({ body }: Start) => startRun(project.id, id, body),
     onSuccess: (started, { onStarted }) => {
       onStarted?.();
       if (started.latest_run) rememberStart(started.latest_run.id, run?.id ?? null);
       queries.setQueryData(["task", id], started);
-      refresh();
       expectPage();
       navigate(href(`/tasks/${id}`));
     },
+    refreshes,
     onError: (error, { onFailed }) => {
       sayError(error);
       onFailed?.();
     },
   });
-  const cancel = useAction({
-    mutationFn: () => cancelRun(project.id, id, run?.id ?? ""),
-    onSuccess: refresh,
-  });
+  const cancel = useAction({ mutationFn: () => cancelRun(project.id, id, run?.id ?? ""), refreshes });
   const finish = useAction({
     mutationFn: () => closeConversation({ project: project.id, task: id, run: run?.id ?? "" }),
   });
   const rename = useAction({
     mutationFn: (title: string) => updateTask(project.id, id, { title }),
     onSuccess: (changed) => queries.setQueryData(["task", id], changed),
-    onSettled: refresh,
+    refreshes,
   });
   const mute = useAction({
     mutationFn: (muted: boolean) => changeMute(project.id, id, muted),
@@ -98,21 +69,26 @@ export function useRunActions(
       say(muted ? "You get no pushes about this task." : "You get pushes about this task again.");
     },
     // An answer on its way may be older than the change.
-    onSettled: () => void queries.invalidateQueries({ queryKey: muteKey }),
+    refreshes: [muteKey],
   });
   return {
     isBusy: start.isPending || cancel.isPending,
     cancel: () => cancel.mutate(),
+    /** Close the conversation of a run whose agent waits for a message: the run is then completed. */
     finish: () => finish.mutate(),
+    /** Whether the conversation was closed here: the run ends as soon as its work is stored. */
     isFinishing: finish.isPending || finish.isSuccess,
     retry: () => start.mutate(run ? { body: againOf(run) } : { body: first, onStarted: onFirst }),
+    /** Archive the task, or take it out of the archive. */
     archive: () => batch.begin(task.archived ? "unarchive" : "archive", [shown]),
     remove: () => batch.begin("delete", [shown]),
-    rename: (title) => rename.mutate(title),
+    rename: (title: string) => rename.mutate(title),
+    /** What is asked before the task is archived or deleted. */
     dialog: batch.dialog,
     isMuted,
     mute: () => mute.mutate(!isMuted),
-    resume: (message, artifactIds, outcome) => {
+    /** Resume the run on the page with a message, as a new run. */
+    resume: (message: string, artifactIds: string[], outcome: Outcome) => {
       const body: RunRequest = {
         ...(run ? againOf(run) : first),
         mode: "interactive",
@@ -124,3 +100,5 @@ export function useRunActions(
     },
   };
 }
+
+export type RunActions = ReturnType<typeof useRunActions>;

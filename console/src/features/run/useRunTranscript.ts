@@ -1,6 +1,7 @@
-import { useEffect, useMemo, useSyncExternalStore } from "react";
+import { useEffect, useMemo } from "react";
 import type { RunRef } from "../../api/commands";
 import type { Run } from "../../api/types";
+import { useStore } from "../../ui/store";
 import { useProject } from "../project/project";
 import { isOver } from "../project/runState";
 import { RunTranscript, type Snapshot } from "./runTranscript";
@@ -34,5 +35,5 @@ export function useRunTranscript(ref: RunRef, run: Run): Snapshot {
   // biome-ignore lint/correctness/useExhaustiveDependencies: see above
   const wasOver = useMemo(() => isOver(run), [ref.run]);
   useEffect(() => (stream ? transcript.follow(stream, wasOver) : undefined), [stream, transcript, wasOver]);
-  return useSyncExternalStore(transcript.subscribe, transcript.getSnapshot);
+  return useStore(transcript);
 }

@@ -82,11 +82,7 @@ export function browserName(userAgent: string): string {
 }
 
 function OneSession({ row }: { row: SessionRow }) {
-  const queries = useQueryClient();
-  const revoke = useAction({
-    mutationFn: () => revokeSession(row.id),
-    onSettled: () => queries.invalidateQueries({ queryKey: ["sessions"] }),
-  });
+  const revoke = useAction({ mutationFn: () => revokeSession(row.id), refreshes: [["sessions"]] });
   const about = (
     <>
       <span>{row.address}</span>

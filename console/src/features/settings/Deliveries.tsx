@@ -1,5 +1,5 @@
 /** The deliveries of a webhook endpoint, each with its attempts. */
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { CircleCheck, CircleSlash, CircleX, Clock3 } from "lucide-react";
 import { useState } from "react";
 import type { Delivery } from "../../api/types";
@@ -46,21 +46,18 @@ function deliveryText({ status, attempts, next_attempt_at }: Delivery): string {
 
 function DeliveryRow({ endpoint, delivery }: { endpoint: string; delivery: Delivery }) {
   const { project } = useProject();
-  const queries = useQueryClient();
   const [isOpen, setOpen] = useState(false);
   const again = useAction({
     mutationFn: () => redeliver(project.id, endpoint, delivery.id),
-    onSuccess: () => {
-      say("It is sent again.");
-      void queries.invalidateQueries({ queryKey: ["deliveries", endpoint] });
-    },
+    onSuccess: () => say("It is sent again."),
+    refreshes: [["deliveries", endpoint]],
   });
   const isLate = delivery.status === "pending" && delivery.attempts > 0;
   const [Icon, tone] = LOOKS[delivery.status];
   return (
     <li>
       <div className={classes("row", styles.delivery)}>
-        <Icon size={15} aria-hidden="true" className={isLate ? "attention" : tone} />
+        <Icon size={15} className={isLate ? "attention" : tone} />
         <button
           type="button"
           className="row wrap spaced grow line small faint"

@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { MonitorSmartphone, Smartphone } from "lucide-react";
 import { fetchDevices, testPush } from "../../api/attention";
 import { fetchTasks } from "../../api/tasks";
@@ -24,19 +24,11 @@ const SUPPORT: Record<PushSupport, string> = {
 };
 
 export function DevicesSection() {
-  const queries = useQueryClient();
   const devices = useQuery({ queryKey: ["devices"], queryFn: fetchDevices });
   const support = useQuery({ queryKey: ["push support"], queryFn: pushSupport });
-  const refresh = () => {
-    void queries.invalidateQueries({ queryKey: ["devices"] });
-    void queries.invalidateQueries({ queryKey: ["push support"] });
-  };
   const toggle = useAction({
-    mutationFn: async () => {
-      if (support.data === "on") await disablePush();
-      else await enablePush();
-    },
-    onSettled: refresh,
+    mutationFn: async () => void (await (support.data === "on" ? disablePush() : enablePush())),
+    refreshes: [["devices"], ["push support"]],
   });
   const canToggle = support.data === "on" || support.data === "off";
   const empty = (
@@ -51,7 +43,7 @@ export function DevicesSection() {
       lead="A device rings when a run ends or an agent needs you, unless one of them shows the task."
     >
       <div className={classes("row wrap spaced card", styles.panel)}>
-        <MonitorSmartphone size={18} aria-hidden="true" />
+        <MonitorSmartphone size={18} />
         <p className={styles.said}>{support.data ? SUPPORT[support.data] : "…"}</p>
         {canToggle && (
           <Button

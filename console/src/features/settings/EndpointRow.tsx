@@ -1,5 +1,4 @@
 /** A webhook endpoint, with what can be done about it. */
-import { useQueryClient } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import type { WebhookEndpoint } from "../../api/types";
 import { deleteEndpoint, enableEndpoint, pingEndpoint, recover, rotateSecret } from "../../api/webhooks";
@@ -26,21 +25,20 @@ const failureText = (count: number) =>
 
 export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
   const { project } = useProject();
-  const queries = useQueryClient();
   const [isOpen, setOpen] = useState(false);
-  const refresh = () => void queries.invalidateQueries({ queryKey: ["endpoints", project.id] });
+  const refreshes = [["endpoints"]];
   const toggle = useAction({
     mutationFn: () => enableEndpoint(project.id, endpoint.id, !endpoint.enabled),
-    onSuccess: refresh,
+    refreshes,
   });
-  const remove = useAction({ mutationFn: () => deleteEndpoint(project.id, endpoint.id), onSuccess: refresh });
+  const remove = useAction({ mutationFn: () => deleteEndpoint(project.id, endpoint.id), refreshes });
   const ping = useAction({
     mutationFn: () => pingEndpoint(project.id, endpoint.id),
     onSuccess: () => {
       say("Sent. The delivery shows what came back.");
       setOpen(true);
-      void queries.invalidateQueries({ queryKey: ["deliveries", endpoint.id] });
     },
+    refreshes: [["deliveries", endpoint.id]],
   });
   const about = (
     <>
@@ -99,7 +97,6 @@ const HOUR_MS = 3_600_000;
 /** What is done after an outage of the receiver, or when its secret has leaked. */
 function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
   const { project } = useProject();
-  const queries = useQueryClient();
   const id = useId();
   const [hours, setHours] = useState(24);
   const repeat = useAction({
@@ -111,8 +108,8 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
     onSuccess: ({ count }) => {
       const sent = count === 1 ? "1 message is sent." : `${count} messages are sent.`;
       say(count === 0 ? "Everything has arrived." : sent);
-      void queries.invalidateQueries({ queryKey: ["deliveries", endpoint.id] });
     },
+    refreshes: [["deliveries", endpoint.id]],
   });
   const rotate = useAction({ mutationFn: () => rotateSecret(project.id, endpoint.id) });
   if (rotate.data) {

@@ -1,5 +1,5 @@
 /** Keys with which programs act as the person. */
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { createKey, fetchKeys, revokeKey } from "../../api/keys";
 import type { ApiKey } from "../../api/types";
@@ -9,6 +9,8 @@ import { SureButton, useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
 import { Item, Listed, NewSecret, Section, Subset } from "./parts";
 import styles from "./settings.module.css";
+
+const KEYS = [["keys"]];
 
 export function KeysSection() {
   const keys = useQuery({ queryKey: ["keys"], queryFn: fetchKeys });
@@ -27,11 +29,7 @@ export function KeysSection() {
 }
 
 function KeyRow({ of: key }: { of: ApiKey }) {
-  const queries = useQueryClient();
-  const revoke = useAction({
-    mutationFn: () => revokeKey(key.id),
-    onSettled: () => queries.invalidateQueries({ queryKey: ["keys"] }),
-  });
+  const revoke = useAction({ mutationFn: () => revokeKey(key.id), refreshes: KEYS });
   const about = (
     <>
       <code>{key.mask}</code>
@@ -66,18 +64,17 @@ const LIVES = [
 
 function NewKey({ onDone }: { onDone: () => void }) {
   const { session } = useProject();
-  const queries = useQueryClient();
   const [label, setLabel] = useState("");
   const [days, setDays] = useState("365");
   const [scopes, setScopes] = useState<string[]>(session.scopes);
   const make = async () => {
     const { value } = await createKey({ label: label.trim(), scopes, expires_in_days: Number(days) || null });
-    void queries.invalidateQueries({ queryKey: ["keys"] });
     return value;
   };
   return (
     <NewSecret
       make={make}
+      refreshes={KEYS}
       label="Create"
       isReady={scopes.length > 0}
       onDone={onDone}

@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Webhook } from "lucide-react";
 import { useState } from "react";
 import { createEndpoint, fetchEndpoints } from "../../api/webhooks";
@@ -36,18 +36,16 @@ export function WebhooksSection() {
 
 function NewEndpoint({ onDone }: { onDone: () => void }) {
   const { project } = useProject();
-  const queries = useQueryClient();
   const [url, setUrl] = useState("");
   const [types, setTypes] = useState("run.*, question.*");
   const make = async () => {
     const event_types = types.split(/[\s,]+/).filter(Boolean);
     const { secret } = await createEndpoint(project.id, { url: url.trim(), event_types });
-    void queries.invalidateQueries({ queryKey: ["endpoints", project.id] });
     return secret;
   };
   const said = "The receiver checks signatures with it. It is not shown again.";
   return (
-    <NewSecret make={make} label="Add" onDone={onDone} said={said}>
+    <NewSecret make={make} refreshes={[["endpoints"]]} label="Add" onDone={onDone} said={said}>
       <Input
         label="Address"
         hint="HTTPS on port 443"

@@ -1,4 +1,5 @@
 /** What the sections of the settings are made of. */
+import type { QueryKey } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { classes } from "../../ui/classes";
@@ -27,7 +28,7 @@ export function Section({ name, title, lead, add, children }: SectionProps) {
         </PageHeading>
         {add && (
           <Button onClick={() => setAdding(true)}>
-            <Plus size={16} aria-hidden="true" /> {add.label}
+            <Plus size={16} /> {add.label}
           </Button>
         )}
       </header>
@@ -107,6 +108,7 @@ export function Subset({ title, choices, chosen, onChange }: SubsetProps) {
 
 interface NewSecretProps {
   make: () => Promise<string>;
+  refreshes: readonly QueryKey[];
   /** What the button says that makes it. */
   label: string;
   isReady?: boolean;
@@ -117,9 +119,17 @@ interface NewSecretProps {
 }
 
 /** A form that makes something with a secret. */
-export function NewSecret({ make, label, isReady = true, onDone, said, children }: NewSecretProps) {
+export function NewSecret({
+  make,
+  refreshes,
+  label,
+  isReady = true,
+  onDone,
+  said,
+  children,
+}: NewSecretProps) {
   // A failure is said in the form.
-  const made = useAction({ mutationFn: make, onError: () => {} });
+  const made = useAction({ mutationFn: make, refreshes, onError: () => {} });
   if (made.data) return <Secret secret={made.data} said={said} onDone={onDone} />;
   return (
     <Form className={classes("column card", styles.box)} onSubmit={() => made.mutate()}>

@@ -51,7 +51,7 @@ export function ChecksField({ acceptance, onChange }: Props) {
         </div>
       ))}
       <Button tone="quiet" onClick={add}>
-        <Plus size={14} aria-hidden="true" /> Add a command that must pass
+        <Plus size={14} /> Add a command that must pass
       </Button>
     </fieldset>
   );

@@ -1,5 +1,4 @@
 /** What can be done with the tasks that are selected. */
-import { useQueryClient } from "@tanstack/react-query";
 import { Archive, Play, Trash2, X } from "lucide-react";
 import { startRun } from "../../api/tasks";
 import type { Task } from "../../api/types";
@@ -16,7 +15,6 @@ import type { useSelection } from "./useSelection";
 
 export function Selection({ of: selection }: { of: ReturnType<typeof useSelection> }) {
   const { project } = useProject();
-  const queries = useQueryClient();
   const batch = useBatch(selection.none);
   const { selected } = selection;
   /** Those that are selected, else the one that the keys are at. */
@@ -35,7 +33,7 @@ export function Selection({ of: selection }: { of: ReturnType<typeof useSelectio
       say(live ? `${runs} The others have a live run.` : runs);
       selection.none();
     },
-    onSettled: () => void queries.invalidateQueries({ queryKey: ["tasks", project.id] }),
+    refreshes: [["tasks", project.id]],
   });
   const areArchived = selected.length > 0 && selected.every(({ archived }) => archived);
   const archive = () => {
@@ -66,13 +64,13 @@ export function Selection({ of: selection }: { of: ReturnType<typeof useSelectio
         <section className={classes("row wrap card raised", styles.selection)} aria-label="Selected tasks">
           <strong role="status">{selected.length} selected</strong>
           <Button disabled={run.isPending} onClick={() => run.mutate(selected)}>
-            <Play size={14} aria-hidden="true" /> Run
+            <Play size={14} /> Run
           </Button>
           <Button disabled={batch.isBusy} onClick={archive}>
-            <Archive size={14} aria-hidden="true" /> {areArchived ? "Take out" : "Archive"}
+            <Archive size={14} /> {areArchived ? "Take out" : "Archive"}
           </Button>
           <Button tone="danger" disabled={batch.isBusy} onClick={remove}>
-            <Trash2 size={14} aria-hidden="true" /> Delete
+            <Trash2 size={14} /> Delete
           </Button>
           <IconButton label="Select none" onClick={selection.none}>
             <X size={16} />

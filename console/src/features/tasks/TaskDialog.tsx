@@ -120,14 +120,16 @@ export function TaskDialog({ task, onClose }: Props) {
       keep(null);
       if (starts || !task) files.clear();
       queries.setQueryData(["task", now.id], now);
-      void queries.invalidateQueries({ queryKey: ["task", now.id] });
-      void queries.invalidateQueries({ queryKey: ["tasks", project.id] });
       // So that the way back from the task does not open the dialog again.
       onClose();
       if (task && !starts) return say("Saved.");
       if (task) expectPage();
       navigate(href(`/tasks/${now.id}`));
     },
+    refreshes: [
+      ["task", task?.id],
+      ["tasks", project.id],
+    ],
   });
   const isReady = description.trim() !== "" && files.isReady && !store.isPending;
   const canStart = isReady && areWhole(choices);

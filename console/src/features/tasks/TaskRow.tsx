@@ -69,7 +69,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
         <span className={classes("row fixed small faint figures", styles.facts)}>
           {output.pr_url && (
             <span className="row tight">
-              <GitPullRequest size={14} aria-hidden="true" /> PR
+              <GitPullRequest size={14} /> PR
             </span>
           )}
           {additions + deletions > 0 && <Counts additions={additions} deletions={deletions} />}

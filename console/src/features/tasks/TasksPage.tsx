@@ -84,7 +84,7 @@ export function TasksPage() {
         <>
           {session.projects.length > 1 && <ProjectSelect className={styles.project} />}
           <Button tone="primary" onClick={() => open(true)}>
-            <Plus size={16} aria-hidden="true" /> New task
+            <Plus size={16} /> New task
           </Button>
         </>
       }
@@ -153,7 +153,7 @@ function NoTasks({ isFiltered, onNew }: { isFiltered: boolean; onNew: () => void
         A task is a piece of work for an agent. Describe it, choose a repository, and follow the agent here.
       </p>
       <Button tone="primary" onClick={onNew}>
-        <Plus size={16} aria-hidden="true" /> Create the first task
+        <Plus size={16} /> Create the first task
       </Button>
     </Empty>
   );
