@@ -29,6 +29,7 @@ export async function farRowsAreFound(browser, { expect, watched, checkAccess })
   await page.goto(`${base}/projects/1${run.path}`);
   await log.getByText(`Message ${EVENTS / 4 - 1}.`).waitFor();
   expect((await log.getByText("The needle.").count()) === 0, "a row far up is not drawn");
+  const before = await log.boundingBox();
   await page.keyboard.press("Control+f");
   await field.fill("NEEDLE");
   await log.getByText("The needle.").waitFor();
@@ -36,6 +37,8 @@ export async function farRowsAreFound(browser, { expect, watched, checkAccess })
   const marks = () => page.evaluate(() => [...(CSS.highlights.get("found") ?? [])].map(String));
   await until("the mark", async () => (await marks()).join() === "needle");
   expect(true, "it is found, shown and marked");
+  const after = await log.boundingBox();
+  expect(JSON.stringify(after) === JSON.stringify(before), "the field of the search moves nothing");
   await checkAccess(page, "a text that was found");
   await field.fill("haystack-output");
   await log.getByText("haystack-output").waitFor();
@@ -71,6 +74,19 @@ export async function commandsAreInThePalette(browser, { expect, watched, checkA
   await page.goto(`${base}/projects/1/tasks/${id}`);
   await page.getByRole("heading", { name: "No run yet" }).waitFor();
   await page.keyboard.press("Control+k");
+  const options = page.getByRole("listbox", { name: "Tasks and commands" }).getByRole("option");
+  await options.filter({ hasText: "Go to the tasks" }).waitFor();
+  await options.filter({ hasText: "Acceptance: by command" }).first().waitFor();
+  expect(true, "tasks and commands are there before anything is typed");
+  await field.fill("go");
+  await options
+    .first()
+    .filter({ hasText: /^Go to/ })
+    .waitFor();
+  expect(true, "what begins with what is typed comes first");
+  await field.fill("by comm");
+  await options.first().filter({ hasText: "Acceptance: by command" }).waitFor();
+  expect(true, "a task whose words do as well");
   await field.fill("theme");
   await checkAccess(page, "the palette");
   // The browser says later that a dialog has closed: here not before the next key.
@@ -102,9 +118,16 @@ export async function commandsAreInThePalette(browser, { expect, watched, checkA
   await order("rows of tasks: compact");
   const row = page.locator("main [data-task]").first();
   await row.waitFor();
-  const { height } = await row.boundingBox();
-  expect(height <= 40, `compact rows are small (${height})`);
+  const height = async () => (await row.boundingBox()).height;
+  expect((await height()) <= 36, `compact rows are small (${await height()})`);
   await checkAccess(page, "compact rows, dark");
+  await page.getByRole("button", { name: "Show comfortable rows" }).click();
+  await page.getByRole("button", { name: "Show compact rows" }).waitFor();
+  expect((await height()) > 40, `one press makes them comfortable (${await height()})`);
+  await page.getByRole("button", { name: "Show compact rows" }).press("Enter");
+  await page.reload();
+  await row.waitFor();
+  expect((await height()) <= 36, "and the choice is kept");
   await order("new task");
   await page.getByRole("dialog", { name: "New task" }).waitFor();
   expect(true, "and a new one is begun");

@@ -104,6 +104,7 @@ export async function narrowAndZoomedPagesHoldAll(browser, { expect, watched, ch
   ];
   for (const [what, options] of [
     ["320 px", { viewport: { width: 320, height: 640 } }],
+    ["360 px", { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true }],
     ["200 % zoom", { viewport: { width: 720, height: 450 }, deviceScaleFactor: 2 }],
     ["forced colours", { forcedColors: "active" }],
   ]) {
@@ -116,6 +117,16 @@ export async function narrowAndZoomedPagesHoldAll(browser, { expect, watched, ch
         () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
       );
       expect(!isWide, `no sideways scrolling: ${path} ${what}`);
+      const cut = await page.evaluate(() =>
+        [...document.querySelectorAll("nav")].flatMap((nav) =>
+          nav.scrollWidth > nav.clientWidth ? nav.ariaLabel : [],
+        ),
+      );
+      // At 320 px, which is that of zoomed pages, the ways to the panes may be scrolled.
+      expect(
+        what === "320 px" || cut.length === 0,
+        `all ways are in sight: ${path} ${what} ${cut.join(", ")}`,
+      );
       const repeated = await repeatedNames(page);
       expect(repeated.length === 0, `each name stands for one thing: ${path} ${what} ${repeated.join(", ")}`);
       if (!options.forcedColors) continue;
@@ -146,6 +157,47 @@ export async function runsBeyondTheListAreShown(browser, { expect, watched }) {
   expect((await shown()) === "An earlier run", "the oldest of 101 runs is shown");
   await page.goto(`${base}/projects/1/tasks/${id}/runs/${id}`);
   await page.getByText("There is no such run").waitFor();
+  await page.context().close();
+}
+
+/** Each ending says what has happened, and what can be done next. */
+export async function endingsSayWhatIsNext(browser, { expect, watched }) {
+  await newTask("Acceptance: an ending", [["say", "Hi."]]);
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/?search=nothing-like-it&status=failed`);
+  await page.getByRole("heading", { name: "No task matches" }).waitFor();
+  await page.getByRole("button", { name: "Remove the filters" }).click();
+  await page.getByRole("link", { name: "Acceptance: an ending" }).first().waitFor();
+  expect(new URL(page.url()).search === "", "filters that nothing matches are removed by one press");
+
+  await page.getByRole("button", { name: "New task" }).first().click();
+  const dialog = page.getByRole("dialog", { name: "New task" });
+  const start = dialog.getByRole("button", { name: "Start" });
+  await dialog.getByText("Say what the agent shall do.").waitFor();
+  expect((await start.getAttribute("aria-disabled")) === "true", "a button that does nothing says why");
+  const { y } = await start.boundingBox();
+  await dialog.getByLabel("What shall the agent do?").fill("Something.");
+  await dialog.getByText("Say what the agent shall do.").waitFor({ state: "detached" });
+  expect((await start.boundingBox()).y === y, "and stays where it is when it can be pressed");
+  await dialog.getByLabel("What shall the agent do?").fill("");
+  await page.keyboard.press("Escape");
+
+  const empty = { count: 0, next: null, previous: null, results: [], open_count: 0 };
+  await page.route(/\/inbox\/?\?/, (route) => route.fulfill({ json: empty }));
+  await page.goto(`${base}/projects/1/inbox`);
+  await page.getByRole("heading", { name: "Nothing needs you" }).waitFor();
+  await page.getByRole("link", { name: "All tasks" }).click();
+  await page.getByRole("heading", { level: 1, name: "Tasks" }).waitFor();
+  expect(true, "an empty inbox leads to the tasks");
+
+  const refuse = (route) => route.fulfill({ status: 400, json: { detail: "No list today." } });
+  await page.route(/\/tasks\?/, refuse);
+  await page.reload();
+  await page.getByRole("alert").getByText("No list today.").waitFor();
+  await page.unroute(/\/tasks\?/, refuse);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("link", { name: "Acceptance: an ending" }).first().waitFor();
+  expect(true, "a list that could not be loaded says why, and is loaded by one press");
   await page.context().close();
 }
 

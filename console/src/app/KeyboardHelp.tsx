@@ -1,5 +1,5 @@
 import { Dialog } from "../ui/dialog";
-import { commandsNow } from "../ui/keys";
+import { commandsNow, keyText } from "../ui/keys";
 import styles from "./shell.module.css";
 
 /** The keys of fields and questions, which are no commands. */
@@ -13,7 +13,7 @@ const OTHERS = [
 ] as const;
 
 export function KeyboardHelp({ onClose }: { onClose: () => void }) {
-  const commands = commandsNow().map(({ key, title }) => [key.replace("Mod+", "⌘ or Ctrl "), title] as const);
+  const commands = commandsNow().map((command) => [keyText(command), command.title] as const);
   return (
     <Dialog title="Keyboard shortcuts" onClose={onClose}>
       <dl className={styles.keys}>

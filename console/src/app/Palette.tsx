@@ -9,18 +9,27 @@ import { titleOf } from "../features/project/runState";
 import { chooseLook, LOOKS } from "../ui/appearance";
 import { Input } from "../ui/controls";
 import { Dialog } from "../ui/dialog";
-import { commandsNow, isKeyOnly } from "../ui/keys";
+import { commandsNow, isKeyOnly, keyText } from "../ui/keys";
 import { type Choice, Listbox, useChosen } from "../ui/listbox";
 
 interface Action extends Choice {
   act: () => void;
 }
 
+/** How many tasks stand before the commands while nothing is typed. */
+const RECENT = 4;
+const UNLIKE = 3;
+
 /** What the page below the palette can do, and how the console looks. */
 const actionsNow = (): Action[] => [
   ...commandsNow()
     .filter((command) => !isKeyOnly(command))
-    .map(({ key, title, act }) => ({ value: `${key} ${title}`, label: title, hint: key, act })),
+    .map((command) => ({
+      value: `${command.key} ${command.title}`,
+      label: command.title,
+      hint: keyText(command),
+      act: command.act,
+    })),
   ...LOOKS.flatMap(({ name, title, choices }) =>
     choices.map(([value, label]) => ({
       value: `${name} ${value}`,
@@ -37,7 +46,8 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const [text, setText] = useState("");
   const [actions] = useState(actionsNow);
   const id = useId();
-  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  const wanted = text.trim().toLowerCase();
+  const words = wanted.split(/\s+/);
   const search = useDeferredValue(text.trim());
   const filters = search ? { search } : {};
   const found = useQuery({
@@ -51,11 +61,17 @@ export function Palette({ onClose }: { onClose: () => void }) {
     hint: task.slug,
     act: () => navigate(href(`/tasks/${task.id}`)),
   }));
-  const rank = ({ label }: Action) => Number(!label.toLowerCase().startsWith(words[0] ?? ""));
-  const matching = actions
-    .filter(({ label }) => words.every((word) => label.toLowerCase().includes(word)))
-    .sort((one, other) => rank(one) - rank(other));
-  const choices: Action[] = words.length ? [...matching, ...tasks] : [...tasks, ...matching];
+  /** How well a label fits: by its beginning, by beginnings of its words, by parts of it, not. */
+  const rank = ({ label }: Action) => {
+    const has = (part: (word: string) => string) =>
+      words.every((word) => ` ${label.toLowerCase()}`.includes(part(word)));
+    if (label.toLowerCase().startsWith(wanted)) return 0;
+    return has((word) => ` ${word}`) ? 1 : has((word) => word) ? 2 : UNLIKE;
+  };
+  // A task may be found by its number or description.
+  const choices: Action[] = wanted
+    ? [...actions.filter((action) => rank(action) < UNLIKE), ...tasks].sort((a, b) => rank(a) - rank(b))
+    : [...tasks.slice(0, RECENT), ...actions];
   const choose = ({ act }: Action) => {
     // What is below a modal dialog takes no focus.
     flushSync(onClose);

@@ -85,7 +85,7 @@ function Places() {
   const needs = useNeeds();
   const places = [
     { to: "/", label: "Tasks", icon: ListTodo, isHere: location === "/" || location.startsWith("/tasks") },
-    { to: "/inbox", label: "Inbox", icon: Inbox, isHere: location === "/inbox", count: needs?.open_count },
+    { to: "/inbox", label: "Inbox", icon: Inbox, isHere: location === "/inbox", count: needs?.count },
     { to: "/settings", label: "Settings", icon: Settings, isHere: location.startsWith("/settings") },
   ];
   return (

@@ -1,4 +1,6 @@
 /** How the console looks in this browser: its theme, the system's unless the person has chosen one, and its rows. */
+import { Store, useStore } from "./store";
+
 export const LOOKS = [
   {
     name: "theme",
@@ -21,13 +23,17 @@ export const LOOKS = [
 
 type Name = (typeof LOOKS)[number]["name"];
 
-export const lookOf = (name: Name): string | null => localStorage.getItem(`taskbeacon.${name}`);
+const chosen = (name: Name) => localStorage.getItem(`taskbeacon.${name}`);
+const read = () => ({ theme: chosen("theme") ?? "system", density: chosen("density") ?? "comfortable" });
+const looks = new Store(read());
+
+export const useLooks = () => useStore(looks);
 
 export function applyLooks(): void {
-  const theme = lookOf("theme");
+  const { theme, density } = looks.get();
   const isChosen = theme === "light" || theme === "dark";
   const page = document.documentElement.dataset;
-  page.density = lookOf("density") ?? "comfortable";
+  page.density = density;
   if (isChosen) page.theme = theme;
   else delete page.theme;
   // The colour of the browser's own bars.
@@ -40,5 +46,6 @@ export function applyLooks(): void {
 
 export function chooseLook(name: Name, value: string): void {
   localStorage.setItem(`taskbeacon.${name}`, value);
+  looks.set(read());
   applyLooks();
 }

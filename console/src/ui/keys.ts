@@ -28,6 +28,9 @@ export const commandsNow = (): Command[] =>
     ),
   );
 
+/** The key as people read it. */
+export const keyText = ({ key }: Command): string => key.replace("Mod+", "⌘ or Ctrl ");
+
 /** Whether the palette has no use for a command: it only moves, or shows the palette. */
 export const isKeyOnly = ({ key }: Command): boolean => REPEAT.has(key) || key === PALETTE;
 

@@ -13,6 +13,7 @@ import { Page } from "../../ui/page";
 import { Age, clockTime, spanInWords } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { runHref, useInbox } from "../project/inbox";
+import { useProject } from "../project/project";
 import { runName } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { closedText } from "../questions/question";
@@ -28,6 +29,7 @@ export function InboxPage() {
   const [isAll, setAll] = useState(false);
   const [at, setAt] = useState(0);
   const [, navigate] = useLocation();
+  const { href } = useProject();
   const inbox = useInbox({ status: isAll ? "all" : "open" });
   const rows = openFirst(inbox.data?.results ?? []);
   const several = tasksWithSeveralRuns(rows);
@@ -59,6 +61,7 @@ export function InboxPage() {
       {inbox.data && rows.length === 0 && (
         <Empty icon={Inbox} title="Nothing needs you">
           <p>When an agent asks a question or waits for a message, it appears here and on your devices.</p>
+          <Link href={href("/")}>All tasks</Link>
         </Empty>
       )}
       <ul ref={list} className="column spaced">

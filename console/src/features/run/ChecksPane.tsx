@@ -161,9 +161,11 @@ function Waive({ runRef }: { runRef: RunRef }) {
         maxLength={LONGEST_REASON}
         onChange={(event) => setReason(event.target.value)}
       />
-      <Button large disabled={waive.isPending || !reason.trim()} onClick={() => waive.mutate()}>
-        Waive
-      </Button>
+      <p className="row">
+        <Button large disabled={waive.isPending || !reason.trim()} onClick={() => waive.mutate()}>
+          Waive
+        </Button>
+      </p>
     </div>
   );
 }

@@ -34,11 +34,13 @@ export type PaneName = (typeof PANES)[number]["name"];
 interface TabsProps {
   shown: PaneName | null;
   onChoose: (name: PaneName | null) => void;
+  /** How many files have changed. */
+  files: number;
   /** Whether the panes and the transcript take turns. */
   isWhole?: boolean;
 }
 
-function Tabs({ shown, onChoose, isWhole }: TabsProps) {
+function Tabs({ shown, onChoose, files, isWhole }: TabsProps) {
   return (
     <nav className={classes("row tight fixed", styles.tabs)} aria-label="Panes of the run">
       {[...(isWhole ? [{ name: null, label: "Transcript" }] : []), ...PANES].map(({ name, label }) => (
@@ -51,6 +53,7 @@ function Tabs({ shown, onChoose, isWhole }: TabsProps) {
           onClick={() => onChoose(name)}
         >
           {label}
+          {name === "changes" && files > 0 && <span className="faint figures"> {files}</span>}
         </button>
       ))}
     </nav>
@@ -60,6 +63,7 @@ function Tabs({ shown, onChoose, isWhole }: TabsProps) {
 interface SideProps {
   shown: PaneName;
   onChoose: (name: PaneName | null) => void;
+  files: number;
   /** Whether the pane takes the whole width, and how to change that; null where it always does. */
   full: [isFull: boolean, setFull: (isFull: boolean) => void] | null;
   task: Task;
@@ -72,10 +76,22 @@ interface SideProps {
   isAsked: boolean;
 }
 
-function Side({ shown, onChoose, full, task, run, runRef, transcript, actions, outbox, isAsked }: SideProps) {
+function Side({
+  shown,
+  onChoose,
+  files,
+  full,
+  task,
+  run,
+  runRef,
+  transcript,
+  actions,
+  outbox,
+  isAsked,
+}: SideProps) {
   return (
     <aside className={styles.side} aria-label={PANES.find(({ name }) => name === shown)?.label}>
-      {full && !full[0] && <Tabs shown={shown} onChoose={onChoose} />}
+      {full && !full[0] && <Tabs {...{ shown, onChoose, files }} />}
       {isAsked && (
         <p className={classes("attention", styles.boundary)} role="status">
           The agent asks you. <Button onClick={() => onChoose(null)}>Show the question</Button>

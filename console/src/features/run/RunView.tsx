@@ -77,6 +77,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
     ),
   );
   const figures = transcript.standing.changes ?? figuresOf(run);
+  const { files } = figures;
   const shown = pane ?? (isWide && hasChanges(run, figures) ? "changes" : null);
   const layout = shown === null ? "conversation" : isWide && !isFull ? "both" : "pane";
   return (
@@ -84,7 +85,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
       <main className={styles.page}>
         <RunHeader {...{ task, run, runs, figures, actions }} usage={transcript.standing.usage} />
         <div className={styles.body} data-layout={layout}>
-          {layout !== "both" && <Panes.Tabs shown={shown} onChoose={choose} isWhole />}
+          {layout !== "both" && <Panes.Tabs {...{ shown, files }} onChoose={choose} isWhole />}
           <Conversation
             {...{ task, run, transcript, load, actions, outbox }}
             runRef={ref}
@@ -99,7 +100,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
           />
           {shown && (
             <Panes.Side
-              {...{ shown, task, run, transcript, actions, outbox }}
+              {...{ shown, files, task, run, transcript, actions, outbox }}
               onChoose={choose}
               full={isWide ? [isFull, setFull] : null}
               runRef={ref}

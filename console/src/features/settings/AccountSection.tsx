@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useLocation } from "wouter";
 import { fetchSessions, revokeSession, signOut } from "../../api/session";
 import type { SessionRow } from "../../api/types";
-import { chooseLook, LOOKS, lookOf } from "../../ui/appearance";
+import { chooseLook, LOOKS, useLooks } from "../../ui/appearance";
 import { classes } from "../../ui/classes";
 import { Button, Input, Select } from "../../ui/controls";
 import { preciseTime, Since } from "../../ui/time";
@@ -18,6 +18,7 @@ export function AccountSection() {
   const queries = useQueryClient();
   const [, navigate] = useLocation();
   const [editor, setEditor] = useEditor();
+  const looks = useLooks();
   const sessions = useQuery({ queryKey: ["sessions"], queryFn: fetchSessions });
   const leave = useAction({
     mutationFn: signOut,
@@ -42,7 +43,7 @@ export function AccountSection() {
           <Select
             key={name}
             label={title}
-            defaultValue={lookOf(name) ?? undefined}
+            value={looks[name]}
             choices={choices}
             onChoose={(value) => chooseLook(name, value)}
           />

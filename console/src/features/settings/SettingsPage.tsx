@@ -2,7 +2,6 @@ import { SearchX } from "lucide-react";
 import { Link } from "wouter";
 import { classes } from "../../ui/classes";
 import { Empty } from "../../ui/feedback";
-import { bringAcross } from "../../ui/near";
 import { Page } from "../../ui/page";
 import { useProject } from "../project/project";
 import { AccountSection } from "./AccountSection";
@@ -27,12 +26,11 @@ export default function SettingsPage({ section }: { section: string }) {
   const shown = SECTIONS.find(({ name }) => name === section);
   return (
     <Page title="Settings">
-      <nav aria-label="Settings" className={classes("row", styles.sections)}>
+      <nav aria-label="Settings" className={classes("row wrap", styles.sections)}>
         {SECTIONS.map(({ name, title }) => (
           <Link
             key={name}
             href={href(`/settings/${name}`)}
-            ref={name === shown?.name ? bringAcross : undefined}
             aria-current={name === shown?.name ? "page" : undefined}
           >
             {title}

@@ -131,8 +131,13 @@ export function TaskDialog({ task, onClose }: Props) {
       ["tasks", project.id],
     ],
   });
+  const missing = !description.trim()
+    ? "Say what the agent shall do."
+    : !files.isReady
+      ? "A file is not ready."
+      : !areWhole(choices) && "To start, choose a model.";
   const isReady = description.trim() !== "" && files.isReady && !store.isPending;
-  const canStart = isReady && areWhole(choices);
+  const canStart = isReady && !missing;
   const startLabel = run ? "Save and run again" : task ? "Save and run" : "Start";
 
   return (
@@ -190,6 +195,9 @@ export function TaskDialog({ task, onClose }: Props) {
           <Button tone="primary" type="submit" disabled={!canStart}>
             {store.isPending ? "Working …" : startLabel}
           </Button>
+          <p className={classes("small dim", styles.missing)} role="status">
+            {missing}
+          </p>
         </div>
         <BlockedAgents />
       </Form>

@@ -1,10 +1,11 @@
-import { ListTodo, Plus, SearchX } from "lucide-react";
+import { ListTodo, Plus, Rows3, Rows4, SearchX } from "lucide-react";
 import { useCallback, useDeferredValue, useMemo, useRef } from "react";
 import { useSearchParams } from "wouter";
 import type { TaskFilters } from "../../api/tasks";
 import type { RunStatus } from "../../api/types";
+import { chooseLook, useLooks } from "../../ui/appearance";
 import { classes } from "../../ui/classes";
-import { Button } from "../../ui/controls";
+import { Button, IconButton } from "../../ui/controls";
 import { Empty, Failure, Loading, sayError } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
 import { Page } from "../../ui/page";
@@ -62,6 +63,7 @@ export function TasksPage() {
       },
       { replace: true },
     );
+  const isCompact = useLooks().density === "compact";
   const open = (on: boolean) => set("new", on ? "1" : "");
 
   const selection = useSelection(tasks);
@@ -83,6 +85,13 @@ export function TasksPage() {
       beside={
         <>
           {session.projects.length > 1 && <ProjectSelect className={styles.project} />}
+          <IconButton
+            className={classes("last", styles.density)}
+            label={isCompact ? "Show comfortable rows" : "Show compact rows"}
+            onClick={() => chooseLook("density", isCompact ? "comfortable" : "compact")}
+          >
+            {isCompact ? <Rows3 size={16} /> : <Rows4 size={16} />}
+          </IconButton>
           <Button tone="primary" onClick={() => open(true)}>
             <Plus size={16} /> New task
           </Button>
@@ -92,7 +101,9 @@ export function TasksPage() {
       <Filters search={search} onSet={set} searchBox={searchBox} />
       {pages.isError && !pages.data && <Failure error={pages.error} onRetry={() => pages.refetch()} />}
       {pages.isPending && <Loading what="tasks" />}
-      {pages.data && tasks.length === 0 && <NoTasks isFiltered={isFiltered} onNew={() => open(true)} />}
+      {pages.data && tasks.length === 0 && (
+        <NoTasks onShowAll={isFiltered ? () => setSearch({}) : null} onNew={() => open(true)} />
+      )}
       {groups.map((group) => (
         <section key={group.name} aria-labelledby={`group-${group.name}`} className={styles.group}>
           <header
@@ -139,11 +150,12 @@ export function TasksPage() {
   );
 }
 
-function NoTasks({ isFiltered, onNew }: { isFiltered: boolean; onNew: () => void }) {
-  if (isFiltered) {
+function NoTasks({ onShowAll, onNew }: { onShowAll: (() => void) | null; onNew: () => void }) {
+  if (onShowAll) {
     return (
       <Empty icon={SearchX} title="No task matches">
-        <p>Remove a filter, or search for other words.</p>
+        <p>Search for other words, or look through all tasks that are not archived.</p>
+        <Button onClick={onShowAll}>Remove the filters</Button>
       </Empty>
     );
   }
