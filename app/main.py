@@ -35,6 +35,7 @@ from app.routers.runs import artifacts, commands, diff, logs, reviews, run, stre
 from app.runtime import ProcessContext, open_process
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
+from app.tracing.standard_variables import tracing
 from app.web.console.files import FOLDER
 from app.web.errors import install_error_handlers
 from app.web.middleware import ObservabilityMiddleware, SameAnswerMiddleware
@@ -102,12 +103,13 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any], None]:
-        async with open_process(settings, name="api", plan_once=True) as opened:
-            await require_current_schema(opened.sessions)
-            async with keep_synchronised(opened.sessions):
-                app.state.process = opened
-                # For the protocol, which ends the streams when the server stops.
-                yield {"hub": opened.hub}
+        with tracing("taskbeacon-api"):
+            async with open_process(settings, name="api", plan_once=True) as opened:
+                await require_current_schema(opened.sessions)
+                async with keep_synchronised(opened.sessions):
+                    app.state.process = opened
+                    # For the protocol, which ends the streams when the server stops.
+                    yield {"hub": opened.hub}
 
     app = FastAPI(
         title="Taskbeacon",

@@ -314,6 +314,8 @@ _RULES = {
             "app/cli/privacy.py": "wipes what others could read of the environment",
             "app/cli/agents.py": "hands agents the variables that their adapter lists",
             "app/worker/main.py": "hands agents the variables that their adapter lists",
+            "app/tracing/standard_variables.py": "reads variables that OpenTelemetry names, as its SDK does",
+            "app/tracing/otlp.py": "names the process",
             "app/devstack": "passes the developer's environment through to what it starts",
         },
     ),

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import MethodNotAllowed
 from app.ids import new_hex_id
+from app.tracing.spans import Attributes, Span, span_of_request
 from app.web.asgi_keys import IS_ENDLESS, IS_HEAD, ORIGINAL_PATH, RATE_LIMIT
 from app.web.responses import Json
 
@@ -27,7 +28,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 # The status that proxies log for a client that disconnected early; it is never sent.
 _CLIENT_GONE = 499
+# Which what watches the service asks for all the time. They have no parameters, so a path is a route.
 _QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
+_ERRORS_FROM = 500
 # Of every response that does not set them itself. A cache asks again each time: the answer may be another one for
 # another key or cookie, or after the end of either.
 _HEADERS = (
@@ -82,8 +85,14 @@ class ObservabilityMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = _request_id(scope)
         method = scope["method"] if scope["method"] in _METHODS else "other"
+        structlog.contextvars.clear_contextvars()
+        is_quiet = scope["path"] in _QUIET_ROUTES
+        with Span() if is_quiet else span_of_request(method, scope["headers"]) as span:
+            await self._answer(scope, receive, send, method, span)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, method: str, span: Span) -> None:
+        request_id = _request_id(scope)
         started = time.perf_counter()
         status = 0
 
@@ -97,9 +106,10 @@ class ObservabilityMiddleware:
                 headers.append((b"x-request-id", request_id.encode()))
                 headers += scope.get(RATE_LIMIT, ())
                 message["headers"] = headers
+                if IS_ENDLESS in scope:
+                    _end(span, scope, method, status, request_id)
             await send(message)
 
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             await self.app(scope, receive, send_with_id)
@@ -118,11 +128,10 @@ class ObservabilityMiddleware:
             await Json(SERVER_ERROR, status_code=500)(scope, receive, send_with_id)
         finally:
             self._record(scope, method, status, time.perf_counter() - started)
+            _end(span, scope, method, status, request_id)
 
     def _record(self, scope: Scope, method: str, status: int, seconds: float) -> None:
-        # Requests with a method that the route does not have count as unmatched, which bounds the number of series.
-        matched = None if status == MethodNotAllowed.status else scope.get("route")
-        route = getattr(matched, "path", "unmatched")
+        route = _route(scope, status)
         requests, durations = _series(method, route, status)
         requests.inc()
         if IS_ENDLESS not in scope:
@@ -136,6 +145,25 @@ class ObservabilityMiddleware:
                 status=status,
                 milliseconds=round(seconds * 1000, 2),
             )
+
+
+def _route(scope: Scope, status: int) -> str:
+    # Requests with a method that the route does not have count as unmatched, which bounds the number of series.
+    matched = None if status == MethodNotAllowed.status else scope.get("route")
+    return getattr(matched, "path", "unmatched")
+
+
+def _end(span: Span, scope: Scope, method: str, status: int, request_id: str) -> None:
+    if span.is_open:
+        # Not the path and the query, which may contain a credential.
+        route = _route(scope, status)
+        standard: Attributes = {
+            "http.request.method": method,
+            "http.route": route,
+            "http.response.status_code": status,
+        }
+        span.set(standard, error=str(status) if status >= _ERRORS_FROM else None, request_id=request_id)
+        span.end(name=f"{method} {route}")
 
 
 @cache

@@ -13,6 +13,7 @@ from app.clients.job_queue import CHECKS_QUEUE, CHORES_QUEUE, QUEUE_NAME, SCANS_
 from app.clients.redis import create_pool
 from app.services.enqueueing import EXECUTE_RUN, SCAN_REPOSITORY, VERIFY_RUN
 from app.services.runs import run_lifecycle
+from app.tracing.spans import traced
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
 from app.worker.jobs.fold_counts import fold_counts
@@ -43,7 +44,9 @@ _UNLIMITED_TRIES = 1_000_000
 
 def _chores() -> Iterator[CronJob]:
     # Each tick on one worker. A long chore of one tick may still be under way on another.
-    every = partial(cron, unique=True, timeout=_CHORE_SECONDS)
+    def every(chore: Any, *, timeout: int = _CHORE_SECONDS, **times: Any) -> CronJob:
+        return cron(traced(f"chore.{chore.__name__}")(chore), unique=True, timeout=timeout, **times)
+
     hourly = partial(every, minute=_HOURLY, second=0)
     yield every(recover_runs, second=_EVERY_TEN_SECONDS, timeout=60)
     yield every(start_scheduled, second=set(range(0, 60, 5)))
@@ -96,7 +99,7 @@ def create_scans_worker(context: WorkerContext) -> ResilientWorker:
     """Return the arq worker that scans repositories; no other worker repeats a scan before its time limit."""
     seconds = context.run_times.scan + _JOB_MARGIN_SECONDS
     return ResilientWorker(
-        functions=[func(scan_repository, name=SCAN_REPOSITORY, timeout=seconds)],
+        functions=[func(traced("scan")(scan_repository), name=SCAN_REPOSITORY, timeout=seconds)],
         max_jobs=_SCANS_AT_A_TIME,
         **_options(context, SCANS_QUEUE),
     )

@@ -30,6 +30,7 @@ from app.services.retrying.policies import LOOP_SECONDS
 from app.services.runs.queue import REPORT_SECONDS, report_worker, withdraw_report
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
+from app.tracing.standard_variables import tracing
 from app.worker.job_table import (
     create_checks_worker,
     create_chores_worker,
@@ -191,4 +192,5 @@ def _mirrors(settings: Settings) -> Mirrors | None:
 def run_worker(settings: Settings) -> None:
     """Run a worker process until SIGTERM or SIGINT; runs in progress may finish within the configured time."""
     # asyncio's own event loop starts programs by `vfork`.
-    asyncio.run(_run(settings))
+    with tracing("taskbeacon-worker"):
+        asyncio.run(_run(settings))

@@ -425,7 +425,8 @@ def test_schema_knows_each_value_and_each_setting() -> None:
     }
     every = {f"TASKBEACON_{name}".upper() for name in Settings.model_fields}
     assert (
-        set(schema["properties"]["config"]["propertyNames"]["enum"]) == every - of_chart - of_image - secrets
+        set(schema["properties"]["config"]["propertyNames"]["anyOf"][1]["enum"])
+        == every - of_chart - of_image - secrets
     )
 
 

@@ -7,6 +7,7 @@ from app.agents.errors import AgentOverLimit, PathRefused, RepositoryError
 from app.agents.execution.active_run import ActiveRun
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.confinement import confined_environment
+from app.tracing.spans import traced
 from app.verification.definitions import Definitions, Step, command_of, unite
 
 _SECONDS = 120
@@ -21,6 +22,7 @@ if [ "$(list | tr -cd '\\0' | wc -c)" -le {_MOST_FILES} ]; then list; else list 
 """
 
 
+@traced("run.set_up")
 async def set_up(run: ActiveRun) -> Definitions:
     """Set up the agent's clone, and return what is defined for the run. A step that fails is in the run's log."""
     workspace, preparation = run.workspace, run.context.repository.preparation

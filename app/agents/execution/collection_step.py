@@ -15,6 +15,7 @@ from app.agents.run_result import RunResult, WholeBranch, WorkBase
 from app.agents.workspace.output_check import check_apart
 from app.agents.workspace.run_workspace import Collected
 from app.agents.workspace.structured_output import MISSING, output_correction, read_output
+from app.tracing.spans import traced
 
 log = structlog.get_logger(__name__)
 _COLLECT_TIME = timedelta(minutes=5)
@@ -53,6 +54,7 @@ async def salvage(run: ActiveRun) -> RunResult | None:
     return _result(run, Collected(None, Changes(), reason))
 
 
+@traced("run.collect")
 async def _gather(run: ActiveRun) -> Collected:
     await run.progress("collect", "Collecting what the agent changed")
     context = run.context

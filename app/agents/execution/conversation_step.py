@@ -34,6 +34,7 @@ from app.agents.workspace.structured_output import output_instructions
 from app.coroutines.shielded import shielded
 from app.dialogue.agent_reports import AgentMessage, MessageOutcome, notification_entry
 from app.enums import SandboxKind
+from app.tracing.spans import traced
 from app.verification.agent_claims import AgentClaim
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,7 @@ def open_conversation(run: ActiveRun) -> Conversation:
     )
 
 
+@traced("run.converse")
 async def converse(run: ActiveRun, conversation: Conversation) -> None:
     """Open the network, start the agent, and converse to the end; a lost earlier conversation begins again."""
     context, adapter = run.context, run.context.agent.adapter

@@ -47,6 +47,7 @@ from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.live_patch import Comparison
 from app.enums import DiffBase
 from app.outages import DatabaseUnavailable
+from app.tracing.spans import traced
 from app.verification.definitions import unite
 
 log = structlog.get_logger(__name__)
@@ -217,6 +218,7 @@ def _as_failure(error: Exception) -> AgentError:
     return as_agent_error(error)
 
 
+@traced("run.push")
 async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResult:
     source = await run.source() if head is not None else None
     if source is None or head is None:
@@ -232,6 +234,7 @@ def _format_duration(duration: timedelta) -> str:
     return f"{seconds // 60} minutes" if seconds >= 120 and seconds % 60 == 0 else f"{seconds} seconds"  # noqa: PLR2004 - two minutes
 
 
+@traced("run.prepare")
 async def prepare(run: ActiveRun) -> None:
     """Clone the repository or make an empty one; copy the attached files there. Raises AgentError."""
     repository, files, workspace = run.context.repository, run.context.files, run.workspace

@@ -15,6 +15,7 @@ from app.agents.session.agent_session import AgentSession
 from app.agents.session.command_source import TurnPolicy
 from app.agents.session.usage_meter import UsageMeter
 from app.dialogue.agent_reports import Spent
+from app.tracing.spans import traced
 
 _WRAP_UP_AT = 0.9
 _WRAP_UP = (
@@ -115,6 +116,7 @@ class Spender:
         self._is_wrapping_up = True
         await self._say(f"Nine tenths of the task's budget are used ({self._spent}).")
 
+    @traced("run.turn")
     async def _take_turn(
         self, session: AgentSession, blocks: Sequence[ContentBlock], on_turn: Callable[[], None]
     ) -> str:

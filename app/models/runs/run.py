@@ -125,6 +125,8 @@ class Run(Base):
     started_at: Mapped[datetime | None]
     # The number of events about the run in the ledger; counted by the statement that changes the run.
     event_count: Mapped[int] = mapped_column(server_default=text("0"))
+    # The span of the request that last asked for a worker, as the header of W3C Trace Context; NULL without tracing.
+    traceparent: Mapped[str | None] = mapped_column(String(55))
 
 
 def is_waiting(run: Any = Run) -> ColumnElement[bool]:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 from app.clock import utcnow
 from app.db.statements import Prepared
 from app.enums import NotificationDecision, Platform, PushPurpose
-from app.models import Notification, PushToken, Task
+from app.models import Notification, PushToken, Run, Task
 from app.models.base import constant, literal_int
 from app.services import due_rows
 from app.services.notifications import badges, presence, reminders
@@ -272,6 +272,7 @@ def claimed_columns() -> list[Any]:  # columns and expressions
         earlier_question.correlate(Notification).scalar_subquery().label("earlier_question"),
         Notification.title,
         _only_for(Platform.ANDROID, select(PushToken.channels).where(is_own)).label("channels"),
+        select(Run.traceparent).where(Run.id == Notification.run_id).scalar_subquery().label("traceparent"),
         Notification.created_at,
         Notification.decision,
         Notification.purpose,

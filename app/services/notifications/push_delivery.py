@@ -59,6 +59,7 @@ from app.services.notifications.push_sentences import message_body
 from app.services.notifications.rules.decision_transitions import decision_update, entry, replacement_update
 from app.services.notifications.rules.push_decision import PUSH_LEASE
 from app.services.retrying.policies import PUSH, PUSH_SECONDS
+from app.tracing.spans import record
 
 MESSAGES_PER_REQUEST = 100
 # The requests of a claim share one statement before and one after them (ADR 16).
@@ -163,11 +164,11 @@ async def settle(
     ]
     await devices.forget_dead(session, dead)
 
-    async def record() -> None:
-        _record(results, now)
+    async def count() -> None:
+        _count(results, now)
 
     # A settlement may be repeated, in parts too.
-    after_commit(session, record)
+    after_commit(session, count)
 
 
 class End(NamedTuple):
@@ -322,7 +323,7 @@ def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime
             return None
 
 
-def _record(results: Sequence[_Outcome], now: datetime) -> None:
+def _count(results: Sequence[_Outcome], now: datetime) -> None:
     alike: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
     for delivery, outcome in results:
         if isinstance(outcome, Accepted):
@@ -330,6 +331,16 @@ def _record(results: Sequence[_Outcome], now: datetime) -> None:
             _DELAY.observe((now - delivery.since).total_seconds())
         else:
             alike[type(outcome).__name__, outcome.reason].append(delivery)
+        record(
+            "push",
+            delivery.claim.until - PUSH_LEASE,
+            now,
+            parent=delivery.subject.traceparent,
+            error=None if isinstance(outcome, Accepted) else type(outcome).__name__,
+            notification_id=delivery.id,
+            run_id=delivery.subject.run_id,
+            platform=delivery.platform,
+        )
     for (name, reason), deliveries in alike.items():
         _OUTCOMES.labels(name, reason).inc(len(deliveries))
         if name not in {Accepted.__name__, NotSent.__name__}:

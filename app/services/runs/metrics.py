@@ -58,6 +58,7 @@ class MovedRun(NamedTuple):
     dispatch_requested_at: datetime | None
     started_at: datetime | None
     event_count: int
+    traceparent: str | None
     recorded: Recorded | None
 
 

@@ -37,6 +37,9 @@ class Claim(NamedTuple):
     task_id: UUID
     project_id: int
     owner: str
+    attempt: int = 1
+    asked_at: datetime | None = None
+    traceparent: str | None = None
 
     @property
     def ref(self) -> RunRef:
@@ -64,9 +67,13 @@ class WorkerReport(TypedDict):
 
 
 _CLAIMED = Prepared(
-    select(Run.id.label("run_id"), Run.task_id, Run.project_id, Run.lease_owner.label("owner")).where(
-        Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == bindparam("asked_by")
-    ),
+    select(
+        Run.id.label("run_id"),
+        Run.task_id,
+        Run.project_id,
+        Run.lease_owner.label("owner"),
+        *(Run.attempts.label("attempt"), Run.dispatch_requested_at.label("asked_at"), Run.traceparent),
+    ).where(Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == bindparam("asked_by")),
     Claim,
 )
 

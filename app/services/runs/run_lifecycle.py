@@ -93,6 +93,7 @@ from app.services.runs.transitions import (
     publish_status,
     transition,
 )
+from app.tracing.spans import current_traceparent
 
 # Without a heartbeat for this long, the worker of a run, or of its checks, counts as lost.
 RUN_LEASE = timedelta(seconds=60)
@@ -145,6 +146,7 @@ async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events
         "new_id": run_id,
         "new_branch": new.state.get("pr_base_branch"),
         "new_dispatch_requested_at": now if dispatch else None,
+        "new_traceparent": current_traceparent(),
         "now": now,
     }
     opened = await (_SCHEDULE if new.scheduled_at else _OPEN).one(session, values)
@@ -192,6 +194,7 @@ async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEven
         update(Run)
         .where(Run.id == run_id, Run.status == RunStatus.QUEUED)
         .values(dispatch_requested_at=func.coalesce(Run.dispatch_requested_at, now), updated_at=now)
+        .values(traceparent=current_traceparent())
     )
 
 
@@ -230,6 +233,7 @@ async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> N
         is_forced=True,
         environment=Environment.CLOUD,
         dispatch_requested_at=utcnow(),
+        traceparent=current_traceparent(),
         completed_at=None,
         error_message=None,
         attempts=0,
@@ -255,11 +259,15 @@ async def claim(session: AsyncSession, *, owner: str, events: RunEvents, limit: 
     # It came too late for the last run of the project that was next: another job claimed it, or a person cancelled it.
     while claimed is None and await run_queue.is_any_next(session, limit):
         claimed = await _CLAIM.first(session, values)
-    if claimed is not None:
-        publish_status(session, events, [claimed.run])
-        await publish_recorded(session, [claimed.recorded])
-        run_metrics.count_started(session, claimed)
-    return claimed and Claim(claimed.run.id, claimed.run.task_id, claimed.project_id, owner)
+    if claimed is None:
+        return None
+    publish_status(session, events, [claimed.run])
+    await publish_recorded(session, [claimed.recorded])
+    run_metrics.count_started(session, claimed)
+    run, asked_at = claimed.run, claimed.dispatch_requested_at
+    return Claim(
+        run.id, run.task_id, claimed.project_id, owner, claimed.attempts, asked_at, claimed.traceparent
+    )
 
 
 async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
@@ -484,7 +492,9 @@ async def fail_silent(
 
 _GIVEN = [field.name for field in fields(NewRun)]
 _OPEN, _SCHEDULE = (
-    Prepared(open_statement(status, [*_GIVEN, "id", "branch", "dispatch_requested_at"]), OpenedRun)
+    Prepared(
+        open_statement(status, [*_GIVEN, "id", "branch", "dispatch_requested_at", "traceparent"]), OpenedRun
+    )
     for status in (RunStatus.QUEUED, RunStatus.NOT_STARTED)
 )
 _CLAIM = Prepared(claim_statement(), MovedRun)

@@ -197,6 +197,7 @@ def move_statement(
             Run.dispatch_requested_at,
             Run.started_at,
             Run.event_count,
+            Run.traceparent,
             Run.verification["verdict"].astext.label(_VERDICT),
             *(value.label(name) for name, value in copies_of(Run.verification).items()),
         )

@@ -32,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.db.statements import Prepared
 from app.enums import DeliveryStatus, EventType
-from app.models import WebhookEndpoint, WebhookEndpointDelivery
+from app.models import Run, WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant, literal_int
 from app.security.secrets import Cipher, DecryptionError
 from app.services import due_rows
@@ -66,6 +66,8 @@ class Claimed:
     is_ping: bool
     is_manual: bool
     message: Message = field(repr=False)
+    # Of the run that the event is about.
+    traceparent: str | None = None
 
 
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
@@ -92,7 +94,14 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
             is_ping = row.event_type == EventType.PING
             claimed.append(
                 Claimed(
-                    row.id, row.endpoint_id, row.attempts, row.due_at, is_ping, row.is_manual, message=message
+                    row.id,
+                    row.endpoint_id,
+                    row.attempts,
+                    row.due_at,
+                    is_ping,
+                    row.is_manual,
+                    message,
+                    row.traceparent,
                 )
             )
     if lost:
@@ -131,6 +140,7 @@ class _Due(NamedTuple):
     attempts_allowed: int
     due_at: datetime
     is_manual: bool
+    traceparent: str | None
     url: str
     encrypted_secret: str
     encrypted_old_secrets: dict[str, str]
@@ -232,6 +242,7 @@ def _claim_statement() -> Select[Any]:
             delivery.attempts_allowed,
             delivery.due_at,
             delivery.is_manual,
+            select(Run.traceparent).where(Run.id == delivery.run_id).scalar_subquery().label("traceparent"),
         )
         .cte("taken")
     )

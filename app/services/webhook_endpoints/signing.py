@@ -49,8 +49,8 @@ def still_valid(encrypted_old: Mapping[str, Any], now: datetime) -> dict[str, st
     }
 
 
-def sign(message: Message) -> SignedMessage:
-    """Return a message with the headers of an attempt now: its id, the time, and a signature for each secret."""
+def sign(message: Message, *, traceparent: str | None = None) -> SignedMessage:
+    """Return a message with the headers of an attempt now: its id, the time, a signature for each secret, the trace."""
     timestamp = int(utcnow().timestamp())
     # The library ignores the time zone: the time must be in UTC.
     at = datetime.fromtimestamp(timestamp, UTC)
@@ -62,4 +62,6 @@ def sign(message: Message) -> SignedMessage:
             Webhook(secret).sign(message_id, at, message.body) for secret in message.secrets
         ),
     }
+    if traceparent is not None:
+        headers["traceparent"] = traceparent
     return SignedMessage(message.url, message.body, headers)

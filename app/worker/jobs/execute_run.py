@@ -13,9 +13,12 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.errors import AgentError
+from app.clock import utcnow
 from app.services.enqueueing import enqueue_next_run, remove_job, run_job_id
 from app.services.runs import run_lifecycle
 from app.services.runs.queue import Claim
+from app.tracing.spans import record, span
 from app.worker.run.hold_or_hand_back import perform_claimed
 from app.worker.run.outcome import end_run
 from app.worker.run.run_claim import claim_run, hand_back_run
@@ -53,7 +56,15 @@ async def _claim(worker: WorkerContext, run_id: UUID) -> Claim | None:
 
 
 async def _perform(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> None:
-    await end_run(worker, claim, await perform_run(worker, claim, lost))
+    traceparent, run_id = claim.traceparent, claim.run_id
+    # A repeated run has not waited since then.
+    if claim.attempt == 1 and claim.asked_at is not None:
+        record("run.queued", claim.asked_at, utcnow(), parent=traceparent, run_id=run_id)
+    with span("run", parent=traceparent, run_id=run_id, attempt=claim.attempt) as performed:
+        report = await perform_run(worker, claim, lost)
+        if isinstance(report.work, AgentError):
+            performed.set(error=type(report.work).__name__)
+        await end_run(worker, claim, report)
 
 
 async def _extend(session: AsyncSession, claim: Claim) -> bool:

@@ -13,6 +13,7 @@ from app.services import enqueueing
 from app.services.retrying.retries import in_transaction
 from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
+from app.tracing.spans import span
 from app.worker.run.hold_or_hand_back import perform_claimed
 from app.worker.run.run_claim import new_owner
 from app.worker.verification.verification_stages import check
@@ -41,8 +42,11 @@ async def _claim(worker: WorkerContext, job_id: str) -> OpenAttempt | None:
 
 async def _perform(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Event) -> None:
     structlog.contextvars.bind_contextvars(attempt=claimed.attempt)
-    if (conclusion := await check(worker, claimed, lost)) is not None:
-        await _conclude(worker, claimed, conclusion)
+    traceparent, run_id = claimed.traceparent, claimed.run_id
+    with span("verification", parent=traceparent, run_id=run_id, attempt=claimed.attempt) as attempt:
+        if (conclusion := await check(worker, claimed, lost)) is not None:
+            attempt.set(verdict=conclusion.shown.get("verdict"))
+            await _conclude(worker, claimed, conclusion)
 
 
 async def _conclude(worker: WorkerContext, claimed: OpenAttempt, conclusion: Conclusion) -> None:

@@ -26,6 +26,7 @@ from app.services.webhook_endpoints.missed_events import continue_recovery
 from app.services.webhook_endpoints.relay import BATCH, relay_events
 from app.services.webhook_endpoints.settling import settle
 from app.services.webhook_endpoints.signing import sign
+from app.tracing.spans import span
 from app.worker.loops.supervision import repeat
 
 # The most concurrent attempts of one process: more than the 20 endpoints of a project can have under way.
@@ -117,7 +118,7 @@ class WebhookDeliverer:
 
     async def _attempt(self, claimed: Claimed) -> None:
         try:
-            result = await self._sender.send(sign(claimed.message))
+            result = await self._send_once(claimed)
         except Exception:
             # The lease expires, and the delivery is tried again.
             log.exception("webhook.attempt_failed", delivery_id=str(claimed.id))
@@ -127,6 +128,14 @@ class WebhookDeliverer:
             done, self._done = self._done, []
             if done:
                 await self._settle(done)
+
+    async def _send_once(self, claimed: Claimed) -> AttemptResult:
+        with span(
+            "webhook", parent=claimed.traceparent, kind="client", delivery_id=claimed.id, attempt=claimed.n
+        ) as sending:
+            result = await self._sender.send(sign(claimed.message, traceparent=sending.traceparent))
+            sending.set({"http.response.status_code": result.status_code}, error=result.error)
+            return result
 
     async def _settle(self, done: list[tuple[Claimed, AttemptResult]]) -> None:
         event = "webhook.not_settled"

@@ -39,6 +39,7 @@ from app.services.runs.options import token_budget
 from app.services.runs.queue import Claim
 from app.services.runs.usage import spent_by_others
 from app.services.task_links import task_page
+from app.tracing.spans import traced
 from app.verification.definitions import DEFINITIONS
 from app.worker.run.branch_and_author import commit_author, new_branch_name
 from app.worker.run.earlier_runs import take_up
@@ -55,6 +56,7 @@ class Publication:
     subject: PullRequestSubject
     continued: ContinuedBranch | None
 
+    @traced("run.publish")
     async def publish(
         self, github: GitHubClient, result: RunResult, emit: Emit
     ) -> tuple[PullRequestResult, PushRecord | None]:
@@ -134,6 +136,7 @@ async def open_remote(worker: WorkerContext, host: CodeHost, repository: str) ->
     return remote if fresh is None else replace(remote, credential=fresh)
 
 
+@traced("run.read")
 async def read_context(
     worker: WorkerContext, claim: Claim, exchange: Exchange
 ) -> tuple[RunContext, Publication]:

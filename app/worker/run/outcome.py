@@ -21,6 +21,7 @@ from app.services.runs.queue import Claim
 from app.services.runs.run_lifecycle import RunEnd
 from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.verification_lifecycle import RunDelivery
+from app.tracing.spans import traced
 from app.verification.judgement import Facts
 from app.worker.run.run_files import StoredFiles
 from app.worker.worker_context import WorkerContext
@@ -63,6 +64,7 @@ class RunReport:
         return self.work if isinstance(self.work, RunResult) else self.work.partial
 
 
+@traced("run.finish")
 async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> None:
     """Store how a run ends, or have its work checked first; nothing if another process has ended it."""
     end = _with_losses(_decide(report), report)

@@ -26,6 +26,7 @@ from app.services.artifacts.uploads import guess_content_type, tag_objects, tags
 from app.services.retrying.policies import ATTACHMENT
 from app.services.retrying.retries import RetryBudget
 from app.services.storage_keys import RunRef, safe_name
+from app.tracing.spans import traced
 from app.worker.run.store_retry import StoreRetryBudget
 
 _SOURCE = "agent"
@@ -126,6 +127,7 @@ async def store_texts(store: ObjectStore, result: RunResult, *, ref: RunRef, ret
             log.warning("texts.not_stored", error=repr(error))
 
 
+@traced("run.store")
 async def store_artifacts(
     store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
 ) -> StoredFiles:

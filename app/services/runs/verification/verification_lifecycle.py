@@ -74,11 +74,12 @@ class OpenAttempt(NamedTuple):
     shown: dict[str, Any]
     lease_owner: str | None
     losses: int
+    traceparent: str | None
 
 
 _KEY = (Verification.run_id, Verification.attempt)
 _IS_OPEN = Verification.finished_at.is_(None)
-_OF_RUN = ("project_id", "task_id")
+_OF_RUN = ("project_id", "task_id", "traceparent")
 _COLUMNS = [getattr(Run if name in _OF_RUN else Verification, name) for name in OpenAttempt._fields]
 
 

@@ -1,0 +1,1 @@
+"""Tells a collector of OpenTelemetry what the service does, and for how long."""
