@@ -9,7 +9,6 @@ from app.services.events import event_reading
 from app.services.streams.topics import follow_topics, open_project_stream
 from app.web.auth import TaskRead
 from app.web.pagination import LimitDep
-from app.web.responses import Json
 from app.web.sse import EventStream, LastEventId, streamed
 from app.web.unit_route import UnitRoute
 
@@ -20,9 +19,8 @@ router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], 
     "",
     summary="List events",
     response_description="Events, oldest first, and the position to continue from.",
-    response_model=EventPage,
 )
-async def list_events(call: TaskRead, query: Annotated[EventQuery, Query()], limit: LimitDep) -> Json:
+async def list_events(call: TaskRead, query: Annotated[EventQuery, Query()], limit: LimitDep) -> EventPage:
     """Return the events of the tasks that the caller can see, oldest first, beginning after the position `after`.
 
     Events of deleted tasks are included. Continue with `next_after`: no event is skipped or repeated. An event is
@@ -30,7 +28,7 @@ async def list_events(call: TaskRead, query: Annotated[EventQuery, Query()], lim
     are kept for 30 days unless the operator configures another time.
     """
     link = call.process.settings.task_url
-    return Json(await event_reading.list_events(call.session, call.caller, query, limit=limit, link=link))
+    return await event_reading.list_events(call.session, call.caller, query, limit=limit, link=link)
 
 
 @router.get(

@@ -17,12 +17,11 @@ router = APIRouter(tags=["operations"])
     operation_id="livez",
     summary="Check that the process is alive",
     response_description="The process is alive.",
-    response_model=LivenessOut,
     responses=errors(405),
 )
-async def live() -> Json:
+async def live() -> LivenessOut:
     """Report that the process responds. No other server is contacted."""
-    return Json({"status": "ok", "version": __version__})
+    return {"status": "ok", "version": __version__}
 
 
 @router.get(

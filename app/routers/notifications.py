@@ -49,18 +49,15 @@ async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> 
     _TASK + "/notifications/test",
     summary="Send a test push to a device",
     response_description="The response of the push service.",
-    response_model=PushTestOut,
 )
-async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> Json:
+async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> PushTestOut:
     """Send a test push about a task to one of the caller's devices now, and return the push service's response.
 
     The push is sent regardless of presence, cooldown and preferences.
     """
     senders, composer = call.process.push().senders, Composer(call.process.settings)
-    return Json(
-        await push_delivery.send_trial(
-            call.session, call.caller, task_id, body, senders=senders, composer=composer
-        )
+    return await push_delivery.send_trial(
+        call.session, call.caller, task_id, body, senders=senders, composer=composer
     )
 
 
@@ -68,11 +65,10 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
     _TASK + "/mute",
     summary="Retrieve whether a task is muted",
     response_description="Whether the caller gets no pushes about the task.",
-    response_model=MuteOut,
 )
-async def retrieve_mute(call: TaskRead, task_id: TaskId) -> Json:
+async def retrieve_mute(call: TaskRead, task_id: TaskId) -> MuteOut:
     """Return whether the caller has muted a task."""
-    return Json({"muted": await notification_preferences.is_muted(call.session, call.caller, task_id)})
+    return {"muted": await notification_preferences.is_muted(call.session, call.caller, task_id)}
 
 
 @router.put(
@@ -101,19 +97,17 @@ async def unmute_task(call: TaskWrite, task_id: TaskId) -> None:
     "/users/@me/notification_preferences",
     summary="Retrieve the notification preferences",
     response_description="The preferences.",
-    response_model=PreferencesOut,
 )
-async def retrieve_preferences(call: UserRead) -> Json:
+async def retrieve_preferences(call: UserRead) -> PreferencesOut:
     """Return the notification preferences of the caller: the kinds of pushes, their times and their detail."""
-    return Json(await notification_preferences.retrieve_preferences(call.session, call.caller))
+    return await notification_preferences.retrieve_preferences(call.session, call.caller)
 
 
 @router.patch(
     "/users/@me/notification_preferences",
     summary="Update the notification preferences",
     response_description="The updated preferences.",
-    response_model=PreferencesOut,
 )
-async def update_preferences(call: UserWrite, body: PreferencesBody) -> Json:
+async def update_preferences(call: UserWrite, body: PreferencesBody) -> PreferencesOut:
     """Update the notification preferences of the caller: only the given fields change."""
-    return Json(await notification_preferences.update_preferences(call.session, call.caller, body))
+    return await notification_preferences.update_preferences(call.session, call.caller, body)

@@ -13,7 +13,6 @@ from app.services.tasks.task_reading import list_viewers
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import BodyReader
 from app.web.dependencies import TaskId
-from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 _TASK = "/tasks/{task_id}"
@@ -73,12 +72,11 @@ async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> None
     "/viewers",
     summary="List the viewers of tasks",
     response_description="The viewers, each with the task that they look at now.",
-    response_model=ViewersOut,
 )
-async def viewers(call: TaskRead) -> Json:
+async def viewers(call: TaskRead) -> ViewersOut:
     """Return the members of the project who look at a task that the caller can see, each with that task.
 
     A member looks at a task while one of their devices shows it in focus. The list includes the caller. It has at most
     500 entries, sorted by the last report of a device about them, latest first. Poll at most every 30 seconds.
     """
-    return Json(await list_viewers(call.session, call.caller))
+    return await list_viewers(call.session, call.caller)

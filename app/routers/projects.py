@@ -39,32 +39,28 @@ async def list_projects(call: ProjectRead, page: PageDep) -> Json:
     "",
     summary="Resolve a reference",
     response_description="The ids.",
-    response_model=ResolvedOut,
     responses=errors(409),
 )
-async def resolve_reference(call: TaskRead, query: Annotated[ReferenceQuery, Query()]) -> Json:
+async def resolve_reference(call: TaskRead, query: Annotated[ReferenceQuery, Query()]) -> ResolvedOut:
     """Return the ids of the task or run that a number, a slug, an id or the beginning of one means to the caller.
 
     More than one match is 409 `ambiguous_reference`.
     """
-    return Json(await references.resolve(call.session, call.caller, query.kind, query.ref))
+    return await references.resolve(call.session, call.caller, query.kind, query.ref)
 
 
 @offers_router.get(
     "/agents",
     summary="List agents",
     response_description="The agents.",
-    response_model=AgentsOut,
 )
-async def list_agents(call: TaskRead, query: Annotated[AgentsQuery, Query()]) -> Json:
+async def list_agents(call: TaskRead, query: Annotated[AgentsQuery, Query()]) -> AgentsOut:
     """Return the agents that runs may request, whether a worker can start them, and why one cannot be chosen.
 
     Workers report every 20 seconds what they have. A report ends with its worker, or after a minute.
     """
-    return Json(
-        await project_overview.list_agents(
-            call.session, call.caller, query.sandbox_environment_id, call.process
-        )
+    return await project_overview.list_agents(
+        call.session, call.caller, query.sandbox_environment_id, call.process
     )
 
 
@@ -72,23 +68,21 @@ async def list_agents(call: TaskRead, query: Annotated[AgentsQuery, Query()]) ->
     "/limits",
     summary="List limits",
     response_description="The limits.",
-    response_model=LimitsOut,
 )
-async def show_limits(call: TaskRead) -> Json:
+async def show_limits(call: TaskRead) -> LimitsOut:
     """Return the limits of this service that hold in the project. More may be added; show unknown ones as they are."""
-    return Json(project_overview.list_limits(call.process.settings))
+    return project_overview.list_limits(call.process.settings)
 
 
 @offers_router.get(
     "/queue",
     summary="Show the queue",
     response_description="The queue.",
-    response_model=QueueOut,
 )
-async def retrieve_queue(call: TaskRead) -> Json:
+async def retrieve_queue(call: TaskRead) -> QueueOut:
     """Return how many runs of the project wait for a worker and for how long, how many are performed, and the slots.
 
     All runs of the project count, also those of tasks that the caller does not see.
     """
     limit = call.process.settings.project_concurrency
-    return Json(await project_overview.show_queue(call.session, call.caller, call.process, limit=limit))
+    return await project_overview.show_queue(call.session, call.caller, call.process, limit=limit)

@@ -10,7 +10,6 @@ from app.services.notifications import devices as push_tokens
 from app.web.auth import DeviceWrite, UserRead
 from app.web.body import BodyReader
 from app.web.openapi.errors import errors
-from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
@@ -23,26 +22,24 @@ UnregisterBody = Annotated[UnregisterIn, Depends(BodyReader(UnregisterIn))]
     "/users/@me/push_tokens",
     summary="List the caller's devices",
     response_description="The devices, without their tokens.",
-    response_model=DeviceList,
 )
-async def list_devices(call: DeviceWrite) -> Json:
+async def list_devices(call: DeviceWrite) -> DeviceList:
     """Return the devices that receive the caller's pushes, the most recently seen first."""
-    return Json({"results": await push_tokens.list_devices(call.session, call.caller)})
+    return {"results": await push_tokens.list_devices(call.session, call.caller)}
 
 
 @router.post(
     "/users/@me/push_tokens",
     summary="Register a device",
     response_description="The device; its id is the `device_id` of presence.",
-    response_model=DeviceOut,
 )
-async def register_device(call: DeviceWrite, body: PushTokenBody) -> Json:
+async def register_device(call: DeviceWrite, body: PushTokenBody) -> DeviceOut:
     """Register a device for pushes, or renew its registration.
 
     If the token belongs to another user's device, the device is moved to the caller. A user has at most 20 devices: a
     new device replaces the least recently seen one.
     """
-    return Json(await push_tokens.register(call.session, call.caller, body))
+    return await push_tokens.register(call.session, call.caller, body)
 
 
 @router.post(
@@ -69,13 +66,12 @@ async def refuse_other_users(_call: DeviceWrite) -> None:
     "/push/vapid_public_key",
     summary="Retrieve the key for web push",
     response_description="The key.",
-    response_model=VapidPublicKeyOut,
     responses=errors(404),
 )
-async def retrieve_vapid_public_key(call: UserRead) -> Json:
+async def retrieve_vapid_public_key(call: UserRead) -> VapidPublicKeyOut:
     """Return the public key with which a browser subscribes to web push (VAPID).
 
     Register the browser's subscription, as JSON, as a device of the platform `web`. The response is 404 if
     web push is not configured.
     """
-    return Json({"public_key": push_tokens.vapid_public_key(call.process.settings)})
+    return {"public_key": push_tokens.vapid_public_key(call.process.settings)}

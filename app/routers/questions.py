@@ -12,7 +12,6 @@ from app.web.body import BodyReader
 from app.web.dependencies import QuestionId, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import errors, refused, settled
-from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 _QUESTION = "/questions/{question_id}"
@@ -28,14 +27,13 @@ SnoozeBody = Annotated[SnoozeIn, Depends(BodyReader(SnoozeIn))]
     "/tasks/{task_id}/runs/{run_id}/questions",
     summary="List the questions of a run",
     response_description="The questions, the newest first.",
-    response_model=QuestionList,
 )
-async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
+async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> QuestionList:
     """Return the newest 100 questions of the run, open and closed, as rows of the inbox."""
     rows = await inbox_questions.list_questions(
         call.session, call.caller, task_id, run_id, link=call.process.settings.task_url
     )
-    return Json({"results": rows})
+    return {"results": rows}
 
 
 @router.post(

@@ -45,18 +45,14 @@ async def list_environments(call: TaskRead, page: PageDep) -> Json:
     summary="Create a sandbox environment",
     response_description="The new environment.",
     status_code=201,
-    response_model=SandboxEnvironmentOut,
 )
-async def create_environment(call: TaskWrite, body: CreateBody) -> Json:
+async def create_environment(call: TaskWrite, body: CreateBody) -> SandboxEnvironmentOut:
     """Create a sandbox environment. A run selects it by `sandbox_environment_id`. It is private by default.
 
     Values of variables are stored encrypted and never returned; the agent of a run receives them, and may print them.
     """
-    return Json(
-        await sandbox_environments.create_environment(
-            call.session, call.caller, body, cipher=call.process.cipher
-        ),
-        status_code=201,
+    return await sandbox_environments.create_environment(
+        call.session, call.caller, body, cipher=call.process.cipher
     )
 
 
@@ -64,28 +60,26 @@ async def create_environment(call: TaskWrite, body: CreateBody) -> Json:
     "/{environment_id}",
     summary="Retrieve a sandbox environment",
     response_description="The environment.",
-    response_model=SandboxEnvironmentOut,
 )
-async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) -> Json:
+async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) -> SandboxEnvironmentOut:
     """Return a sandbox environment. A private environment of another user is answered with 404."""
-    return Json(await sandbox_environments.retrieve_environment(call.session, call.caller, environment_id))
+    return await sandbox_environments.retrieve_environment(call.session, call.caller, environment_id)
 
 
 @router.patch(
     "/{environment_id}",
     summary="Update a sandbox environment",
     response_description="The updated environment.",
-    response_model=SandboxEnvironmentOut,
 )
-async def update_environment(call: TaskWrite, environment_id: VisibleEnvironment, body: UpdateBody) -> Json:
+async def update_environment(
+    call: TaskWrite, environment_id: VisibleEnvironment, body: UpdateBody
+) -> SandboxEnvironmentOut:
     """Update a sandbox environment: only the given fields change, for runs that start from now on.
 
     Lists and variables are replaced as a whole.
     """
-    return Json(
-        await sandbox_environments.update_environment(
-            call.session, call.caller, environment_id, body, cipher=call.process.cipher
-        )
+    return await sandbox_environments.update_environment(
+        call.session, call.caller, environment_id, body, cipher=call.process.cipher
     )
 
 

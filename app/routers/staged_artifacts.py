@@ -11,7 +11,6 @@ from app.web.auth import TaskWrite
 from app.web.body import BodyReader
 from app.web.dependencies import TASK_URL, TaskId
 from app.web.openapi.errors import refused
-from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=f"{TASK_URL}/staged_artifacts", tags=["artifacts"], route_class=UnitRoute)
@@ -24,10 +23,9 @@ FinalizeBody = Annotated[FinalizeIn, Depends(BodyReader(FinalizeIn))]
     "/prepare_upload",
     summary="Prepare uploads for the next run",
     response_description="A signed form for each file.",
-    response_model=PreparedPage,
     responses=refused(StateRefusedOut),
 )
-async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) -> Json:
+async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) -> PreparedPage:
     """Return a signed form for each file. The client uploads the file with it to object storage within an hour.
 
     POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is needed there.
@@ -37,17 +35,16 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) ->
     prepared = await staged_artifacts.prepare_uploads(
         call.session, call.caller, task_id, body, store=call.process.store
     )
-    return Json({"artifacts": prepared})
+    return {"artifacts": prepared}
 
 
 @router.post(
     "/finalize_upload",
     summary="Finalise uploads for the next run",
     response_description="The stored files.",
-    response_model=ArtifactsOut,
     responses=refused(StateRefusedOut),
 )
-async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId) -> Json:
+async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId) -> ArtifactsOut:
     """Verify the uploaded files and store them for 24 hours, so that a run can use them: all of them, or none.
 
     Send the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can use a file. Calling this operation
@@ -56,4 +53,4 @@ async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId) 
     finished = await staged_artifacts.finalize_uploads(
         call.session, call.caller, task_id, body, store=call.process.store
     )
-    return Json({"artifacts": finished})
+    return {"artifacts": finished}

@@ -8,7 +8,6 @@ from app.schemas.activity import ActivityPage, ActivityQuery, MarkedOut, MarkRea
 from app.services.tasks import activity_listing
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import BodyReader
-from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects/{project_id}/task_activity", tags=["tasks"], route_class=UnitRoute)
@@ -20,27 +19,25 @@ MarkReadBody = Annotated[MarkReadIn, Depends(BodyReader(MarkReadIn))]
     "",
     summary="List the newest activity of the caller's tasks",
     response_description="A page of activity, newest first, and the number of unread rows.",
-    response_model=ActivityPage,
 )
-async def list_activity(call: TaskRead, query: Annotated[ActivityQuery, Query()]) -> Json:
+async def list_activity(call: TaskRead, query: Annotated[ActivityQuery, Query()]) -> ActivityPage:
     """Return the newest activity of each task that the caller created or follows, and can see, newest first.
 
     Each task has one row. Archived and internal tasks are included. Continue with `next_before` and `next_before_id`. A
     row is unread while it is newer than what the caller has marked as read, unless the caller's own request caused it.
     """
-    return Json(await activity_listing.list_activity(call.session, call.caller, query))
+    return await activity_listing.list_activity(call.session, call.caller, query)
 
 
 @router.post(
     "/mark_read",
     summary="Mark activity as read",
     response_description="The number of rows that were marked, and of those that are unread now.",
-    response_model=MarkedOut,
 )
-async def mark_read(call: TaskWrite, body: MarkReadBody) -> Json:
+async def mark_read(call: TaskWrite, body: MarkReadBody) -> MarkedOut:
     """Mark the newest activity of tasks as read by the caller.
 
     A row is marked if its `activity_at` is not later than `seen_before`: what has happened since then stays unread.
     Marks are the caller's own, and are never taken back.
     """
-    return Json(await activity_listing.mark_read(call.session, call.caller, body))
+    return await activity_listing.mark_read(call.session, call.caller, body)

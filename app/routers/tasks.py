@@ -87,25 +87,23 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
     "/repositories",
     summary="List the repositories of tasks",
     response_description="The repositories.",
-    response_model=RepositoriesOut,
 )
-async def list_repositories(call: TaskRead) -> Json:
+async def list_repositories(call: TaskRead) -> RepositoriesOut:
     """Return the repositories of the tasks that the caller can see, sorted. Tasks with `internal` set are left out."""
-    return Json({"repositories": await task_reading.list_repositories(call.session, call.caller)})
+    return {"repositories": await task_reading.list_repositories(call.session, call.caller)}
 
 
 @router.get(
     "/models",
     summary="List models for runs",
     response_description="The models.",
-    response_model=ModelsOut,
 )
-async def list_models(call: TaskRead) -> Json:
+async def list_models(call: TaskRead) -> ModelsOut:
     """Return the models that clients can offer to people, of all agents that runs may request.
 
     An empty list says that no model is known: clients then use a default of their own.
     """
-    return Json({"models": run_options.list_models(call.process.catalog)})
+    return {"models": run_options.list_models(call.process.catalog)}
 
 
 @router.post(
@@ -127,11 +125,10 @@ async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) ->
     "/pinned",
     summary="List the caller's pins",
     response_description="The ids of the pinned tasks.",
-    response_model=PinnedOut,
 )
-async def list_pinned(call: TaskRead) -> Json:
+async def list_pinned(call: TaskRead) -> PinnedOut:
     """Return the tasks of the project that the caller has pinned and sees, the newest pin first."""
-    return Json({"task_ids": await pins.list_pinned(call.session, call.caller)})
+    return {"task_ids": await pins.list_pinned(call.session, call.caller)}
 
 
 @router.get(
@@ -182,30 +179,24 @@ async def retrieve_task(call: TaskRead, task_id: TaskId, held: HeldDep) -> Respo
     "/{task_id}",
     summary="Update a task",
     response_description="The updated task.",
-    response_model=TaskOut,
 )
-async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
+async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> TaskOut:
     """Update a task: only the given fields change.
 
     The fields `origin_product`, `signal_report` and `signal_report_task_relationship` are fixed when the task is
     created: in an update, they are validated and then ignored.
     """
-    return Json(
-        await task_writing.update_task(call.session, call.caller, task_id, body, store=call.process.store)
-    )
+    return await task_writing.update_task(call.session, call.caller, task_id, body, store=call.process.store)
 
 
 @router.put(
     "/{task_id}",
     summary="Update a task (as PATCH)",
     response_description="The updated task.",
-    response_model=TaskOut,
 )
-async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Json:
+async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> TaskOut:
     """Update a task exactly as PATCH does: every field is optional, and only the given fields change."""
-    return Json(
-        await task_writing.update_task(call.session, call.caller, task_id, body, store=call.process.store)
-    )
+    return await task_writing.update_task(call.session, call.caller, task_id, body, store=call.process.store)
 
 
 @router.delete(
@@ -226,11 +217,10 @@ async def delete_task(call: TaskWrite, task_id: TaskId) -> None:
     "/{task_id}/pin",
     summary="Pin or unpin a task",
     response_description="Whether the task is pinned now.",
-    response_model=PinOut,
 )
-async def pin_task(call: TaskWrite, body: PinBody, task_id: TaskId) -> Json:
+async def pin_task(call: TaskWrite, body: PinBody, task_id: TaskId) -> PinOut:
     """Pin or unpin a task. A pin is visible to the caller only and does not change the task.
 
     A task that is pinned already keeps its place; one that is unpinned and pinned again comes first.
     """
-    return Json(await pins.set_pin(call.session, call.caller, task_id, pinned=body.pinned))
+    return await pins.set_pin(call.session, call.caller, task_id, pinned=body.pinned)

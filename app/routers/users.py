@@ -21,22 +21,20 @@ router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)
     "/@me",
     summary="Retrieve the user of the key",
     response_description="The user.",
-    response_model=UserOut,
 )
-async def retrieve_me(call: UserRead) -> Json:
+async def retrieve_me(call: UserRead) -> UserOut:
     """Return the user that the key belongs to, with their current project (`@current`) and their organizations."""
-    return Json(await users.retrieve_caller(call.session, call.caller))
+    return await users.retrieve_caller(call.session, call.caller)
 
 
 @router.get(
     _KEYS,
     summary="List one's API keys",
     response_description="The caller's keys.",
-    response_model=OwnKeysOut,
 )
-async def list_keys(call: UserRead) -> Json:
+async def list_keys(call: UserRead) -> OwnKeysOut:
     """Return the caller's keys that are not revoked, at most 500, the newest first. Values are never shown again."""
-    return Json({"results": await api_keys.list_own_keys(call.session, call.caller)})
+    return {"results": await api_keys.list_own_keys(call.session, call.caller)}
 
 
 @router.post(

@@ -74,9 +74,8 @@ async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
     summary="Create a webhook endpoint",
     response_description="The new endpoint with its secret, which is not shown again.",
     status_code=201,
-    response_model=NewEndpointOut,
 )
-async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
+async def create_endpoint(call: WebhookWrite, body: CreateBody) -> NewEndpointOut:
     """Create a webhook endpoint: a URL to which events are sent according to the Standard Webhooks specification.
 
     Messages are signed, and retried until the URL answers with 2xx. The endpoint gets the events that the caller can
@@ -84,37 +83,34 @@ async def create_endpoint(call: WebhookWrite, body: CreateBody) -> Json:
     `full` needs the scope `task:read` too. No request is sent to the URL now: use `ping` to check that it can be
     reached.
     """
-    made = await registration.create_endpoint(
+    return await registration.create_endpoint(
         call.session, call.caller, body, policy=_policy(call), cipher=call.process.cipher
     )
-    return Json(made, status_code=201)
 
 
 @router.get(
     _ENDPOINT,
     summary="Retrieve a webhook endpoint",
     response_description="The endpoint.",
-    response_model=EndpointOut,
 )
-async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Json:
+async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> EndpointOut:
     """Return a webhook endpoint of the caller, with its recent successes and failures."""
-    return Json(await registration.retrieve_endpoint(call.session, call.caller, endpoint_id))
+    return await registration.retrieve_endpoint(call.session, call.caller, endpoint_id)
 
 
 @router.patch(
     _ENDPOINT,
     summary="Update a webhook endpoint",
     response_description="The updated endpoint.",
-    response_model=EndpointOut,
 )
-async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: UpdateBody) -> Json:
+async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: UpdateBody) -> EndpointOut:
     """Update a webhook endpoint: only the given fields change.
 
     Disabling it cancels its pending deliveries. If the endpoint gets full bodies or will get them, changes of its URL,
     payload, event types and task filter need the scope `task:read` too.
     """
-    return Json(
-        await registration.update_endpoint(call.session, call.caller, endpoint_id, body, policy=_policy(call))
+    return await registration.update_endpoint(
+        call.session, call.caller, endpoint_id, body, policy=_policy(call)
     )
 
 
@@ -137,18 +133,15 @@ async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> None:
     _ENDPOINT + "/rotate_secret",
     summary="Replace the secret of a webhook endpoint",
     response_description="The new secret, which is not shown again.",
-    response_model=RotatedOut,
 )
-async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: EndpointId) -> Json:
+async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: EndpointId) -> RotatedOut:
     """Replace the signing secret of a webhook endpoint, and return the new one.
 
     Until the old secret expires, every message is signed with both secrets.
     """
     overlap, cipher = timedelta(seconds=body.expire_old_after_seconds), call.process.cipher
-    return Json(
-        await registration.rotate_secret(
-            call.session, call.caller, endpoint_id, overlap=overlap, cipher=cipher
-        )
+    return await registration.rotate_secret(
+        call.session, call.caller, endpoint_id, overlap=overlap, cipher=cipher
     )
 
 
@@ -157,30 +150,28 @@ async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: Endpo
     summary="Send a test message to a webhook endpoint",
     response_description="The id of the delivery.",
     status_code=202,
-    response_model=PingedOut,
 )
-async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
+async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> PingedOut:
     """Send a message of the type `ping` to a webhook endpoint, even if the endpoint is disabled.
 
     The response does not wait for the message: retrieve its delivery for the result. A second ping within a second is
     refused.
     """
     delivery_id = await deliveries.ping(call.session, call.caller, endpoint_id)
-    return Json({"delivery_id": delivery_id}, status_code=202)
+    return {"delivery_id": delivery_id}
 
 
 @router.post(
     _ENDPOINT + "/enable",
     summary="Enable a webhook endpoint",
     response_description="The updated endpoint.",
-    response_model=EndpointOut,
 )
-async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
+async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> EndpointOut:
     """Enable a webhook endpoint that was disabled: it gets the events that happen from now on.
 
     To send it the events that it has missed, use `recover`.
     """
-    return Json(await registration.enable_endpoint(call.session, call.caller, endpoint_id))
+    return await registration.enable_endpoint(call.session, call.caller, endpoint_id)
 
 
 @router.post(
@@ -188,9 +179,8 @@ async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Json:
     summary="Redeliver the missed events of a webhook endpoint",
     response_description="The number of messages that will be sent again.",
     status_code=202,
-    response_model=RecoveredOut,
 )
-async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> Json:
+async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> RecoveredOut:
     """Schedule for a webhook endpoint the messages that it has missed in a period, and return their number.
 
     By default these are the deliveries that failed or were cancelled; `only: all` adds the events that have no delivery
@@ -200,7 +190,7 @@ async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: E
     count = await missed_events.recover(
         call.session, call.caller, endpoint_id, body, settings=call.process.settings
     )
-    return Json({"count": count}, status_code=202)
+    return {"count": count}
 
 
 @router.get(
@@ -223,14 +213,15 @@ async def list_deliveries(
     _DELIVERY,
     summary="Retrieve a delivery with its attempts",
     response_description="The delivery, with its request and all attempts.",
-    response_model=DeliveryDetailOut,
 )
-async def retrieve_delivery(call: WebhookRead, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
+async def retrieve_delivery(
+    call: WebhookRead, endpoint_id: EndpointId, delivery_id: DeliveryId
+) -> DeliveryDetailOut:
     """Return a delivery: its request, with a masked signature, and the response or error of each attempt.
 
     Without the scope `task:read`, the body of the request and the texts of the responses are null.
     """
-    return Json(await deliveries.retrieve_delivery(call.session, call.caller, endpoint_id, delivery_id))
+    return await deliveries.retrieve_delivery(call.session, call.caller, endpoint_id, delivery_id)
 
 
 @router.post(
@@ -238,10 +229,8 @@ async def retrieve_delivery(call: WebhookRead, endpoint_id: EndpointId, delivery
     summary="Redeliver a message",
     response_description="The delivery, which is pending again.",
     status_code=202,
-    response_model=DeliveryOut,
     responses=errors(400),
 )
-async def redeliver(call: WebhookWrite, endpoint_id: EndpointId, delivery_id: DeliveryId) -> Json:
+async def redeliver(call: WebhookWrite, endpoint_id: EndpointId, delivery_id: DeliveryId) -> DeliveryOut:
     """Send the message of a delivery again, with the same `webhook-id`, even if it was delivered before."""
-    asked = await deliveries.redeliver(call.session, call.caller, endpoint_id, delivery_id)
-    return Json(asked, status_code=202)
+    return await deliveries.redeliver(call.session, call.caller, endpoint_id, delivery_id)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.routing import APIRoute
 from sqlalchemy import event, text
 from starlette.routing import Mount
-from typing_extensions import override
+from typing_extensions import TypedDict, override
 
 from app.db import SessionFactory
 from app.errors import InvalidInput, NotFound
@@ -88,6 +88,30 @@ async def test_unit_of_work_sees_what_the_endpoint_raises(sessions: SessionFacto
             await client.get("/things")
 
     assert happened == ["begin"]
+
+
+class Thing(TypedDict):
+    name: str
+
+
+async def test_data_is_answered_as_json_with_the_status_and_the_description_of_its_route(
+    sessions: SessionFactory,
+) -> None:
+    router = APIRouter(route_class=UnitRoute)
+
+    @router.post("/things", status_code=201)
+    async def make(one: First) -> Thing:
+        return {"name": one}
+
+    app = FastAPI(routes=router.routes)
+    app.state.process = SimpleNamespace(sessions=sessions)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        response = await client.post("/things?first=a")
+
+    (route,) = router.routes
+    assert isinstance(route, UnitRoute)
+    assert (response.status_code, response.json()) == (201, {"name": "a"})
+    assert route.describe().response_model is Thing
 
 
 async def first(request: Request) -> str:

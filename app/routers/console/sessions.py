@@ -60,11 +60,10 @@ async def sign_in(request: Request, browser: SigningIn, body: SignInBody) -> Jso
     _SESSION,
     summary="Retrieve the console session",
     response_description="The session of this browser.",
-    response_model=ConsoleSessionOut,
 )
-async def retrieve_session(call: ConsoleUser) -> Json:
+async def retrieve_session(call: ConsoleUser) -> ConsoleSessionOut:
     """Return the console session that the request's cookie belongs to, with its user, scopes and projects."""
-    return Json(await console_sessions.show_session(call.session, call.caller))
+    return await console_sessions.show_session(call.session, call.caller)
 
 
 @router.delete(
@@ -85,11 +84,10 @@ async def sign_out(request: Request, call: ConsoleUser) -> Response:
     "/sessions",
     summary="List the caller's console sessions",
     response_description="The caller's sessions.",
-    response_model=ConsoleSessionList,
 )
-async def list_sessions(call: UserRead) -> Json:
+async def list_sessions(call: UserRead) -> ConsoleSessionList:
     """Return the console sessions that were opened with any of the caller's keys, the most recently used first."""
-    return Json(await console_sessions.list_sessions(call.session, call.caller))
+    return await console_sessions.list_sessions(call.session, call.caller)
 
 
 @router.delete(

@@ -105,12 +105,11 @@ async def fetch(request: Request, device_code: DeviceCode) -> Json:
     _CODE,
     summary="Show what asks with a code",
     response_description="What asks.",
-    response_model=PendingLoginOut,
     responses=errors(404),
 )
-async def show(call: UserWrite, user_code: UserCode) -> Json:
+async def show(call: UserWrite, user_code: UserCode) -> PendingLoginOut:
     """Return what asks for a key with the code. A code that is unknown, used or too old is answered with 404."""
-    return Json(await terminal_logins.show_login(call.session, call.caller, user_code))
+    return await terminal_logins.show_login(call.session, call.caller, user_code)
 
 
 @router.post(

@@ -14,7 +14,7 @@ from app.web.auth import TaskRead, TaskWrite
 from app.web.body import BodyReader
 from app.web.dependencies import RUN_URL, ArtifactId, Call, RunId, TaskId
 from app.web.openapi.errors import refused
-from app.web.responses import Json, StoredFile
+from app.web.responses import StoredFile
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=f"{RUN_URL}/artifacts", tags=["artifacts"], route_class=UnitRoute)
@@ -47,54 +47,52 @@ def _files(call: Call, task_id: UUID, run_id: UUID) -> RunManifest:
     "",
     summary="Upload small files to a run",
     response_description="All files of the run.",
-    response_model=RunArtifactsOut,
     responses=_WRITE_ERRORS,
 )
-async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id: RunId) -> Json:
+async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id: RunId) -> RunArtifactsOut:
     """Add files to the run, with their contents in the request's body, and return all files of the run.
 
     For larger files, use `prepare_upload`.
     """
-    return Json({"artifacts": await _files(call, task_id, run_id).add_inline(body)})
+    return {"artifacts": await _files(call, task_id, run_id).add_inline(body)}
 
 
 @router.post(
     "/prepare_upload",
     summary="Prepare uploads to a run",
     response_description="A signed form for each file.",
-    response_model=PreparedPage,
     responses=_WRITE_ERRORS,
 )
-async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, run_id: RunId) -> Json:
+async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, run_id: RunId) -> PreparedPage:
     """Return a signed form for each file. The client uploads the file with it to object storage within an hour."""
-    return Json({"artifacts": await _files(call, task_id, run_id).prepare_uploads(body)})
+    return {"artifacts": await _files(call, task_id, run_id).prepare_uploads(body)}
 
 
 @router.post(
     "/finalize_upload",
     summary="Finalise uploads to a run",
     response_description="The stored files.",
-    response_model=RunArtifactsOut,
     responses=_WRITE_ERRORS,
 )
-async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId, run_id: RunId) -> Json:
+async def finalize_upload(
+    call: TaskWrite, body: FinalizeBody, task_id: TaskId, run_id: RunId
+) -> RunArtifactsOut:
     """Verify the uploaded files and add them to the run: all of them, or none.
 
     If the request is repeated, no file is added twice.
     """
-    return Json({"artifacts": await _files(call, task_id, run_id).finalize_uploads(body)})
+    return {"artifacts": await _files(call, task_id, run_id).finalize_uploads(body)}
 
 
 @router.post(
     "/presign",
     summary="Get a download URL of a file",
     response_description="The URL.",
-    response_model=SignedUrlOut,
     responses=refused(StateRefusedOut, status=404),
 )
-async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId) -> Json:
+async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId) -> SignedUrlOut:
     """Return a URL from which a file of the run can be downloaded without an API key. The URL is valid for an hour."""
-    return Json(await _files(call, task_id, run_id).presign_download(body.storage_path))
+    return await _files(call, task_id, run_id).presign_download(body.storage_path)
 
 
 @router.post(
@@ -152,12 +150,11 @@ async def download_by_id(call: TaskRead, task_id: TaskId, run_id: RunId, artifac
     "/dismiss",
     summary="Dismiss files of a run",
     response_description="All files of the run.",
-    response_model=RunArtifactsOut,
     responses=refused(StateRefusedOut, status=404),
 )
-async def dismiss(call: TaskWrite, body: DismissBody, task_id: TaskId, run_id: RunId) -> Json:
+async def dismiss(call: TaskWrite, body: DismissBody, task_id: TaskId, run_id: RunId) -> RunArtifactsOut:
     """Mark files of the run as dismissed, or bring them back with `dismissed: false`: all of them, or none.
 
     Nothing is deleted. A file that is dismissed again keeps its `dismissed_at`.
     """
-    return Json({"artifacts": await _files(call, task_id, run_id).dismiss(body)})
+    return {"artifacts": await _files(call, task_id, run_id).dismiss(body)}

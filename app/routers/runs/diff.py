@@ -13,7 +13,6 @@ from app.web.auth import TaskRead
 from app.web.dependencies import RUN_URL, Call, RunId, TaskId
 from app.web.not_modified import HeldDep, conditional
 from app.web.openapi.errors import UNCHANGED, refused
-from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=f"{RUN_URL}/diff", tags=["artifacts"], route_class=UnitRoute)
@@ -46,13 +45,12 @@ async def retrieve_diff(
     "/file",
     summary="Retrieve the former text of a changed file",
     response_description="The text, or why there is none.",
-    response_model=FileTextOut,
 )
 async def retrieve_file_text(
     call: TaskRead, query: Annotated[FileTextQuery, Query()], task_id: TaskId, run_id: RunId
-) -> Json:
+) -> FileTextOut:
     """Return the text that a file had where the work began, to show the lines around its changes.
 
     Lines between changes are the same before and after. New and large files, and those that are no text, have none.
     """
-    return Json(await _changes(call, task_id, run_id).text(query))
+    return await _changes(call, task_id, run_id).text(query)

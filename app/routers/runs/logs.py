@@ -51,16 +51,15 @@ async def append_log(
     "/relay_message",
     summary="Relay a message of the agent",
     response_description="Whether the message was relayed.",
-    response_model=RelayOut,
     responses=refused(StateRefusedOut),
 )
-async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_id: RunId) -> Json:
+async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_id: RunId) -> RelayOut:
     """Write a message of the agent to the log of the run, to be relayed to a chat.
 
     The message is stored in the log, but it is not relayed, because no chat is connected to this service: the status is
     always `skipped`.
     """
-    return Json(await ingest.relay_message(call.session, call.caller, task_id, run_id, body, call.process))
+    return await ingest.relay_message(call.session, call.caller, task_id, run_id, body, call.process)
 
 
 @router.get(

@@ -11,7 +11,6 @@ from app.web.body import BodyReader
 from app.web.dependencies import RUN_URL, RunId, TaskId
 from app.web.not_modified import HeldDep, conditional
 from app.web.openapi.errors import UNCHANGED, errors
-from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(
@@ -42,12 +41,11 @@ async def retrieve_review(call: TaskRead, task_id: TaskId, run_id: RunId, held: 
     "",
     summary="Replace one's review of a run",
     response_description="The review with its new version.",
-    response_model=ReviewOut,
     responses=errors(409),
 )
-async def write_review(call: TaskWrite, task_id: TaskId, run_id: RunId, body: ReviewBody) -> Json:
+async def write_review(call: TaskWrite, task_id: TaskId, run_id: RunId, body: ReviewBody) -> ReviewOut:
     """Replace the caller's review, at most 64 KiB of JSON, if `version` is that of the present one.
 
     If another device has written it meanwhile, the answer is 409 `version_conflict`, with that review in `extra`.
     """
-    return Json(await review_versions.write_review(call.session, call.caller, task_id, run_id, body))
+    return await review_versions.write_review(call.session, call.caller, task_id, run_id, body)

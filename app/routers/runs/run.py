@@ -110,47 +110,42 @@ async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId, held: Hel
     "/runs/{run_id}",
     summary="Update a run",
     response_description="The updated run.",
-    response_model=RunOut,
     responses=refused(StateRefusedOut) | over_limit(),
 )
-async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body: RunUpdateBody) -> Json:
+async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body: RunUpdateBody) -> RunOut:
     """Update a run: only the given fields change; `output` and `state` are merged, one level deep.
 
     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its
     status. If a run acts with a member's GitHub account or private sandbox environment, only that member may
     change the fields that affect its agent: `state`, `branch`, and a status that starts the run again.
     """
-    return Json(await run_edits.update_run(call.session, call.caller, task_id, run_id, body, call.process))
+    return await run_edits.update_run(call.session, call.caller, task_id, run_id, body, call.process)
 
 
 @router.patch(
     "/runs/{run_id}/set_output",
     summary="Set the output of a run",
     response_description="The updated run.",
-    response_model=RunOut,
     responses=refused(StateRefusedOut),
 )
-async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_id: RunId) -> Json:
+async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_id: RunId) -> RunOut:
     """Replace the output of the run; if the task has a `json_schema`, the output must satisfy it."""
-    return Json(
-        await run_edits.set_output(call.session, call.caller, task_id, run_id, body.output, call.process)
-    )
+    return await run_edits.set_output(call.session, call.caller, task_id, run_id, body.output, call.process)
 
 
 @router.post(
     "/runs/{run_id}/start",
     summary="Start a run that was created",
     response_description="The task.",
-    response_model=TaskOut,
     responses=refused(StateRefusedOut, RunRefusedOut) | over_limit(),
 )
-async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: RunId) -> Json:
+async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: RunId) -> TaskOut:
     """Request that a worker performs a cloud run that has not begun.
 
     The request can be repeated until a worker has claimed the run. A run that acts with a member's GitHub account or
     private sandbox environment can be started only by that member.
     """
-    return Json(await start.start_run(call.session, call.caller, task_id, run_id, body, call.process))
+    return await start.start_run(call.session, call.caller, task_id, run_id, body, call.process)
 
 
 @router.post(
@@ -183,56 +178,50 @@ async def _cancel(call: Call, body: CancelIn, task_id: UUID, run_id: UUID) -> Js
     "/runs/{run_id}/resume_in_cloud",
     summary="Resume a run in the cloud",
     response_description="The run, queued.",
-    response_model=RunOut,
     responses=refused(StateRefusedOut, RunRefusedOut) | over_limit(),
 )
-async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
+async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> RunOut:
     """Request that a worker performs a finished run again, or takes over a run that a client performs.
 
     A run that acts with a member's GitHub account or private sandbox environment can be resumed only by that member.
     """
-    return Json(await start.resume_in_cloud(call.session, call.caller, task_id, run_id, call.process))
+    return await start.resume_in_cloud(call.session, call.caller, task_id, run_id, call.process)
 
 
 @router.get(
     "/runs/{run_id}/connection_token",
     summary="Get a token for one run",
     response_description="The token.",
-    response_model=ConnectionTokenOut,
 )
-async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Json:
+async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId) -> ConnectionTokenOut:
     """Return a token that gives access to this run only.
 
     It is for a program without an API key, such as an agent outside the workers.
     """
     cipher = call.process.cipher
-    return Json(await run_tokens.issue_token(call.session, call.caller, task_id, run_id, cipher=cipher))
+    return await run_tokens.issue_token(call.session, call.caller, task_id, run_id, cipher=cipher)
 
 
 @router.get(
     "/runs/{run_id}/stream_token",
     summary="Get a token for the stream of a run",
     response_description="The token, and the server of the stream.",
-    response_model=StreamTokenOut,
 )
-async def issue_stream_token(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
+async def issue_stream_token(call: TaskRead, task_id: TaskId, run_id: RunId) -> StreamTokenOut:
     """Return a token with which the `stream` of this run, and nothing else, can be read as the caller.
 
     Send it as bearer. It is for a page or program that must not have an API key. It ends after a day at most, and with
     the API key or console session that requested it.
     """
     cipher = call.process.cipher
-    return Json(
-        await run_tokens.issue_stream_token(call.session, call.caller, task_id, run_id, cipher=cipher)
-    )
+    return await run_tokens.issue_stream_token(call.session, call.caller, task_id, run_id, cipher=cipher)
 
 
 @router.get(
     "/usage",
     summary="Retrieve the cost of a task",
     response_description="The cost.",
-    response_model=UsageOut,
 )
-async def retrieve_usage(call: TaskRead, task_id: TaskId) -> Json:
+async def retrieve_usage(call: TaskRead, task_id: TaskId) -> UsageOut:
     """Return what all runs of the task have cost so far, in US dollars, as far as their agents report it."""
-    return Json(await task_usage(call.session, call.caller, task_id))
+    return await task_usage(call.session, call.caller, task_id)

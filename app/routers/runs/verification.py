@@ -97,22 +97,22 @@ async def detect_checks(call: TaskWrite, body: DetectBody) -> Json:
     "/{set_id}",
     summary="Retrieve a check set",
     response_description="The check set.",
-    response_model=CheckSetOut,
 )
-async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> Json:
+async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> CheckSetOut:
     """Return a check set; only the answer to a change of one has `warnings`."""
-    return Json(await check_sets.retrieve_set(call.session, call.caller, set_id))
+    return await check_sets.retrieve_set(call.session, call.caller, set_id)
 
 
 @check_sets_router.patch(
     "/{set_id}",
     summary="Update a check set",
     response_description="The updated check set.",
-    response_model=CheckSetOut,
 )
-async def update_set(call: TaskWrite, set_id: VisibleCheckSet, body: SetBody, warnings: Warnings) -> Json:
+async def update_set(
+    call: TaskWrite, set_id: VisibleCheckSet, body: SetBody, warnings: Warnings
+) -> CheckSetOut:
     """Update a check set: each given field is replaced as a whole; null stands for its default."""
-    return Json(await check_sets.update_set(call.session, call.caller, set_id, body, warnings))
+    return await check_sets.update_set(call.session, call.caller, set_id, body, warnings)
 
 
 @check_sets_router.delete(
@@ -130,11 +130,10 @@ async def delete_set(call: TaskWrite, set_id: CheckSetId) -> None:
     "/verification",
     summary="List the verifications of a run",
     response_description="The newest attempts.",
-    response_model=VerificationsOut,
 )
-async def list_attempts(call: TaskRead, task_id: TaskId, run_id: RunId) -> Json:
+async def list_attempts(call: TaskRead, task_id: TaskId, run_id: RunId) -> VerificationsOut:
     """Return the newest 50 attempts to check the work of a run, newest first, with the end of each output."""
-    return Json(await verification_requests.list_attempts(call.session, call.caller, task_id, run_id))
+    return await verification_requests.list_attempts(call.session, call.caller, task_id, run_id)
 
 
 @runs_router.post(
