@@ -75,7 +75,6 @@ async def retrieve_mute(call: TaskRead, task_id: TaskId) -> MuteOut:
     _TASK + "/mute",
     summary="Mute a task",
     response_description="The caller gets no pushes about the task.",
-    status_code=204,
 )
 async def mute_task(call: TaskWrite, task_id: TaskId) -> None:
     """Stop the pushes to the caller about a task; other people still get theirs."""
@@ -86,7 +85,6 @@ async def mute_task(call: TaskWrite, task_id: TaskId) -> None:
     _TASK + "/mute",
     summary="Unmute a task",
     response_description="The caller gets pushes about the task.",
-    status_code=204,
 )
 async def unmute_task(call: TaskWrite, task_id: TaskId) -> None:
     """Allow pushes to the caller about a task that the caller has muted."""

@@ -37,7 +37,6 @@ LeavingDevice = Annotated[UUID, Depends(_read_leaving_device)]
     _TASK + "/presence",
     summary="Report that a device shows a task",
     response_description="The device counts as watching.",
-    status_code=204,
 )
 async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> None:
     """Count one of the caller's devices as watching the task for the next 60 seconds.
@@ -53,7 +52,6 @@ async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> None:
     _TASK + "/presence",
     summary="End the presence of a device",
     response_description="The device does not count as watching.",
-    status_code=204,
     # FastAPI itself answers, because `LeavingDevice` has dependencies of its own.
     response_class=Response,
 )

@@ -46,7 +46,6 @@ async def register_device(call: DeviceWrite, body: PushTokenBody) -> DeviceOut:
     "/users/@me/push_tokens/unregister",
     summary="Unregister a device",
     response_description="The device gets no more pushes.",
-    status_code=204,
 )
 async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> None:
     """Delete a device by its token. The response is 204 even if the caller has no such device."""

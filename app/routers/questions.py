@@ -79,7 +79,6 @@ async def snooze_question(
     _FOLLOW,
     summary="Follow a task",
     response_description="The task's questions are in the caller's inbox.",
-    status_code=204,
 )
 async def follow_task(call: TaskWrite, task_id: TaskId) -> None:
     """Add the questions of another person's task to the caller's inbox.
@@ -93,7 +92,6 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> None:
     _FOLLOW,
     summary="Unfollow a task",
     response_description="The task's questions are not in the caller's inbox, unless they created it.",
-    status_code=204,
 )
 async def unfollow_task(call: TaskWrite, task_id: TaskId) -> None:
     """Remove the questions of a followed task from the caller's inbox."""

@@ -87,7 +87,6 @@ async def update_environment(
     "/{environment_id}",
     summary="Delete a sandbox environment",
     response_description="Deleted; the response has no body.",
-    status_code=204,
 )
 async def delete_environment(call: TaskWrite, environment_id: EnvironmentId) -> None:
     """Delete a sandbox environment and its variables. Waiting runs that use it will fail."""

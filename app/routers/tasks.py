@@ -203,7 +203,6 @@ async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Ta
     "/{task_id}",
     summary="Delete a task",
     response_description="Deleted; the response has no body.",
-    status_code=204,
 )
 async def delete_task(call: TaskWrite, task_id: TaskId) -> None:
     """Delete a task permanently.

@@ -57,7 +57,6 @@ async def create_key(call: UserWrite, body: Annotated[OwnKeyIn, Depends(BodyRead
     _KEYS + "/{key_id}",
     summary="Revoke an API key",
     response_description="The key is revoked.",
-    status_code=204,
 )
 async def revoke_key(call: UserWrite, key_id: KeyId) -> None:
     """Revoke one of the caller's keys. It is refused within a second, and its console sessions end."""

@@ -122,7 +122,6 @@ def _policy(call: Call) -> AddressPolicy:
     _ENDPOINT,
     summary="Delete a webhook endpoint",
     response_description="Deleted; the response has no body.",
-    status_code=204,
 )
 async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> None:
     """Delete a webhook endpoint with its secret, its deliveries and their attempts."""

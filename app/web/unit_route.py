@@ -51,6 +51,8 @@ class UnitRoute(APIRoute):
         options["operation_id"] = options["operation_id"] or _operation_id(
             path, min(options["methods"]), response_model
         )
+        if answer is None:
+            options["status_code"] = 204
         self._described = {"response_model": response_model or None, **options}
         self._gates = gates_of(endpoint)
         # Else the framework would encode the data, in formats of its own.

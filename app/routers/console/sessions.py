@@ -94,7 +94,6 @@ async def list_sessions(call: UserRead) -> ConsoleSessionList:
     "/sessions/{session_id}",
     summary="End a console session",
     response_description="The session has ended.",
-    status_code=204,
 )
 async def end_session(call: UserWrite, session_id: SessionId) -> None:
     """End one of the caller's console sessions; its cookie is refused within a second."""

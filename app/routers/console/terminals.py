@@ -132,7 +132,6 @@ async def approve(
     _CODE + "/deny",
     summary="Refuse the sign-in of a terminal",
     response_description="The terminal gets no key.",
-    status_code=204,
     responses=errors(404),
 )
 async def deny(call: UserWrite, user_code: UserCode) -> None:

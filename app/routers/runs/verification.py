@@ -119,7 +119,6 @@ async def update_set(
     "/{set_id}",
     summary="Delete a check set",
     response_description="Deleted; the response has no body.",
-    status_code=204,
 )
 async def delete_set(call: TaskWrite, set_id: CheckSetId) -> None:
     """Delete a check set. Runs that have begun keep its checks."""
