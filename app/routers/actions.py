@@ -25,7 +25,6 @@ Body = Annotated[ActionIn, Depends(BodyReader(ActionIn))]
 @api_router.post(
     "/{token}",
     summary="Answer a question with an action token",
-    response_description="The answer that counts, and the progress of its delivery.",
     response_model=AnsweredOut,
     responses=errors(403, 404, 429) | refused(StateRefusedOut) | settled(409, 410),
 )

@@ -18,7 +18,6 @@ router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], 
 @router.get(
     "",
     summary="List events",
-    response_description="Events, oldest first, and the position to continue from.",
 )
 async def list_events(call: TaskRead, query: Annotated[EventQuery, Query()], limit: LimitDep) -> EventPage:
     """Return the events of the tasks that the caller can see, oldest first, beginning after the position `after`.

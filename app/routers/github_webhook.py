@@ -72,7 +72,6 @@ async def _wrong_signatures_counted(request: Request) -> AsyncGenerator[None, No
 @router.post(
     "/github",
     summary="Receive a webhook of GitHub",
-    response_description="Whether a run was started.",
     response_model=WebhookOut,
     responses=errors(400, 403, 413) | over_limit(),
 )

@@ -20,7 +20,6 @@ router = APIRouter(prefix="/api/users/@me/inbox", tags=["inbox"], route_class=Un
 @router.get(
     "",
     summary="List the questions in the caller's inbox",
-    response_description="A page of questions.",
     response_model=InboxPage,
 )
 async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], page: PageDep) -> Json:

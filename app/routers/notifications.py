@@ -33,7 +33,6 @@ PreferencesBody = Annotated[PreferencesIn, Depends(BodyReader(PreferencesIn))]
 @router.get(
     _TASK + "/notifications",
     summary="List the pushes about a task, with reasons",
-    response_description="A page of decisions.",
     response_model=NotificationPage,
 )
 async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
@@ -48,7 +47,6 @@ async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> 
 @router.post(
     _TASK + "/notifications/test",
     summary="Send a test push to a device",
-    response_description="The response of the push service.",
 )
 async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> PushTestOut:
     """Send a test push about a task to one of the caller's devices now, and return the push service's response.
@@ -64,7 +62,6 @@ async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> 
 @router.get(
     _TASK + "/mute",
     summary="Retrieve whether a task is muted",
-    response_description="Whether the caller gets no pushes about the task.",
 )
 async def retrieve_mute(call: TaskRead, task_id: TaskId) -> MuteOut:
     """Return whether the caller has muted a task."""
@@ -94,7 +91,6 @@ async def unmute_task(call: TaskWrite, task_id: TaskId) -> None:
 @router.get(
     "/users/@me/notification_preferences",
     summary="Retrieve the notification preferences",
-    response_description="The preferences.",
 )
 async def retrieve_preferences(call: UserRead) -> PreferencesOut:
     """Return the notification preferences of the caller: the kinds of pushes, their times and their detail."""
@@ -104,7 +100,6 @@ async def retrieve_preferences(call: UserRead) -> PreferencesOut:
 @router.patch(
     "/users/@me/notification_preferences",
     summary="Update the notification preferences",
-    response_description="The updated preferences.",
 )
 async def update_preferences(call: UserWrite, body: PreferencesBody) -> PreferencesOut:
     """Update the notification preferences of the caller: only the given fields change."""

@@ -69,7 +69,6 @@ async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> None
 @router.get(
     "/viewers",
     summary="List the viewers of tasks",
-    response_description="The viewers, each with the task that they look at now.",
 )
 async def viewers(call: TaskRead) -> ViewersOut:
     """Return the members of the project who look at a task that the caller can see, each with that task.

@@ -26,7 +26,6 @@ references_router = APIRouter(
 @router.get(
     "",
     summary="List projects",
-    response_description="A page of projects.",
     response_model=ProjectPage,
 )
 async def list_projects(call: ProjectRead, page: PageDep) -> Json:
@@ -38,7 +37,6 @@ async def list_projects(call: ProjectRead, page: PageDep) -> Json:
 @references_router.get(
     "",
     summary="Resolve a reference",
-    response_description="The ids.",
     responses=errors(409),
 )
 async def resolve_reference(call: TaskRead, query: Annotated[ReferenceQuery, Query()]) -> ResolvedOut:
@@ -52,7 +50,6 @@ async def resolve_reference(call: TaskRead, query: Annotated[ReferenceQuery, Que
 @offers_router.get(
     "/agents",
     summary="List agents",
-    response_description="The agents.",
 )
 async def list_agents(call: TaskRead, query: Annotated[AgentsQuery, Query()]) -> AgentsOut:
     """Return the agents that runs may request, whether a worker can start them, and why one cannot be chosen.
@@ -67,7 +64,6 @@ async def list_agents(call: TaskRead, query: Annotated[AgentsQuery, Query()]) ->
 @offers_router.get(
     "/limits",
     summary="List limits",
-    response_description="The limits.",
 )
 async def show_limits(call: TaskRead) -> LimitsOut:
     """Return the limits of this service that hold in the project. More may be added; show unknown ones as they are."""
@@ -77,7 +73,6 @@ async def show_limits(call: TaskRead) -> LimitsOut:
 @offers_router.get(
     "/queue",
     summary="Show the queue",
-    response_description="The queue.",
 )
 async def retrieve_queue(call: TaskRead) -> QueueOut:
     """Return how many runs of the project wait for a worker and for how long, how many are performed, and the slots.

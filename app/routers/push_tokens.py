@@ -21,7 +21,6 @@ UnregisterBody = Annotated[UnregisterIn, Depends(BodyReader(UnregisterIn))]
 @router.get(
     "/users/@me/push_tokens",
     summary="List the caller's devices",
-    response_description="The devices, without their tokens.",
 )
 async def list_devices(call: DeviceWrite) -> DeviceList:
     """Return the devices that receive the caller's pushes, the most recently seen first."""
@@ -64,7 +63,6 @@ async def refuse_other_users(_call: DeviceWrite) -> None:
 @router.get(
     "/push/vapid_public_key",
     summary="Retrieve the key for web push",
-    response_description="The key.",
     responses=errors(404),
 )
 async def retrieve_vapid_public_key(call: UserRead) -> VapidPublicKeyOut:

@@ -26,7 +26,6 @@ SnoozeBody = Annotated[SnoozeIn, Depends(BodyReader(SnoozeIn))]
 @router.get(
     "/tasks/{task_id}/runs/{run_id}/questions",
     summary="List the questions of a run",
-    response_description="The questions, the newest first.",
 )
 async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> QuestionList:
     """Return the newest 100 questions of the run, open and closed, as rows of the inbox."""
@@ -39,7 +38,6 @@ async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> Ques
 @router.post(
     _QUESTION + "/answer",
     summary="Answer a question",
-    response_description="The answer that counts, and the progress of its delivery.",
     response_model=AnsweredOut,
     responses=refused(StateRefusedOut) | settled(409, 410),
 )

@@ -31,7 +31,6 @@ UpdateBody = Annotated[SandboxEnvironmentUpdateIn, Depends(BodyReader(SandboxEnv
 @router.get(
     "",
     summary="List sandbox environments",
-    response_description="A page of environments.",
     response_model=SandboxEnvironmentPage,
 )
 async def list_environments(call: TaskRead, page: PageDep) -> Json:
@@ -43,7 +42,6 @@ async def list_environments(call: TaskRead, page: PageDep) -> Json:
 @router.post(
     "",
     summary="Create a sandbox environment",
-    response_description="The new environment.",
     status_code=201,
 )
 async def create_environment(call: TaskWrite, body: CreateBody) -> SandboxEnvironmentOut:
@@ -59,7 +57,6 @@ async def create_environment(call: TaskWrite, body: CreateBody) -> SandboxEnviro
 @router.get(
     "/{environment_id}",
     summary="Retrieve a sandbox environment",
-    response_description="The environment.",
 )
 async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) -> SandboxEnvironmentOut:
     """Return a sandbox environment. A private environment of another user is answered with 404."""
@@ -69,7 +66,6 @@ async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) ->
 @router.patch(
     "/{environment_id}",
     summary="Update a sandbox environment",
-    response_description="The updated environment.",
 )
 async def update_environment(
     call: TaskWrite, environment_id: VisibleEnvironment, body: UpdateBody

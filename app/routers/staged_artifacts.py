@@ -22,7 +22,6 @@ FinalizeBody = Annotated[FinalizeIn, Depends(BodyReader(FinalizeIn))]
 @router.post(
     "/prepare_upload",
     summary="Prepare uploads for the next run",
-    response_description="A signed form for each file.",
     responses=refused(StateRefusedOut),
 )
 async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) -> PreparedPage:
@@ -41,7 +40,6 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) ->
 @router.post(
     "/finalize_upload",
     summary="Finalise uploads for the next run",
-    response_description="The stored files.",
     responses=refused(StateRefusedOut),
 )
 async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId) -> ArtifactsOut:

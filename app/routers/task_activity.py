@@ -18,7 +18,6 @@ MarkReadBody = Annotated[MarkReadIn, Depends(BodyReader(MarkReadIn))]
 @router.get(
     "",
     summary="List the newest activity of the caller's tasks",
-    response_description="A page of activity, newest first, and the number of unread rows.",
 )
 async def list_activity(call: TaskRead, query: Annotated[ActivityQuery, Query()]) -> ActivityPage:
     """Return the newest activity of each task that the caller created or follows, and can see, newest first.
@@ -32,7 +31,6 @@ async def list_activity(call: TaskRead, query: Annotated[ActivityQuery, Query()]
 @router.post(
     "/mark_read",
     summary="Mark activity as read",
-    response_description="The number of rows that were marked, and of those that are unread now.",
 )
 async def mark_read(call: TaskWrite, body: MarkReadBody) -> MarkedOut:
     """Mark the newest activity of tasks as read by the caller.

@@ -49,7 +49,6 @@ PinBody = Annotated[PinIn, Depends(BodyReader(PinIn))]
 @router.get(
     "",
     summary="List tasks",
-    response_description="A page of tasks.",
     response_model=TaskPage,
     responses=UNCHANGED,
 )
@@ -69,7 +68,6 @@ async def list_tasks(
 @router.post(
     "",
     summary="Create a task",
-    response_description="The new task.",
     status_code=201,
     response_model=TaskWithRunOut,
 )
@@ -86,7 +84,6 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Respons
 @router.get(
     "/repositories",
     summary="List the repositories of tasks",
-    response_description="The repositories.",
 )
 async def list_repositories(call: TaskRead) -> RepositoriesOut:
     """Return the repositories of the tasks that the caller can see, sorted. Tasks with `internal` set are left out."""
@@ -96,7 +93,6 @@ async def list_repositories(call: TaskRead) -> RepositoriesOut:
 @router.get(
     "/models",
     summary="List models for runs",
-    response_description="The models.",
 )
 async def list_models(call: TaskRead) -> ModelsOut:
     """Return the models that clients can offer to people, of all agents that runs may request.
@@ -109,7 +105,6 @@ async def list_models(call: TaskRead) -> ModelsOut:
 @router.post(
     "/summaries",
     summary="Summarise tasks",
-    response_description="A page of summaries.",
     response_model=SummaryPage,
 )
 async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) -> Json:
@@ -124,7 +119,6 @@ async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) ->
 @router.get(
     "/pinned",
     summary="List the caller's pins",
-    response_description="The ids of the pinned tasks.",
 )
 async def list_pinned(call: TaskRead) -> PinnedOut:
     """Return the tasks of the project that the caller has pinned and sees, the newest pin first."""
@@ -149,7 +143,6 @@ async def search_tasks(call: TaskRead, query: Annotated[SearchQuery, Query()]) -
 @router.post(
     "/bulk",
     summary="Archive, unarchive or delete many tasks",
-    response_description="The result for each task.",
     response_model=BatchOut,
 )
 async def change_tasks(call: TaskWrite, body: BatchBody, once: OnceDep) -> Response:
@@ -163,7 +156,6 @@ async def change_tasks(call: TaskWrite, body: BatchBody, once: OnceDep) -> Respo
 @router.get(
     "/{task_id}",
     summary="Retrieve a task",
-    response_description="The task.",
     response_model=TaskOut,
     responses=UNCHANGED,
 )
@@ -178,7 +170,6 @@ async def retrieve_task(call: TaskRead, task_id: TaskId, held: HeldDep) -> Respo
 @router.patch(
     "/{task_id}",
     summary="Update a task",
-    response_description="The updated task.",
 )
 async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> TaskOut:
     """Update a task: only the given fields change.
@@ -192,7 +183,6 @@ async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Tas
 @router.put(
     "/{task_id}",
     summary="Update a task (as PATCH)",
-    response_description="The updated task.",
 )
 async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> TaskOut:
     """Update a task exactly as PATCH does: every field is optional, and only the given fields change."""
@@ -215,7 +205,6 @@ async def delete_task(call: TaskWrite, task_id: TaskId) -> None:
 @router.post(
     "/{task_id}/pin",
     summary="Pin or unpin a task",
-    response_description="Whether the task is pinned now.",
 )
 async def pin_task(call: TaskWrite, body: PinBody, task_id: TaskId) -> PinOut:
     """Pin or unpin a task. A pin is visible to the caller only and does not change the task.

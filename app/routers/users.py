@@ -20,7 +20,6 @@ router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)
 @router.get(
     "/@me",
     summary="Retrieve the user of the key",
-    response_description="The user.",
 )
 async def retrieve_me(call: UserRead) -> UserOut:
     """Return the user that the key belongs to, with their current project (`@current`) and their organizations."""
@@ -30,7 +29,6 @@ async def retrieve_me(call: UserRead) -> UserOut:
 @router.get(
     _KEYS,
     summary="List one's API keys",
-    response_description="The caller's keys.",
 )
 async def list_keys(call: UserRead) -> OwnKeysOut:
     """Return the caller's keys that are not revoked, at most 500, the newest first. Values are never shown again."""
@@ -40,7 +38,6 @@ async def list_keys(call: UserRead) -> OwnKeysOut:
 @router.post(
     _KEYS,
     summary="Create an API key",
-    response_description="The key, with its value.",
     status_code=201,
     response_model=NewOwnKeyOut,
 )

@@ -60,7 +60,6 @@ async def list_event_types(_call: WebhookRead) -> Json:
 @router.get(
     _ENDPOINTS,
     summary="List webhook endpoints",
-    response_description="A page of endpoints.",
     response_model=EndpointPage,
 )
 async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
@@ -72,7 +71,6 @@ async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
 @router.post(
     _ENDPOINTS,
     summary="Create a webhook endpoint",
-    response_description="The new endpoint with its secret, which is not shown again.",
     status_code=201,
 )
 async def create_endpoint(call: WebhookWrite, body: CreateBody) -> NewEndpointOut:
@@ -91,7 +89,6 @@ async def create_endpoint(call: WebhookWrite, body: CreateBody) -> NewEndpointOu
 @router.get(
     _ENDPOINT,
     summary="Retrieve a webhook endpoint",
-    response_description="The endpoint.",
 )
 async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> EndpointOut:
     """Return a webhook endpoint of the caller, with its recent successes and failures."""
@@ -101,7 +98,6 @@ async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Endpo
 @router.patch(
     _ENDPOINT,
     summary="Update a webhook endpoint",
-    response_description="The updated endpoint.",
 )
 async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: UpdateBody) -> EndpointOut:
     """Update a webhook endpoint: only the given fields change.
@@ -131,7 +127,6 @@ async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> None:
 @router.post(
     _ENDPOINT + "/rotate_secret",
     summary="Replace the secret of a webhook endpoint",
-    response_description="The new secret, which is not shown again.",
 )
 async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: EndpointId) -> RotatedOut:
     """Replace the signing secret of a webhook endpoint, and return the new one.
@@ -147,7 +142,6 @@ async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: Endpo
 @router.post(
     _ENDPOINT + "/ping",
     summary="Send a test message to a webhook endpoint",
-    response_description="The id of the delivery.",
     status_code=202,
 )
 async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> PingedOut:
@@ -163,7 +157,6 @@ async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> PingedOu
 @router.post(
     _ENDPOINT + "/enable",
     summary="Enable a webhook endpoint",
-    response_description="The updated endpoint.",
 )
 async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> EndpointOut:
     """Enable a webhook endpoint that was disabled: it gets the events that happen from now on.
@@ -176,7 +169,6 @@ async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Endpoi
 @router.post(
     _ENDPOINT + "/recover",
     summary="Redeliver the missed events of a webhook endpoint",
-    response_description="The number of messages that will be sent again.",
     status_code=202,
 )
 async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> RecoveredOut:
@@ -195,7 +187,6 @@ async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: E
 @router.get(
     _ENDPOINT + "/deliveries",
     summary="List deliveries of a webhook endpoint",
-    response_description="A page of deliveries.",
     response_model=DeliveryPage,
 )
 async def list_deliveries(
@@ -211,7 +202,6 @@ async def list_deliveries(
 @router.get(
     _DELIVERY,
     summary="Retrieve a delivery with its attempts",
-    response_description="The delivery, with its request and all attempts.",
 )
 async def retrieve_delivery(
     call: WebhookRead, endpoint_id: EndpointId, delivery_id: DeliveryId

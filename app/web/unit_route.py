@@ -24,6 +24,8 @@ from app.web.body import first_error
 from app.web.dependencies import process_of
 from app.web.responses import SAFE_METHODS, Json
 
+# What the framework says of a response that a route does not describe.
+_UNDESCRIBED = "Successful Response"
 Gate = Callable[[Request], Awaitable[Any]]
 _VERBS = {
     "GET": "retrieve",
@@ -66,7 +68,11 @@ class UnitRoute(APIRoute):
 
     def describe(self) -> APIRoute:
         """Return a copy of this route for the OpenAPI document. It has the `response_model`, and serves no requests."""
-        return APIRoute(self.path, self.endpoint, **self._described)
+        described = dict(self._described)
+        if described["response_description"] == _UNDESCRIBED and described["response_model"]:
+            words = (inspect.getdoc(described["response_model"]) or "").split()
+            described["response_description"] = " ".join(words)
+        return APIRoute(self.path, self.endpoint, **described)
 
     @override
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

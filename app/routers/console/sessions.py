@@ -59,7 +59,6 @@ async def sign_in(request: Request, browser: SigningIn, body: SignInBody) -> Jso
 @router.get(
     _SESSION,
     summary="Retrieve the console session",
-    response_description="The session of this browser.",
 )
 async def retrieve_session(call: ConsoleUser) -> ConsoleSessionOut:
     """Return the console session that the request's cookie belongs to, with its user, scopes and projects."""
@@ -83,7 +82,6 @@ async def sign_out(request: Request, call: ConsoleUser) -> Response:
 @router.get(
     "/sessions",
     summary="List the caller's console sessions",
-    response_description="The caller's sessions.",
 )
 async def list_sessions(call: UserRead) -> ConsoleSessionList:
     """Return the console sessions that were opened with any of the caller's keys, the most recently used first."""

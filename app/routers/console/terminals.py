@@ -66,7 +66,6 @@ UserCode = Annotated[str, Depends(_user_code)]
 @router.post(
     _LOGIN,
     summary="Begin to sign a terminal in",
-    response_description="The codes.",
     status_code=201,
     response_model=TerminalLoginOut,
     responses=errors(429),
@@ -88,7 +87,6 @@ async def begin(
 @router.post(
     _LOGIN + "/token",
     summary="Fetch the key of a sign-in",
-    response_description="The key.",
     response_model=TerminalTokenOut,
     responses=errors(429),
 )
@@ -104,7 +102,6 @@ async def fetch(request: Request, device_code: DeviceCode) -> Json:
 @router.get(
     _CODE,
     summary="Show what asks with a code",
-    response_description="What asks.",
     responses=errors(404),
 )
 async def show(call: UserWrite, user_code: UserCode) -> PendingLoginOut:

@@ -46,7 +46,6 @@ def _files(call: Call, task_id: UUID, run_id: UUID) -> RunManifest:
 @router.post(
     "",
     summary="Upload small files to a run",
-    response_description="All files of the run.",
     responses=_WRITE_ERRORS,
 )
 async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id: RunId) -> RunArtifactsOut:
@@ -60,7 +59,6 @@ async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id:
 @router.post(
     "/prepare_upload",
     summary="Prepare uploads to a run",
-    response_description="A signed form for each file.",
     responses=_WRITE_ERRORS,
 )
 async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, run_id: RunId) -> PreparedPage:
@@ -71,7 +69,6 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, ru
 @router.post(
     "/finalize_upload",
     summary="Finalise uploads to a run",
-    response_description="The stored files.",
     responses=_WRITE_ERRORS,
 )
 async def finalize_upload(
@@ -87,7 +84,6 @@ async def finalize_upload(
 @router.post(
     "/presign",
     summary="Get a download URL of a file",
-    response_description="The URL.",
     responses=refused(StateRefusedOut, status=404),
 )
 async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId) -> SignedUrlOut:
@@ -149,7 +145,6 @@ async def download_by_id(call: TaskRead, task_id: TaskId, run_id: RunId, artifac
 @router.post(
     "/dismiss",
     summary="Dismiss files of a run",
-    response_description="All files of the run.",
     responses=refused(StateRefusedOut, status=404),
 )
 async def dismiss(call: TaskWrite, body: DismissBody, task_id: TaskId, run_id: RunId) -> RunArtifactsOut:

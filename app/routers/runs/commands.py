@@ -22,7 +22,6 @@ CommandBody = Annotated[CommandIn, Depends(BodyReader(CommandIn))]
 @router.post(
     "/command",
     summary="Send a command to a running agent",
-    response_description="The JSON-RPC response: `result`, or `error` if the command was refused.",
     response_model=CommandOut,
     responses=refused(StateRefusedOut),
 )

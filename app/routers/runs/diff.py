@@ -26,7 +26,6 @@ def _changes(call: Call, task_id: UUID, run_id: UUID) -> RunChanges:
 @router.get(
     "",
     summary="Retrieve the changes of a run",
-    response_description="A page of changed files.",
     response_model=DiffOut,
     responses=UNCHANGED | refused(StateRefusedOut, status=404),
 )
@@ -44,7 +43,6 @@ async def retrieve_diff(
 @router.get(
     "/file",
     summary="Retrieve the former text of a changed file",
-    response_description="The text, or why there is none.",
 )
 async def retrieve_file_text(
     call: TaskRead, query: Annotated[FileTextQuery, Query()], task_id: TaskId, run_id: RunId

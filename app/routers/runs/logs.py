@@ -36,7 +36,6 @@ RelayBody = Annotated[RelayIn, Depends(BodyReader(RelayIn))]
 @router.post(
     "/append_log",
     summary="Append to the log of a run",
-    response_description="The run.",
     response_model=RunOut,
 )
 async def append_log(
@@ -50,7 +49,6 @@ async def append_log(
 @router.post(
     "/relay_message",
     summary="Relay a message of the agent",
-    response_description="Whether the message was relayed.",
     responses=refused(StateRefusedOut),
 )
 async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_id: RunId) -> RelayOut:

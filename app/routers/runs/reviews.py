@@ -25,7 +25,6 @@ ReviewBody = Annotated[ReviewIn, Depends(BodyReader(ReviewIn))]
 @router.get(
     "",
     summary="Retrieve one's review of a run",
-    response_description="The caller's own review.",
     response_model=ReviewOut,
     responses=UNCHANGED,
 )
@@ -40,7 +39,6 @@ async def retrieve_review(call: TaskRead, task_id: TaskId, run_id: RunId, held: 
 @router.put(
     "",
     summary="Replace one's review of a run",
-    response_description="The review with its new version.",
     responses=errors(409),
 )
 async def write_review(call: TaskWrite, task_id: TaskId, run_id: RunId, body: ReviewBody) -> ReviewOut:

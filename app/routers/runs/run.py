@@ -63,7 +63,6 @@ async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDe
 @router.post(
     "/runs",
     summary="Create a run",
-    response_description="The new run.",
     status_code=201,
     response_model=RunOut,
     responses=refused(RunRefusedOut) | over_limit(),
@@ -79,7 +78,6 @@ async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once
 @router.get(
     "/runs",
     summary="List the runs of a task",
-    response_description="A page of runs.",
     response_model=RunPage,
     responses=UNCHANGED,
 )
@@ -94,7 +92,6 @@ async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep, held: HeldDe
 @router.get(
     "/runs/{run_id}",
     summary="Retrieve a run",
-    response_description="The run.",
     response_model=RunOut,
     responses=UNCHANGED,
 )
@@ -109,7 +106,6 @@ async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId, held: Hel
 @router.patch(
     "/runs/{run_id}",
     summary="Update a run",
-    response_description="The updated run.",
     responses=refused(StateRefusedOut) | over_limit(),
 )
 async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body: RunUpdateBody) -> RunOut:
@@ -125,7 +121,6 @@ async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body:
 @router.patch(
     "/runs/{run_id}/set_output",
     summary="Set the output of a run",
-    response_description="The updated run.",
     responses=refused(StateRefusedOut),
 )
 async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_id: RunId) -> RunOut:
@@ -136,7 +131,6 @@ async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_
 @router.post(
     "/runs/{run_id}/start",
     summary="Start a run that was created",
-    response_description="The task.",
     responses=refused(StateRefusedOut, RunRefusedOut) | over_limit(),
 )
 async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: RunId) -> TaskOut:
@@ -191,7 +185,6 @@ async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Ru
 @router.get(
     "/runs/{run_id}/connection_token",
     summary="Get a token for one run",
-    response_description="The token.",
 )
 async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId) -> ConnectionTokenOut:
     """Return a token that gives access to this run only.
@@ -205,7 +198,6 @@ async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId
 @router.get(
     "/runs/{run_id}/stream_token",
     summary="Get a token for the stream of a run",
-    response_description="The token, and the server of the stream.",
 )
 async def issue_stream_token(call: TaskRead, task_id: TaskId, run_id: RunId) -> StreamTokenOut:
     """Return a token with which the `stream` of this run, and nothing else, can be read as the caller.
@@ -220,7 +212,6 @@ async def issue_stream_token(call: TaskRead, task_id: TaskId, run_id: RunId) -> 
 @router.get(
     "/usage",
     summary="Retrieve the cost of a task",
-    response_description="The cost.",
 )
 async def retrieve_usage(call: TaskRead, task_id: TaskId) -> UsageOut:
     """Return what all runs of the task have cost so far, in US dollars, as far as their agents report it."""

@@ -74,7 +74,6 @@ async def follow_run(
 @router.post(
     "/event_stream",
     summary="Send the events of an agent",
-    response_description="The number of the last accepted event.",
     response_model=PositionOut,
     responses=errors(413)
     | refused(StateRefusedOut)

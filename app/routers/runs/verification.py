@@ -48,7 +48,6 @@ Warnings = Annotated[list[str], Depends(_find_warnings)]
 @check_sets_router.get(
     "",
     summary="List check sets",
-    response_description="A page of check sets.",
     response_model=CheckSetPage,
 )
 async def list_sets(call: TaskRead, query: Annotated[CheckSetQuery, Query()], page: PageDep) -> Json:
@@ -62,7 +61,6 @@ async def list_sets(call: TaskRead, query: Annotated[CheckSetQuery, Query()], pa
 @check_sets_router.post(
     "",
     summary="Create a check set",
-    response_description="The new check set.",
     status_code=201,
     response_model=CheckSetOut,
 )
@@ -79,7 +77,6 @@ async def create_set(call: TaskWrite, body: SetBody, once: OnceDep, warnings: Wa
 @check_sets_router.post(
     "/detect",
     summary="Look for checks in a repository",
-    response_description="What the repository suggests.",
     response_model=ScanOut,
     responses=refused(StateRefusedOut)
     | {202: {"model": ScanningOut, "description": "A worker looks through it: ask again."}},
@@ -96,7 +93,6 @@ async def detect_checks(call: TaskWrite, body: DetectBody) -> Json:
 @check_sets_router.get(
     "/{set_id}",
     summary="Retrieve a check set",
-    response_description="The check set.",
 )
 async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> CheckSetOut:
     """Return a check set; only the answer to a change of one has `warnings`."""
@@ -106,7 +102,6 @@ async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> CheckSetOut:
 @check_sets_router.patch(
     "/{set_id}",
     summary="Update a check set",
-    response_description="The updated check set.",
 )
 async def update_set(
     call: TaskWrite, set_id: VisibleCheckSet, body: SetBody, warnings: Warnings
@@ -128,7 +123,6 @@ async def delete_set(call: TaskWrite, set_id: CheckSetId) -> None:
 @runs_router.get(
     "/verification",
     summary="List the verifications of a run",
-    response_description="The newest attempts.",
 )
 async def list_attempts(call: TaskRead, task_id: TaskId, run_id: RunId) -> VerificationsOut:
     """Return the newest 50 attempts to check the work of a run, newest first, with the end of each output."""
@@ -138,7 +132,6 @@ async def list_attempts(call: TaskRead, task_id: TaskId, run_id: RunId) -> Verif
 @runs_router.post(
     "/verify",
     summary="Verify a run again",
-    response_description="The attempt that is waiting or running.",
     status_code=202,
     response_model=VerifyOut,
     responses=refused(StateRefusedOut),
@@ -157,7 +150,6 @@ async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep)
 @runs_router.post(
     "/verification/waive",
     summary="Waive the verification of a run",
-    response_description="The verification.",
     response_model=VerificationOut,
     responses=refused(StateRefusedOut),
 )
