@@ -1,19 +1,22 @@
-"""Classify the errors of drivers as outages or defects, in one place.
+"""Classify the errors of drivers as outages, refusals or defects, in one place: others import no driver for it.
 
 An outage concerns a server or the connection to it. The same step may succeed in a moment, so it is repeated, or the
 response is 503. Any other error concerns the request, and is either a refusal or a defect.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import asyncpg
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError
+from redis.exceptions import ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as adapter
-from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+DRIVER_ERRORS: Final = (SQLAlchemyError, asyncpg.PostgresError, RedisError)
+# What a call of Redis raises if it is not performed.
+REDIS_ERRORS: Final = (RedisError, OSError)
 # Classes and codes of SQLSTATE about the server: connections, resources, an operator, failover, its disk.
 _READ_ONLY = "25006"
 _SERVER = ("08", "53", "57", "58", _READ_ONLY, "25P03")
@@ -72,6 +75,12 @@ def is_read_only(error: BaseException) -> bool:
 def is_value_refused(error: BaseException) -> bool:
     """Return whether an error of the database driver means that a value is too large to be stored."""
     return _sqlstate(error.orig if isinstance(error, DBAPIError) else error) in _VALUE
+
+
+def violated_constraint(error: BaseException) -> str | None:
+    """Return the name of the constraint or unique index that refused a row, or None for any other error."""
+    cause = error.driver_exception if isinstance(error, DBAPIError) else error
+    return cause.constraint_name if isinstance(cause, asyncpg.IntegrityConstraintViolationError) else None
 
 
 def _sqlstate(error: BaseException | None) -> str:

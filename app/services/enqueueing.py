@@ -5,7 +5,6 @@ from functools import partial
 from uuid import UUID
 
 import structlog
-from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.job_queue import CHECKS_QUEUE, QUEUE_NAME, SCANS_QUEUE, JobQueue
@@ -13,6 +12,7 @@ from app.clients.redis import RedisClient
 from app.clients.wakes import publish_change
 from app.db import after_commit
 from app.ids import new_id
+from app.outages import REDIS_ERRORS
 
 EXECUTE_RUN = "execute_run"
 VERIFY_RUN = "verify_run"
@@ -76,5 +76,5 @@ async def enqueue_next_run(queue: JobQueue) -> None:
 async def _without_failing(effect: Awaitable[object]) -> None:
     try:
         await effect
-    except (RedisError, OSError) as error:
+    except REDIS_ERRORS as error:
         log.warning("queue.unavailable", error=repr(error))

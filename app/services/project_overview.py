@@ -5,7 +5,6 @@ from typing import Any, Literal
 from uuid import UUID
 
 import structlog
-from redis.exceptions import RedisError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +14,7 @@ from app.clients.redis import RedisClient
 from app.config import Settings
 from app.errors import NotFound
 from app.models import SandboxEnvironment
+from app.outages import REDIS_ERRORS
 from app.schemas.runs.agents import AgentOut, AgentsOut, LimitsOut, LimitUnit, QueueOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
@@ -44,7 +44,7 @@ async def _find_reports(redis: RedisClient) -> list[WorkerReport] | None:
     # They add to what is known without Redis; None: it is away.
     try:
         return await read_reports(redis)
-    except (RedisError, OSError) as error:
+    except REDIS_ERRORS as error:
         log.warning("workers.not_read", error=repr(error))
         return None
 

@@ -6,11 +6,8 @@ reach the application.
 """
 
 import structlog
-from asyncpg import PostgresError
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from redis.exceptions import RedisError
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -26,7 +23,7 @@ from app.errors import (
     Unavailable,
     UserDeleted,
 )
-from app.outages import Outage, is_outage, is_value_refused
+from app.outages import DRIVER_ERRORS, Outage, is_database_outage, is_outage, is_value_refused
 from app.services.accounts.users import is_of_deleted_user
 from app.web.body import first_error
 from app.web.responses import Json
@@ -45,7 +42,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(Outage, _outage)
-    for driver_error in (SQLAlchemyError, PostgresError, RedisError):
+    for driver_error in DRIVER_ERRORS:
         app.add_exception_handler(driver_error, _driver_error)
 
 
@@ -101,7 +98,7 @@ async def _driver_error(request: Request, error: Exception) -> Response:
     if is_of_deleted_user(error):
         return await _expected_error(request, UserDeleted())
     if is_outage(error):
-        return _unavailable("cache" if isinstance(error, RedisError) else "database", error)
+        return _unavailable("database" if is_database_outage(error) else "cache", error)
     if is_value_refused(error):
         log.info("database.value_refused", error=repr(error))
         return answer_error(InvalidInput("A value is too large to be stored."))

@@ -6,10 +6,10 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 
 import structlog
 from fastapi import Request
-from redis.exceptions import RedisError
 
 from app.clock import utcnow
 from app.errors import Throttled
+from app.outages import REDIS_ERRORS
 from app.runtime import ProcessContext
 from app.services.access.principal import Principal
 from app.services.rate_limits import Quota, RateLimit
@@ -59,7 +59,7 @@ async def throttle_by(process: ProcessContext, bucket: str, limits: Sequence[Rat
 async def _count(process: ProcessContext, bucket: str, limits: Sequence[RateLimit]) -> Quota | None:
     try:
         return await process.rate_limiter.hit(process.redis, bucket, limits, now=utcnow().timestamp())
-    except (RedisError, OSError) as error:
+    except REDIS_ERRORS as error:
         log.warning("throttle.unavailable", error=repr(error))
         return None
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import structlog
 from arq.worker import Worker
-from redis.exceptions import RedisError
 from typing_extensions import override
 
 from app.clients.wakes import WakeListener
 from app.coroutines.periodic import wait
+from app.outages import REDIS_ERRORS
 from app.services.retrying.policies import LOOP_SECONDS
 from app.worker.slots import RunSlots
 
@@ -39,7 +39,7 @@ class ResilientWorker(Worker):
             while True:
                 try:
                     return await super().main()
-                except (RedisError, OSError) as error:
+                except REDIS_ERRORS as error:
                     # arq asks the server about itself first; a poll handles errors of its own.
                     await _sit_out(error)
 
@@ -50,7 +50,7 @@ class ResilientWorker(Worker):
         self._woken.clear()
         try:
             await super()._poll_iteration()
-        except (RedisError, OSError) as error:
+        except REDIS_ERRORS as error:
             await _sit_out(error)
         _end_if_cancelled()
 
@@ -65,7 +65,7 @@ class ResilientWorker(Worker):
         self.tasks.clear()
         try:
             await super().close()
-        except (RedisError, OSError) as error:
+        except REDIS_ERRORS as error:
             # Only a key that expires by itself is left.
             log.warning("worker.redis_unavailable", error=repr(error))
             await self.pool.aclose(close_connection_pool=True)
@@ -78,7 +78,7 @@ class ResilientWorker(Worker):
                 continue  # arq would start a second copy and lose track of the first
             try:
                 await super().start_jobs([job_id])
-            except (RedisError, OSError):
+            except REDIS_ERRORS:
                 # arq has taken a slot and does not release it.
                 self._release_sem_dec_counter_on_complete()
                 raise

@@ -3,14 +3,13 @@
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy import BigInteger, any_, bindparam, func, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.statements import Prepared
 from app.errors import UserDeleted
 from app.models import Organization, Project, User
+from app.outages import violated_constraint
 from app.schemas.base import Page
 from app.schemas.users import OrganizationOut, ProjectOut, UserOut
 from app.services.access.principal import Principal
@@ -105,5 +104,4 @@ _PROJECT_PAGE = Prepared(
 
 def is_of_deleted_user(error: BaseException) -> bool:
     """Return whether a row was refused because its user is gone: a caller is known for a second after the deletion."""
-    cause = error.driver_exception if isinstance(error, DBAPIError) else error
-    return isinstance(cause, asyncpg.ForeignKeyViolationError) and cause.constraint_name in _NAMES_A_USER
+    return violated_constraint(error) in _NAMES_A_USER

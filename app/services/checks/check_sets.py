@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-import asyncpg
 from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
@@ -19,6 +18,7 @@ from app.enums import AgentNetwork, SandboxKind
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
 from app.models import CheckSet, User
+from app.outages import violated_constraint
 from app.schemas.base import Page
 from app.schemas.checks.check_sets import CheckSetIn, CheckSetOut, DefinitionsOut
 from app.services.access.principal import Principal
@@ -40,6 +40,7 @@ class _Row(NamedTuple):
     editor: Creator | None
 
 
+_ONE_OF_A_REPOSITORY = "uq_check_sets_repository"
 _COLUMNS = [
     *(getattr(CheckSet, name) for name in ("id", "repository", "definition", "created_at", "updated_at")),
     *(getattr(_CREATOR, name).label(f"creator_{name}") for name in Creator._fields),
@@ -118,7 +119,7 @@ async def update_set(
         try:
             await session.execute(update(CheckSet).where(is_set).values(changed))
         except IntegrityError as error:
-            if isinstance(error.driver_exception, asyncpg.UniqueViolationError):
+            if violated_constraint(error) == _ONE_OF_A_REPOSITORY:
                 raise _second() from None
             raise
     return await retrieve_set(session, caller, set_id, warnings)

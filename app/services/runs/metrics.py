@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
-from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import RedisClient
 from app.db import SessionFactory, after_commit, unit_of_work
 from app.enums import RunReason
-from app.outages import DatabaseUnavailable
+from app.outages import REDIS_ERRORS, DatabaseUnavailable
 from app.services.events.ledger import Recorded
 from app.services.run_fact_names import USAGE, USAGE_BEFORE
 from app.services.run_log.log_entries import RunState
@@ -114,7 +113,7 @@ async def measure_queue(sessions: SessionFactory, redis: RedisClient) -> None:
     try:
         reports = await read_reports(redis)
         offered = (len(reports), sum(report["slots"] for report in reports))
-    except (RedisError, OSError) as error:
+    except REDIS_ERRORS as error:
         log.warning("worker_metrics.not_measured", error=repr(error))
     for gauge, value in zip((*_BY_DATABASE, *_BY_REPORTS), (*queue, *offered), strict=True):
         gauge.set(value)

@@ -14,7 +14,6 @@ from uuid import UUID
 
 import orjson
 import structlog
-from redis.exceptions import RedisError
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,7 +25,7 @@ from app.db.statements import rows_of
 from app.enums import TERMINAL_STATUSES
 from app.errors import NotFound
 from app.models import Run, Task
-from app.outages import DatabaseUnavailable
+from app.outages import REDIS_ERRORS, DatabaseUnavailable
 from app.schemas.runs.stream import StreamQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
@@ -199,7 +198,7 @@ class RunFollower:
             async with aclosing(self._live(opened)) as live:
                 async for events in live:
                     yield events
-        except (RedisError, OSError) as error:
+        except REDIS_ERRORS as error:
             # The client reconnects and continues after its last event.
             log.warning("run_stream.broken_off", error=repr(error))
 
