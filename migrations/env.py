@@ -1,7 +1,7 @@
 """Alembic's environment: one migration at a time, over asyncpg, never waiting long for a lock.
 
 Two deploys that migrate at once queue up behind an advisory lock; a migration that would have to wait behind a long
-transaction gives up instead of blocking every request behind it.
+transaction tries again later instead of blocking every request behind it.
 """
 
 import asyncio
@@ -10,16 +10,20 @@ from typing import Any, Literal
 
 from alembic import context
 from sqlalchemy import Connection, event, pool, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.config import get_settings
 from app.db.engine import connect
 from app.models import Base
 from app.models.base import UtcDateTime
+from migrations.indexes import LOCK_TIMEOUT
 
 _ADVISORY_LOCK = 0x7A5C_BEAC
 _PAUSE_SECONDS = 0.2
-_LOCK_TIMEOUT = "5s"
+# SQLSTATE of deadlocks and of locks that are not available in time.
+_CONFLICTS = ("40P01", "55P03")
+_PATIENCE_SECONDS = 300.0
 _STATEMENT_TIMEOUT = "10min"
 
 
@@ -53,7 +57,7 @@ def _take_turn(connection: Connection) -> None:
 
 def _migrate(connection: Connection) -> None:
     _take_turn(connection)
-    connection.execute(text(f"SET lock_timeout = '{_LOCK_TIMEOUT}'"))
+    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
     connection.execute(text(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'"))
     connection.commit()
     _configure(connection=connection)
@@ -64,11 +68,20 @@ def _migrate(connection: Connection) -> None:
 async def _migrate_online(url: str) -> None:
     engine = create_async_engine(url, poolclass=pool.NullPool)
     event.listen(engine.sync_engine, "do_connect", connect)
+    began = time.monotonic()
     try:
-        async with engine.connect() as connection:
-            await connection.run_sync(_migrate)
+        while True:
+            try:
+                # Closing the connection is what gives the advisory lock back.
+                async with engine.connect() as connection:
+                    return await connection.run_sync(_migrate)
+            except DBAPIError as error:
+                is_conflict = getattr(error.orig, "sqlstate", None) in _CONFLICTS
+                if not is_conflict or time.monotonic() - began > _PATIENCE_SECONDS:
+                    raise
+            # Requests that waited behind it get their turn; then it goes on from the revision that it did not complete.
+            await asyncio.sleep(_PAUSE_SECONDS)
     finally:
-        # Closing the connection is what gives the advisory lock back.
         await engine.dispose()
 
 

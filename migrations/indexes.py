@@ -3,10 +3,15 @@
 A build that fails leaves an index behind that takes the name, slows writes down, and serves no query.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from alembic import op
+
+# Requests wait behind a statement that waits for a lock. It gives up before a second has passed, after which PostgreSQL
+# looks for deadlocks and could end a request; then the migration begins again (env.py).
+LOCK_TIMEOUT = "500ms"
 
 
 def create_index_concurrently(
@@ -21,7 +26,7 @@ def create_index_concurrently(
 ) -> None:
     """Create an index; one of this name, left behind by an upgrade that failed, is replaced."""
     drop_index_concurrently(name, table)
-    with op.get_context().autocommit_block():
+    with _waiting_for_others():
         op.create_index(
             name,
             table,
@@ -36,5 +41,14 @@ def create_index_concurrently(
 
 def drop_index_concurrently(name: str, table: str) -> None:
     """Drop an index, unless an upgrade that failed has dropped it already."""
-    with op.get_context().autocommit_block():
+    with _waiting_for_others():
         op.drop_index(name, table_name=table, postgresql_concurrently=True, if_exists=True)
+
+
+@contextmanager
+def _waiting_for_others() -> Iterator[None]:
+    # Such a statement waits for the transactions that have begun before it, and no request waits for it.
+    with op.get_context().autocommit_block():
+        op.execute("SET lock_timeout = 0")
+        yield
+        op.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")

@@ -154,6 +154,36 @@ def test_upgrade_keeps_no_table_locked_while_it_waits_for_another(
     assert asyncio.run(run()) == []
 
 
+def test_upgrade_and_a_request_that_lock_two_tables_in_turn_both_succeed(
+    config: Config, empty_database: str
+) -> None:
+    """Regression: the upgrade ended with a deadlock under load, or ended a request."""
+
+    async def run() -> None:
+        address = empty_database.replace("+asyncpg", "")
+        reader, watcher = await asyncpg.connect(address), await asyncpg.connect(address)
+        # To drop the key of a run to its task, the upgrade locks `runs`, and then waits for `tasks`.
+        waits = """
+            SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
+            WHERE datname = current_database() AND NOT granted AND relation = 'tasks'::regclass
+        """
+        try:
+            async with reader.transaction():
+                await reader.execute("SELECT FROM tasks")
+                upgrading = asyncio.create_task(asyncio.to_thread(command.upgrade, config, "0059"))
+                await eventually(lambda: watcher.fetchval(waits))
+                await reader.execute("SELECT FROM runs")
+            await upgrading
+        finally:
+            await reader.close()
+            await watcher.close()
+
+    command.upgrade(config, "0058")
+    asyncio.run(run())
+    [row] = fetch(empty_database, "SELECT version_num FROM alembic_version")
+    assert row["version_num"] == "0059"
+
+
 _RUN_OF_EARLIER_CODE = """
     WITH organization AS (
         INSERT INTO organizations (id, name, created_at) VALUES (gen_random_uuid(), 'O', now()) RETURNING id
