@@ -79,6 +79,11 @@ test-chaos: $(STAMP) ## Test that no fault of a server, disk or clock loses or d
 test-failover: $(STAMP) ## Test that nothing is lost when PostgreSQL, Redis or an API fails over under load (minutes)
 	@$(PYTHON) -m pytest -m "" -rP tests/chaos/test_failover.py $(ARGS)
 
+# It installs the release before from its commit, which a shallow clone does not have.
+.PHONY: test-upgrade
+test-upgrade: $(STAMP) ## Upgrade from the release before, and go back, under load: nothing is lost, doubled or missed (minutes)
+	@$(PYTHON) -m pytest -m upgrade -rP $(ARGS)
+
 # A part of it is in `make test`.
 .PHONY: gate
 gate: $(STAMP) ## Check honest, sabotaged and ill-fated work on many small repositories: only honest work is verified (minutes)

@@ -1,7 +1,7 @@
 """Webhooks under faults: workers killed among 10,000 events, and receivers that hang beside one that does not."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from time import monotonic
 from uuid import UUID
@@ -18,7 +18,7 @@ from app.ids import new_id
 from app.models import Event, Task, WebhookEndpointDelivery
 from tests.support.deployment.site import Site
 from tests.support.factories import make_task
-from tests.support.stand_ins.receiver import Received, Receiver, Reply, receiving
+from tests.support.stand_ins.receiver import Receiver, Reply, receiving, refuse_unsigned
 from tests.support.waiting import eventually
 from tests.support.webhooks import LOOPBACK, make_endpoint
 
@@ -94,18 +94,6 @@ async def wait_until_delivered(site: Site, endpoints: Collection[UUID], count: i
         return delivered == count
 
     await eventually(is_all_delivered, within_seconds=600)
-
-
-def refuse_unsigned(receiver: Receiver, secrets: Mapping[str, str]) -> list[Received]:
-    """Verify each message when it comes, since the library refuses older ones; return where wrong ones are noted."""
-    wrong: list[Received] = []
-
-    def verify(message: Received) -> None:
-        if not message.is_signed_by(secrets[message.path]):
-            wrong.append(message)
-
-    receiver.on_message = verify
-    return wrong
 
 
 async def test_killed_workers_lose_no_event_and_deliver_none_under_two_ids(site: Site) -> None:

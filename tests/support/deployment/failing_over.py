@@ -245,7 +245,7 @@ def proxy_of(ports: list[int], folder: Path) -> Iterator[str]:
         f"    server api{number} 127.0.0.1:{each} check\n" for number, each in enumerate(ports)
     )
     configuration.write_text(
-        "defaults\n    mode http\n    timeout connect 1s\n    timeout client 60s\n    timeout server 60s\n"
+        "defaults\n    mode http\n    timeout connect 1s\n    timeout client 60s\n    timeout server 60s\n    timeout check 10s\n"
         "    option redispatch 1\n    retries 3\n    default-server inter 200ms fall 1 rise 1\n"
         f"frontend taskbeacon\n    bind 127.0.0.1:{port}\n    default_backend apis\n"
         f"backend apis\n    balance roundrobin\n    option httpchk GET /livez\n{servers_}"

@@ -1,6 +1,7 @@
 """People who start runs and follow them to their ends, one after the other, whatever becomes of the servers."""
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,14 +31,20 @@ class Seen:
 class Load:
     """Runs that people have started through the API at a URL, and what they saw of them."""
 
-    def __init__(self, site: Site, url: str, token: str, *, script: str = "sleep 0.3") -> None:
+    def __init__(
+        self, site: Site, url: str, token: str, *, script: str = "sleep 0.3", asks_every: int = sys.maxsize
+    ) -> None:
+        """Have one of `asks_every` runs ask a question, and wait for messages until it is closed."""
         self._site = site
         self._url = url
         self._token = token
         self._script = script
+        self._asks_every = asks_every
         self.seen: dict[UUID, Seen] = {}
         # How often the end of a run came in the stream of the project's events.
         self.ends: Counter[UUID] = Counter()
+        # Set it to have people start no more runs.
+        self.is_enough = asyncio.Event()
 
     @property
     def over(self) -> int:
@@ -49,33 +56,42 @@ class Load:
 
         await eventually(lambda: self.over >= count, within_seconds=600)
 
-    async def people(self, count: int, *, runs: int) -> None:
-        """Have so many people start and follow this number of runs each, while one more watches the whole project."""
+    async def people(self, count: int, *, runs: int = sys.maxsize) -> None:
+        """Have so many people start and follow this number of runs each, while one more watches the whole project.
+
+        They stop earlier if `is_enough` is set.
+        """
         is_watching = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(self._watch(is_watching.set))
             await is_watching.wait()
             working = [group.create_task(self._person(runs)) for _ in range(count)]
             await asyncio.wait(working)
-            await eventually(lambda: self.ends.total() >= count * runs)
+            await eventually(lambda: self.ends.total() >= len(self.seen))
             watching.cancel()
 
     async def _watch(self, is_watching: Callable[[], None]) -> None:
-        async with self._client() as client:
+        async with self.client() as client:
             async for item in client.events.stream(connected=is_watching):
                 if isinstance(item, Event) and item.type in {"run.completed", "run.failed"}:
                     self.ends[UUID(item.data["data"]["run_id"])] += 1
 
-    def _client(self) -> AsyncClient:
+    def client(self) -> AsyncClient:
+        """Return a client that bears as much as people do."""
         return AsyncClient(self._url, self._token, self._site.project.id, timeout=60, retries=_RETRIES)
 
     async def _person(self, runs: int) -> None:
-        async with self._client() as client:
-            for number in range(runs):
+        async with self.client() as client:
+            for number in range(1, runs + 1):
+                if self.is_enough.is_set():
+                    return
+                asks = number % self._asks_every == 0
+                steps = "```ask options=yes,no\nGo on?\n```\n" if asks else ""
                 task = await client.tasks.create(
-                    title=f"Task {number}", description=work(script=self._script)
+                    title=f"Task {number}", description=steps + work(script=self._script)
                 )
-                await self._follow(client, (await client.tasks.run(task))["latest_run"])
+                started = await client.tasks.run(task, mode="interactive" if asks else "background")
+                await self._follow(client, started["latest_run"])
 
     async def _follow(self, client: AsyncClient, run: Any) -> None:
         # From its acceptance on: it must not be lost even if nobody ever sees anything of it.

@@ -56,12 +56,13 @@ class ServiceProcess:
 
 @contextmanager
 def service_process(
-    command: str, *, settings: Settings, log: Path, program: str = "app.cli", **environment: str
+    command: str, *, settings: Settings, log: Path, program: str | Path = "app.cli", **environment: str
 ) -> Iterator[ServiceProcess]:
     """Run `taskbeacon <command>` on the servers of `settings`; leaving the block kills what is left of it.
 
-    `program` is the module that stands for `taskbeacon`, with arguments of its own.
+    `program` is the module that stands for `taskbeacon`, with arguments of its own, or that of another release.
     """
+    prefix = [str(program)] if isinstance(program, Path) else [sys.executable, "-m", *program.split()]
     variables = {
         "TASKBEACON_DATABASE_URL": settings.database_url,
         "TASKBEACON_REDIS_URL": settings.redis_url,
@@ -70,7 +71,7 @@ def service_process(
     }
     with log.open("wb") as output:
         popen = subprocess.Popen(
-            [sys.executable, "-m", *program.split(), *command.split()],
+            [*prefix, *command.split()],
             env=os.environ | variables | environment,
             stdout=output,
             stderr=subprocess.STDOUT,

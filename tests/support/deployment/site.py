@@ -69,7 +69,7 @@ class Site:
         """End all workers and APIs of the site."""
         self._stack.close()
 
-    def start_worker(self, program: str = "app.cli", **environment: str) -> ServiceProcess:
+    def start_worker(self, program: str | Path = "app.cli", **environment: str) -> ServiceProcess:
         """Start a worker that performs two runs at a time unless a setting says otherwise."""
         self._processes += 1
         name = f"worker{self._processes}"
@@ -84,10 +84,10 @@ class Site:
         self.workers.append(worker)
         return worker
 
-    def start_api(self, port: int, **environment: str) -> ServiceProcess:
+    def start_api(self, port: int, program: str | Path = "app.cli", **environment: str) -> ServiceProcess:
         """Start an API on a port."""
         self._processes += 1
-        return self._start(f"serve --port {port}", f"api{self._processes}", "app.cli", environment)
+        return self._start(f"serve --port {port}", f"api{self._processes}", program, environment)
 
     async def key(self) -> str:
         """Return a new key of the owner."""
@@ -111,7 +111,9 @@ class Site:
             yield client
         assert await process.stop() == 0, process.log.read_text()[-2000:]
 
-    def _start(self, command: str, name: str, program: str, environment: dict[str, str]) -> ServiceProcess:
+    def _start(
+        self, command: str, name: str, program: str | Path, environment: dict[str, str]
+    ) -> ServiceProcess:
         log = self.folder / f"{name}.log"
         return self._stack.enter_context(
             service_process(command, settings=self.settings, log=log, program=program, **environment)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,7 +24,7 @@ from app.enums import DeliveryError
 from tests.support.waiting import next_round
 from tests.support.web.serving import serving
 
-__all__ = ["Received", "Receiver", "Reply", "ScriptedWebhookSender", "receiving"]
+__all__ = ["Received", "Receiver", "Reply", "ScriptedWebhookSender", "receiving", "refuse_unsigned"]
 
 
 # More than the buffers of two sockets hold.
@@ -134,6 +134,18 @@ class Receiver:
 
     def application(self) -> Starlette:
         return Starlette(routes=[Route("/{path:path}", self._receive, methods=["GET", "POST"])])
+
+
+def refuse_unsigned(receiver: Receiver, secrets: Mapping[str, str]) -> list[Received]:
+    """Verify each message when it comes, since the library refuses older ones; return where wrong ones are noted."""
+    wrong: list[Received] = []
+
+    def verify(message: Received) -> None:
+        if not message.is_signed_by(secrets[message.path]):
+            wrong.append(message)
+
+    receiver.on_message = verify
+    return wrong
 
 
 class ScriptedWebhookSender(WebhookClient):
