@@ -1,13 +1,11 @@
 """Routes that answer a question with the action token of its notification, without a key (contract 15)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import ActionIn, AnsweredOut
 from app.services.inbox import answering
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors, refused, settled
 from app.web.pages.actions import OpenAction, answer_by_form, asks_for_key, client_of
@@ -19,8 +17,6 @@ from app.web.responses import Json
 api_router = APIRouter(prefix="/api/actions", tags=["inbox"], route_class=ActionRoute)
 page_router = APIRouter(prefix="/a", route_class=PageRoute)
 
-Body = Annotated[ActionIn, Depends(BodyReader(ActionIn))]
-
 
 @api_router.post(
     "/{token}",
@@ -28,7 +24,7 @@ Body = Annotated[ActionIn, Depends(BodyReader(ActionIn))]
     response_model=AnsweredOut,
     responses=errors(403, 404, 429) | refused(StateRefusedOut) | settled(409, 410),
 )
-async def act(request: Request, token: OpenAction, body: Body) -> Json:
+async def act(request: Request, token: OpenAction, body: Body[ActionIn]) -> Json:
     """Answer a question with the action token of its notification; no API key is needed.
 
     A token that names an option needs no body. If the same token is sent again, its answer is returned with

@@ -1,8 +1,6 @@
 """Routes of push notifications: the decisions about them, the muting of tasks, and preferences."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from app.schemas.notifications import (
     MuteOut,
@@ -16,7 +14,7 @@ from app.services.notifications import history, push_delivery
 from app.services.notifications import preferences as notification_preferences
 from app.services.notifications.push_messages import Composer
 from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import TaskId
 from app.web.pagination import PageDep
 from app.web.responses import Json
@@ -25,9 +23,6 @@ from app.web.unit_route import UnitRoute
 _TASK = "/projects/{project_id}/tasks/{task_id}"
 
 router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
-
-TestBody = Annotated[PushTestIn, Depends(BodyReader(PushTestIn))]
-PreferencesBody = Annotated[PreferencesIn, Depends(BodyReader(PreferencesIn))]
 
 
 @router.get(
@@ -48,7 +43,7 @@ async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> 
     _TASK + "/notifications/test",
     summary="Send a test push to a device",
 )
-async def push_test(call: ProjectUserWrite, body: TestBody, task_id: TaskId) -> PushTestOut:
+async def push_test(call: ProjectUserWrite, body: Body[PushTestIn], task_id: TaskId) -> PushTestOut:
     """Send a test push about a task to one of the caller's devices now, and return the push service's response.
 
     The push is sent regardless of presence, cooldown and preferences.
@@ -101,6 +96,6 @@ async def retrieve_preferences(call: UserRead) -> PreferencesOut:
     "/users/@me/notification_preferences",
     summary="Update the notification preferences",
 )
-async def update_preferences(call: UserWrite, body: PreferencesBody) -> PreferencesOut:
+async def update_preferences(call: UserWrite, body: Body[PreferencesIn]) -> PreferencesOut:
     """Update the notification preferences of the caller: only the given fields change."""
     return await notification_preferences.update_preferences(call.session, call.caller, body)

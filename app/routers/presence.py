@@ -11,7 +11,7 @@ from app.schemas.viewers import ViewersOut
 from app.services.notifications import presence
 from app.services.tasks.task_reading import list_viewers
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import TaskId
 from app.web.unit_route import UnitRoute
 
@@ -19,11 +19,10 @@ _TASK = "/tasks/{task_id}"
 
 router = APIRouter(prefix="/api/projects/{project_id}", tags=["push"], route_class=UnitRoute)
 
-PresenceBody = Annotated[PresenceIn, Depends(BodyReader(PresenceIn))]
-LeaveBody = Annotated[PresenceLeaveIn, Depends(BodyReader(PresenceLeaveIn))]
 
-
-async def _read_leaving_device(body: LeaveBody, query: Annotated[PresenceLeaveQuery, Query()]) -> UUID:
+async def _read_leaving_device(
+    body: Body[PresenceLeaveIn], query: Annotated[PresenceLeaveQuery, Query()]
+) -> UUID:
     device_id = body.device_id or query.device_id
     if device_id is None:
         raise InvalidInput("This field is required.", code="required", attr="device_id")
@@ -38,7 +37,7 @@ LeavingDevice = Annotated[UUID, Depends(_read_leaving_device)]
     summary="Report that a device shows a task",
     response_description="The device counts as watching.",
 )
-async def beat(call: TaskWrite, body: PresenceBody, task_id: TaskId) -> None:
+async def beat(call: TaskWrite, body: Body[PresenceIn], task_id: TaskId) -> None:
     """Count one of the caller's devices as watching the task for the next 60 seconds.
 
     Call this operation about every 30 seconds. While the device is also focused, pushes to the caller about the task

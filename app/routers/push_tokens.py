@@ -1,21 +1,16 @@
 """Routes of the caller's devices (contract 6.5), and of the key for subscriptions to web push."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from app.errors import PermissionDenied
 from app.schemas.push_tokens import DeviceList, DeviceOut, PushTokenIn, UnregisterIn, VapidPublicKeyOut
 from app.services.notifications import devices as push_tokens
 from app.web.auth import DeviceWrite, UserRead
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.openapi.errors import errors
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
-
-PushTokenBody = Annotated[PushTokenIn, Depends(BodyReader(PushTokenIn))]
-UnregisterBody = Annotated[UnregisterIn, Depends(BodyReader(UnregisterIn))]
 
 
 @router.get(
@@ -32,7 +27,7 @@ async def list_devices(call: DeviceWrite) -> DeviceList:
     summary="Register a device",
     response_description="The device; its id is the `device_id` of presence.",
 )
-async def register_device(call: DeviceWrite, body: PushTokenBody) -> DeviceOut:
+async def register_device(call: DeviceWrite, body: Body[PushTokenIn]) -> DeviceOut:
     """Register a device for pushes, or renew its registration.
 
     If the token belongs to another user's device, the device is moved to the caller. A user has at most 20 devices: a
@@ -46,7 +41,7 @@ async def register_device(call: DeviceWrite, body: PushTokenBody) -> DeviceOut:
     summary="Unregister a device",
     response_description="The device gets no more pushes.",
 )
-async def unregister_device(call: DeviceWrite, body: UnregisterBody) -> None:
+async def unregister_device(call: DeviceWrite, body: Body[UnregisterIn]) -> None:
     """Delete a device by its token. The response is 204 even if the caller has no such device."""
     await push_tokens.unregister(call.session, call.caller, body.token)
 

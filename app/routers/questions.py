@@ -1,14 +1,12 @@
 """Routes that answer and snooze questions of agents, and follow tasks (contract 15)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import AnsweredOut, AnswerIn, QuestionList, QuestionOut, SnoozeIn
 from app.services.inbox import answering, inbox_questions
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import QuestionId, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import errors, refused, settled
@@ -18,9 +16,6 @@ _QUESTION = "/questions/{question_id}"
 _FOLLOW = "/tasks/{task_id}/follow"
 
 router = APIRouter(prefix="/api/projects/{project_id}", tags=["inbox"], route_class=UnitRoute)
-
-AnswerBody = Annotated[AnswerIn, Depends(BodyReader(AnswerIn))]
-SnoozeBody = Annotated[SnoozeIn, Depends(BodyReader(SnoozeIn))]
 
 
 @router.get(
@@ -42,7 +37,7 @@ async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> Ques
     responses=refused(StateRefusedOut) | settled(409, 410),
 )
 async def answer_question(
-    call: TaskWrite, body: AnswerBody, question_id: QuestionId, once: OnceDep
+    call: TaskWrite, body: Body[AnswerIn], question_id: QuestionId, once: OnceDep
 ) -> Response:
     """Answer a question: with `option_id` (permission, verdict), `action` (form, url) or `text` (message).
 
@@ -64,7 +59,7 @@ async def answer_question(
     responses=errors(409) | settled(410),
 )
 async def snooze_question(
-    call: TaskWrite, body: SnoozeBody, question_id: QuestionId, once: OnceDep
+    call: TaskWrite, body: Body[SnoozeIn], question_id: QuestionId, once: OnceDep
 ) -> Response:
     """Suspend the caller's notifications about a question for up to a day. The question stays in the inbox."""
     link = call.process.settings.task_url

@@ -1,8 +1,6 @@
 """Routes of sandbox environments: network access and variables of agents (contract 5.8, 9.2)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from app.schemas.sandbox_environments import (
     SandboxEnvironmentIn,
@@ -12,7 +10,7 @@ from app.schemas.sandbox_environments import (
 )
 from app.services import sandbox_environments
 from app.web.auth import TaskRead, TaskWrite, VisibleEnvironment
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import EnvironmentId
 from app.web.pagination import PageDep
 from app.web.responses import Json
@@ -23,9 +21,6 @@ router = APIRouter(
     tags=["sandbox environments"],
     route_class=UnitRoute,
 )
-
-CreateBody = Annotated[SandboxEnvironmentIn, Depends(BodyReader(SandboxEnvironmentIn))]
-UpdateBody = Annotated[SandboxEnvironmentUpdateIn, Depends(BodyReader(SandboxEnvironmentUpdateIn))]
 
 
 @router.get(
@@ -44,7 +39,7 @@ async def list_environments(call: TaskRead, page: PageDep) -> Json:
     summary="Create a sandbox environment",
     status_code=201,
 )
-async def create_environment(call: TaskWrite, body: CreateBody) -> SandboxEnvironmentOut:
+async def create_environment(call: TaskWrite, body: Body[SandboxEnvironmentIn]) -> SandboxEnvironmentOut:
     """Create a sandbox environment. A run selects it by `sandbox_environment_id`. It is private by default.
 
     Values of variables are stored encrypted and never returned; the agent of a run receives them, and may print them.
@@ -68,7 +63,7 @@ async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) ->
     summary="Update a sandbox environment",
 )
 async def update_environment(
-    call: TaskWrite, environment_id: VisibleEnvironment, body: UpdateBody
+    call: TaskWrite, environment_id: VisibleEnvironment, body: Body[SandboxEnvironmentUpdateIn]
 ) -> SandboxEnvironmentOut:
     """Update a sandbox environment: only the given fields change, for runs that start from now on.
 

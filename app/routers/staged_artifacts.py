@@ -1,22 +1,17 @@
 """Routes that upload files for the next run of a task (contract 5.9, 6.1)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.staged_artifacts import ArtifactsOut, FinalizeIn, PreparedPage, PrepareIn
 from app.services.artifacts import staged as staged_artifacts
 from app.web.auth import TaskWrite
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import TASK_URL, TaskId
 from app.web.openapi.errors import refused
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=f"{TASK_URL}/staged_artifacts", tags=["artifacts"], route_class=UnitRoute)
-
-PrepareBody = Annotated[PrepareIn, Depends(BodyReader(PrepareIn))]
-FinalizeBody = Annotated[FinalizeIn, Depends(BodyReader(FinalizeIn))]
 
 
 @router.post(
@@ -24,7 +19,7 @@ FinalizeBody = Annotated[FinalizeIn, Depends(BodyReader(FinalizeIn))]
     summary="Prepare uploads for the next run",
     responses=refused(StateRefusedOut),
 )
-async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) -> PreparedPage:
+async def prepare_upload(call: TaskWrite, body: Body[PrepareIn], task_id: TaskId) -> PreparedPage:
     """Return a signed form for each file. The client uploads the file with it to object storage within an hour.
 
     POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is needed there.
@@ -42,7 +37,7 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId) ->
     summary="Finalise uploads for the next run",
     responses=refused(StateRefusedOut),
 )
-async def finalize_upload(call: TaskWrite, body: FinalizeBody, task_id: TaskId) -> ArtifactsOut:
+async def finalize_upload(call: TaskWrite, body: Body[FinalizeIn], task_id: TaskId) -> ArtifactsOut:
     """Verify the uploaded files and store them for 24 hours, so that a run can use them: all of them, or none.
 
     Send the ids to `POST …/run` as `pending_user_artifact_ids`: exactly one run can use a file. Calling this operation

@@ -2,17 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from app.schemas.activity import ActivityPage, ActivityQuery, MarkedOut, MarkReadIn
 from app.services.tasks import activity_listing
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects/{project_id}/task_activity", tags=["tasks"], route_class=UnitRoute)
-
-MarkReadBody = Annotated[MarkReadIn, Depends(BodyReader(MarkReadIn))]
 
 
 @router.get(
@@ -32,7 +30,7 @@ async def list_activity(call: TaskRead, query: Annotated[ActivityQuery, Query()]
     "/mark_read",
     summary="Mark activity as read",
 )
-async def mark_read(call: TaskWrite, body: MarkReadBody) -> MarkedOut:
+async def mark_read(call: TaskWrite, body: Body[MarkReadIn]) -> MarkedOut:
     """Mark the newest activity of tasks as read by the caller.
 
     A row is marked if its `activity_at` is not later than `seen_before`: what has happened since then stays unread.

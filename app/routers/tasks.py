@@ -27,7 +27,7 @@ from app.services.runs import options as run_options
 from app.services.runs import start
 from app.services.tasks import batches, pins, search, task_reading, task_writing
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import BodyReader, TaskBodyReader, TaskChangeBodyReader
+from app.web.body import Body, TaskBodyReader, TaskChangeBodyReader
 from app.web.dependencies import TaskId
 from app.web.idempotency import OnceDep
 from app.web.not_modified import HeldDep, conditional
@@ -40,10 +40,6 @@ TaskBody = Annotated[TaskCreateIn, Depends(TaskBodyReader(TaskCreateIn))]
 TaskChange = Annotated[TaskIn, Depends(TaskChangeBodyReader(TaskIn))]
 
 router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"], route_class=UnitRoute)
-
-SummariesBody = Annotated[SummariesIn, Depends(BodyReader(SummariesIn))]
-BatchBody = Annotated[BatchIn, Depends(BodyReader(BatchIn))]
-PinBody = Annotated[PinIn, Depends(BodyReader(PinIn))]
 
 
 @router.get(
@@ -107,7 +103,7 @@ async def list_models(call: TaskRead) -> ModelsOut:
     summary="Summarise tasks",
     response_model=SummaryPage,
 )
-async def summarize_tasks(call: TaskRead, page: PageDep, body: SummariesBody) -> Json:
+async def summarize_tasks(call: TaskRead, page: PageDep, body: Body[SummariesIn]) -> Json:
     """Return title, repository and status of the tasks with the given ids. A request has at most 5000 ids.
 
     Tasks that the caller cannot see are left out.
@@ -145,7 +141,7 @@ async def search_tasks(call: TaskRead, query: Annotated[SearchQuery, Query()]) -
     summary="Archive, unarchive or delete many tasks",
     response_model=BatchOut,
 )
-async def change_tasks(call: TaskWrite, body: BatchBody, once: OnceDep) -> Response:
+async def change_tasks(call: TaskWrite, body: Body[BatchIn], once: OnceDep) -> Response:
     """Archive, unarchive or delete up to 500 tasks, each as the request for it alone does.
 
     A task that is not found affects no other, and a task that was so already is left unchanged.
@@ -206,7 +202,7 @@ async def delete_task(call: TaskWrite, task_id: TaskId) -> None:
     "/{task_id}/pin",
     summary="Pin or unpin a task",
 )
-async def pin_task(call: TaskWrite, body: PinBody, task_id: TaskId) -> PinOut:
+async def pin_task(call: TaskWrite, body: Body[PinIn], task_id: TaskId) -> PinOut:
     """Pin or unpin a task. A pin is visible to the caller only and does not change the task.
 
     A task that is pinned already keeps its place; one that is unpinned and pinned again comes first.

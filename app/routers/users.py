@@ -1,13 +1,11 @@
 """Routes of the user of the key, and of their keys (contract 19.7)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from app.schemas.users import NewOwnKeyOut, OwnKeyIn, OwnKeysOut, UserOut
 from app.services.accounts import api_keys, users
 from app.web.auth import UserRead, UserWrite
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import KeyId
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
@@ -41,7 +39,7 @@ async def list_keys(call: UserRead) -> OwnKeysOut:
     status_code=201,
     response_model=NewOwnKeyOut,
 )
-async def create_key(call: UserWrite, body: Annotated[OwnKeyIn, Depends(BodyReader(OwnKeyIn))]) -> Json:
+async def create_key(call: UserWrite, body: Body[OwnKeyIn]) -> Json:
     """Create a key with scopes that the key of this request has, for the projects that it is valid for.
 
     The new key does not outlive the one of this request. Its value is shown once.

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
 from app.schemas.events import EventTypeOut
 from app.schemas.webhook_endpoints import (
@@ -26,7 +26,7 @@ from app.security.addresses import AddressPolicy
 from app.services.events.catalogue import published_types
 from app.services.webhook_endpoints import deliveries, missed_events, registration
 from app.web.auth import OwnEndpoint, WebhookRead, WebhookWrite
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import Call, DeliveryId, EndpointId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
@@ -38,11 +38,6 @@ _ENDPOINT = _ENDPOINTS + "/{endpoint_id}"
 _DELIVERY = _ENDPOINT + "/deliveries/{delivery_id}"
 
 router = APIRouter(prefix="/api/projects/{project_id}", tags=["webhooks"], route_class=UnitRoute)
-
-CreateBody = Annotated[EndpointIn, Depends(BodyReader(EndpointIn))]
-UpdateBody = Annotated[EndpointUpdateIn, Depends(BodyReader(EndpointUpdateIn))]
-RotateBody = Annotated[RotateIn, Depends(BodyReader(RotateIn))]
-RecoverBody = Annotated[RecoverIn, Depends(BodyReader(RecoverIn))]
 
 
 @router.get(
@@ -73,7 +68,7 @@ async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
     summary="Create a webhook endpoint",
     status_code=201,
 )
-async def create_endpoint(call: WebhookWrite, body: CreateBody) -> NewEndpointOut:
+async def create_endpoint(call: WebhookWrite, body: Body[EndpointIn]) -> NewEndpointOut:
     """Create a webhook endpoint: a URL to which events are sent according to the Standard Webhooks specification.
 
     Messages are signed, and retried until the URL answers with 2xx. The endpoint gets the events that the caller can
@@ -99,7 +94,9 @@ async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> Endpo
     _ENDPOINT,
     summary="Update a webhook endpoint",
 )
-async def update_endpoint(call: WebhookWrite, endpoint_id: OwnEndpoint, body: UpdateBody) -> EndpointOut:
+async def update_endpoint(
+    call: WebhookWrite, endpoint_id: OwnEndpoint, body: Body[EndpointUpdateIn]
+) -> EndpointOut:
     """Update a webhook endpoint: only the given fields change.
 
     Disabling it cancels its pending deliveries. If the endpoint gets full bodies or will get them, changes of its URL,
@@ -128,7 +125,7 @@ async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> None:
     _ENDPOINT + "/rotate_secret",
     summary="Replace the secret of a webhook endpoint",
 )
-async def rotate_secret(call: WebhookWrite, body: RotateBody, endpoint_id: EndpointId) -> RotatedOut:
+async def rotate_secret(call: WebhookWrite, body: Body[RotateIn], endpoint_id: EndpointId) -> RotatedOut:
     """Replace the signing secret of a webhook endpoint, and return the new one.
 
     Until the old secret expires, every message is signed with both secrets.
@@ -171,7 +168,9 @@ async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> Endpoi
     summary="Redeliver the missed events of a webhook endpoint",
     status_code=202,
 )
-async def recover_endpoint(call: WebhookWrite, body: RecoverBody, endpoint_id: EndpointId) -> RecoveredOut:
+async def recover_endpoint(
+    call: WebhookWrite, body: Body[RecoverIn], endpoint_id: EndpointId
+) -> RecoveredOut:
     """Schedule for a webhook endpoint the messages that it has missed in a period, and return their number.
 
     By default these are the deliveries that failed or were cancelled; `only: all` adds the events that have no delivery

@@ -7,10 +7,10 @@ all.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import orjson
-from fastapi import Request
+from fastapi import Depends, Request
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 from typing_extensions import override
@@ -48,6 +48,17 @@ class BodyReader(Generic[Model]):
             return self.model.model_validate(data)
         except ValidationError as error:
             raise first_error(error.errors(include_url=False)) from error
+
+
+if TYPE_CHECKING:
+    Body = Annotated[Model, "of a request"]
+else:
+
+    class Body:
+        """`Body[X]` is a parameter of a route: the body of the request, as an X."""
+
+        def __class_getitem__(cls, model: type[Model]) -> object:
+            return Annotated[model, Depends(BodyReader(model))]
 
 
 class TaskBodyReader(BodyReader[Model]):

@@ -8,7 +8,7 @@ from app.schemas.console import ConsoleSessionList, ConsoleSessionOut, SignIn
 from app.services.accounts import console_sessions
 from app.services.accounts.console_sessions import Browser
 from app.web.auth import ConsoleUser, UserRead, UserWrite
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.console.cookie import new_cookie, no_cookie, refuse_other_sites
 from app.web.dependencies import SessionId, process_of, session_of
 from app.web.openapi.errors import errors
@@ -33,8 +33,6 @@ SigningIn = Annotated[Browser, Depends(_identify_browser)]
 _SESSION = "/session"
 router = APIRouter(prefix="/api/console", tags=["console"], route_class=UnitRoute)
 
-SignInBody = Annotated[SignIn, Depends(BodyReader(SignIn))]
-
 
 @router.post(
     _SESSION,
@@ -44,7 +42,7 @@ SignInBody = Annotated[SignIn, Depends(BodyReader(SignIn))]
     response_model=ConsoleSessionOut,
     responses=errors(401, 403, 429),
 )
-async def sign_in(request: Request, browser: SigningIn, body: SignInBody) -> Json:
+async def sign_in(request: Request, browser: SigningIn, body: Body[SignIn]) -> Json:
     """Open a console session with an API key, or with the code of a login link (`taskbeacon console`).
 
     The session's cookie is named `__Host-taskbeacon`, or `taskbeacon` over http on localhost. With the

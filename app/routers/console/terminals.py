@@ -17,7 +17,7 @@ from app.security.secrets import hash_session_secret
 from app.services.accounts import terminal_logins
 from app.services.accounts.terminal_logins import LIFETIME
 from app.web.auth import UserWrite
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import call_of, process_of, session_of
 from app.web.openapi.errors import errors
 from app.web.responses import Json
@@ -46,9 +46,7 @@ async def _user_code(request: Request) -> str:
     return code[:_CODE_CHARACTERS]
 
 
-async def _device_code(
-    request: Request, body: Annotated[TerminalTokenIn, Depends(BodyReader(TerminalTokenIn))]
-) -> str:
+async def _device_code(request: Request, body: Body[TerminalTokenIn]) -> str:
     process = process_of(request)
     await throttle_by(process, f"polls:{address_of(request)}", POLLS_OF_ADDRESS)
     try:
@@ -70,9 +68,7 @@ UserCode = Annotated[str, Depends(_user_code)]
     response_model=TerminalLoginOut,
     responses=errors(429),
 )
-async def begin(
-    request: Request, address: Address, body: Annotated[TerminalLoginIn, Depends(BodyReader(TerminalLoginIn))]
-) -> Json:
+async def begin(request: Request, address: Address, body: Body[TerminalLoginIn]) -> Json:
     """Return the codes of a new sign-in (RFC 8628). The terminal shows `user_code`, and asks for its key meanwhile."""
     device_code, user_code = await terminal_logins.begin_login(session_of(request), body.client, address)
     base = process_of(request).settings.public_url or str(request.base_url)
@@ -119,7 +115,7 @@ async def show(call: UserWrite, user_code: UserCode) -> PendingLoginOut:
 async def approve(
     call: UserWrite,
     user_code: UserCode,
-    body: Annotated[ApproveLoginIn, Depends(BodyReader(ApproveLoginIn))],
+    body: Body[ApproveLoginIn],
 ) -> None:
     """Let the terminal have a key of the caller's user, with the scopes that the sign-in shows."""
     await terminal_logins.approve_login(call.session, call.caller, user_code, body.project_id)

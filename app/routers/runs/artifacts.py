@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.artifacts import DismissIn, InlineIn, PathIn, RunArtifactsOut, SignedUrlOut
@@ -11,7 +11,7 @@ from app.schemas.staged_artifacts import FinalizeIn, PreparedPage, PrepareIn
 from app.services.artifacts.manifest import RunManifest
 from app.services.storage_keys import RunRef
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import RUN_URL, ArtifactId, Call, RunId, TaskId
 from app.web.openapi.errors import refused
 from app.web.responses import StoredFile
@@ -19,11 +19,6 @@ from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=f"{RUN_URL}/artifacts", tags=["artifacts"], route_class=UnitRoute)
 
-InlineBody = Annotated[InlineIn, Depends(BodyReader(InlineIn))]
-PrepareBody = Annotated[PrepareIn, Depends(BodyReader(PrepareIn))]
-FinalizeBody = Annotated[FinalizeIn, Depends(BodyReader(FinalizeIn))]
-PathBody = Annotated[PathIn, Depends(BodyReader(PathIn))]
-DismissBody = Annotated[DismissIn, Depends(BodyReader(DismissIn))]
 
 _WRITE_ERRORS = refused(StateRefusedOut)
 # A file is sent with its stored media type.
@@ -48,7 +43,9 @@ def _files(call: Call, task_id: UUID, run_id: UUID) -> RunManifest:
     summary="Upload small files to a run",
     responses=_WRITE_ERRORS,
 )
-async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id: RunId) -> RunArtifactsOut:
+async def add_inline(
+    call: TaskWrite, body: Body[InlineIn], task_id: TaskId, run_id: RunId
+) -> RunArtifactsOut:
     """Add files to the run, with their contents in the request's body, and return all files of the run.
 
     For larger files, use `prepare_upload`.
@@ -61,7 +58,9 @@ async def add_inline(call: TaskWrite, body: InlineBody, task_id: TaskId, run_id:
     summary="Prepare uploads to a run",
     responses=_WRITE_ERRORS,
 )
-async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, run_id: RunId) -> PreparedPage:
+async def prepare_upload(
+    call: TaskWrite, body: Body[PrepareIn], task_id: TaskId, run_id: RunId
+) -> PreparedPage:
     """Return a signed form for each file. The client uploads the file with it to object storage within an hour."""
     return {"artifacts": await _files(call, task_id, run_id).prepare_uploads(body)}
 
@@ -72,7 +71,7 @@ async def prepare_upload(call: TaskWrite, body: PrepareBody, task_id: TaskId, ru
     responses=_WRITE_ERRORS,
 )
 async def finalize_upload(
-    call: TaskWrite, body: FinalizeBody, task_id: TaskId, run_id: RunId
+    call: TaskWrite, body: Body[FinalizeIn], task_id: TaskId, run_id: RunId
 ) -> RunArtifactsOut:
     """Verify the uploaded files and add them to the run: all of them, or none.
 
@@ -86,7 +85,7 @@ async def finalize_upload(
     summary="Get a download URL of a file",
     responses=refused(StateRefusedOut, status=404),
 )
-async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId) -> SignedUrlOut:
+async def presign(call: TaskRead, body: Body[PathIn], task_id: TaskId, run_id: RunId) -> SignedUrlOut:
     """Return a URL from which a file of the run can be downloaded without an API key. The URL is valid for an hour."""
     return await _files(call, task_id, run_id).presign_download(body.storage_path)
 
@@ -100,7 +99,7 @@ async def presign(call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId
     responses=_FILE | refused(StateRefusedOut, status=404),
 )
 async def download(
-    request: Request, call: TaskRead, body: PathBody, task_id: TaskId, run_id: RunId
+    request: Request, call: TaskRead, body: Body[PathIn], task_id: TaskId, run_id: RunId
 ) -> StoredFile:
     """Return a file of the run, or of a run that it resumes. `Range` and `If-Range` are supported."""
     file = await _files(call, task_id, run_id).find_download(body.storage_path)
@@ -147,7 +146,7 @@ async def download_by_id(call: TaskRead, task_id: TaskId, run_id: RunId, artifac
     summary="Dismiss files of a run",
     responses=refused(StateRefusedOut, status=404),
 )
-async def dismiss(call: TaskWrite, body: DismissBody, task_id: TaskId, run_id: RunId) -> RunArtifactsOut:
+async def dismiss(call: TaskWrite, body: Body[DismissIn], task_id: TaskId, run_id: RunId) -> RunArtifactsOut:
     """Mark files of the run as dismissed, or bring them back with `dismissed: false`: all of them, or none.
 
     Nothing is deleted. A file that is dismissed again keeps its `dismissed_at`.

@@ -1,22 +1,18 @@
 """Route that sends commands to the agent of a live run (contract 6.4, 13.6)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.commands import CommandIn, CommandOut
 from app.services.runs import command_acceptance
 from app.web.auth import TaskWrite
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import RUN_URL, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import refused
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
-
-CommandBody = Annotated[CommandIn, Depends(BodyReader(CommandIn))]
 
 
 @router.post(
@@ -26,7 +22,7 @@ CommandBody = Annotated[CommandIn, Depends(BodyReader(CommandIn))]
     responses=refused(StateRefusedOut),
 )
 async def send_command(
-    call: TaskWrite, body: CommandBody, task_id: TaskId, run_id: RunId, once: OnceDep
+    call: TaskWrite, body: Body[CommandIn], task_id: TaskId, run_id: RunId, once: OnceDep
 ) -> Response:
     """Send a command to the agent of a live run.
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.logs import AppendIn, LogQuery
@@ -12,7 +12,7 @@ from app.services.run_log.log_reading import read_page, read_text
 from app.services.run_log.log_writing import CONTENT_TYPE
 from app.services.storage_keys import RunRef
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import RUN_URL, RunId, StartedAt, TaskId
 from app.web.openapi.errors import refused
 from app.web.pagination import LOG_PAGE, log_headers
@@ -29,9 +29,6 @@ WHOLE_LOG: dict[int | str, dict[str, Any]] = {
 }
 router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 
-AppendBody = Annotated[AppendIn, Depends(BodyReader(AppendIn))]
-RelayBody = Annotated[RelayIn, Depends(BodyReader(RelayIn))]
-
 
 @router.post(
     "/append_log",
@@ -39,7 +36,7 @@ RelayBody = Annotated[RelayIn, Depends(BodyReader(RelayIn))]
     response_model=RunOut,
 )
 async def append_log(
-    call: TaskWrite, body: AppendBody, task_id: TaskId, run_id: RunId, started: StartedAt
+    call: TaskWrite, body: Body[AppendIn], task_id: TaskId, run_id: RunId, started: StartedAt
 ) -> Json:
     """Append entries to the log of the run: all of them or none, even if other clients write at the same time."""
     run = await ingest.append_log(call.session, call.caller, task_id, run_id, body.entries, call.process)
@@ -51,7 +48,7 @@ async def append_log(
     summary="Relay a message of the agent",
     responses=refused(StateRefusedOut),
 )
-async def relay_message(call: TaskWrite, body: RelayBody, task_id: TaskId, run_id: RunId) -> RelayOut:
+async def relay_message(call: TaskWrite, body: Body[RelayIn], task_id: TaskId, run_id: RunId) -> RelayOut:
     """Write a message of the agent to the log of the run, to be relayed to a chat.
 
     The message is stored in the log, but it is not relayed, because no chat is connected to this service: the status is

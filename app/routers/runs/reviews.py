@@ -1,13 +1,11 @@
 """Routes of a person's review of the changes of a run (contract 19.5)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from app.schemas.runs.reviews import ReviewIn, ReviewOut
 from app.services.artifacts import review_versions
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import RUN_URL, RunId, TaskId
 from app.web.not_modified import HeldDep, conditional
 from app.web.openapi.errors import UNCHANGED, errors
@@ -18,8 +16,6 @@ router = APIRouter(
     tags=["artifacts"],
     route_class=UnitRoute,
 )
-
-ReviewBody = Annotated[ReviewIn, Depends(BodyReader(ReviewIn))]
 
 
 @router.get(
@@ -41,7 +37,7 @@ async def retrieve_review(call: TaskRead, task_id: TaskId, run_id: RunId, held: 
     summary="Replace one's review of a run",
     responses=errors(409),
 )
-async def write_review(call: TaskWrite, task_id: TaskId, run_id: RunId, body: ReviewBody) -> ReviewOut:
+async def write_review(call: TaskWrite, task_id: TaskId, run_id: RunId, body: Body[ReviewIn]) -> ReviewOut:
     """Replace the caller's review, at most 64 KiB of JSON, if `version` is that of the present one.
 
     If another device has written it meanwhile, the answer is 409 `version_conflict`, with that review in `extra`.

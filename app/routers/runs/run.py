@@ -1,9 +1,8 @@
 """Routes of the runs of a task (contract 5.8, 6.4)."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from app.schemas.errors import RunRefusedOut, StateRefusedOut
 from app.schemas.runs.run import (
@@ -24,7 +23,7 @@ from app.services.runs import run_edits, run_tokens, start
 from app.services.runs.usage import task_usage
 from app.services.views import runs as runs_view
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import TASK_URL, Call, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.not_modified import HeldDep, conditional
@@ -35,13 +34,6 @@ from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=TASK_URL, tags=["runs"], route_class=UnitRoute)
 
-RunBody = Annotated[RunIn, Depends(BodyReader(RunIn))]
-RunCreateBody = Annotated[RunCreateIn, Depends(BodyReader(RunCreateIn))]
-CancelBody = Annotated[CancelIn, Depends(BodyReader(CancelIn))]
-RunUpdateBody = Annotated[RunUpdateIn, Depends(BodyReader(RunUpdateIn))]
-SetOutputBody = Annotated[SetOutputIn, Depends(BodyReader(SetOutputIn))]
-StartBody = Annotated[StartIn, Depends(BodyReader(StartIn))]
-
 
 @router.post(
     "/run",
@@ -50,7 +42,7 @@ StartBody = Annotated[StartIn, Depends(BodyReader(StartIn))]
     response_model=TaskOut,
     responses=refused(RunRefusedOut) | over_limit(),
 )
-async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDep) -> Response:
+async def run_task(call: TaskWrite, body: Body[RunIn], task_id: TaskId, once: OnceDep) -> Response:
     """Start a cloud run of the task and return the task with its new latest run.
 
     An empty body selects all defaults. The run is queued; when a worker has a free slot, it performs the run
@@ -67,7 +59,7 @@ async def run_task(call: TaskWrite, body: RunBody, task_id: TaskId, once: OnceDe
     response_model=RunOut,
     responses=refused(RunRefusedOut) | over_limit(),
 )
-async def create_run(call: TaskWrite, body: RunCreateBody, task_id: TaskId, once: OnceDep) -> Response:
+async def create_run(call: TaskWrite, body: Body[RunCreateIn], task_id: TaskId, once: OnceDep) -> Response:
     """Create a run without starting it: the client performs it itself (`local`), or starts it later (`cloud`)."""
     arguments = (call.session, call.caller, task_id, body, call.process)
     return await once(
@@ -108,7 +100,7 @@ async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId, held: Hel
     summary="Update a run",
     responses=refused(StateRefusedOut) | over_limit(),
 )
-async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body: RunUpdateBody) -> RunOut:
+async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body: Body[RunUpdateIn]) -> RunOut:
     """Update a run: only the given fields change; `output` and `state` are merged, one level deep.
 
     Set `status` to `cancelled` to stop a run: its agent ends within two seconds. A run that is over keeps its
@@ -123,7 +115,7 @@ async def update_run(call: TaskWrite, task_id: TaskId, run_id: VisibleRun, body:
     summary="Set the output of a run",
     responses=refused(StateRefusedOut),
 )
-async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_id: RunId) -> RunOut:
+async def set_output(call: TaskWrite, body: Body[SetOutputIn], task_id: TaskId, run_id: RunId) -> RunOut:
     """Replace the output of the run; if the task has a `json_schema`, the output must satisfy it."""
     return await run_edits.set_output(call.session, call.caller, task_id, run_id, body.output, call.process)
 
@@ -133,7 +125,7 @@ async def set_output(call: TaskWrite, body: SetOutputBody, task_id: TaskId, run_
     summary="Start a run that was created",
     responses=refused(StateRefusedOut, RunRefusedOut) | over_limit(),
 )
-async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: RunId) -> TaskOut:
+async def start_run(call: TaskWrite, body: Body[StartIn], task_id: TaskId, run_id: RunId) -> TaskOut:
     """Request that a worker performs a cloud run that has not begun.
 
     The request can be repeated until a worker has claimed the run. A run that acts with a member's GitHub account or
@@ -151,7 +143,7 @@ async def start_run(call: TaskWrite, body: StartBody, task_id: TaskId, run_id: R
     | {202: {"model": RunOut, "description": "The run, cancelled by this request."}},
 )
 async def cancel_run(
-    call: TaskWrite, body: CancelBody, task_id: TaskId, run_id: RunId, once: OnceDep
+    call: TaskWrite, body: Body[CancelIn], task_id: TaskId, run_id: RunId, once: OnceDep
 ) -> Response:
     """Cancel a cloud run, whether it waits or a worker performs it: its agent ends within two seconds.
 

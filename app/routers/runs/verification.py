@@ -19,7 +19,7 @@ from app.services import project_overview
 from app.services.checks import check_sets, scans
 from app.services.runs.verification import verification_requests
 from app.web.auth import TaskRead, TaskWrite, VisibleCheckSet
-from app.web.body import BodyReader
+from app.web.body import Body
 from app.web.dependencies import RUN_URL, CheckSetId, RunId, TaskId, process_of
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import refused
@@ -31,10 +31,6 @@ check_sets_router = APIRouter(
     prefix="/api/projects/{project_id}/check_sets", tags=["check sets"], route_class=UnitRoute
 )
 runs_router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
-
-SetBody = Annotated[CheckSetIn, Depends(BodyReader(CheckSetIn))]
-DetectBody = Annotated[DetectIn, Depends(BodyReader(DetectIn))]
-WaiveBody = Annotated[WaiveIn, Depends(BodyReader(WaiveIn))]
 
 
 async def _find_warnings(request: Request) -> list[str]:
@@ -64,7 +60,7 @@ async def list_sets(call: TaskRead, query: Annotated[CheckSetQuery, Query()], pa
     status_code=201,
     response_model=CheckSetOut,
 )
-async def create_set(call: TaskWrite, body: SetBody, once: OnceDep, warnings: Warnings) -> Response:
+async def create_set(call: TaskWrite, body: Body[CheckSetIn], once: OnceDep, warnings: Warnings) -> Response:
     """Create the check set of a repository, or that of all repositories of the project.
 
     When a run has delivered its work, a worker sets up a fresh clone of it and executes the checks there, where the
@@ -81,7 +77,7 @@ async def create_set(call: TaskWrite, body: SetBody, once: OnceDep, warnings: Wa
     responses=refused(StateRefusedOut)
     | {202: {"model": ScanningOut, "description": "A worker looks through it: ask again."}},
 )
-async def detect_checks(call: TaskWrite, body: DetectBody) -> Json:
+async def detect_checks(call: TaskWrite, body: Body[DetectIn]) -> Json:
     """Return the checks that the files of a repository suggest; nothing of them is executed.
 
     Each is valid as an item of `checks`: to use them, create or update the check set of the repository.
@@ -104,7 +100,7 @@ async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> CheckSetOut:
     summary="Update a check set",
 )
 async def update_set(
-    call: TaskWrite, set_id: VisibleCheckSet, body: SetBody, warnings: Warnings
+    call: TaskWrite, set_id: VisibleCheckSet, body: Body[CheckSetIn], warnings: Warnings
 ) -> CheckSetOut:
     """Update a check set: each given field is replaced as a whole; null stands for its default."""
     return await check_sets.update_set(call.session, call.caller, set_id, body, warnings)
@@ -153,6 +149,8 @@ async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep)
     response_model=VerificationOut,
     responses=refused(StateRefusedOut),
 )
-async def waive(call: TaskWrite, body: WaiveBody, task_id: TaskId, run_id: RunId, once: OnceDep) -> Response:
+async def waive(
+    call: TaskWrite, body: Body[WaiveIn], task_id: TaskId, run_id: RunId, once: OnceDep
+) -> Response:
     """Accept the work of a run whose verdict is `refuted` or `inconclusive`. The verdict stays."""
     return await once(verification_requests.waive(call.session, call.caller, task_id, run_id, body))
