@@ -14,7 +14,14 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as a
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-DRIVER_ERRORS: Final = (SQLAlchemyError, asyncpg.PostgresError, RedisError)
+# What a session raises. Broken sockets are named where the driver is called: others have sockets too.
+DATABASE_ERRORS: Final = (
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+DRIVER_ERRORS: Final = (*DATABASE_ERRORS, RedisError)
 # What a call of Redis raises if it is not performed.
 REDIS_ERRORS: Final = (RedisError, OSError)
 # Classes and codes of SQLSTATE about the server: connections, resources, an operator, failover, its disk.

@@ -84,7 +84,10 @@ def folders(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def names(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield the modules of rooms with the name of another one."""
+    """Yield the modules with the name of their folder, which tells nothing, and those of rooms with that of another."""
+    for path in _modules(root / "app"):
+        if path.stem == path.parent.name:
+            yield _name(path, root), "has the name of its folder"
     modules = [path for room in ROOMS for path in _modules(root / room) if not path.stem.startswith("__")]
     first: dict[str, Path] = {}
     for path in modules:

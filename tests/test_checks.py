@@ -74,6 +74,12 @@ def test_folders_with_too_many_modules_are_named(app: Path, tmp_path: Path) -> N
     ]
 
 
+def test_module_with_the_name_of_its_folder_is_named(app: Path) -> None:
+    (app / "services/tasks/tasks.py").touch()
+
+    assert found(app) == [("app/services/tasks/tasks.py", "has the name of its folder")]
+
+
 @pytest.mark.parametrize(
     ("importing", "is_found"),
     [

@@ -11,11 +11,11 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from redis.exceptions import RedisError
 
 from app.clients.redis import RedisClient, messages_of
 from app.clients.run_event_stream import channel_of, parse_message
 from app.clients.subscriptions import SUBSCRIBE_AGAIN_SECONDS, Channel, Subscription
+from app.outages import REDIS_ERRORS
 
 _SILENCE_SECONDS = 15.0
 _OUTAGE_PAUSE_SECONDS = 0.5
@@ -111,7 +111,7 @@ class EventHub:
                 # The next connection subscribes to all channels.
                 return
             command = self._pubsub.subscribe if name in self._channels else self._pubsub.unsubscribe
-            with suppress(RedisError, OSError):
+            with suppress(*REDIS_ERRORS):
                 async with asyncio.timeout(_COMMAND_SECONDS):
                     await command(name)
 
@@ -128,7 +128,7 @@ class EventHub:
                         if new := [name for name in self._channels if name not in names]:
                             await pubsub.subscribe(*new)
                         await self._pass_on(pubsub)
-            except (RedisError, OSError) as error:
+            except REDIS_ERRORS as error:
                 log.warning("event_hub.disconnected", error=repr(error))
             except Exception:
                 # Continue with a new connection, because all followers depend on this task.
@@ -174,7 +174,7 @@ class EventHub:
             channel.end(is_run_deleted=True)
             return
         # What came while the connection was dead without our knowledge.
-        with suppress(RedisError, OSError):
+        with suppress(*REDIS_ERRORS):
             async with asyncio.timeout(_COMMAND_SECONDS):
                 await channel.catch_up(self._redis)
         channel.finish(final_state)

@@ -9,12 +9,13 @@ from uuid import UUID
 
 import orjson
 import structlog
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from app.clients.redis import RedisClient
 from app.clients.run_event_stream import APPEND_SCRIPT, script_arguments, stream_keys
 from app.clients.run_events import MAX_EVENT_BYTES, EventKind
 from app.ids import new_hex_id
+from app.outages import REDIS_ERRORS
 
 # Maximal number of events, of all runs, that wait while Redis is away; further events are dropped.
 MAX_WAITING_EVENTS = 20_000
@@ -112,7 +113,7 @@ class RunEventPublisher:
                 batch = self._next_batch()
                 try:
                     await self._send_batch(batch)
-                except (RedisError, OSError) as error:
+                except REDIS_ERRORS as error:
                     await self._wait_out(error)
                     continue
                 except Exception as error:

@@ -11,9 +11,9 @@ from typing import Never
 from uuid import UUID
 
 import structlog
-from redis.exceptions import RedisError
 
 from app.clients.redis import RedisClient, messages_of
+from app.outages import REDIS_ERRORS
 
 _CHANNEL = "taskbeacon:run-changes"
 _WAKE_CHANNEL = "taskbeacon:wake"
@@ -36,7 +36,7 @@ async def wake(redis: RedisClient, topic: str) -> None:
 async def _publish(redis: RedisClient, channel: str, message: str) -> None:
     try:
         await redis.publish(channel, message)
-    except (RedisError, OSError) as error:
+    except REDIS_ERRORS as error:
         log.warning("wakes.not_published", channel=channel, error=repr(error))
 
 
@@ -74,7 +74,7 @@ class WakeListener:
         while True:
             try:
                 await self._listen()
-            except (RedisError, OSError) as error:
+            except REDIS_ERRORS as error:
                 log.warning("wakes.not_subscribed", error=repr(error))
                 await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
 

@@ -15,14 +15,14 @@ from typing import Any, cast
 import asyncpg
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import IntegrityError, MissingGreenlet, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from sqlalchemy.util import await_only, greenlet_spawn
 from typing_extensions import override
 
-from app.outages import DatabaseUnavailable, is_database_outage, is_outage
+from app.outages import DATABASE_ERRORS, DatabaseUnavailable, is_database_outage, is_outage
 
 SessionFactory = Callable[[], AsyncSession]
 Hook = Callable[[], Awaitable[object]]
@@ -34,14 +34,6 @@ _ENGINE = "engine"
 _IS_UNDIVIDED = "is_undivided"
 # And how long all hooks of a commit may take together.
 _HOOK_SECONDS = "hook_seconds"
-# Errors that a session raises. Broken sockets are named where the driver is called: others have sockets too.
-_DRIVER_ERRORS = (
-    SQLAlchemyError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
-
 log = structlog.get_logger(__name__)
 
 
@@ -67,7 +59,7 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
             ):
                 # Shielded: not even a second cancellation may prevent the return of the connection.
                 await asyncio.shield(asyncio.create_task(_close(session)))
-    except _DRIVER_ERRORS as error:
+    except DATABASE_ERRORS as error:
         if is_database_outage(error):
             raise DatabaseUnavailable(str(error)) from error
         raise

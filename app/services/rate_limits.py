@@ -64,7 +64,7 @@ class RateLimiter:
         """Count one request against each of `limits` if all let it pass; return the quota that remains.
 
         `bucket` names what the request is counted for, such as a user or an address. `now` is the wall-clock time in
-        seconds. The request must be refused if the quota has a `retry_after`. Raises RedisError, OSError.
+        seconds. The request must be refused if the quota has a `retry_after`. Raises REDIS_ERRORS.
         """
         windows = [self._window(bucket, limit, now) for limit in limits]
         passes = all(window.remaining > 0 for window in windows)

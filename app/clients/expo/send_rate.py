@@ -1,10 +1,10 @@
 """Limit the rate of sending messages for all processes together, by the generic cell rate algorithm in Redis."""
 
 import structlog
-from redis.exceptions import RedisError
 
 from app.clients.push import Deadline
 from app.clients.redis import RedisClient
+from app.outages import REDIS_ERRORS
 
 # Returns the microseconds until the reserved slot; -1, without a reservation, if that is beyond the caller's limit.
 # Uses the clock of the server, the same for all processes.
@@ -41,7 +41,7 @@ class SendRate:
         patience = int(min(deadline.seconds_left, _LONGEST_WAIT_SECONDS) * _MICROSECONDS)
         try:
             wait = int(await self._reserve(keys=[self._key], args=[length, patience]))
-        except (RedisError, OSError) as error:
+        except REDIS_ERRORS as error:
             log.warning("send_rate.unavailable", error=repr(error))
             wait = 0
         if wait < 0:
