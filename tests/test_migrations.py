@@ -317,7 +317,9 @@ def breaking(config: Config, url: str, *, after: str) -> dict[str, list[str]]:
         command.upgrade(config, script.revision)
         now = asyncio.run(look(url))
         changes = list(breaking_changes(before, now))
-        if changes and not re.search(r"^Contract: \w{3,}", script.module.__doc__ or "", re.MULTILINE):
+        if changes and not re.search(
+            r"^(Contract|New values): \w{3,}", script.module.__doc__ or "", re.MULTILINE
+        ):
             found[script.revision] = changes
         before = now
     return found
@@ -390,6 +392,10 @@ _HARMFUL = (
     ("CREATE UNIQUE INDEX uq_t ON tasks (project_id, title)", "uq_t is new, or refuses more: "),
     ("CREATE UNIQUE INDEX uq_t ON tasks (lower(title))", "uq_t is new, or refuses more: "),
     (
+        "ALTER TABLE runs DROP CONSTRAINT ck_runs_environment, ADD CONSTRAINT ck_runs_environment CHECK (environment IN ('local', 'cloud', 'moon'))",
+        "ck_runs_environment has new values: moon",
+    ),
+    (
         "ALTER TABLE runs ADD CONSTRAINT fk_r FOREIGN KEY (branch) REFERENCES alembic_version",
         "fk_r is new, or refuses more: ",
     ),
@@ -402,7 +408,6 @@ _HARMLESS = (
     "ALTER TABLE tasks ALTER title DROP NOT NULL",
     "CREATE INDEX ix_t ON tasks (title)",
     "DROP INDEX ix_runs_stage; ALTER TABLE runs DROP CONSTRAINT ck_runs_status",
-    "ALTER TABLE runs DROP CONSTRAINT ck_runs_environment, ADD CONSTRAINT ck_runs_environment CHECK (environment IN ('local', 'cloud', 'moon'))",
 )
 
 

@@ -3,6 +3,7 @@
 Purpose: people are asked what becomes of work that is not verified (`kind` `verdict`).
 Locks: ACCESS EXCLUSIVE on `questions`, for a moment: the CHECK is added without looking at the rows, which hold it.
 Previous release: makes no such rows. It lists and counts those that are there, but cannot answer them.
+New values: workers write `verdict`, and are replaced behind the API of the release before (docs/operating/upgrade.md).
 
 Revision ID: 0049
 Revises: 0048

@@ -5,15 +5,20 @@ event without being told.
 """
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from alembic import command
+from sqlalchemy import text
 
 from app.clients.object_store import ObjectStore
+from app.db import unit_of_work
+from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
 from app.services.schema_revision import migration_config
+from tests.fixtures.worker import Repositories
 from tests.support.deployment.failing_over import proxy_of
 from tests.support.deployment.ledger import take_stock
 from tests.support.deployment.load import Load
@@ -32,6 +37,7 @@ from tests.test_migrations import FIRST_RELEASE
 PEOPLE = 3
 # Between two steps, so that old and new processes work together.
 RUNS_BETWEEN = 6
+_GUIDE = Path(__file__).parents[2] / "docs/operating/upgrade.md"
 NETWORKS = {"TASKBEACON_WEBHOOK_ALLOW_PRIVATE_NETWORKS": ",".join(LOOPBACK)}
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.timeout(1800)]
@@ -129,6 +135,32 @@ async def test_way_back(
     """The schema of this release stays."""
     steps = ["start old worker", "stop new worker", "start old api", "stop new api"]
     await go_through(site, store, push_service, tmp_path, before, begin="new", steps=steps)
+
+
+async def test_release_before_takes_over_work_that_was_not_verified(
+    site: Site, before: Path, tmp_path: Path
+) -> None:
+    """As the guide says: it answers 500 to who deletes the task otherwise."""
+    repositories = Repositories(tmp_path / "repositories")
+    repositories.create("acme/site", {"a": "old\n"})
+    fails = {"id": "fails", "run": ["false"], "gate": "strict", "retries": 0}
+    acceptance = acceptance_of(DefinitionsIn.model_validate({"checks": [fails]}))
+    await site.queue_runs(1, "```sh\necho new >a\n```", repository="acme/site", acceptance=acceptance)
+    worker = site.start_worker(TASKBEACON_GIT_BASE_URL=repositories.base_url, TASKBEACON_MAX_REPAIRS="0")
+    await site.wait_until_over(1)
+    assert await worker.stop() == 0
+
+    async with site.api(before) as api:
+        inbox = api.base_url.copy_with(path="/api/users/@me/inbox")
+        [shown] = (await api.get(inbox)).json()["results"]
+        assert shown["kind"] == "verdict"
+        [withdraw] = re.findall(r"```sql\s+(.*?)\s+```", _GUIDE.read_text(encoding="utf-8"), re.DOTALL)
+        async with unit_of_work(site.sessions) as session:
+            await session.execute(text(withdraw))
+
+        assert (await api.get(inbox)).json()["results"] == []
+        answer = await api.delete(f"/{shown['task']['id']}")
+    assert answer.status_code in {200, 204}, answer.text
 
 
 async def go_through(

@@ -1,5 +1,7 @@
 """What a change of the schema takes from the release before it: names, values that it writes, rows that it inserts.
 
+Or gives it: values that it does not know.
+
 Two looks at the catalogue are compared, so that it does not matter how a revision has changed the schema.
 """
 
@@ -73,15 +75,17 @@ def breaking_changes(old: Schema, new: Schema) -> Iterator[str]:
         known = [
             column for column in rule["columns"] if not column or (rule["relation"], column) in old.columns
         ]
-        if rule["relation"] in common and known and not _allows_as_much(old.rules.get(name), rule):
+        if rule["relation"] not in common or not known:
+            continue
+        before = old.rules.get(name)
+        values, more = (set(_LITERAL.findall(each["text"])) if each else set() for each in (before, rule))
+        if before and values and values < more:
+            yield f"{name} has new values: {', '.join(sorted(more - values))}"
+        elif before is None or _unvalidated(before) != _unvalidated(rule):
             yield f"{name} is new, or refuses more: {rule['text']}"
 
 
-def _allows_as_much(old: asyncpg.Record | None, new: asyncpg.Record) -> bool:
-    """Return whether a rule is as before, or a list of values that has grown."""
-    if old is None:
-        return False
-    values, more = (set(_LITERAL.findall(rule["text"])) for rule in (old, new))
-    # Validated by this revision: new rows had to keep it before.
-    as_before = old["text"].removesuffix(" NOT VALID") == new["text"].removesuffix(" NOT VALID")
-    return as_before or values < more
+def _unvalidated(rule: asyncpg.Record) -> str:
+    # What a revision validates, new rows had to keep before.
+    text: str = rule["text"]
+    return text.removesuffix(" NOT VALID")

@@ -96,7 +96,7 @@ class Site:
 
     @asynccontextmanager
     async def api(
-        self, program: str = "app.cli", **environment: str
+        self, program: str | Path = "app.cli", **environment: str
     ) -> AsyncGenerator[httpx.AsyncClient, None]:
         """Yield the owner's client of a new API; paths are relative to the project's tasks."""
         self._processes += 1
