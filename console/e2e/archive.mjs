@@ -18,15 +18,15 @@ export async function archiveOfALiveRunIsAskedFor(browser, { expect, watched, ch
     "e alone does not archive a task that asks, nor does Enter",
   );
 
-  await page.getByRole("button", { name: "Archive", exact: true }).click();
+  await page.getByRole("button", { name: "Archive the task" }).click();
   await dialog.getByRole("button", { name: "Archive, and let it go on" }).press("Enter");
   await page.getByText("Archived.").waitFor();
   const kept = await call(`/tasks/${id}/`);
   expect(kept.archived && kept.latest_run.status === "in_progress", "its run goes on if it shall");
-  await page.getByRole("button", { name: "Take out of the archive" }).press("Enter");
+  await page.getByRole("button", { name: "Take the task out of the archive" }).press("Enter");
   await page.getByText("Taken out of the archive.").waitFor();
 
-  await page.getByRole("button", { name: "Archive", exact: true }).press("Enter");
+  await page.getByRole("button", { name: "Archive the task" }).press("Enter");
   await dialog.getByRole("button", { name: "End the run and archive" }).press("Enter");
   await page.locator("main header").getByText("Archived", { exact: true }).waitFor();
   const ended = await call(`/tasks/${id}/`);

@@ -39,7 +39,6 @@ describe("the stream of a page", () => {
     said.length = 0;
     stream = new ProjectStream(1, {
       onLedgerGap: () => said.push("gap"),
-      onBegin: () => said.push("begin"),
       onState: () => {},
       onRefused: () => said.push("refused"),
     });
@@ -60,7 +59,7 @@ describe("the stream of a page", () => {
     vi.advanceTimersByTime(1000);
     expect(Source.opened.map(placeOf)).toEqual([null, "7-1"]);
     latest().say("keepalive", {}, "7-1");
-    expect(said).toEqual(["begin", "heard"]);
+    expect(said).toEqual(["heard"]);
   });
 
   it("goes on with the last place of each topic when the topics change or the service rotates it", () => {

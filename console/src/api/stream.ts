@@ -23,8 +23,6 @@ export interface RunListener {
 
 interface Listeners {
   onLedgerGap(): void;
-  /** The ledger is followed from now on: what was read before may be older. */
-  onBegin(): void;
   onState(state: StreamState): void;
   /** The service answered with something else than a stream: the session may have ended. */
   onRefused(): void;
@@ -85,7 +83,7 @@ export class ProjectStream {
     return this.ledger !== "";
   }
 
-  /** Hear when `hasBegun` becomes true, until the returned function is called. */
+  /** Hear when `hasBegun` becomes true, until the returned function is called: what was read before may be older. */
   onceBegun(listener: () => void): () => void {
     this.beginListeners.add(listener);
     return () => this.beginListeners.delete(listener);
@@ -160,7 +158,6 @@ export class ProjectStream {
       const isBegin = this.ledger === "";
       this.note(event);
       if (!isBegin || !this.ledger) return;
-      this.listeners.onBegin();
       for (const listener of this.beginListeners) listener();
     });
     source.addEventListener("end", () => this.connectSoon(0));

@@ -1,6 +1,6 @@
 import { QueryClient, QueryClientProvider, useQuery, useQueryClient } from "@tanstack/react-query";
 import { UserX } from "lucide-react";
-import { Suspense, useEffect } from "react";
+import { useEffect } from "react";
 import { Redirect, Route, Router, Switch, useLocation } from "wouter";
 import { onSignedOut } from "../api/client";
 import { ApiError, isTransient } from "../api/errors";
@@ -14,7 +14,6 @@ import { aroundNav, expectPage } from "../ui/arrival";
 import { Empty, FailedPage, Loading, Messages, MissingPage } from "../ui/feedback";
 import { later } from "../ui/later";
 import { Guard } from "./Guard";
-import { rememberedProject, rememberProject } from "./lastProject";
 import { OpenTask } from "./OpenTask";
 import { Shell } from "./Shell";
 import { startWorker } from "./worker";
@@ -22,6 +21,7 @@ import { startWorker } from "./worker";
 const loadRunPage = () => import("../features/run/RunPage");
 const RunPage = later(loadRunPage, true);
 
+const LAST_PROJECT = "taskbeacon.project";
 const SHOWN_RUN = /\/projects\/(\d+)\/tasks\/([^/]+)(?:\/runs\/([^/]+))?/;
 
 const DevicePage = later(() => import("../features/login/DevicePage"), true);
@@ -97,7 +97,9 @@ function SignedIn() {
 function Projects({ session }: { session: Session }) {
   const [, navigate] = useLocation();
   useEffect(() => startWorker((address) => navigate(`~${address}`)), [navigate]);
-  const first = session.projects.find(({ id }) => id === rememberedProject()) ?? session.projects[0];
+  const first =
+    session.projects.find(({ id }) => id === Number(localStorage.getItem(LAST_PROJECT))) ??
+    session.projects[0];
   if (!first)
     return (
       <main>
@@ -112,9 +114,7 @@ function Projects({ session }: { session: Session }) {
         {({ project }) => <OfProject session={session} id={Number(project)} />}
       </Route>
       <Route path="/device">
-        <Suspense fallback={<Loading what="the page" />}>
-          <DevicePage session={session} />
-        </Suspense>
+        <DevicePage session={session} />
       </Route>
       <Route path="/tasks/:task">{({ task }) => <OpenTask session={session} task={task} />}</Route>
       <Route path={/^\/(?:login|projects|tasks|(?<place>inbox|settings(?:\/\w+)?))?\/?$/}>
@@ -130,27 +130,25 @@ const UNKNOWN = "It was deleted, its address is wrong, or you are no member of i
 
 function OfProject({ session, id }: { session: Session; id: number }) {
   const project = session.projects.find((one) => one.id === id);
-  useEffect(() => rememberProject(id), [id]);
+  useEffect(() => localStorage.setItem(LAST_PROJECT, String(id)), [id]);
   if (!project) return <MissingPage what="project" why={UNKNOWN} home="~/console/" />;
   return (
     <ProjectProvider key={id} project={project} session={session}>
       <Shell>
-        <Suspense fallback={<Loading what="the page" />}>
-          <Switch>
-            <Route path="/tasks/:task/runs/:run">
-              {({ task, run }) => <RunPage key={task} taskId={task} runId={run} />}
-            </Route>
-            <Route path={/^\/tasks\/(?<task>[^/]+)(?:\/runs)?\/?$/}>
-              {({ task }) => <RunPage key={task} taskId={task as string} runId={null} />}
-            </Route>
-            <Route path="/inbox" component={InboxPage} />
-            <Route path="/settings/:section?">
-              {({ section }) => <SettingsPage section={section ?? "devices"} />}
-            </Route>
-            <Route path={/^\/(?:tasks\/?)?$/} component={TasksPage} />
-            <Route>{missing}</Route>
-          </Switch>
-        </Suspense>
+        <Switch>
+          <Route path="/tasks/:task/runs/:run">
+            {({ task, run }) => <RunPage key={task} taskId={task} runId={run} />}
+          </Route>
+          <Route path={/^\/tasks\/(?<task>[^/]+)(?:\/runs)?\/?$/}>
+            {({ task }) => <RunPage key={task} taskId={task as string} runId={null} />}
+          </Route>
+          <Route path="/inbox" component={InboxPage} />
+          <Route path="/settings/:section?">
+            {({ section }) => <SettingsPage section={section ?? "devices"} />}
+          </Route>
+          <Route path={/^\/(?:tasks\/?)?$/} component={TasksPage} />
+          <Route>{missing}</Route>
+        </Switch>
       </Shell>
     </ProjectProvider>
   );

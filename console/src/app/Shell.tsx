@@ -12,7 +12,7 @@ import { classes } from "../ui/classes";
 import { IconButton } from "../ui/controls";
 import { markTitle } from "../ui/heading";
 import { useKeys } from "../ui/keys";
-import { type State, StateIcon } from "../ui/status";
+import { StateIcon } from "../ui/status";
 import { KeyboardHelp } from "./KeyboardHelp";
 import { Palette } from "./Palette";
 import styles from "./shell.module.css";
@@ -36,10 +36,10 @@ export function Shell({ children }: { children: ReactNode }) {
   });
   return (
     <div className={classes(styles.shell, isRun && styles.onRun)}>
-      <a className={styles.skip} href="#content">
+      <a className={classes("visually-hidden", styles.skip)} href="#content">
         Skip to the content
       </a>
-      <nav className={classes("column", styles.side)} aria-label="Console">
+      <nav className={classes("column at-desk", styles.side)} aria-label="Console">
         <div className={classes("row", styles.brand)}>
           <img src="/console/icon.svg" alt="" width="20" height="20" />
           {session.projects.length > 1 ? (
@@ -70,7 +70,7 @@ export function Shell({ children }: { children: ReactNode }) {
         )}
         {children}
       </div>
-      <nav className={styles.bottom} aria-label="Console, short">
+      <nav className={classes("on-phone", styles.bottom)} aria-label="Console, short">
         <Places />
       </nav>
       {overlay === "keys" && <KeyboardHelp onClose={() => setOverlay(null)} />}
@@ -92,11 +92,7 @@ function Places() {
     <ul className={styles.places}>
       {places.map(({ to, label, icon: Icon, isHere, count }) => (
         <li key={to}>
-          <Link
-            href={href(to)}
-            className={classes("row line", isHere && styles.here)}
-            aria-current={isHere ? "page" : undefined}
-          >
+          <Link href={href(to)} className="row line" aria-current={isHere ? "page" : undefined}>
             <Icon size={18} />
             <span>{label}</span>
             {count ? (
@@ -115,6 +111,7 @@ function Places() {
 /** What needs the person, and the other runs at work: the way from one run to the next. */
 function Active() {
   const { project, href } = useProject();
+  const [location] = useLocation();
   const needs = useNeeds();
   const asks = (needs?.results ?? []).map((row) => ({
     key: row.id,
@@ -132,45 +129,35 @@ function Active() {
       title: titleOf(task),
       state: stateOf(task.latest_run),
     }));
+  const groups = [
+    { name: "Needs you", count: needs?.count ?? 0, rows: asks },
+    { name: "Running", count: runs.length, rows: runs },
+  ];
   return (
-    <div className={styles.active}>
-      <ActiveGroup title="Needs you" count={needs?.count ?? 0} runs={asks} />
-      <ActiveGroup title="Running" count={runs.length} runs={runs} />
+    <div className={classes("fill", styles.active)}>
+      {groups
+        .filter(({ rows }) => rows.length > 0)
+        .map(({ name, count, rows }) => (
+          <section key={name}>
+            <h2 className="small faint">
+              {name} <span>{count}</span>
+            </h2>
+            <ul>
+              {rows.slice(0, SHOWN).map(({ key, task, to, title, state }) => (
+                <li key={key}>
+                  <Link
+                    href={to}
+                    className="row line small"
+                    aria-current={location.startsWith(`/tasks/${task}`) ? "page" : undefined}
+                  >
+                    <StateIcon state={state} size={14} />
+                    <span className="clip">{title}</span>
+                  </Link>
+                </li>
+              ))}
+            </ul>
+          </section>
+        ))}
     </div>
-  );
-}
-
-interface GroupProps {
-  title: string;
-  count: number;
-  runs: { key: string; task: string; to: string; title: string; state: State }[];
-}
-
-function ActiveGroup({ title, count, runs }: GroupProps) {
-  const [location] = useLocation();
-  if (runs.length === 0) return null;
-  return (
-    <section>
-      <h2 className="small faint">
-        {title} <span>{count}</span>
-      </h2>
-      <ul>
-        {runs.slice(0, SHOWN).map((run) => {
-          const isHere = location.startsWith(`/tasks/${run.task}`);
-          return (
-            <li key={run.key}>
-              <Link
-                href={run.to}
-                className={classes("row line small", isHere && styles.here)}
-                aria-current={isHere ? "page" : undefined}
-              >
-                <StateIcon state={run.state} size={14} />
-                <span className="clip">{run.title}</span>
-              </Link>
-            </li>
-          );
-        })}
-      </ul>
-    </section>
   );
 }

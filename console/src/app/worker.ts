@@ -1,5 +1,5 @@
-/** Registers the service worker, and goes where it says. */
-import { keepRegistered } from "../features/attention/device";
+/** Registers the service worker, and does what it says. */
+import { registerAgain } from "../features/attention/device";
 
 /** Return how to stop listening. */
 export function startWorker(navigate: (address: string) => void): () => void {
@@ -8,13 +8,13 @@ export function startWorker(navigate: (address: string) => void): () => void {
   if (import.meta.env.PROD) {
     void navigator.serviceWorker.register("/console/sw.js", { scope: "/console/" }).catch(() => {});
   }
-  const onMessage = (event: MessageEvent) => {
-    if (event.data?.type === "open" && typeof event.data.address === "string") navigate(event.data.address);
+  const refresh = () => void registerAgain().catch(() => {});
+  const onMessage = ({ data }: MessageEvent) => {
+    if (data?.type === "subscription") refresh();
+    if (data?.type === "open" && typeof data.address === "string") navigate(data.address);
   };
+  // It may have changed while no page was open.
+  refresh();
   navigator.serviceWorker.addEventListener("message", onMessage);
-  const stop = keepRegistered();
-  return () => {
-    navigator.serviceWorker.removeEventListener("message", onMessage);
-    stop();
-  };
+  return () => navigator.serviceWorker.removeEventListener("message", onMessage);
 }

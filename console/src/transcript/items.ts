@@ -1,6 +1,4 @@
 /** What a transcript shows. Items are immutable: a change makes a new item with the same id. */
-import type { Json } from "./wire";
-
 export type ReceiptStatus = "kept" | "sending" | "accepted" | "delivered" | "consumed" | "dropped" | "failed";
 
 export interface Receipt {
@@ -66,7 +64,6 @@ export interface ToolItem extends Base {
   output: string;
   exitStatus: number | null;
   diffs: ToolDiff[];
-  input: Json;
 }
 
 export interface PlanEntry {

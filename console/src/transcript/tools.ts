@@ -30,14 +30,12 @@ function newTool(id: string, at: string): ToolItem {
     output: "",
     exitStatus: null,
     diffs: [],
-    input: {},
   };
 }
 
 function merge(tool: ToolItem, update: Json): ToolItem {
   const meta = asObject(update._meta);
   const parent = asText(asObject(meta.claudeCode).parentToolUseId) || asText(meta.parentToolUseId);
-  const input = "rawInput" in update ? asObject(update.rawInput) : tool.input;
   const status = STATUSES.has(asText(update.status)) ? (update.status as ToolStatus) : tool.status;
   const content = asList(update.content);
   const diffs = content.map(diffOf).filter((diff) => diff !== null);
@@ -52,11 +50,10 @@ function merge(tool: ToolItem, update: Json): ToolItem {
     status: ENDED.has(tool.status) && !ENDED.has(status) ? tool.status : status,
     parentId: parent ? `tool:${parent}` : tool.parentId,
     paths: paths.length ? paths : tool.paths,
-    command: commandOf(input) || tool.command,
+    command: commandOf(asObject(update.rawInput)) || tool.command,
     output: output(tool, update, content, meta),
     exitStatus: exitStatus(update, meta) ?? tool.exitStatus,
     diffs: diffs.length ? diffs : tool.diffs,
-    input,
   };
 }
 

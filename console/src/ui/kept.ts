@@ -16,10 +16,11 @@ export function useKept<Value extends object>(storage: Storage, key: string, ini
   return [value, keep] as const;
 }
 
-export function readKept(storage: Storage, key: string): object {
+/** Return what is kept there; null: nothing, or what cannot be read. */
+export function readKept<Value extends object>(storage: Storage, key: string): Value | null {
   try {
-    return JSON.parse(storage.getItem(key) ?? "{}");
+    return JSON.parse(storage.getItem(key) ?? "null");
   } catch {
-    return {};
+    return null;
   }
 }

@@ -1,6 +1,6 @@
 /** Parts of the console that are loaded when they are first shown, and what stands there when that fails. */
-import { Component, type ComponentType, lazy, useEffect } from "react";
-import { FailedPage, Failure } from "./feedback";
+import { Component, type ComponentType, lazy, Suspense, useEffect } from "react";
+import { FailedPage, Failure, Loading } from "./feedback";
 
 const NOT_LOADED = "It could not be loaded. You may be offline, or the console was updated.";
 const BROKEN = "Something in it failed.";
@@ -28,7 +28,12 @@ export function later<Props extends object>(load: Load<Props>, isPage: boolean):
     }
 
     override render() {
-      if (!this.state.hasFailed) return <Part {...this.props} />;
+      if (!this.state.hasFailed)
+        return (
+          <Suspense fallback={<Loading what={isPage ? "the page" : "the pane"} />}>
+            <Part {...this.props} />
+          </Suspense>
+        );
       const show = () => this.setState({ hasFailed: false });
       return <NotShown why={isLoaded ? BROKEN : NOT_LOADED} isPage={isPage} load={load} onLoaded={show} />;
     }

@@ -27,7 +27,7 @@ function CodeBlock({ children }: { children?: ReactNode }) {
   const marks = useMarks(language, codes).get(text ?? "");
   return (
     <Copied text={text ?? ""}>
-      <pre tabIndex={0} aria-label="Code" role="group">
+      <pre className="well" tabIndex={0} aria-label="Code" role="group">
         {marks && text !== null ? <MarkedCode text={text} marks={marks} /> : children}
       </pre>
     </Copied>
@@ -145,7 +145,7 @@ export function Markdown({ text, isOpen = false }: { text: string; isOpen?: bool
         <Block key={index} text={block} />
       ))}
       {code !== null && (
-        <pre tabIndex={0} aria-label="Code" role="group">
+        <pre className="well" tabIndex={0} aria-label="Code" role="group">
           <code>{code}</code>
         </pre>
       )}

@@ -33,8 +33,6 @@ export type State =
   | "cancelled"
   | "not_started";
 
-const BADGE = "row inline tight fixed small strong";
-
 const LOOKS: Record<State, { icon: LucideIcon; word: string; tone: Tone }> = {
   draft: { icon: CircleDashed, word: "Draft", tone: "neutral" },
   not_started: { icon: CircleDot, word: "Not started", tone: "neutral" },
@@ -60,17 +58,32 @@ export function StateIcon({ state, size = 16 }: { state: State; size?: number })
   );
 }
 
-export function StateBadge({ state }: { state: State }) {
-  const { icon: Icon, word, tone } = LOOKS[state];
+interface BadgeProps {
+  icon: LucideIcon;
+  tone: Tone;
+  isSpinning?: boolean;
+  children: string;
+}
+
+function Badge({ icon: Icon, tone, isSpinning = false, children }: BadgeProps) {
   return (
-    <span className={classes(BADGE, tone)}>
-      <Icon size={14} className={state === "running" ? "spin" : undefined} />
-      {word}
+    <span className={classes("row inline tight fixed small strong", tone)}>
+      <Icon size={14} className={isSpinning ? "spin" : ""} />
+      {children}
     </span>
   );
 }
 
-const VERDICTS = {
+export function StateBadge({ state }: { state: State }) {
+  const { word, ...look } = LOOKS[state];
+  return (
+    <Badge {...look} isSpinning={state === "running"}>
+      {word}
+    </Badge>
+  );
+}
+
+const VERDICTS: Record<string, (typeof LOOKS)[State]> = {
   verified: { icon: ShieldCheck, word: "Verified", tone: "success" },
   claimed: { icon: Shield, word: "Claimed", tone: "neutral" },
   refuted: { icon: ShieldX, word: "Refuted", tone: "danger" },
@@ -80,13 +93,9 @@ const VERDICTS = {
 /** The verdict of a verification, if there is one. */
 export function VerdictBadge({ of }: { of: Pick<Verification, "verdict" | "waived"> | null | undefined }) {
   if (!of) return null;
-  const { icon: Icon, word, tone } = of.verdict ? VERDICTS[of.verdict] : LOOKS.checking;
-  return (
-    <span className={classes(BADGE, of.waived ? "neutral" : tone)}>
-      <Icon size={14} />
-      {of.waived ? `${word}, waived` : word}
-    </span>
-  );
+  const { word, ...look } = (of.verdict && VERDICTS[of.verdict]) || LOOKS.checking;
+  if (!of.waived) return <Badge {...look}>{word}</Badge>;
+  return <Badge {...look} tone="neutral">{`${word}, waived`}</Badge>;
 }
 
 const OUTCOMES = {
@@ -99,12 +108,6 @@ const OUTCOMES = {
 
 export type Tone = keyof typeof OUTCOMES;
 
-export function OutcomeBadge({ tone, children }: { tone: Tone; children: string }) {
-  const Icon = OUTCOMES[tone];
-  return (
-    <span className={classes(BADGE, tone)}>
-      <Icon size={14} />
-      {children}
-    </span>
-  );
-}
+export const OutcomeBadge = (props: { tone: Tone; children: string }) => (
+  <Badge icon={OUTCOMES[props.tone]} {...props} />
+);

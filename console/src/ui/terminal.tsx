@@ -4,14 +4,20 @@ import { parseAnsi } from "../text/ansi";
 import { classes } from "./classes";
 import styles from "./terminal.module.css";
 
-/** The look of what was printed, from a table: numbers of colours, and names of weights. */
-function lookOf(names: string[]) {
-  const style: CSSProperties = {};
-  for (const [, ground, number] of names.flatMap((name) => [/^(fg|bg)-(\d+)$/.exec(name) ?? []])) {
-    if (ground === "fg") style.color = `var(--ansi-${number})`;
-    if (ground === "bg") style.background = `color-mix(in srgb, var(--ansi-${number}) 18%, transparent)`;
-  }
-  return { style, className: classes(...names.map((name) => styles[name])) };
+const WEIGHTS: Record<string, CSSProperties> = {
+  bold: { fontWeight: 700 },
+  dim: { color: "var(--text-3)" },
+  italic: { fontStyle: "italic" },
+  underline: { textDecoration: "underline" },
+  strike: { textDecoration: "line-through" },
+};
+
+/** The look of what was printed: of numbers of colours, and names of weights. */
+function lookOf(name: string): CSSProperties | undefined {
+  const [, ground, number] = /^(fg|bg)-(\d+)$/.exec(name) ?? [];
+  if (ground === "fg") return { color: `var(--ansi-${number})` };
+  if (ground === "bg") return { background: `color-mix(in srgb, var(--ansi-${number}) 18%, transparent)` };
+  return WEIGHTS[name];
 }
 
 const NEAR_END = 24;
@@ -26,12 +32,7 @@ export function endOf(text: string): string {
   return line && line < SHOWN / 2 ? end.slice(line) : end;
 }
 
-interface Props {
-  text: string;
-  label: string;
-}
-
-export const Terminal = memo(function Terminal({ text, label }: Props) {
+export const Terminal = memo(function Terminal({ text, label }: { text: string; label: string }) {
   const [isWhole, setWhole] = useState(false);
   const shown = isWhole ? text : endOf(text);
   const spans = useMemo(() => parseAnsi(shown.replace(/\n$/, "")), [shown]);
@@ -56,7 +57,7 @@ export const Terminal = memo(function Terminal({ text, label }: Props) {
       {spans.map((span, index) =>
         span.classes.length ? (
           // biome-ignore lint/suspicious/noArrayIndexKey: spans have no other identity
-          <span key={index} {...lookOf(span.classes)}>
+          <span key={index} style={Object.assign({}, ...span.classes.map(lookOf))}>
             {span.text}
           </span>
         ) : (

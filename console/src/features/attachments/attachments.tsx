@@ -6,14 +6,18 @@ import { MAX_FILE_BYTES, upload } from "../../api/uploads";
 import { classes } from "../../ui/classes";
 import { IconButton } from "../../ui/controls";
 import styles from "./attachments.module.css";
-import { type Attachment, LOST, useHeld } from "./held";
+import { type Attachment, filesAt, hold, LOST, useHeld } from "./held";
 
 /**
  * The files that are held under `place`. `base` says where to upload to; when it changes, they are uploaded there again. null
  * keeps them until `uploadAll` is called with an address.
  */
 export function useAttachments(storage: Storage, place: string, base: string | null) {
-  const [list, changeAll] = useHeld(storage, place);
+  const list = useHeld(storage, place);
+  const changeAll = useCallback(
+    (next: (before: Attachment[]) => Attachment[]) => hold(storage, place, next(filesAt(storage, place))),
+    [storage, place],
+  );
   const change = useCallback(
     (key: string, changes: Partial<Attachment>) =>
       changeAll((before) => before.map((one) => (one.key === key ? { ...one, ...changes } : one))),

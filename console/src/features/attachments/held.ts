@@ -2,7 +2,8 @@
  * Files that are not sent yet, by the place where they were attached. The page holds them in memory, so that they are there
  * when a person comes back; of a page that is loaded again the browser has kept only names, and what was uploaded.
  */
-import { useCallback, useSyncExternalStore } from "react";
+import { useSyncExternalStore } from "react";
+import { readKept } from "../../ui/kept";
 import { Store } from "../../ui/store";
 
 export interface Attachment {
@@ -26,7 +27,6 @@ export const LOST = "No longer attached.";
 // The service keeps a staged file for 24 hours.
 const KEPT_MS = 23 * 3600 * 1000;
 
-const NONE: Attachment[] = [];
 const held = new Map<string, Attachment[]>();
 const changes = new Store(held);
 
@@ -41,17 +41,13 @@ export const uploaded = (name: string, base: string | null, id: string | null): 
   problem: id ? null : LOST,
 });
 
-function restore(storage: Storage, place: string): Attachment[] {
-  try {
-    const kept: Kept[] = JSON.parse(storage.getItem(place) ?? "[]");
-    return kept.map(({ name, base, id, until }) => uploaded(name, base, until > Date.now() ? id : null));
-  } catch {
-    return NONE;
-  }
-}
+const restore = (storage: Storage, place: string) =>
+  readKept<Kept[]>(storage, place)?.map(({ name, base, id, until }) =>
+    uploaded(name, base, until > Date.now() ? id : null),
+  );
 
 export function filesAt(storage: Storage, place: string): Attachment[] {
-  const list = held.get(place) ?? restore(storage, place);
+  const list = held.get(place) ?? restore(storage, place) ?? [];
   held.set(place, list);
   return list;
 }
@@ -63,11 +59,5 @@ export function hold(storage: Storage, place: string, list: Attachment[]): void 
   changes.set(held.set(place, list));
 }
 
-export function useHeld(storage: Storage, place: string) {
-  const list = useSyncExternalStore(changes.subscribe, () => filesAt(storage, place));
-  const change = useCallback(
-    (next: (before: Attachment[]) => Attachment[]) => hold(storage, place, next(filesAt(storage, place))),
-    [storage, place],
-  );
-  return [list, change] as const;
-}
+export const useHeld = (storage: Storage, place: string) =>
+  useSyncExternalStore(changes.subscribe, () => filesAt(storage, place));

@@ -10,7 +10,7 @@ import { Age, durationText, preciseTime, wholeTime } from "../../ui/time";
 import { useProject } from "../project/project";
 import styles from "./attention.module.css";
 import { decisionText, kindText, stepsOf, toneOf, whyText } from "./decisions";
-import { thisDevice } from "./device";
+import { PLATFORMS, thisDevice } from "./device";
 
 const ICONS = { success: CircleCheck, attention: Clock3, danger: CircleAlert, faint: CircleSlash } as const;
 
@@ -38,14 +38,14 @@ export default function NotificationsPane({ taskId }: { taskId: string }) {
     );
   }
   return (
-    <div className={styles.pane}>
+    <div className="padded">
       {devices.data?.length === 0 && (
         <p className={classes("card dim", styles.hint)}>
           You have no device. <Link href={href("/settings/devices")}>Make this browser one</Link>, and it
           rings when an agent needs you.
         </p>
       )}
-      <ol>
+      <ol className="divided">
         {decisions.data.map((row) => (
           <DecisionRow key={row.id} row={row} />
         ))}
@@ -120,7 +120,6 @@ function ExactTime({ at }: { at: string }) {
 }
 
 function deviceName(device: string, platform: Notification["platform"]): string {
-  const names = { ios: "iPhone or iPad", android: "Android device", web: "Browser" } as const;
-  const name = platform ? names[platform] : "Device";
+  const name = platform ? PLATFORMS[platform] : "Device";
   return device === thisDevice() ? `${name} (this one)` : `${name} ${device.slice(-6)}`;
 }

@@ -1,6 +1,7 @@
 /** This browser as a device that gets pushes. Presence needs none of it: there its session is the device. */
 import { fetchVapidKey, registerDevice, unregisterDevice } from "../../api/attention";
 import type { Device } from "../../api/types";
+import { readKept } from "../../ui/kept";
 
 const KEY = "taskbeacon.device";
 
@@ -9,14 +10,9 @@ interface Known {
   token: string;
 }
 
-function read(): Known | null {
-  try {
-    const value = JSON.parse(localStorage.getItem(KEY) ?? "null");
-    return typeof value?.id === "string" && typeof value.token === "string" ? value : null;
-  } catch {
-    return null;
-  }
-}
+const read = () => readKept<Known>(localStorage, KEY);
+
+export const PLATFORMS = { ios: "iPhone or iPad", android: "Android device", web: "Browser" } as const;
 
 export const thisDevice = (): string | null => read()?.id ?? null;
 
@@ -63,24 +59,12 @@ export async function disablePush(): Promise<void> {
   localStorage.removeItem(KEY);
 }
 
-/**
- * Register what the browser's push service has changed: now, as it may have happened while no page was open, and when
- * the worker says so. Return how to stop.
- */
-export function keepRegistered(): () => void {
-  const refresh = async () => {
-    const known = read();
-    if (!known) return;
-    const registration = await navigator.serviceWorker.getRegistration("/console/");
-    const subscription = await registration?.pushManager?.getSubscription();
-    if (!subscription) return;
-    const token = JSON.stringify(subscription);
-    if (token !== known.token) await register(token);
-  };
-  const onMessage = (event: MessageEvent) => {
-    if (event.data?.type === "subscription") void refresh().catch(() => {});
-  };
-  void refresh().catch(() => {});
-  navigator.serviceWorker.addEventListener("message", onMessage);
-  return () => navigator.serviceWorker.removeEventListener("message", onMessage);
+/** Register what the browser's push service has changed. */
+export async function registerAgain(): Promise<void> {
+  const known = read();
+  if (!known) return;
+  const registration = await navigator.serviceWorker.getRegistration("/console/");
+  const subscription = await registration?.pushManager?.getSubscription();
+  const token = JSON.stringify(subscription ?? null);
+  if (subscription && token !== known.token) await register(token);
 }

@@ -52,13 +52,7 @@ export default function DevicePage({ session }: { session: Session }) {
   );
 }
 
-interface DecisionProps {
-  session: Session;
-  code: string;
-  of: PendingLogin;
-}
-
-function Decision({ session, code, of: terminal }: DecisionProps) {
+function Decision({ session, code, of: terminal }: { session: Session; code: string; of: PendingLogin }) {
   const [project, setProject] = useState(String(session.projects[0]?.id));
   const decide = useAction({
     ...inForm,

@@ -59,12 +59,12 @@ export function ProjectProvider({ project, session, children }: Props) {
     };
     const opened = new ProjectStream(project.id, {
       onLedgerGap: () => void queries.invalidateQueries(),
-      onBegin: () => {
-        isAllOld = true;
-        timer ??= setTimeout(refresh, REFRESH_MS);
-      },
       onState: setConnection,
       onRefused: () => void queries.invalidateQueries({ queryKey: ["session"] }, { cancelRefetch: false }),
+    });
+    opened.onceBegun(() => {
+      isAllOld = true;
+      timer ??= setTimeout(refresh, REFRESH_MS);
     });
     opened.listen((event) => {
       if (event.data.task_id) changed.add(event.data.task_id);

@@ -215,13 +215,7 @@ function Found({ found, project, repository }: FoundProps) {
   );
 }
 
-interface AgainProps {
-  runRef: RunRef;
-  isOpen: boolean;
-  onAgain: () => void;
-}
-
-function Again({ runRef, isOpen, onAgain }: AgainProps) {
+function Again({ runRef, isOpen, onAgain }: { runRef: RunRef; isOpen: boolean; onAgain: () => void }) {
   const again = useAction({
     mutationFn: () => (isOpen ? cancelTurn(runRef) : checkAgain(runRef)),
     onSuccess: onAgain,

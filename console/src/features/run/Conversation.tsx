@@ -89,7 +89,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, out
     canKeep: false,
   };
   return (
-    <div className={styles.conversation}>
+    <div className={classes("fill", styles.conversation)}>
       <RunQuestions.Provider value={questions}>
         <TranscriptView
           items={items}

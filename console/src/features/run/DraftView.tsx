@@ -27,7 +27,7 @@ export function DraftView({ task }: { task: Task }) {
   const first = { ...requestOf(choices), ...(ids.length ? { pending_user_artifact_ids: ids } : {}) };
   const actions = useRunActions(task, null, first, files.clear);
   return (
-    <main className={styles.page}>
+    <main className="fill">
       <RunHeader task={task} run={null} runs={{ count: 0, results: [] }} usage={null} actions={actions} />
       <div className={styles.draft}>
         <TaskText text={task.description} files={[]} />

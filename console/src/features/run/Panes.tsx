@@ -1,13 +1,12 @@
 /** The panes beside the conversation: on a phone one of them takes its place. */
 
 import { ListChecks } from "lucide-react";
-import { Suspense } from "react";
 import type { RunRef } from "../../api/commands";
 import type { Run, Task } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
-import { Empty, Loading } from "../../ui/feedback";
+import { Empty } from "../../ui/feedback";
 import { later } from "../../ui/later";
 import { bringAcross } from "../../ui/near";
 import { isOver } from "../project/runState";
@@ -90,36 +89,37 @@ function Side({
   isAsked,
 }: SideProps) {
   return (
-    <aside className={styles.side} aria-label={PANES.find(({ name }) => name === shown)?.label}>
+    <aside
+      className={classes("fill", styles.side)}
+      aria-label={PANES.find(({ name }) => name === shown)?.label}
+    >
       {full && !full[0] && <Tabs {...{ shown, onChoose, files }} />}
       {isAsked && (
         <p className={classes("attention", styles.boundary)} role="status">
           The agent asks you. <Button onClick={() => onChoose(null)}>Show the question</Button>
         </p>
       )}
-      <div className={styles.pane}>
-        <Suspense fallback={<Loading what="the pane" />}>
-          {shown === "changes" && (
-            <ChangesPane
-              key={run.id}
-              run={run}
-              runRef={runRef}
-              tree={transcript.standing.changes?.tree ?? null}
-              isFull={full?.[0] ?? false}
-              onFull={full?.[1]}
-              isBusy={actions.isBusy}
-              sent={sentComments(outbox.list, transcript, isOver(run))}
-              onSend={(text, comments) =>
-                outbox.send({ text, comments, files: [], artifactIds: [], isKept: false })
-              }
-              onResume={(message, onStarted) => actions.resume(message, [], { onStarted })}
-            />
-          )}
-          {shown === "plan" && <PlanPane transcript={transcript} />}
-          {shown === "checks" && <ChecksPane run={run} runRef={runRef} repository={task.repository} />}
-          {shown === "files" && <FilesPane run={run} runRef={runRef} />}
-          {shown === "notifications" && <NotificationsPane taskId={task.id} />}
-        </Suspense>
+      <div className={classes("fill", styles.pane)}>
+        {shown === "changes" && (
+          <ChangesPane
+            key={run.id}
+            run={run}
+            runRef={runRef}
+            tree={transcript.standing.changes?.tree ?? null}
+            isFull={full?.[0] ?? false}
+            onFull={full?.[1]}
+            isBusy={actions.isBusy}
+            sent={sentComments(outbox.list, transcript, isOver(run))}
+            onSend={(text, comments) =>
+              outbox.send({ text, comments, files: [], artifactIds: [], isKept: false })
+            }
+            onResume={(message, onStarted) => actions.resume(message, [], { onStarted })}
+          />
+        )}
+        {shown === "plan" && <PlanPane transcript={transcript} />}
+        {shown === "checks" && <ChecksPane run={run} runRef={runRef} repository={task.repository} />}
+        {shown === "files" && <FilesPane run={run} runRef={runRef} />}
+        {shown === "notifications" && <NotificationsPane taskId={task.id} />}
       </div>
     </aside>
   );

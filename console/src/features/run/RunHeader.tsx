@@ -54,18 +54,28 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   const output = outputOf(run);
   const [edits, setEdits] = useState<"title" | "task" | null>(null);
   const canRepeat = run !== null && isOver(run) && !actions.isBusy;
+  const { isMuted, mute, archive, remove } = actions;
+  const pushes = isMuted ? "Get pushes about this task again" : "Mute the pushes of this task";
+  const archiving = task.archived ? "Take the task out of the archive" : "Archive the task";
+  const commands = [
+    { key: "M", title: pushes, icon: isMuted ? BellOff : Bell, act: mute },
+    { key: "E", title: "Edit the task", icon: Pencil, act: () => setEdits("task") },
+    { key: "e", title: archiving, icon: Archive, act: archive },
+    { key: "#", title: "Delete the task", icon: Trash2, act: remove },
+  ];
   useKeys({
-    e: [task.archived ? "Take the task out of the archive" : "Archive the task", actions.archive],
-    E: ["Edit the task, and run it again", () => setEdits("task")],
+    ...Object.fromEntries(commands.map(({ key, title, act }) => [key, [title, act] as const])),
     F2: ["Rename the task", () => setEdits("title")],
-    "#": ["Delete the task", actions.remove],
-    M: [actions.isMuted ? "Get pushes about the task again" : "Mute the pushes of the task", actions.mute],
     ...(canRepeat ? { R: ["Run the task again", actions.retry] as const } : {}),
   });
   return (
     <header className={styles.header}>
       <div className="row spaced">
-        <Link href={href("/")} className={classes("dim", styles.back)} aria-label="Back to the tasks">
+        <Link
+          href={href("/")}
+          className={classes("row inline dim on-phone", styles.back)}
+          aria-label="Back to the tasks"
+        >
           <ArrowLeft size={18} />
         </Link>
         {edits === "title" ? (
@@ -79,32 +89,22 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
             {titleOf(task)}
           </PageHeading>
         )}
-        <div className={classes("row tight fixed", styles.actions)}>
+        <div className={"row tight fixed"}>
           {run && !isOver(run) && <EndButton run={run} actions={actions} />}
           {run && isOver(run) && (
-            <Button className={styles.does} onClick={actions.retry} disabled={actions.isBusy}>
-              <RotateCcw size={14} /> Run again
+            <Button onClick={actions.retry} disabled={actions.isBusy}>
+              <RotateCcw size={14} className="at-desk" /> Run again
             </Button>
           )}
           {/* On a phone, the palette has these and more. */}
-          <IconButton className={styles.more} label="More" onClick={showPalette}>
+          <IconButton className="on-phone" label="More" onClick={showPalette}>
             <Ellipsis size={18} />
           </IconButton>
-          <IconButton
-            label={actions.isMuted ? "Get pushes about this task again" : "Mute the pushes of this task"}
-            onClick={actions.mute}
-          >
-            {actions.isMuted ? <BellOff size={16} /> : <Bell size={16} />}
-          </IconButton>
-          <IconButton label="Edit the task" onClick={() => setEdits("task")}>
-            <Pencil size={16} />
-          </IconButton>
-          <IconButton label={task.archived ? "Take out of the archive" : "Archive"} onClick={actions.archive}>
-            <Archive size={16} />
-          </IconButton>
-          <IconButton label="Delete" onClick={actions.remove}>
-            <Trash2 size={16} />
-          </IconButton>
+          {commands.map(({ key, title, icon: Icon, act }) => (
+            <IconButton key={key} className="at-desk" label={title} onClick={act}>
+              <Icon size={16} />
+            </IconButton>
+          ))}
         </div>
       </div>
       {actions.dialog}
@@ -200,25 +200,14 @@ function EndButton({ run, actions }: { run: Run; actions: RunActions }) {
   // While the work is stored nothing waits any more: a second click must not cancel what was finished.
   if (isFinishing || waitingFor(run)?.kind === "message") {
     return (
-      <Button
-        className={styles.does}
-        title="Finish the conversation"
-        onClick={actions.finish}
-        disabled={isBusy || isFinishing}
-      >
-        <Check size={14} /> Finish
+      <Button title="Finish the conversation" onClick={actions.finish} disabled={isBusy || isFinishing}>
+        <Check size={14} className="at-desk" /> Finish
       </Button>
     );
   }
   return (
-    <SureButton
-      className={styles.does}
-      tone="danger"
-      sureLabel="Really end it"
-      onSure={actions.cancel}
-      disabled={isBusy}
-    >
-      <Square size={13} /> End run
+    <SureButton tone="danger" sureLabel="Really end it" onSure={actions.cancel} disabled={isBusy}>
+      <Square size={13} className="at-desk" /> End run
     </SureButton>
   );
 }

@@ -82,7 +82,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   const layout = shown === null ? "conversation" : isWide && !isFull ? "both" : "pane";
   return (
     <OfRepository value={task.repository}>
-      <main className={styles.page}>
+      <main className="fill">
         <RunHeader {...{ task, run, runs, figures, actions }} usage={transcript.standing.usage} />
         <div className={styles.body} data-layout={layout}>
           {layout !== "both" && <Panes.Tabs {...{ shown, files }} onChoose={choose} isWhole />}

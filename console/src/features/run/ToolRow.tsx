@@ -52,7 +52,7 @@ export function shortPath(path: string): string {
   return path.replace(/^.*\/(?:workspace|work|repository|repo)\//, "");
 }
 
-export const ToolRow = memo(function ToolRow({ tool }: { tool: ToolItem }) {
+export const ToolRow = memo(function ToolRow({ item: tool }: { item: ToolItem }) {
   const [Icon, word] = ICONS[tool.toolKind];
   const hasBody = tool.output !== "" || tool.diffs.length > 0 || tool.command !== "";
   // Changes and what runs now are what the reader looks for; the rest opens by a click.

@@ -13,13 +13,13 @@ import {
   Send,
   TriangleAlert,
 } from "lucide-react";
-import { memo, useContext, useState } from "react";
+import { type ComponentType, memo, useContext, useState } from "react";
 import type { InboxRow } from "../../api/types";
 import type {
   AgentItem,
   GapItem,
   NoteItem,
-  PlanEntry,
+  PlanItem,
   QuestionItem,
   Receipt,
   StepsItem,
@@ -39,31 +39,23 @@ import { PlanList } from "./PlanList";
 import { ToolRow } from "./ToolRow";
 import styles from "./transcript.module.css";
 
+const PARTS: { [Kind in Row["kind"]]: ComponentType<{ item: Extract<Row, { kind: Kind }> }> } = {
+  user: UserMessage,
+  agent: AgentMessage,
+  thought: Thought,
+  tool: ToolRow,
+  fold: Fold,
+  plan: PlanCard,
+  question: AskedQuestion,
+  gap: Gap,
+  note: Note,
+  steps: Steps,
+  turn: Turn,
+};
+
 export const TranscriptRow = memo(function TranscriptRow({ row }: { row: Row }) {
-  switch (row.kind) {
-    case "user":
-      return <UserMessage item={row} />;
-    case "agent":
-      return <AgentMessage item={row} />;
-    case "thought":
-      return <Thought item={row} />;
-    case "tool":
-      return <ToolRow tool={row} />;
-    case "fold":
-      return <Fold row={row} />;
-    case "plan":
-      return <PlanCard entries={row.entries} />;
-    case "question":
-      return <AskedQuestion item={row} />;
-    case "gap":
-      return <Gap item={row} />;
-    case "note":
-      return <Note item={row} />;
-    case "steps":
-      return <Steps item={row} />;
-    case "turn":
-      return <Turn item={row} />;
-  }
+  const Part = PARTS[row.kind] as ComponentType<{ item: Row }>;
+  return <Part item={row} />;
 });
 
 // What the service quotes of a check to an agent: each of its lines begins so, and none can end a block of code.
@@ -175,22 +167,22 @@ function Foldable({ id, title, icon: Icon, children }: FoldableProps) {
   );
 }
 
-function Fold({ row }: { row: FoldRow }) {
+function Fold({ item: row }: { item: FoldRow }) {
   return (
     <Foldable id={row.id} title={describeFold(row.tools)} icon={Files}>
       <div className={classes("column tight", styles.body)}>
         {row.tools.map((tool) => (
-          <ToolRow key={tool.id} tool={tool} />
+          <ToolRow key={tool.id} item={tool} />
         ))}
       </div>
     </Foldable>
   );
 }
 
-function PlanCard({ entries }: { entries: PlanEntry[] }) {
+function PlanCard({ item: { entries } }: { item: PlanItem }) {
   const done = entries.filter(({ status }) => status === "completed").length;
   return (
-    <section className={classes("column card", styles.planCard)} aria-label="Plan">
+    <section className={"column card padded"} aria-label="Plan">
       <h3>
         Plan <span className="small faint">{`${done} of ${entries.length} done`}</span>
       </h3>

@@ -19,6 +19,7 @@ import {
 } from "react";
 import type { Item } from "../../transcript/items";
 import { type Row, Rows } from "../../transcript/rows";
+import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { useKeys } from "../../ui/keys";
 import { FindBar, FoundProvider } from "./FindBar";
@@ -77,7 +78,7 @@ export function TranscriptView({ items, hasCard, head, foot }: Props) {
   };
 
   return (
-    <div className={styles.viewport}>
+    <div className={classes("fill", styles.viewport)}>
       {isFinding && <FindBar rows={rows} content={content} onShow={show} onClose={endFinding} />}
       <div
         ref={scroller}

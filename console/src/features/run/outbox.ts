@@ -7,6 +7,7 @@ import { type RunRef, sendMessage } from "../../api/commands";
 import { errorText } from "../../api/errors";
 import type { Transcript } from "../../transcript/append";
 import type { Receipt } from "../../transcript/items";
+import { readKept } from "../../ui/kept";
 import type { Written } from "./Composer";
 
 export interface Outgoing extends Written {
@@ -19,14 +20,7 @@ export interface Outgoing extends Written {
 
 const keyOf = (run: string) => `taskbeacon.outbox.${run}`;
 
-function read(run: string): Outgoing[] {
-  try {
-    const value = JSON.parse(sessionStorage.getItem(keyOf(run)) ?? "[]");
-    return Array.isArray(value) ? value : [];
-  } catch {
-    return [];
-  }
-}
+const read = (run: string) => readKept<Outgoing[]>(sessionStorage, keyOf(run)) ?? [];
 
 /**
  * The service takes no message back that it has accepted. So one that shall come after the turn is kept here, where it
@@ -45,15 +39,13 @@ export function useOutbox(ref: RunRef, isIdle: boolean) {
   );
   const deliver = useCallback(
     async (message: Outgoing) => {
-      const set = (problem: string | null) =>
-        change((before) => before.map((one) => (one.id === message.id ? { ...one, problem } : one)));
-      change((before) =>
-        before.map((one) => (one.id === message.id ? { ...one, isKept: false, problem: null } : one)),
-      );
+      const set = (changes: Partial<Outgoing>) =>
+        change((before) => before.map((one) => (one.id === message.id ? { ...one, ...changes } : one)));
+      set({ isKept: false, problem: null });
       try {
         await sendMessage(ref, message.id, message.text, message.artifactIds);
       } catch (error) {
-        set(errorText(error));
+        set({ problem: errorText(error) });
       }
     },
     [change, ref],

@@ -29,7 +29,7 @@ export function AccountSection() {
   });
   return (
     <Section name="account" title="Account">
-      <div className={classes("row wrap spaced card", styles.panel)}>
+      <div className={classes("row wrap spaced card padded", styles.panel)}>
         <div className={styles.said}>
           <p className="strong">{nameOf(session.user)}</p>
           <p className="small faint">{session.user.email}</p>

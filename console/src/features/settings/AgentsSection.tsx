@@ -33,7 +33,7 @@ export function AgentsSection() {
       <h3 className={styles.subhead}>Limits</h3>
       <Listed of={limits} what="the limits">
         {(limit) => (
-          <li key={limit.id} className={classes("row apart", styles.item)}>
+          <li key={limit.id} className={classes("row apart padded", styles.item)}>
             <span className={styles.limit}>{limit.id.replaceAll("_", " ")}</span>
             <span className="dim figures">{limitText(limit)}</span>
           </li>

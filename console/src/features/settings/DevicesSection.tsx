@@ -9,7 +9,14 @@ import { Empty, say } from "../../ui/feedback";
 import { Since } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { decisionText, reasonText } from "../attention/decisions";
-import { disablePush, enablePush, type PushSupport, pushSupport, thisDevice } from "../attention/device";
+import {
+  disablePush,
+  enablePush,
+  PLATFORMS,
+  type PushSupport,
+  pushSupport,
+  thisDevice,
+} from "../attention/device";
 import { useProject } from "../project/project";
 import { Item, Listed, Section } from "./parts";
 import styles from "./settings.module.css";
@@ -42,7 +49,7 @@ export function DevicesSection() {
       title="Devices"
       lead="A device rings when a run ends or an agent needs you, unless one of them shows the task."
     >
-      <div className={classes("row wrap spaced card", styles.panel)}>
+      <div className={classes("row wrap spaced card padded", styles.panel)}>
         <MonitorSmartphone size={18} />
         <p className={styles.said}>{support.data ? SUPPORT[support.data] : "…"}</p>
         {canToggle && (
@@ -61,8 +68,6 @@ export function DevicesSection() {
     </Section>
   );
 }
-
-const NAMES = { ios: "iPhone or iPad", android: "Android device", web: "Browser" } as const;
 
 function DeviceRow({ device }: { device: Device }) {
   const { project } = useProject();
@@ -83,7 +88,7 @@ function DeviceRow({ device }: { device: Device }) {
       <Since at={device.last_seen_at}>last seen</Since>
     </>
   );
-  const name = NAMES[device.platform] + (device.id === thisDevice() ? " (this one)" : "");
+  const name = PLATFORMS[device.platform] + (device.id === thisDevice() ? " (this one)" : "");
   return (
     <Item name={name} about={about}>
       <Button disabled={test.isPending} onClick={() => test.mutate()}>

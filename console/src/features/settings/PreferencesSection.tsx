@@ -16,16 +16,7 @@ const KINDS = [
   ["cancelled", "A run was cancelled"],
   ["notify_user", "An agent has a message for me"],
 ] as const;
-const DAYS = [
-  ["mon", "Mon"],
-  ["tue", "Tue"],
-  ["wed", "Wed"],
-  ["thu", "Thu"],
-  ["fri", "Fri"],
-  ["sat", "Sat"],
-  ["sun", "Sun"],
-] as const;
-const ALL_DAYS = DAYS.map(([day]) => day);
+const DAYS: QuietHours["days"] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const REMINDERS = [
   ["", "Never"],
   ["300", "After 5 minutes"],
@@ -109,7 +100,7 @@ function QuietHoursForm({
 }) {
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const [hours, setHours] = useState<QuietHours>(
-    now.quiet_hours ?? { start: "22:00", end: "07:00", timezone: own, days: ALL_DAYS },
+    now.quiet_hours ?? { start: "22:00", end: "07:00", timezone: own, days: DAYS },
   );
   const set = (name: "start" | "end" | "timezone") => (event: ChangeEvent<HTMLInputElement>) =>
     setHours({ ...hours, [name]: event.target.value });
@@ -117,7 +108,7 @@ function QuietHoursForm({
   const [allowsHigh, setAllowsHigh] = useState(now.allow_during_quiet.includes("high"));
   if (!isSet) {
     return (
-      <div className={classes("row wrap spaced card", styles.panel)}>
+      <div className={classes("row wrap spaced card padded", styles.panel)}>
         <div className={styles.said}>
           <h3>Quiet hours</h3>
           <p className="small faint">None: pushes come at any time.</p>
@@ -145,7 +136,7 @@ function QuietHoursForm({
       </div>
       <Subset
         title="Beginning on"
-        choices={DAYS}
+        choices={DAYS.map((day) => [day, day.charAt(0).toUpperCase() + day.slice(1)])}
         chosen={hours.days}
         onChange={(days) => setHours({ ...hours, days: days as QuietHours["days"] })}
       />

@@ -52,7 +52,7 @@ export function Listed<Row>({ of: query, what, empty, children }: ListedProps<Ro
   if (query.isPending) return <Loading what={what} />;
   if (!query.data) return <Failure error={query.error} onRetry={() => query.refetch()} />;
   if (query.data.length === 0) return empty;
-  return <ul className={classes("card", styles.list)}>{query.data.map(children)}</ul>;
+  return <ul className="card divided">{query.data.map(children)}</ul>;
 }
 
 interface ItemProps {
@@ -66,7 +66,7 @@ interface ItemProps {
 export function Item({ name, about, children, below }: ItemProps) {
   return (
     <li>
-      <div className={classes("row wrap", styles.item)}>
+      <div className={classes("row wrap padded", styles.item)}>
         <div className={styles.said}>
           <p className="strong">{name}</p>
           <p className={classes("small faint", styles.about)}>{about}</p>
@@ -145,14 +145,8 @@ export function NewSecret({
   );
 }
 
-interface SecretProps {
-  secret: string;
-  said: string;
-  onDone: () => void;
-}
-
 /** A secret that the service shows once. */
-export function Secret({ secret, said, onDone }: SecretProps) {
+export function Secret({ secret, said, onDone }: { secret: string; said: string; onDone: () => void }) {
   return (
     <div className={classes("column card", styles.box)} role="status">
       <h3>Save this secret now</h3>

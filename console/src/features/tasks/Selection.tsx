@@ -64,13 +64,13 @@ export function Selection({ of: selection }: { of: ReturnType<typeof useSelectio
         <section className={classes("row wrap card raised", styles.selection)} aria-label="Selected tasks">
           <strong role="status">{selected.length} selected</strong>
           <Button disabled={run.isPending} onClick={() => run.mutate(selected)}>
-            <Play size={14} /> Run
+            <Play size={14} className="at-desk" /> Run
           </Button>
           <Button disabled={batch.isBusy} onClick={archive}>
-            <Archive size={14} /> {areArchived ? "Take out" : "Archive"}
+            <Archive size={14} className="at-desk" /> {areArchived ? "Take out" : "Archive"}
           </Button>
           <Button tone="danger" disabled={batch.isBusy} onClick={remove}>
-            <Trash2 size={14} /> Delete
+            <Trash2 size={14} className="at-desk" /> Delete
           </Button>
           <IconButton label="Select none" onClick={selection.none}>
             <X size={16} />

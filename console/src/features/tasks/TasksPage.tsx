@@ -84,9 +84,9 @@ export function TasksPage() {
       isWide
       beside={
         <>
-          {session.projects.length > 1 && <ProjectSelect className={styles.project} />}
+          {session.projects.length > 1 && <ProjectSelect className={classes("on-phone", styles.project)} />}
           <IconButton
-            className={classes("last", styles.density)}
+            className="last at-desk"
             label={isCompact ? "Show comfortable rows" : "Show compact rows"}
             onClick={() => chooseLook("density", isCompact ? "comfortable" : "compact")}
           >
@@ -122,7 +122,7 @@ export function TasksPage() {
               </Button>
             )}
           </header>
-          <ul className={classes("card", styles.rows)}>
+          <ul className={classes("card divided", styles.rows)}>
             {group.tasks.map((task) => (
               <TaskRow
                 key={task.id}

@@ -27,26 +27,26 @@ function groupOf(task: Task, news: ReadonlySet<string>, needs: ReadonlySet<strin
 }
 
 const position = (task: Task) => Number(task.latest_run?.state.queue_position ?? Infinity);
+const rank = (task: Task) => (stateOf(task.latest_run) === "question" ? 0 : 1);
+
+type Order = (one: Task, other: Task) => number;
+
+const newestFirst: Order = (one, other) => other.last_activity_at.localeCompare(one.last_activity_at);
+const ORDERS: Partial<Record<GroupName, Order>> = {
+  queued: (one, other) => position(one) - position(other),
+  needs: (one, other) => rank(one) - rank(other),
+};
 
 /**
  * Group lists that may hold the same task more than once; what asks comes before what waits. `needs` are the tasks that
  * the inbox has, `news` those with unseen activity: a run that asks another person works, as far as this one is concerned.
  */
 export function groupTasks(lists: Task[][], news: ReadonlySet<string>, needs: ReadonlySet<string>): Group[] {
-  const tasks = new Map(lists.flat().map((task) => [task.id, task]));
-  const groups = new Map<GroupName, Task[]>();
-  for (const task of tasks.values()) {
-    const name = groupOf(task, news, needs);
-    groups.set(name, [...(groups.get(name) ?? []), task]);
-  }
-  groups.get("queued")?.sort((one, other) => position(one) - position(other));
-  groups.get("needs")?.sort((one, other) => rank(one) - rank(other));
-  for (const name of ["running", "unseen", "rest"] as const) {
-    groups.get(name)?.sort((one, other) => other.last_activity_at.localeCompare(one.last_activity_at));
-  }
+  const all = [...new Map(lists.flat().map((task) => [task.id, task])).values()];
   return (Object.keys(TITLES) as GroupName[])
-    .map((name) => ({ name, title: TITLES[name], tasks: groups.get(name) ?? [] }))
-    .filter((group) => group.tasks.length > 0);
+    .map((name) => {
+      const tasks = all.filter((task) => groupOf(task, news, needs) === name);
+      return { name, title: TITLES[name], tasks: tasks.sort(ORDERS[name] ?? newestFirst) };
+    })
+    .filter(({ tasks }) => tasks.length > 0);
 }
-
-const rank = (task: Task) => (stateOf(task.latest_run) === "question" ? 0 : 1);
