@@ -1,7 +1,7 @@
 """The `taskbeacon` command, also `python -m app.cli`."""
 
 from importlib import import_module
-from typing import Any
+from typing import IO, Any
 
 import click
 from typing_extensions import override
@@ -32,6 +32,14 @@ class _Misuse(click.ClickException):
     exit_code = 2
 
 
+class _Refusal(_Misuse):
+    """What `try` cannot do, told as the client's commands tell it."""
+
+    @override
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"taskbeacon: {self.format_message()}", err=True)
+
+
 class _Taskbeacon(click.Group):
     """The group of commands, of which it imports only the one that is called."""
 
@@ -60,10 +68,16 @@ class _Taskbeacon(click.Group):
             return super().invoke(ctx)
         except click.exceptions.NoArgsIsHelpError:
             raise
-        except click.UsageError as error:
-            message = " ".join(error.format_message().split()).removesuffix(".")
-            location = error.ctx.command_path if error.ctx else ctx.command_path
-            raise _Misuse(f"{message} (see {location} --help)") from error
+        except click.ClickException as error:
+            message, is_of_try = error.message, ctx.invoked_subcommand == "try"
+            if isinstance(error, click.UsageError):
+                location = error.ctx.command_path if error.ctx else ctx.command_path
+                message = (
+                    " ".join(error.format_message().split()).removesuffix(".") + f" (see {location} --help)"
+                )
+            elif not is_of_try:
+                raise
+            raise (_Refusal if is_of_try else _Misuse)(message) from error
 
 
 main = _Taskbeacon(

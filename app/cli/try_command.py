@@ -6,12 +6,10 @@ It is a client of the API like any other. The work comes back as a branch of the
 import sys
 import time
 from pathlib import Path
-from typing import IO, Any
 
 import click
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
-from typing_extensions import override
 
 import app
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
@@ -58,16 +56,6 @@ REPOSITORY-MAP.md is written.
 """
 
 
-class _Refusal(click.ClickException):
-    """What cannot be tried, told as the client's commands tell it."""
-
-    exit_code = 2
-
-    @override
-    def show(self, file: IO[Any] | None = None) -> None:
-        click.echo(f"taskbeacon: {self.format_message()}", err=True)
-
-
 @click.command("try")
 @click.argument("repository")
 @click.argument("prompt", required=False)
@@ -103,22 +91,24 @@ def try_command(
         adapter = None
     if adapter is not None and adapter not in known:
         names = ", ".join([*known, DEFAULT_ADAPTER])
-        raise _Refusal(f"no agent is called {adapter!r}; the known ones are {names}")
+        raise click.ClickException(f"no agent is called {adapter!r}; the known ones are {names}")
     if adapter is not None and prompt is None:
-        raise _Refusal(f"give the work for {adapter} as PROMPT")
+        raise click.ClickException(f"give the work for {adapter} as PROMPT")
     model = model or _MODELS.get(adapter or "")
     if adapter is not None and model is None:
-        raise _Refusal(f"--model is needed for {adapter}; {', '.join(_MODELS)} have one by default")
+        raise click.ClickException(
+            f"--model is needed for {adapter}; {', '.join(_MODELS)} have one by default"
+        )
     text = DEFAULT_PROMPT if prompt is None else sys.stdin.read() if prompt == "-" else prompt
     if not text.strip():
-        raise _Refusal("say what is to be done: PROMPT is empty")
+        raise click.ClickException("say what is to be done: PROMPT is empty")
     if home is None:
-        raise _Refusal(no_stack(settings.home))
+        raise click.ClickException(no_stack(settings.home))
     copies = home.root / "repositories"
     try:
         source = TrialRepository.find(copies, repository, base_url=settings.git_base_url)
     except DevstackError as error:
-        raise _Refusal(str(error)) from error
+        raise click.ClickException(str(error)) from error
     terminal = TerminalOutput()
     given = {"runtime_adapter": adapter, "model": model}
     options = {name: value for name, value in given.items() if value is not None}
@@ -131,10 +121,7 @@ def _running_home() -> Home | None:
     homes = [Home(settings.home)]
     if "home" not in settings.model_fields_set:
         homes.append(Home(Path(app.__file__ or "").absolute().parents[1] / settings.home))
-    for home in homes:
-        if home.is_running() and home.dev_json.exists():
-            return home
-    return None
+    return next((home for home in homes if home.is_running() and home.dev_json.exists()), None)
 
 
 def _join(terminal: TerminalOutput, home: Home, settings: Settings, git_url: str) -> ProjectClient:
@@ -193,5 +180,5 @@ def _work(
         terminal.line("Stopped; the run is cancelled.")
         return INTERRUPTED
     except DevstackError as error:
-        raise _Refusal(str(error)) from error
+        raise click.ClickException(str(error)) from error
     return 0 if run["status"] == RunStatus.COMPLETED else 1

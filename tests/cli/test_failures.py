@@ -257,6 +257,8 @@ def test_try_says_what_it_needs(taskbeacon: Taskbeacon, tmp_path: Path) -> None:
         return refusal(result, "taskbeacon: ")
 
     assert "start `make run` in another terminal" in refused(str(tmp_path))
+    assert "Missing argument 'REPOSITORY'" in refused()
+    assert "bad settings: TASKBEACON_PORT" in refused(str(tmp_path), TASKBEACON_PORT="bogus")
     for option in ("--agent", "--adapter"):
         assert "give the work for claude as PROMPT" in refused(".", option, "claude")
     for prompt in ("", "   "):
