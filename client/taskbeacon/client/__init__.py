@@ -1,11 +1,5 @@
 """The client of Taskbeacon's API: `Client`, and `AsyncClient` with the same names.
 
-    with Client() as client:
-        task = client.tasks.create(title="Fix the flaky test", repository="acme/shop")
-        client.tasks.run(task)
-        for item in client.runs.follow(task):
-            print(item)
-
 Answers are the server's JSON, with its keys; `taskbeacon.client.types` describes them for type checkers.
 """
 

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from taskbeacon import __version__
 from taskbeacon.client.errors import Conflict, ConnectionFailed, NotFound, WaitTimeout, bad_answer
 from taskbeacon.client.events import TERMINAL, End, Event, Gap, Item, Stream, Waiting, WaitingState, item_of
-from taskbeacon.client.references import Place, Reference, find_question, is_uuid, known_place, not_found
+from taskbeacon.client.references import UUID_TEXT, Place, Reference, find_question, known_place, not_found
 from taskbeacon.client.retrying import FIRST_PAUSE, Patience, Retries, answered
 from taskbeacon.client.settings import Settings, check_url
 from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Yield
@@ -104,10 +104,7 @@ class Core:
         return answer.json()
 
     def _get(self, path: str, **params: JSON) -> Flow[JSON]:
-        return (yield from self.request("GET", path, params=params))
-
-    def _post(self, path: str, body: JSON = None, *, key: str | None = None) -> Flow[JSON]:
-        return self.request("POST", path, json=body, request_id=key)
+        return self.request("GET", path, params=params)
 
     def pages(self, path: str, params: Mapping[str, JSON], *, limit: int | None = None) -> Items[JSON]:
         """Yield the rows of all pages of a list, none twice, at most `limit`."""
@@ -131,7 +128,7 @@ class Core:
         place = known_place(task, url=self.settings.url, project=self.settings.project)
         if isinstance(place, Place):
             return place
-        if is_uuid(place):
+        if UUID_TEXT.fullmatch(place):
             return Place(self.settings.project, place.lower())
         return (yield from self._resolve(self.settings.project, "task", place))
 
@@ -165,7 +162,7 @@ class Core:
 
     def once(self, path: str, body: Mapping[str, JSON], key: str | None) -> Flow[tuple[JSON, bool]]:
         """Send a POST that the server performs once for its key; return the JSON, and whether it is a replay."""
-        answer = yield from self.send(self.build("POST", path, body, key=key or new_key()))
+        answer = yield from self.send(self.build("POST", path, body, key=key or os.urandom(16).hex()))
         return answer.json(), REPLAYED_HEADER in answer.headers
 
     # Tasks
@@ -207,7 +204,7 @@ class Core:
 
     def cancel_run(self, run: Reference) -> Flow["types.Run"]:
         path = yield from self.run_path(run)
-        return (yield from self._post(f"{path}/cancel", {}, key=new_key()))
+        return (yield from self.once(f"{path}/cancel", {}, None))[0]
 
     def command(self, run: Reference, method: str, params: Mapping[str, JSON]) -> Flow[JSON]:
         """Send a command to the agent of a run; return its result. Raises Conflict if the agent cannot take it."""
@@ -215,7 +212,7 @@ class Core:
         body: dict[str, JSON] = {"jsonrpc": "2.0", "id": 1, "method": method}
         if params:
             body["params"] = params
-        answer = yield from self._post(f"{path}/command", body, key=new_key())
+        answer, _ = yield from self.once(f"{path}/command", body, None)
         if refused := answer.get("error"):
             more = {"extra": refused, "body": answer}
             raise Conflict(str(refused.get("message")), code="command_refused", status=200, **more)
@@ -248,7 +245,6 @@ class Core:
                 yield Close(handle)
                 yield Pause(pause)
             else:
-                yield Close(handle)
                 if rest and number == yielded:
                     yield Yield(_entry(rest))
                 return
@@ -396,13 +392,13 @@ class Core:
         content_type = guess_type(path.name)[0] or "application/octet-stream"
         item = {"name": path.name, "type": "user_attachment", "content_type": content_type}
         wanted = {"artifacts": [item | {"size": path.stat().st_size}]}
-        (prepared,) = (yield from self._post(f"{staged}/prepare_upload", wanted))["artifacts"]
+        (prepared,) = (yield from self.request("POST", f"{staged}/prepare_upload", json=wanted))["artifacts"]
         form = prepared["presigned_post"]
         # To the object store, which does not get the key.
         url = check_url(form["url"], insecure=self.settings.insecure)
         yield from self.send(Request("POST", url, form=form["fields"], file=path))
         done = {"artifacts": [item | {"id": prepared["id"], "storage_path": prepared["storage_path"]}]}
-        (artifact,) = (yield from self._post(f"{staged}/finalize_upload", done))["artifacts"]
+        (artifact,) = (yield from self.request("POST", f"{staged}/finalize_upload", json=done))["artifacts"]
         return artifact
 
     def content(self, run: Reference, artifact: "types.RunArtifact") -> Flow[bytes]:
@@ -434,7 +430,6 @@ class Core:
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
-        yield Close(handle)
         return target
 
     def _download(self, path: str, artifact: Mapping[str, JSON]) -> Request:
@@ -448,10 +443,10 @@ class Core:
 
     def create_webhook(self, **fields: "Unpack[types.EndpointIn]") -> Flow["types.NewEndpoint"]:
         """Register an endpoint; this answer alone has its `secret`."""
-        return self._post("webhook_endpoints", _known("EndpointIn", fields))
+        return self.request("POST", "webhook_endpoints", json=_known("EndpointIn", fields))
 
     def get_webhook(self, endpoint: Reference) -> Flow["types.Endpoint"]:
-        return self.request("GET", _webhook(endpoint))
+        return self._get(_webhook(endpoint))
 
     def update_webhook(
         self, endpoint: Reference, **fields: "Unpack[types.EndpointUpdateIn]"
@@ -462,13 +457,13 @@ class Core:
         return self.request("DELETE", _webhook(endpoint))
 
     def ping_webhook(self, endpoint: Reference) -> Flow["types.Pinged"]:
-        return self._post(f"{_webhook(endpoint)}/ping")
+        return self.request("POST", f"{_webhook(endpoint)}/ping")
 
     def list_deliveries(self, endpoint: Reference) -> Items["types.Delivery"]:
         return self.pages(f"{_webhook(endpoint)}/deliveries", {})
 
     def redeliver(self, endpoint: Reference, delivery: Reference) -> Flow["types.Delivery"]:
-        return self._post(f"{_webhook(endpoint)}/deliveries/{_id(delivery)}/redeliver")
+        return self.request("POST", f"{_webhook(endpoint)}/deliveries/{_id(delivery)}/redeliver")
 
 
 def _known(name: str, fields: Mapping[str, JSON]) -> Mapping[str, JSON]:
@@ -490,10 +485,6 @@ def _id(reference: Reference) -> str:
 
 def _quoted(part: str) -> str:
     return quote(part, safe="@")
-
-
-def new_key() -> str:
-    return os.urandom(16).hex()
 
 
 def safe_name(name: str) -> str:

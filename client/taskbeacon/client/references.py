@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 # A number, a slug, an id or its beginning, a URL of the console or `@latest`; or what the server has sent.
 Reference: TypeAlias = "str | int | UUID | Mapping[str, Any]"
 
-LATEST: Final = "@latest"
-_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+UUID_TEXT: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 _PAGE: Final = re.compile(r"/console/projects/([^/]+)/tasks/([^/]+)(?:/runs/([^/]+))?/?")
 _LEAST_DIGITS: Final = 6
 
@@ -56,14 +55,10 @@ def _place_of_page(text: str, url: str) -> Place:
     return Place(project, task, run)
 
 
-def is_uuid(text: str) -> bool:
-    return _UUID.fullmatch(text) is not None
-
-
 def find_question(rows: list[dict[str, Any]], reference: str) -> dict[str, Any] | None:
     """Return the row of the inbox that a reference means, None if there is none. Raises Conflict for several."""
     digits = reference.replace("-", "").lower()
-    if reference == LATEST:
+    if reference == "@latest":
         # Of the newest run; ids grow with time.
         run = max((row["run"]["id"] for row in rows), default=None)
         found = [row for row in rows if row["run"]["id"] == run]

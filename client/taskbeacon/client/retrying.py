@@ -66,20 +66,18 @@ class Patience:
 
     def pause(self) -> Flow[None]:
         """Wait a little longer than the last time."""
-        yield Pause(self._next_pause())
+        self._failures += 1
+        yield Pause(_growing_pause(self._failures))
 
     def _pause_after(self, error: TaskbeaconError) -> float | None:
         if not error.retryable or time.monotonic() - self._heard >= self._seconds:
             return None
-        return max(self._next_pause(), min(error.retry_after or 0.0, _LONGEST_RETRY_AFTER))
-
-    def _next_pause(self) -> float:
-        self._failures = min(self._failures + 1, 10)
-        return _growing_pause(self._failures)
+        self._failures += 1
+        return max(_growing_pause(self._failures), min(error.retry_after or 0.0, _LONGEST_RETRY_AFTER))
 
 
 def _growing_pause(failures: int) -> float:
     import random  # noqa: PLC0415 - pauses alone need it
 
     spread = random.uniform(0.75, 1.25)  # noqa: S311 - to spread requests
-    return min(FIRST_PAUSE * 2.0 ** (failures - 1), _LONGEST_PAUSE) * spread
+    return min(FIRST_PAUSE * 2.0 ** min(failures - 1, 10), _LONGEST_PAUSE) * spread

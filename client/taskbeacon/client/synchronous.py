@@ -9,7 +9,7 @@ import httpx
 
 from taskbeacon.client.errors import ConnectionFailed
 from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Step, Yield
-from taskbeacon.client.transport import Body, ClientBase, answer_of, failures
+from taskbeacon.client.transport import Body, ClientBase, answer_of, failures, resume
 
 T = TypeVar("T")
 
@@ -44,18 +44,12 @@ class Client(ClientBase[httpx.Client]):
     def _advance(self, flow: Flow[Any] | Items[Any], opened: ExitStack) -> Yield[Any] | StopIteration:
         """Perform steps up to the next item, or to the end of the generator, which has what it returns."""
         outcome: Any = None
-        failure: ConnectionFailed | None = None
-        while True:
+        while not isinstance(step := resume(flow, outcome), Yield | StopIteration):
             try:
-                step = flow.send(outcome) if failure is None else flow.throw(failure)
-            except StopIteration as stop:
-                return stop
-            if isinstance(step, Yield):
-                return step
-            try:
-                outcome, failure = self._do(step, opened), None
+                outcome = self._do(step, opened)
             except ConnectionFailed as error:
-                failure = error
+                outcome = error
+        return step
 
     def _do(self, step: Step, opened: ExitStack) -> Any:
         match step:

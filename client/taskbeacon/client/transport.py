@@ -12,7 +12,7 @@ from taskbeacon.client.core import Core
 from taskbeacon.client.errors import ConnectionFailed
 from taskbeacon.client.parts import Artifacts, Call, Events, Questions, Runs, Tasks, Webhooks
 from taskbeacon.client.settings import find_settings, is_loopback
-from taskbeacon.client.steps import Answer, Request
+from taskbeacon.client.steps import Answer, Flow, Items, Request, Step, Yield
 
 HttpT = TypeVar("HttpT", bound=httpx.Client | httpx.AsyncClient)
 PiecesT = TypeVar("PiecesT")
@@ -68,6 +68,14 @@ class ClientBase(Generic[HttpT]):
         more["data"] = None if request.form is None else dict(request.form)
         more["timeout"] = httpx.Timeout(self._timeout, read=request.timeout or self._timeout)
         return self._http.build_request(request.method, request.url, **more)
+
+
+def resume(flow: Flow[Any] | Items[Any], outcome: Any) -> Step | Yield[Any] | StopIteration:
+    """Return the next step of a generator, or its end, which has what it returns."""
+    try:
+        return flow.throw(outcome) if isinstance(outcome, ConnectionFailed) else flow.send(outcome)
+    except StopIteration as stop:
+        return stop
 
 
 @dataclass(frozen=True)

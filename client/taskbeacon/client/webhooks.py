@@ -16,15 +16,12 @@ def verify_webhook(body: bytes, headers: Mapping[str, str], secret: str | list[s
     secrets = [secret] if isinstance(secret, str) else secret
     if not secrets or not all(each.removeprefix("whsec_") for each in secrets):
         raise ValueError("a secret is empty")
-    hooks = [Webhook(each) for each in secrets]
-    reason = "no secret fits"
-    for hook in hooks:
+    reason = "the body is no event"
+    for hook in [Webhook(each) for each in secrets]:
         try:
             event = hook.verify(body, dict(headers))
-        except (WebhookVerificationError, ValueError) as error:
-            reason = str(error)
-        else:
             if isinstance(event, dict):
                 return event
-            reason = "the body is no event"
+        except (WebhookVerificationError, ValueError) as error:
+            reason = str(error)
     raise InvalidSignature(f"The message is not verified: {reason}.")
