@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator
@@ -71,3 +73,15 @@ def taskbeacon(
         return Result(code, out, err)
 
     return run
+
+
+def spawn(url: str, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
+    variables = {"TASKBEACON_URL": url, "TASKBEACON_TOKEN": "phx_secret"}
+    variables |= {name: options.pop(name) for name in list(options) if name.startswith("TASKBEACON_")}
+    return subprocess.Popen(
+        [sys.executable, *options.pop("program", ("-m", "taskbeacon.cli")), *arguments],
+        env=os.environ | variables,
+        stderr=subprocess.PIPE,
+        text=True,
+        **{"stdout": subprocess.PIPE, **options},
+    )

@@ -1,14 +1,11 @@
 """The command `taskbeacon`, against a server that answers by a script: what it prints, and how it ends."""
 
 import json
-import os
-import signal
 import stat
 import subprocess
 import sys
 import time
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +14,7 @@ from taskbeacon.cli.person import _choice
 from taskbeacon.cli.tasks import _FIELDS
 from taskbeacon.client import types, verify_webhook
 from taskbeacon.client.settings import config_file, read_config
-from tests.client.command import Taskbeacon
+from tests.client.command import Taskbeacon, spawn
 from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
 from tests.support.assertions import concerning
 
@@ -94,6 +91,7 @@ def test_wrong_command_lines(beacon: Server, taskbeacon: Taskbeacon) -> None:
         ["task"],
         ["task", "create"],
         ["task", "create", "text", "-F", "-"],
+        ["task", "create", "text", "--check", " "],
         ["task", "create", ""],
         ["task", "create", "-"],
         ["events", "listen", "--forward", "nonsense"],
@@ -121,6 +119,14 @@ def test_wrong_command_lines(beacon: Server, taskbeacon: Taskbeacon) -> None:
     assert (
         taskbeacon("task", "view", "1", "--url", "http://a.example", "--json").error["code"] == "insecure_url"
     )
+
+
+def test_a_check_has_a_command(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    for options in (["--check"], ["--check", ""], ["--check", "--run"], ["--check", "true", "--check"]):
+        with concerning(options):
+            result = taskbeacon("task", "create", "Fix it", *options)
+            assert (result.code, result.out, beacon.received) == (2, "", [])
+            assert 'such as --check "make test" (see taskbeacon task create --help)' in result.err
 
 
 def test_without_a_key(taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,19 +277,6 @@ def test_a_run_that_waits(beacon: Server, taskbeacon: Taskbeacon) -> None:
     asked = [f"{sent.method} {sent.path}" for sent in beacon.received]
     assert asked.index(logs) < asked.index(command)
     assert beacon.at(f"POST {PATH}/command")[0].json["method"] == "close"
-
-
-def test_a_follow_has_a_time(beacon: Server, taskbeacon: Taskbeacon) -> None:
-    state = frame({"type": "task_run_state", "status": "in_progress"})
-    beacon.on(f"GET {PATH}/stream", stream(state, ENTRY))
-    beacon.on(f"GET {PATH}", answer(RUN | {"status": "queued"}))
-    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
-    result = taskbeacon("run", "follow", RUN_ID, "--timeout", "0.3s", "--json")
-    assert result.lines[-1]["status"] == "in_progress"
-    assert (result.code, result.lines[-1]["reason"], result.lines[-1]["exit_code"]) == (124, "timeout", 124)
-    assert (
-        result.error["resume"] == result.lines[-1]["resume"] == f"taskbeacon run follow {RUN_ID} --after 1-1"
-    )
 
 
 def test_log_diff_and_files(beacon: Server, taskbeacon: Taskbeacon) -> None:
@@ -447,73 +440,6 @@ def test_help(taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
             result = taskbeacon(*words, *([] if words[:1] == ["help"] else ["--help"]))
             assert result.code == 0
             assert max(map(len, result.out.splitlines())) <= 40
-
-
-def spawn(url: str, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
-    variables = {"TASKBEACON_URL": url, "TASKBEACON_TOKEN": "phx_secret"}
-    variables |= {name: options.pop(name) for name in list(options) if name.startswith("TASKBEACON_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "taskbeacon.cli", *arguments],
-        env=os.environ | variables,
-        stderr=subprocess.PIPE,
-        text=True,
-        **{"stdout": subprocess.PIPE, **options},
-    )
-
-
-def test_a_signal_leaves_the_run_and_says_how_to_go_on(beacon: Server) -> None:
-    beacon.on(f"GET {PATH}/stream", stream(ENTRY))
-    beacon.on(f"GET {PATH}", answer(RUN))
-    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        with spawn(beacon.url, "run", "follow", RUN_ID, "--json") as process:
-            assert process.stdout is not None
-            while '"1-1"' not in process.stdout.readline():
-                pass
-            process.send_signal(number)
-            out, err = process.communicate(timeout=60)
-        assert process.returncode == 130
-        assert json.loads(out.splitlines()[-1])["reason"] == "interrupted"
-        assert json.loads(err)["error"]["resume"] == f"taskbeacon run follow {RUN_ID} --after 1-1"
-    assert not [sent for sent in beacon.received if sent.method != "GET"]
-
-
-def test_a_reader_that_goes_and_standard_input_that_stays(beacon: Server) -> None:
-    beacon.on(f"GET {PROJECT}/tasks", answer({"next": None, "results": [TASK]}))
-    read, write = os.pipe()
-    os.close(read)
-    with spawn(beacon.url, "api", "GET", "tasks", stdout=write) as process:
-        os.close(write)
-        assert process.wait(timeout=60) == 0
-        assert process.stderr is not None
-        assert process.stderr.read() == ""
-    with Path("/dev/full").open("w") as full:
-        for command in (["api", "GET", "tasks"], ["task", "list"], ["--help"]):
-            with spawn(beacon.url, *command, stdout=full) as process:
-                _, err = process.communicate(timeout=60)
-            assert (process.returncode, err) == (2, "taskbeacon: the output: No space left on device\n")
-    # A pipe that nobody closes.
-    with spawn(beacon.url, "api", "GET", "tasks", stdin=subprocess.PIPE) as process:
-        assert process.wait(timeout=60) == 0
-
-
-def test_closed_standard_input(beacon: Server) -> None:
-    beacon.on("GET /api/users/@me", answer({"id": 4, "team": {"id": 12}}))
-    for command in (
-        ["login", "--url", beacon.url, "--with-token"],
-        ["task", "create", "-"],
-        ["api", "POST", "tasks", "--input", "-"],
-    ):
-        done = subprocess.run(
-            ["/bin/sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "taskbeacon.cli", *command],
-            env=os.environ | {"TASKBEACON_URL": beacon.url, "TASKBEACON_TOKEN": "phx_secret"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        with concerning(command):
-            assert (done.returncode, done.stdout) == (2, "")
-            assert done.stderr == "taskbeacon: standard input is closed\n"
 
 
 def test_what_is_not_found_is_named(beacon: Server, taskbeacon: Taskbeacon) -> None:

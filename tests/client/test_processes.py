@@ -2,9 +2,13 @@
 
 import json
 import os
+import signal
+import struct
 import subprocess
 import sys
+from fcntl import F_SETPIPE_SZ, fcntl, ioctl
 from pathlib import Path
+from termios import FIONREAD
 from typing import Any
 from uuid import UUID
 
@@ -20,10 +24,12 @@ from app.config import Settings
 from taskbeacon.cli import _SERVER, main
 from taskbeacon.client import verify_webhook
 from taskbeacon.client.settings import config_file
+from tests.client.command import spawn
 from tests.client.server import PROJECT, Received, Reply, Server, answer, frame, stream
 from tests.client.terminal import Print, Printing
-from tests.client.test_command_line import DONE, PATH, RUN, RUN_ID, TASK_ID, spawn
+from tests.client.test_command_line import DONE, ENTRY, PATH, RUN, RUN_ID, TASK, TASK_ID
 from tests.devstack.launchers import wait_for
+from tests.support.assertions import concerning
 from tests.support.deployment.processes import address_of, service_process
 from tests.support.stand_ins.outage import interruptible
 from tests.support.waiting import eventually
@@ -257,3 +263,145 @@ async def test_an_api_that_is_restarted_loses_and_doubles_nothing(
             assert await follow.end() == 0
             assert_whole(follow, logged)
             assert logged == [0, 1, 2, 3]
+
+
+def test_a_follow_has_a_time(beacon: Server) -> None:
+    state = frame({"type": "task_run_state", "status": "in_progress"})
+    beacon.on(f"GET {PATH}/stream", stream(state, ENTRY))
+    beacon.on(f"GET {PATH}", answer(RUN | {"status": "queued"}))
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    with spawn(beacon.url, "run", "follow", RUN_ID, "--timeout", "2s", "--json") as process:
+        out, err = process.communicate(timeout=60)
+    end = json.loads(out.splitlines()[-1])
+    assert (end["type"], end["status"]) == ("end", "in_progress")
+    assert (process.returncode, end["reason"], end["exit_code"]) == (124, "timeout", 124)
+    assert (
+        json.loads(err)["error"]["resume"] == end["resume"] == f"taskbeacon run follow {RUN_ID} --after 1-1"
+    )
+
+
+def test_a_signal_leaves_the_run_and_says_how_to_go_on(beacon: Server) -> None:
+    beacon.on(f"GET {PATH}/stream", stream(ENTRY))
+    beacon.on(f"GET {PATH}", answer(RUN))
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        with spawn(beacon.url, "run", "follow", RUN_ID, "--json") as process:
+            assert process.stdout is not None
+            while '"1-1"' not in process.stdout.readline():
+                pass
+            process.send_signal(number)
+            out, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert json.loads(out.splitlines()[-1])["reason"] == "interrupted"
+        assert json.loads(err)["error"]["resume"] == f"taskbeacon run follow {RUN_ID} --after 1-1"
+    assert not [sent for sent in beacon.received if sent.method != "GET"]
+
+
+# As if a signal had come when the HTTP library held its locks: once there is a file, none of them is ever free.
+HELD = """
+import sys, threading, time
+from inspect import currentframe
+from pathlib import Path
+
+new_lock, held = threading.Lock, Path(sys.argv.pop(1))
+
+class Held:
+    def __init__(self):
+        self.lock = new_lock()
+        self.release = self.lock.release
+
+    def acquire(self):
+        while held.exists():
+            time.sleep(0.01)
+        return self.lock.acquire()
+
+def lock():
+    return Held() if currentframe().f_back.f_globals["__name__"].startswith("httpcore.") else new_lock()
+
+threading.Lock = lock
+from taskbeacon.cli import run
+run()
+"""
+
+
+def test_a_signal_ends_a_follow_whose_libraries_wait_for_ever(beacon: Server, tmp_path: Path) -> None:
+    beacon.on(f"GET {PATH}/stream", stream(ENTRY))
+    beacon.on(f"GET {PATH}", answer(RUN))
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    held = tmp_path / "held"
+    words = ["run", "follow", RUN_ID, "--json"]
+    with spawn(beacon.url, *words, program=["-c", HELD, str(held)]) as process:
+        assert process.stdout is not None
+        while '"1-1"' not in process.stdout.readline():
+            pass
+        held.touch()
+        process.send_signal(signal.SIGINT)
+        try:
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert (process.returncode, json.loads(out.splitlines()[-1])["reason"]) == (130, "interrupted")
+    assert json.loads(err)["error"]["resume"] == f"taskbeacon run follow {RUN_ID} --after 1-1"
+
+
+def test_a_signal_ends_a_follow_that_nobody_reads(beacon: Server) -> None:
+    """Its pipe is full, and stays so. What is not printed whole comes again."""
+    read, write = os.pipe()
+    fcntl(write, F_SETPIPE_SZ, 4096)
+    frames = [frame({"type": "x", "text": "x" * 5000}, id_=f"1-{number}") for number in range(1, 20)]
+    beacon.on(f"GET {PATH}/stream", stream(*frames))
+    beacon.on(f"GET {PATH}", answer(RUN))
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    with os.fdopen(read), spawn(beacon.url, "run", "follow", RUN_ID, "--json", stdout=write) as process:
+        os.close(write)
+        try:
+            wait_for(lambda: waiting_bytes(read) > 1000, seconds=60, what="a part of a line")
+            process.terminate()
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert json.loads(err)["error"]["resume"] == f"taskbeacon run follow {RUN_ID}"
+
+
+def waiting_bytes(pipe: int) -> int:
+    (size,) = struct.unpack("i", ioctl(pipe, FIONREAD, bytes(4)))
+    return int(size)
+
+
+def test_a_reader_that_goes_and_standard_input_that_stays(beacon: Server) -> None:
+    beacon.on(f"GET {PROJECT}/tasks", answer({"next": None, "results": [TASK]}))
+    read, write = os.pipe()
+    os.close(read)
+    with spawn(beacon.url, "api", "GET", "tasks", stdout=write) as process:
+        os.close(write)
+        assert process.wait(timeout=60) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    with Path("/dev/full").open("w") as full:
+        for command in (["api", "GET", "tasks"], ["task", "list"], ["--help"]):
+            with spawn(beacon.url, *command, stdout=full) as process:
+                _, err = process.communicate(timeout=60)
+            assert (process.returncode, err) == (2, "taskbeacon: the output: No space left on device\n")
+    # A pipe that nobody closes.
+    with spawn(beacon.url, "api", "GET", "tasks", stdin=subprocess.PIPE) as process:
+        assert process.wait(timeout=60) == 0
+
+
+def test_closed_standard_input(beacon: Server) -> None:
+    beacon.on("GET /api/users/@me", answer({"id": 4, "team": {"id": 12}}))
+    for command in (
+        ["login", "--url", beacon.url, "--with-token"],
+        ["task", "create", "-"],
+        ["api", "POST", "tasks", "--input", "-"],
+    ):
+        done = subprocess.run(
+            ["/bin/sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "taskbeacon.cli", *command],
+            env=os.environ | {"TASKBEACON_URL": beacon.url, "TASKBEACON_TOKEN": "phx_secret"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        with concerning(command):
+            assert (done.returncode, done.stdout) == (2, "")
+            assert done.stderr == "taskbeacon: standard input is closed\n"

@@ -16,7 +16,18 @@ from taskbeacon.cli.output import _STYLES
 from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
 from tests.client.terminal import TASKBEACON, Shown, Terminal
 from tests.client.test_checkout import checkout, patch_of
-from tests.client.test_command_line import DONE, ENDED, ENTRY, PATH, RUN, RUN_ID, TASK, TASK_ID, follows
+from tests.client.test_command_line import (
+    DONE,
+    ENDED,
+    ENTRY,
+    PATH,
+    REASONS,
+    RUN,
+    RUN_ID,
+    TASK,
+    TASK_ID,
+    follows,
+)
 
 __all__ = ["checkout"]
 
@@ -62,6 +73,53 @@ def test_a_patch_has_colours_where_a_person_sees_it(beacon: Server) -> None:
     ]  # fmt: skip
     for plain in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         assert "\x1b" not in shown(beacon, *diff, **plain).text
+
+
+NARROW = Path(__file__).with_name("narrow.txt")
+
+
+def test_a_narrow_window_has_whole_words(beacon: Server, tmp_path: Path) -> None:
+    """Of 40 columns. Only what has no space in it is wider, and the command to paste."""
+    said = "The greeting is in greet.txt: it has more words than a narrow window has room for.\n\n    as = it\tis\n"
+    run = RUN | {
+        "status": "failed", "error_message": "The agent ended before it had done what it was asked to do",
+        "output": {"head_branch": "taskbeacon/pla-1", "pr_url": f"https://git.example/{'x' * 30}/pull/1"},
+        "verification": {"verdict": "refuted", "reasons": REASONS}, "artifacts": [{"name": "changes.patch"}],
+    }  # fmt: skip
+    question = {
+        "id": RUN_ID, "kind": "permission", "urgency": "high", "task": {"slug": "PLA-1"},
+        "title": "May I remove the folder with the results of the build?",
+    }  # fmt: skip
+    tasks = [TASK | {"title": "Greet the reader in a longer sentence than usual", "description": said}]
+    tasks.append(TASK | {"id": RUN_ID, "slug": "PLA-2"})
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    beacon.on(f"GET {PROJECT}/tasks", answer({"next": None, "results": tasks}))
+    beacon.on(f"GET {PROJECT}/tasks/{TASK_ID}", answer(tasks[0]))
+    beacon.on("GET /api/users/@me", answer({"id": 4, "team": {"id": 12}}))
+    beacon.on("GET /api/users/@me/inbox", answer({"next": None, "results": [question]}))
+    beacon.on(f"GET {PATH}", answer(run))
+    logged = (frame(entry, id_=f"0-{number}") for number, entry in enumerate(entries(said)))
+    beacon.on(f"GET {PATH}/stream", stream(*logged, frame({"lost": 3}, name="gap"), ENDED))
+    read = {"40": "", "200": ""}
+    for columns in read:
+        for command in ("task list", "task view 1", "inbox", "run view 1", "run follow 1"):
+            done = shown(beacon, *TASKBEACON, *command.split(), COLUMNS=columns, NO_COLOR="1")
+            text = done.text.replace("\r\n", "\n").replace(beacon.url, "https://beacon.example")
+            read[columns] += f"$ {command}\n{text}"
+    # With its own colours, that has the same lines.
+    coloured = shown(beacon, *TASKBEACON, "run", "follow", "1", COLUMNS="40").text.replace("\r\n", "\n")
+    assert OWN_STYLES.sub("", coloured) == read["40"].partition("$ run follow 1\n")[2]
+    wide = [line for line in read["40"].splitlines() if len(line) > 40]
+    assert [line for line in wide if " " in line.strip()] == [f"taskbeacon run apply {RUN_ID}"]
+    assert set(read["200"].split()) == set(read["40"].split())
+    (found := tmp_path / "narrow.txt").write_text(read["40"], encoding="utf-8")
+    assert NARROW.read_text(encoding="utf-8") == read["40"], f"read it, then: cp {found} {NARROW}"
+
+
+@pytest.mark.parametrize("command", ["try", "serve", "admin"])
+def test_help_of_the_server_is_narrow_too(beacon: Server, command: str) -> None:
+    done = shown(beacon, *TASKBEACON, command, "--help", COLUMNS="40")
+    assert (done.code, max(map(len, done.text.splitlines()))) <= (0, 40)
 
 
 def test_a_question_is_answered_in_the_terminal_while_the_phone_answers_too(beacon: Server) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
+from threading import Thread, Timer
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 _WIDEST_HELP = 100
+# Within a second, whatever else is to be done or said.
+_STOP_SECONDS = 0.9
 SERVER_GROUP = "taskbeacon.commands"
 # By name: where it is, and what it does.
 _COMMANDS = {
@@ -56,7 +59,7 @@ class _Formatter(click.HelpFormatter):
 
     @override
     def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
-        super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
+        super().write_dl(rows, min(col_max, (self.width - 2) // 3), col_spacing)
 
 
 click.Context.formatter_class = _Formatter
@@ -118,29 +121,39 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
     is_of_server = any(name in names for name in arguments[:1] for names in _SERVER.values())
     if is_of_server and (of_server := _server_commands().get(arguments[0])):
         # It handles signals and errors itself.
-        sys.exit(of_server.load().main(list(arguments), "taskbeacon"))
-    _on_signals(_interrupt)
-    sys.exit(perform(arguments))
+        sys.exit(of_server.load().main(list(arguments), "taskbeacon", terminal_width=_width()))
+    codes: list[int] = []
+    # In the main thread a signal would interrupt libraries, also where they hold a lock that they then wait for.
+    command = Thread(target=lambda: codes.append(perform(arguments)), name="command", daemon=True)
+    try:
+        _on_signals(_stop)
+        command.start()
+        command.join()
+    except failures.Failure as failure:
+        Timer(_STOP_SECONDS, os._exit, [failure.exit_code]).start()
+        for each in failures.at_stop:
+            each(failure)
+        with suppress(OSError):
+            failures.tell(failure, as_json=_wants_json(arguments))
+        os._exit(failure.exit_code)
+    sys.exit(codes[0] if codes else failures.FAILED)
 
 
 def perform(arguments: Sequence[str]) -> int:
-    """Run a command; return its exit code."""
+    """Run a command; return its exit code. Signals are for the caller."""
     as_json = _wants_json(arguments)
     if os.environ.get("TASKBEACON_DEBUG") == "api":
         _show_requests()
     try:
-        try:
-            "".join(arguments).encode()
-        except UnicodeEncodeError as error:
-            raise failures.usage("an argument is not UTF-8") from error
-        # click's own width is at least 50.
-        width = min(output.width(), _WIDEST_HELP)
-        code = main.main(list(arguments), "taskbeacon", standalone_mode=False, terminal_width=width)
+        "".join(arguments).encode()  # what is not UTF-8, no request could have
+        code = main.main(list(arguments), "taskbeacon", standalone_mode=False, terminal_width=_width())
     except click.exceptions.NoArgsIsHelpError as error:
         output.note(error.format_message())
         return failures.USAGE
     except click.exceptions.Exit as error:
         return error.exit_code
+    except SystemExit as error:
+        return int(error.code or failures.DONE)
     except (BrokenPipeError, output.OutputClosed):
         _drop_output()
         return failures.DONE
@@ -154,6 +167,11 @@ def perform(arguments: Sequence[str]) -> int:
             failures.tell(failure, as_json=as_json)
         return failure.exit_code
     return code if isinstance(code, int) else failures.DONE
+
+
+def _width() -> int:
+    # click's own is at least 50.
+    return min(output.width(), _WIDEST_HELP)
 
 
 def _show_requests() -> None:
@@ -172,14 +190,16 @@ def _wants_json(arguments: Sequence[str]) -> bool:
 
 
 def _on_signals(do: "Callable[[int, FrameType | None], None] | signal.Handlers") -> None:
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), do)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def _stop(number: int, _frame: FrameType | None) -> None:
     _on_signals(signal.SIG_IGN)
-    raise failures.Interrupted
+    if number == getattr(signal, "SIGALRM", None):
+        raise failures.Failure("the time is over", code="timeout", exit_code=failures.TIMED_OUT)
+    raise failures.Failure("interrupted", code="interrupted", exit_code=failures.INTERRUPTED)
 
 
 def _drop_output() -> None:

@@ -13,7 +13,6 @@ from taskbeacon.cli import failures, output
 from taskbeacon.cli.failures import usage
 from taskbeacon.cli.options import Client, allowed, connected, json_flag, placed, standard_input
 
-_MOST_KEY = 1000
 _MOST_NAME = 80
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -34,7 +33,7 @@ def login(
     if not url:
         raise usage("name the server: --url URL")
     if with_token:
-        token = standard_input(_MOST_KEY, whole=False).strip()
+        token = standard_input(whole=False).strip()
         if not token:
             raise usage("standard input has no key")
     else:
@@ -109,15 +108,13 @@ def status(client: Client, *, as_json: bool) -> None:
     agents = sorted({"runbook", *(each["name"] for each in listed_agents)})
     away = [each["name"] for each in listed_agents if not each["available"]]
     if as_json:
-        user = me and {"id": me["id"], "email": me["email"]}
-        found = {
-            "url": settings.url,
-            "profile": settings.profile,
-            "key_from": settings.key_from,
-            "user": user,
+        found = {name: getattr(settings, name) for name in ("url", "profile", "key_from")}
+        found |= {
+            "project": {"id": number, "name": name},
+            "user": me and {"id": me["id"], "email": me["email"]},
         }
-        found |= {"project": {"id": number, "name": name}, "client_version": __version__}
-        output.as_json({**found, "server_version": server_version, "agents": agents})
+        found |= {"client_version": __version__, "server_version": server_version, "agents": agents}
+        output.as_json(found)
         return
     output.line(f"server: {settings.url} ({server_version or 'unknown version'})")
     output.line(f"project: {output.one_line(' '.join(str(each) for each in (number, name) if each))}")

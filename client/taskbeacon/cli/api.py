@@ -9,8 +9,6 @@ from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
 from taskbeacon.cli.options import Client, connected, parse_json, read_source
 
-_MOST_BODY = 20 * 1024 * 1024
-
 
 @click.command()
 @click.argument("method")
@@ -46,7 +44,7 @@ def api(
         raise usage("give either --input or fields")
     body: Any = fields if fields and not is_read else None
     if source is not None:
-        body = parse_json(read_source(source, _MOST_BODY), source)
+        body = parse_json(read_source(source), source)
     params = fields if is_read else None
     if paginate:
         output.as_json(list(client.iterate(client.core.pages(path, params or {}))))
@@ -66,7 +64,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _value(text: str) -> Any:
     if text.startswith("@"):
-        return read_source(text[1:], _MOST_BODY)
+        return read_source(text[1:])
     try:
         return json.loads(text)
     except ValueError:

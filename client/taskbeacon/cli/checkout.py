@@ -100,18 +100,12 @@ class Checkout:
             self._apply(patch, "--index", "--binary")
             return files
         index = self._folder / os.fsdecode(self._run("rev-parse", "--git-path", "index").removesuffix(b"\n"))
-        before = index.read_bytes() if index.exists() else b""
-        try:
-            # In a copy of the index first, where conflicts leave nothing behind.
-            with NamedTemporaryFile(prefix="taskbeacon-index-") as copy:
-                copy.write(before)
-                copy.flush()
-                self._apply(patch, "--3way", "--cached", index=copy.name)
-            self._apply(patch, "--3way", "--binary")
-        except Failure:
-            if before and index.read_bytes() != before:
-                index.write_bytes(before)
-            raise
+        # In a copy of the index first, where conflicts leave nothing behind.
+        with NamedTemporaryFile(prefix="taskbeacon-index-") as copy:
+            copy.write(index.read_bytes() if index.exists() else b"")
+            copy.flush()
+            self._apply(patch, "--3way", "--cached", index=copy.name)
+        self._apply(patch, "--3way", "--binary")
         return files
 
     def fetch(self, pushed: str, name: str) -> None:
@@ -155,7 +149,7 @@ class Checkout:
         return None if done.returncode else done.stdout
 
     def _git(
-        self, *arguments: str, content: bytes | None = None, index: str | None = None
+        self, *arguments: str, content: bytes = b"", index: str | None = None
     ) -> "subprocess.CompletedProcess[bytes]":
         environment = {name: value for name, value in os.environ.items() if name not in _VARIABLES}
         environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
@@ -167,7 +161,6 @@ class Checkout:
                 command,
                 env=environment,
                 input=content,
-                stdin=subprocess.DEVNULL if content is None else None,
                 capture_output=True,
                 timeout=_SECONDS,
                 check=False,

@@ -6,6 +6,7 @@ import secrets
 import time
 from base64 import b64encode
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,18 +40,20 @@ def listen(*, types: str | None, target: str | None, print_secret: bool, as_json
     """Print events from now on, or behind the last one that was forwarded."""
     if target is not None and not target.startswith(("http://", "https://")):
         raise usage(f"{target!r} is no URL of a receiver")
-    secret = _secret()
-    if print_secret:
-        output.line(secret)
-        return
     import httpx  # noqa: PLC0415
 
     from taskbeacon.client import Client, Gap  # noqa: PLC0415 - loads the HTTP library
-    from taskbeacon.client.settings import write_private  # noqa: PLC0415
+    from taskbeacon.client.settings import config_file, write_private  # noqa: PLC0415
 
+    folder = config_file().parent
+    secret = _secret(folder / "forward-secret")
+    if print_secret:
+        output.line(secret)
+        return
     with Client(**place) as client, httpx.Client(timeout=_SECONDS, trust_env=False) as receiver:
         _require_known(client, types)
-        kept = None if target is None else _kept(client, target)
+        of = f"{client.settings.url}\n{client.settings.project}\n{target}"
+        kept = None if target is None else folder / "forwarded" / hashlib.sha256(of.encode()).hexdigest()[:32]
         after = kept.read_text(encoding="utf-8") if kept is not None and kept.exists() else None
 
         def tell() -> None:
@@ -90,10 +93,7 @@ def _show(event: "Event", status: int | None, *, as_json: bool) -> None:
 
 
 def _matches(type_: str, types: str) -> bool:
-    wanted = [each.strip() for each in types.split(",")]
-    return any(
-        each in {"*", type_} or (each.endswith(".*") and type_.startswith(each[:-1])) for each in wanted
-    )
+    return any(fnmatchcase(type_, each.strip()) for each in types.split(","))
 
 
 def _forward(item: "Event", receiver: "httpx.Client", target: str, secret: str) -> int:
@@ -116,21 +116,9 @@ def _forward(item: "Event", receiver: "httpx.Client", target: str, secret: str) 
             pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def _folder() -> Path:
-    from taskbeacon.client.settings import config_file  # noqa: PLC0415 - loads the HTTP library
-
-    return config_file().parent
-
-
-def _secret() -> str:
+def _secret(path: Path) -> str:
     from taskbeacon.client.settings import write_private  # noqa: PLC0415 - loaded already
 
-    path = _folder() / "forward-secret"
     if not path.exists():
         write_private(path, f"whsec_{b64encode(secrets.token_bytes(32)).decode()}")
     return path.read_text(encoding="utf-8").strip()
-
-
-def _kept(client: "Client", target: str) -> Path:
-    of = f"{client.settings.url}\n{client.settings.project}\n{target}"
-    return _folder() / "forwarded" / hashlib.sha256(of.encode()).hexdigest()[:32]

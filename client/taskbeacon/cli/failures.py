@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -44,12 +44,8 @@ class Failure(Exception):
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Interrupted(BaseException):
-    """A signal asked for the end. Not an Exception: libraries must not keep it."""
-
-
-class TimedOut(BaseException):
-    """The time of --timeout is over."""
+# What a signal, or the end of --timeout, has to wait for: it may complete what is said.
+at_stop: list[Callable[[Failure], None]] = []
 
 
 def usage(message: str) -> Failure:
@@ -61,8 +57,8 @@ def failure_of(error: BaseException) -> Failure | None:
     match error:
         case Failure():
             return error
-        case click.Abort() | Interrupted() | KeyboardInterrupt():
-            return Failure("interrupted", code="interrupted", exit_code=INTERRUPTED)
+        case UnicodeEncodeError(encoding="utf-8"):
+            return usage("an argument is not UTF-8")
         case click.ClickException():
             return usage(_with_place(error))
         case OSError():
@@ -110,8 +106,6 @@ def _with_place(error: click.ClickException) -> str:
 
 def tell(failure: Failure, *, as_json: bool) -> None:
     """Write the failure as the last line of standard error; a command that goes on comes behind it."""
-    if sys.stderr is None:
-        return
     if as_json:
         error = {"code": failure.code, "message": failure.message, "retryable": False, **failure.more}
         error |= {"exit_code": failure.exit_code, "resume": failure.resume}

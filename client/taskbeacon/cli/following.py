@@ -3,18 +3,18 @@
 import json
 import signal
 import sys
-from collections.abc import Generator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from taskbeacon.cli import failures, output
-from taskbeacon.cli.failures import Failure, Interrupted, TimedOut
+from taskbeacon.cli.failures import Failure
 from taskbeacon.cli.live import Transcript, show_result
 from taskbeacon.cli.person import ask, showing
 from taskbeacon.client import Client, End, Event, Gap, TaskbeaconError, Waiting
 
+_LEAVE_SECONDS = 0.3
 _CODES = {"completed": failures.DONE, "failed": failures.FAILED, "cancelled": failures.CANCELLED}
 
 
@@ -29,21 +29,21 @@ def follow(
     *,
     as_json: bool,
     timeout: float | None = None,
-    require: str | None = None,
     **options: Any,
 ) -> int:
     """Follow a run to its end, or until it waits; return the exit code. Raises Failure where the run goes on."""
-    required = set(require.split(",")) if require else set[str]()
-    follower = _Follower(client, as_json=as_json, required=required, **options)
-    with _deadline(timeout):
-        return follower.perform(run)
+    follower = _Follower(client, as_json=as_json, **options)
+    failures.at_stop.append(follower.stop)
+    if timeout is not None and hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, timeout)
+    return follower.perform(run)
 
 
 @dataclass(kw_only=True)
 class _Follower:
     client: Client = field(kw_only=False)
     as_json: bool
-    required: set[str]
+    require: str | None = None
     until: str | None = None
     close: bool = False
     # The id of the last event.
@@ -52,6 +52,9 @@ class _Follower:
     transcript: Transcript = field(default_factory=Transcript)
     # Shown before the first question: the stream brings it again.
     logged: set[str] = field(default_factory=set)
+    # Ends the presence, within so many seconds.
+    leave: Callable[[float], None] = lambda _: None
+    has_ended: bool = False
 
     def perform(self, run: Any) -> int:
         try:
@@ -60,18 +63,20 @@ class _Follower:
             if not self.as_json:
                 output.note(f"Run {self.run['id']}")
             with (
-                showing(self.client, f"tasks/{self.run['task']}"),
+                showing(self.client, f"tasks/{self.run['task']}") as self.leave,
                 closing(self.client.runs.follow(self.run, after=self.after)) as items,
             ):
                 for item in items:
-                    self.after = item.event_id or self.after
                     if isinstance(item, End):
+                        self.after = item.event_id or self.after
                         return self._end(dict(item.run))
-                    self._take(item)
-        except (Interrupted, KeyboardInterrupt):
-            self._leave("interrupted", failures.INTERRUPTED, "interrupted; the run goes on")
-        except TimedOut:
-            self._leave("timeout", failures.TIMED_OUT, "the time is over; the run goes on")
+                    if isinstance(item, Waiting):
+                        self._wait(item)
+                    else:
+                        # Both or neither: who stops this says behind what to go on.
+                        with output.writing:
+                            self._print(item)
+                            self.after = item.event_id or self.after
         except TaskbeaconError as error:
             failure = failures.failure_of(error)
             assert failure is not None
@@ -81,7 +86,7 @@ class _Follower:
             raise failure from error
         raise AssertionError("a follow ends by an item or an error")
 
-    def _take(self, item: Event | Gap | Waiting) -> None:
+    def _print(self, item: Event | Gap) -> None:
         match item:
             case Event(event_id, _, data):
                 typed = data if "type" in data else {"type": "unknown", **data}
@@ -94,14 +99,17 @@ class _Follower:
                 self._json({**data, "type": "gap", "lost": lost, "event_id": event_id})
                 if not self.as_json:
                     missing = "some" if lost is None else str(lost)
-                    output.write(output.styled(f"  … {missing} events are missing here", "yellow"))
-            case Waiting(event_id, waiting_for):
-                self._json({"type": "waiting", "waiting_for": waiting_for, "event_id": event_id})
-                if not (self.as_json or self.after or self.logged):
-                    self._show_log()
-                if not self._goes_on(waiting_for):
-                    message = "the run waits for a person: see `taskbeacon inbox`"
-                    self._leave("waiting", failures.WAITS, message)
+                    output.line(f"… {missing} events are missing here", "  ", "yellow")
+
+    def _wait(self, item: Waiting) -> None:
+        self.after = item.event_id or self.after
+        self._json({"type": "waiting", "waiting_for": item.waiting_for, "event_id": item.event_id})
+        if not (self.as_json or self.after or self.logged):
+            self._show_log()
+        if not self._goes_on(item.waiting_for):
+            message = "the run waits for a person: see `taskbeacon inbox`"
+            self._json_end("waiting", failures.WAITS)
+            raise Failure(message, code="waiting", exit_code=failures.WAITS, resume=self._resume)
 
     def _show_log(self) -> None:
         with suppress(TaskbeaconError):
@@ -136,7 +144,7 @@ class _Follower:
     def _is_as_required(self, verification: dict[str, Any]) -> bool:
         has_passed = (verification.get("ci") or {}).get("state") == "success"
         is_verified = verification.get("verdict") == "verified"
-        return not self.required or (is_verified and ("ci" not in self.required or has_passed))
+        return not self.require or (is_verified and (self.require == "verified" or has_passed))
 
     @property
     def _resume(self) -> str | None:
@@ -146,12 +154,20 @@ class _Follower:
         after = f" --after {self.after}" if self.after else ""
         return f"taskbeacon run follow {self.run['id']}{' --close' if self.close else ''}{after}"
 
-    def _leave(self, reason: str, exit_code: int, message: str) -> NoReturn:
-        self._json_end(reason, exit_code)
-        raise Failure(message, code=reason, exit_code=exit_code, resume=self._resume)
+    def stop(self, failure: Failure) -> None:
+        """Leave the run while another thread follows it, of which nothing more is printed."""
+        self.leave(_LEAVE_SECONDS)
+        with suppress(OSError, output.OutputClosed):
+            if output.writing.acquire(timeout=_LEAVE_SECONDS):
+                self._json_end(failure.code, failure.exit_code)
+        failure.message += "; the run goes on"
+        failure.resume = self._resume
 
     def _json_end(self, reason: str, exit_code: int) -> None:
-        if self.run:
+        with output.writing:
+            if not self.run or self.has_ended:
+                return
+            self.has_ended = True
             verdict = (self.run["verification"] or {}).get("verdict")
             end = {"type": "end", "reason": reason, "status": self.run["status"], "verdict": verdict}
             resume = None if reason == "terminal" else self._resume
@@ -160,20 +176,3 @@ class _Follower:
     def _json(self, line: dict[str, Any]) -> None:
         if self.as_json:
             output.as_json(line)
-
-
-@contextmanager
-def _deadline(seconds: float | None) -> Generator[None, None, None]:
-    if seconds is None or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def end(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise TimedOut
-
-    signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)

@@ -15,7 +15,6 @@ _FIELDS = (
     "answered_by", "answered_via", "answered_at", "allowed_actions", "url",
 )  # fmt: skip
 _MOST_ROWS = 1000
-_MOST_BODY = 1024 * 1024
 
 
 @click.command()
@@ -70,7 +69,7 @@ def answer(
     row = client.perform(client.core.find_question(question))
     body: dict[str, Any]
     if source == "-":
-        body = parse_json(standard_input(_MOST_BODY), "standard input")
+        body = parse_json(standard_input(), "standard input")
         if not isinstance(body, dict):
             raise usage("standard input is no JSON object")
     elif text is not None:

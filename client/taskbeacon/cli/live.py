@@ -6,6 +6,7 @@ from typing import Any
 from taskbeacon.cli import output
 
 _SHOWN_OUTPUT_LINES = 12  # of one step at a time
+_MESSAGES = {"agent_message": ("»", "green"), "user_message": (">", "cyan")}
 
 
 class Transcript:
@@ -24,17 +25,13 @@ class Transcript:
                 pass
 
     def _show_update(self, update: Mapping[str, Any]) -> None:
-        match update.get("sessionUpdate"):
-            case "tool_call":
-                self._marked("▸", "bold", str(update.get("title", "")))
-            case "tool_call_update":
-                self._step_goes_on(update)
-            case "agent_message":
-                self._marked("»", "green", _text_of(update.get("content")))
-            case "user_message":
-                self._marked(">", "cyan", _text_of(update.get("content")))
-            case _:
-                pass
+        kind = str(update.get("sessionUpdate"))
+        if kind == "tool_call":
+            self._marked("▸", "bold", str(update.get("title", "")))
+        elif kind == "tool_call_update":
+            self._step_goes_on(update)
+        elif kind in _MESSAGES:
+            self._marked(*_MESSAGES[kind], _text_of(update.get("content")))
 
     def _step_goes_on(self, update: Mapping[str, Any]) -> None:
         step, status = str(update.get("toolCallId")), update.get("status")
@@ -45,16 +42,17 @@ class Transcript:
                 _text_of(part.get("content")) for part in parts if isinstance(part, dict)
             ).splitlines()
             for line in lines[:_SHOWN_OUTPUT_LINES]:
-                output.write(output.styled(f"    {line}", "dim"))
+                output.line(line, "    ", "dim")
             if len(lines) > _SHOWN_OUTPUT_LINES:
-                output.write(output.styled(f"    … {len(lines) - _SHOWN_OUTPUT_LINES} more lines", "dim"))
+                output.line(f"… {len(lines) - _SHOWN_OUTPUT_LINES} more lines", "    ", "dim")
         self._shown_output.add(step)
         if status == "failed":
-            output.write(output.styled("    ✗ failed", "red"))
+            output.line("✗ failed", "    ", "red")
 
     def _marked(self, mark: str, style: str, text: str) -> None:
-        for number, line in enumerate(text.strip("\n").splitlines()):
-            output.write(f"  {output.styled(mark if number == 0 else ' ', style)} {output.clean(line)}")
+        if text := text.strip("\n"):
+            lines = "\n".join(output.folded(text, f"  {mark} ", "    "))
+            output.write(lines.replace(mark, output.styled(mark, style), 1))
 
 
 def _text_of(content: Any) -> str:
@@ -72,15 +70,15 @@ def show_verdict(run: Mapping[str, Any]) -> None:
     output.write(f"  verdict: {output.styled(verdict, style)}{waived}")
     for reason in verification.get("reasons", ()):
         words = filter(None, (reason["check"], reason["code"].replace("_", " "), reason["detail"]))
-        output.line(f"    {output.one_line(': '.join(words))}")
+        output.line(output.one_line(": ".join(words)), "    ")
 
 
 def show_result(run: Mapping[str, Any]) -> None:
     """Print how a run ended, and what it brought."""
     is_good = run["status"] == "completed"
-    output.write(output.styled(f"Result: {run['status']}", "green" if is_good else "red"))
+    output.line(f"Result: {run['status']}", style="green" if is_good else "red")
     if run["error_message"]:
-        output.line(f"  {output.one_line(run['error_message'])}")
+        output.line(output.one_line(run["error_message"]), "  ")
     show_verdict(run)
     brought = run["output"] if isinstance(run["output"], dict) else {}
     output.fields(brought, ("head_branch", "pr_url"), indent="  ")

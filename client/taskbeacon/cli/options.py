@@ -21,7 +21,7 @@ Client: TypeAlias = "taskbeacon.client.Client"
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PAGE = re.compile(r"https?://.*?/console/projects/([^/]+)/")
 _TIME = re.compile(r"(\d{1,8}(?:\.\d+)?)([smh]?)", re.ASCII)
-_NAMES = ("url", "project", "profile", "insecure")
+_MOST_INPUT = 20 * 1024 * 1024
 
 
 def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -50,7 +50,7 @@ def connected(command: Command) -> Command:
 
     @wraps(command)
     def opened(*arguments: Any, **options: Any) -> Any:
-        place = {name: options.pop(name) for name in _NAMES}
+        place = {name: options.pop(name) for name in ("url", "project", "profile", "insecure")}
         if page := _PAGE.match(str(options.get("run") or options.get("task"))):
             # For all requests of the command: what the server sends of a run names no project.
             place["project"] = page[1]
@@ -62,22 +62,22 @@ def connected(command: Command) -> Command:
     return placed(opened)  # type: ignore[return-value] # with other parameters
 
 
-def standard_input(most: int, *, whole: bool = True) -> str:
+def standard_input(*, whole: bool = True) -> str:
     """Read standard input, or its first line. Raises Failure where it is closed, or is no text."""
     if sys.stdin is None:
         raise usage("standard input is closed")
     try:
-        text = sys.stdin.read(most) if whole else sys.stdin.readline(most)
+        text = sys.stdin.read(_MOST_INPUT) if whole else sys.stdin.readline(_MOST_INPUT)
         text.encode()
     except UnicodeError as error:
         raise usage("standard input is not UTF-8") from error
     return text
 
 
-def read_source(source: str, most: int) -> str:
+def read_source(source: str) -> str:
     """Read a file, or standard input where the source is `-`. Raises Failure."""
     if source == "-":
-        return standard_input(most)
+        return standard_input()
     try:
         return Path(source).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:

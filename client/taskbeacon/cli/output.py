@@ -4,8 +4,10 @@ import json
 import os
 import re
 import sys
+import textwrap
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from threading import RLock
 from typing import Any
 
 # C0 but newline and tab, DEL, C1, what changes the direction of text, what has no width, and halves of pairs.
@@ -15,6 +17,8 @@ _UNSEEN = re.compile(
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 # By the beginning of a line; the first that fits.
 _PATCH_STYLES = {"diff ": "bold", "--- ": "bold", "+++ ": "bold", "@@": "cyan", "+": "green", "-": "red"}
+# Held while a line is written, and at the end by who ends the process.
+writing = RLock()
 DEFAULT_WIDTH = 80
 _LEAST_LAST_CELL = 20
 
@@ -64,20 +68,43 @@ def write(text: str) -> None:
     """Write a line that was cleaned to standard output, at once."""
     if sys.stdout is not None:
         encoding = sys.stdout.encoding or "utf-8"
-        with _to_reader():
+        with writing, _to_reader():
             sys.stdout.write(f"{text}\n".encode(encoding, "replace").decode(encoding))
             sys.stdout.flush()
 
 
-def line(text: str) -> None:
-    write(clean(text))
+def folded(text: str, first: str = "", rest: str = "") -> list[str]:
+    """Return cleaned text behind indents, in a terminal in lines that end where its words do."""
+    lines: list[str] = []
+    for each in clean(text).split("\n"):
+        indent = rest if lines else first
+        # Else it is as it was: code and tables have spaces.
+        if len(indent) + len(each) > _room():
+            whole: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+            lines += textwrap.wrap(each, _room(), initial_indent=indent, subsequent_indent=rest, **whole) or [
+                indent
+            ]
+        else:
+            lines.append(f"{indent}{each}" if each else "")
+    return lines
+
+
+def _room() -> int:
+    return width() if sys.stdout is not None and sys.stdout.isatty() else sys.maxsize
+
+
+def line(text: str, indent: str = "", style: str | None = None) -> None:
+    """Write text; in a terminal what its lines have no room for is behind the indent and two spaces."""
+    for whole in text.split("\n"):
+        for each in folded(whole, indent, f"{indent}  "):
+            write(styled(each, style) if style else each)
 
 
 def raw(content: bytes) -> None:
     """Write the bytes of a file, as they are; cleaned where they would reach a terminal."""
     if sys.stdout is None:
         return
-    with _to_reader():
+    with writing, _to_reader():
         if sys.stdout.isatty():
             sys.stdout.write(clean(content.decode(errors="replace")))
         else:
@@ -108,23 +135,25 @@ def note(text: str) -> None:
 
 
 def rows(found: Iterable[Sequence[str]]) -> None:
-    """Write rows in columns; the last one ends where the window does, unless too little of it would be seen."""
+    """Write rows in columns. What a terminal has no room for is cut off, or folded where too little would be seen."""
     table = [[one_line(cell) for cell in row] for row in found]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)][:-1]
     for row in table:
         cells = [cell.ljust(size) for cell, size in zip(row, widths, strict=False)]
         text = "  ".join([*cells, row[-1]]).rstrip()
-        limit = len(text)
-        if sys.stdout is not None and sys.stdout.isatty():
-            limit = max(width(), len(text) - len(row[-1]) + _LEAST_LAST_CELL)
-        write(text if len(text) <= limit else f"{text[: max(limit - 1, 0)]}…")
+        if len(text) <= _room():
+            write(text)
+        elif len(text) - len(row[-1]) + _LEAST_LAST_CELL <= _room():
+            write(f"{text[: _room() - 1]}…")
+        else:
+            line("  ".join(row))
 
 
 def fields(found: Mapping[str, Any], names: Iterable[str], indent: str = "") -> None:
     """Write what has a value, with its name before it."""
     for name in names:
         if found.get(name):
-            line(f"{indent}{name.replace('_', ' ')}: {one_line(str(found[name]))}")
+            line(f"{name.replace('_', ' ')}: {one_line(str(found[name]))}", indent)
 
 
 def select(found: Iterable[dict[str, Any]], fields: Sequence[str]) -> None:

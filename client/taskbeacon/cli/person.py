@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any
@@ -96,8 +96,11 @@ def _read(prompt: str) -> str | None:
 
 
 @contextmanager
-def showing(client: Client, task_path: str) -> Generator[None, None, None]:
-    """Be a device that shows the task while this process is in the foreground of a terminal (contract 5.6, 16.1)."""
+def showing(client: Client, task_path: str) -> Generator[Callable[[float], None], None, None]:
+    """Be a device that shows the task while this process is in the foreground of a terminal (contract 5.6, 16.1).
+
+    Yields what ends this, and waits for that so many seconds.
+    """
     is_over = Event()
     device = {"device_id": str(uuid4()), "kind": "terminal"}
 
@@ -114,16 +117,16 @@ def showing(client: Client, task_path: str) -> Generator[None, None, None]:
             with suppress(TaskbeaconError):
                 client.request("DELETE", f"{task_path}/presence", json=device)
 
+    def leave(seconds: float) -> None:
+        is_over.set()
+        thread.join(seconds)
+
     thread = Thread(target=beat, daemon=True)
     thread.start()
-    # Who interrupts wants the end now.
-    patience = 0.5
     try:
-        yield
-        patience = 10.0
+        yield leave
     finally:
-        is_over.set()
-        thread.join(patience)
+        leave(10.0)
 
 
 def _is_in_foreground() -> bool:

@@ -10,6 +10,7 @@ import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import CONFLICT, Failure, usage
+from taskbeacon.cli.live import Transcript
 from taskbeacon.cli.options import Client, connected, json_fields, json_flag, seconds, together
 
 _BUILT_IN = "runbook"
@@ -67,10 +68,10 @@ def start_run(
     **options: Any,
 ) -> int:
     """Start a run, with the model that `choose_agent` has found, and follow it if wanted; return the exit code."""
-    from taskbeacon.cli.following import has_terminal  # noqa: PLC0415 - loads the HTTP library
+    from taskbeacon.cli import following  # noqa: PLC0415 - loads the HTTP library
 
     # Only who follows in a terminal is asked, and ends conversations.
-    can_ask = follows and has_terminal(as_json=as_json)
+    can_ask = follows and following.has_terminal(as_json=as_json)
     is_interactive = can_ask if interactive is None else interactive
     close = close or (is_interactive and follows and not can_ask)
     if interactive is None and not is_interactive:
@@ -86,7 +87,7 @@ def start_run(
     made, is_replayed = client.perform(client.core.once(f"{path}/run", given, key))
     run = made["latest_run"]
     if follows:
-        return follow_run(client, run, as_json=as_json, close=close, **options)
+        return following.follow(client, run, as_json=as_json, close=close, **options)
     if as_json:
         output.as_json({"type": "run", "run": run, "replayed": is_replayed})
         return 0
@@ -116,12 +117,6 @@ def choose_agent(client: Client, options: dict[str, Any]) -> None:
     if model is None and not known[agent]:
         raise usage(f"the server names no model of {agent}: give --model")
     options["model"] = model or known[agent][0]["name"]
-
-
-def follow_run(client: Client, run: Any, **options: Any) -> int:
-    from taskbeacon.cli.following import follow  # noqa: PLC0415 - loads the HTTP library
-
-    return follow(client, run, **options)
 
 
 @run.command()
@@ -164,7 +159,9 @@ def follow(client: Client, *, run: str, as_json: bool, **options: Any) -> int:
     """Follow a run until it is over. Ctrl-C leaves the run, and says how to go on."""
     if options["after"] is not None and not re.fullmatch(r"\d+-\d+", options["after"], re.ASCII):
         raise usage("--after takes the id of an event, such as 1700000000000-0")
-    return follow_run(client, run, as_json=as_json, **options)
+    from taskbeacon.cli import following  # noqa: PLC0415 - loads the HTTP library
+
+    return following.follow(client, run, as_json=as_json, **options)
 
 
 @run.command()
@@ -207,9 +204,9 @@ def log(client: Client, *, run: str, follows: bool, tail: int | None, as_json: b
     """Print the log of a run, and end."""
     check_follow(options, follows=follows)
     if follows:
-        return follow_run(client, run, as_json=as_json, **options)
-    from taskbeacon.cli.live import Transcript  # noqa: PLC0415 - loads the HTTP library
+        from taskbeacon.cli import following  # noqa: PLC0415 - loads the HTTP library
 
+        return following.follow(client, run, as_json=as_json, **options)
     entries = client.runs.log(run)
     transcript = Transcript()
     for entry in entries if tail is None else deque(entries, tail):

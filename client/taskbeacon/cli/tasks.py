@@ -29,7 +29,6 @@ _FIELDS = (
 )  # fmt: skip
 _FILE = click.Path(exists=True, dir_okay=False)
 _PAGE_ROWS = 30
-_MOST_TEXT = 1024 * 1024
 
 
 @click.group()
@@ -40,13 +39,26 @@ def task() -> None:
     """
 
 
+def _commands(_ctx: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(command.strip() for command in value):
+        raise click.BadParameter('give a command that must pass, such as --check "make test"')
+    return value
+
+
 @task.command()
 @click.argument("text", required=False)
 @click.option("-t", "--title", help="Title; by default the first line of the text.")
 @click.option("-F", "--file", "source", metavar="FILE", help="File with the text; - is standard input.")
 @click.option("--repo", metavar="REPO", help="Folder of a checkout, organization/repository, or URL.")
 @click.option(
-    "--check", "checks", multiple=True, metavar="COMMAND", help="Command that must pass; repeatable."
+    "--check",
+    "checks",
+    multiple=True,
+    metavar="COMMAND",
+    is_flag=False,
+    flag_value="",
+    callback=_commands,
+    help="Command that must pass; repeatable.",
 )
 @click.option("--attach", multiple=True, type=_FILE, help="File for the run; repeatable.")
 @click.option("--run", "starts", is_flag=True, help="Start a run.")
@@ -98,7 +110,7 @@ def create(
         line = {"type": "task", "task": made, "url": url, "request_id": request_id, "replayed": is_replayed}
         output.as_json(line)
     else:
-        output.line(f"{made['slug']} {url}")
+        output.write(output.clean(f"{made['slug']} {url}"))
         if is_replayed:
             output.note("The task existed: this request id was used before.")
     if not starts:
@@ -114,7 +126,7 @@ def _text(text: str | None, source: str | None, title: str | None) -> str | None
         raise usage("give either TEXT or --file")
     source = "-" if text == "-" else source
     if source is not None:
-        text = read_source(source, _MOST_TEXT)
+        text = read_source(source)
     if not any((each or "").strip() for each in (text, title)):
         raise usage("say what is to be done: TEXT, --file or --title")
     return text
@@ -190,7 +202,7 @@ def view(client: Client, *, task: str, web: bool, as_json: bool) -> None:
     if as_json:
         output.as_json({**found, "url": row["url"]})
         return
-    output.write(output.styled(f"{row['slug']} {output.one_line(row['title'])}", "bold"))
+    output.line(f"{row['slug']} {output.one_line(row['title'])}", style="bold")
     output.fields(row, ("status", "verdict", "repository", "run_id", "created_at", "url"))
     if row["description"]:
         output.line(f"\n{row['description']}")

@@ -6,7 +6,6 @@ from typing import Any
 
 from app.coroutines.periodic import wait
 from taskbeacon.client import AsyncClient, Conflict
-from taskbeacon.client.core import new_key
 from tests.support.deployment.load import Load
 
 _PAUSE_SECONDS = 0.2
@@ -55,7 +54,7 @@ class Visitors:
             task = await client.tasks.create(title="Shown")
             path, body = f"tasks/{task['id']}/presence", {"device_id": self._device_id}
             while True:
-                await client.perform(client.core.send(client.core.build("POST", path, body, key=new_key())))
+                await client.perform(client.core.once(path, body, None))
                 for each in _READ:
                     found = await client.request("GET", each)
                     if each == "viewers":
