@@ -20,7 +20,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
 from app.services.checks.check_sets import warn_of_networks
 from app.services.opened_clients import ServiceClients
-from app.services.runs.queue import WorkerReport, read_figures, read_reports
+from app.services.runs.queue import WorkerReport, find_next_project, read_figures, read_reports
 
 _MIB = 2**20
 
@@ -127,11 +127,13 @@ async def show_queue(
     figures = await read_figures(session, caller.project.id)
     reports = await _find_reports(clients.redis)
     slots = None if reports is None else sum(report["slots"] for report in reports)
-    waits_for: Literal["worker", "slot", "limit"] | None = None
+    waits_for: Literal["worker", "slot", "turn", "limit"] | None = None
     if figures.queued and limit and figures.active >= limit:
         waits_for = "limit"
     elif figures.queued and slots is not None:
         waits_for = "slot" if slots else "worker"
+        if slots and await find_next_project(session, limit) != caller.project.id:
+            waits_for = "turn"
     return {
         "queued": figures.queued,
         "oldest_queued_seconds": figures.oldest_seconds,

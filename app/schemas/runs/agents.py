@@ -76,8 +76,11 @@ class QueueOut(TypedDict):
     active: Annotated[int, doc("Runs of the project that workers perform now.", 4)]
     limit: Annotated[int | None, doc("The most of them at a time; null if there is no limit.", 8)]
     waits_for: Annotated[
-        Literal["worker", "slot", "limit"] | None,
-        doc("What they wait for: any worker, a free slot, or the end of another run; null: not known."),
+        Literal["worker", "slot", "turn", "limit"] | None,
+        doc(
+            "What they wait for: any worker, a free slot, their turn behind other projects, or the end of another run of "
+            "the project; null: not known."
+        ),
     ]
     workers: Annotated[int | None, doc("Workers that reported in the last minute; null: not known.", 2)]
     slots: Annotated[int | None, doc("Runs that they perform at a time, for all projects; null likewise.", 8)]

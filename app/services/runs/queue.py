@@ -125,10 +125,10 @@ def next_project(limit: Any) -> ColumnElement[int]:
     )
 
 
-async def is_any_next(session: AsyncSession, limit: int) -> bool:
-    """Return whether there is a run to claim. `limit` is as for `next_project`."""
+async def find_next_project(session: AsyncSession, limit: int) -> int | None:
+    """Return the `next_project`; None if there is no run to claim."""
     (project_id,) = await _NEXT.one(session, {"limit": limit})
-    return project_id is not None
+    return project_id
 
 
 def _count_in_hand(project_id: Any) -> Select[int]:

@@ -257,7 +257,7 @@ async def claim(session: AsyncSession, *, owner: str, events: RunEvents, limit: 
         await run_queue.lock_claims(session)
     claimed = await _CLAIM.first(session, values)
     # It came too late for the last run of the project that was next: another job claimed it, or a person cancelled it.
-    while claimed is None and await run_queue.is_any_next(session, limit):
+    while claimed is None and await run_queue.find_next_project(session, limit) is not None:
         claimed = await _CLAIM.first(session, values)
     if claimed is None:
         return None

@@ -162,8 +162,12 @@ async def test_queue_of_a_project_has_its_own_figures_and_the_slots_of_all_worke
         "active": 1,
         "workers": 2,
         "slots": 10,
-        "waits_for": "slot",
+        "waits_for": "turn",
     }
+    # Of the other project workers perform none.
+    assert (await client.get(url)).json() == figures
+    assert await claim(session, owner="other job") is not None
+    figures |= {"waits_for": "slot"}
     assert (await client.get(url)).json() == figures
     settings = process.settings.model_copy(update={"project_concurrency": 1})
     application.state.process = replace(process, settings=settings)
