@@ -40,7 +40,7 @@ _PROGRAMS: Final = {
     # Paid by every run.
     "agent's launcher, loaded": (sys.executable, "-c", "import app.agents.sandbox.launcher"),
     "runbook agent": module_command("app.agents.runbook"),
-    _CHECK: module_command("app.agents.workspace.schema_check", libraries=True),
+    _CHECK: module_command("app.agents.outputs.schema_check", libraries=True),
 }
 
 

@@ -60,7 +60,7 @@ print(json.dumps({"found": found, "frozen": frozen, "enabled": gc.isenabled()}))
         ("app.agents.runbook.__main__", _SMALL),
         ("app.agents.sandbox.launcher", _SMALL),
         ("app.agents.sandbox.entry", _SMALL),
-        ("app.agents.workspace.schema_check", _MODELS),
+        ("app.agents.outputs.schema_check", _MODELS),
     ],
 )
 def test_program_does_not_load(module: str, unneeded: frozenset[str]) -> None:

@@ -12,9 +12,8 @@ from app.agents.execution.active_run import ActiveRun
 from app.agents.files.attachments import take_artifacts
 from app.agents.git.repository import Changes
 from app.agents.run_result import RunResult, WholeBranch, WorkBase
-from app.agents.workspace.output_check import check_apart
 from app.agents.workspace.run_workspace import Collected
-from app.agents.workspace.structured_output import MISSING, output_correction, read_output
+from app.agents.workspace.structured_output import MISSING, check_apart, output_correction, read_output
 from app.tracing.spans import traced
 
 log = structlog.get_logger(__name__)

@@ -18,6 +18,7 @@ from app.agents.git.askpass import CredentialSource
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
 from app.agents.network.network_access import NetworkRules
+from app.agents.outputs.killable_check import CHECK_SECONDS
 from app.agents.sandbox.confinement import Sandbox
 from app.agents.session.agent_session import McpServer
 from app.agents.session.budget import Budget
@@ -27,7 +28,6 @@ from app.agents.session.usage_meter import UsageMeter
 from app.agents.tools.notify_user import NotifyUser
 from app.agents.workspace.kept_session import KeptSession
 from app.agents.workspace.live_patch import Comparison
-from app.agents.workspace.output_check import CHECK_SECONDS
 from app.agents.workspace.run_workspace import Workspaces
 from app.agents.workspace.work_bundle import GATHER
 from app.dialogue.agent_reports import Spent

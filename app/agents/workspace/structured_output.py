@@ -1,4 +1,4 @@
-"""The structured output of a run: the prompts that ask the agent for it, and how its file is read."""
+"""The structured output of a run: the prompts that ask the agent for it, and how its file is read and checked."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,11 @@ import orjson
 from app.agents.errors import OutputInvalid, PathRefused
 from app.agents.files import safe_paths
 from app.agents.files.attachments import OUTPUT_PATH
+from app.agents.outputs.killable_check import CHECK_COMMAND, CHECK_SECONDS, require_answer
+from app.agents.sandbox.confinement import Sandbox, confined_environment
+from app.agents.workspace.run_workspace import Workspace
 from app.dialogue.storable_text import storable
+from app.processes.own_program import OWN_PROGRAM
 
 MISSING = object()
 _LIMIT = 2**20
@@ -58,3 +62,27 @@ def _require_storable(output: Any) -> None:
 
 def _no_constant(name: str) -> Never:
     raise ValueError(f"{name} is not JSON")
+
+
+async def check_apart(
+    workspace: Workspace, sandbox: Sandbox, output: Any, schema: Any, *, seconds: float = CHECK_SECONDS
+) -> None:
+    """Check the output, which may be MISSING, in a process in the run's sandbox. Raises OutputInvalid."""
+    # An error of the schema comes first: it may be why there is no output.
+    question = [schema] if output is MISSING else [output, schema]
+    try:
+        checked = await workspace.execute(
+            sandbox,
+            CHECK_COMMAND,
+            confined_environment(workspace.environment),
+            text=json.dumps(question).encode(),
+            seconds=seconds,
+            readable=OWN_PROGRAM,
+        )
+    except TimeoutError:
+        raise OutputInvalid(
+            f"Checking the structured output against the task's JSON schema took over {seconds:g} s."
+        ) from None
+    require_answer(checked.code, checked.output, checked.errors)
+    if output is MISSING:
+        raise OutputInvalid("The task has a JSON schema, but the agent gave no structured output.")

@@ -6,7 +6,7 @@ import pytest
 
 from app.agents.errors import OutputInvalid
 from app.agents.files.attachments import OUTPUT_PATH
-from app.agents.workspace.schema_check import check_output
+from app.agents.outputs.schema_check import check_output
 from app.agents.workspace.structured_output import output_instructions, read_output
 
 

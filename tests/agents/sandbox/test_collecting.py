@@ -65,7 +65,7 @@ async def test_stop_ends_a_check_of_the_output(limited: Runner) -> None:
         f'```json output\n"{"a" * 60}!"\n```', json_schema={"pattern": "^(a+)+$"}, check_seconds=120
     )
 
-    await stop_at(endless, "app.agents.workspace.schema_check")
+    await stop_at(endless, "app.agents.outputs.schema_check")
 
 
 def own_processes_with(marker: str) -> set[int]:

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.agents.workspace import output_check as checking
+from app.agents.outputs import killable_check as checking
 from app.enums import TERMINAL_STATUSES, Environment, EventType, OriginProduct, QuestionStatus, RunStatus
 from app.ids import new_id
 from app.models import Event, Question, Run, Task, User

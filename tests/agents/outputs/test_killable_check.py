@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 
 from app.agents.errors import OutputInvalid
-from app.agents.workspace.fair_slots import QueueFull
-from app.agents.workspace.output_check import check_given
+from app.agents.outputs.fair_slots import QueueFull
+from app.agents.outputs.killable_check import check_given
 from tests.devstack.launchers import snapshot
 from tests.support.marked import processes_with
 from tests.support.waiting import eventually

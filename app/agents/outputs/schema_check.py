@@ -1,4 +1,4 @@
-"""Checks a structured output against its task's JSON schema; also a program, which output_check.py starts.
+"""Checks a structured output against its task's JSON schema; also a program, which killable_check.py starts.
 
 It reads `[output, schema]`, or `[schema]`, from standard input, and prints the error, if there is one.
 """

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.agents.workspace.fair_slots import FairSlots, QueueFull
+from app.agents.outputs.fair_slots import FairSlots, QueueFull
 from tests.support.waiting import next_round
 
 

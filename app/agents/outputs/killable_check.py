@@ -1,0 +1,54 @@
+"""Checks an output in a process that can be killed: one pattern of a schema can keep Python busy for years."""
+
+import asyncio
+import json
+import subprocess
+from typing import Any  # JSON
+
+from app.agents.errors import OutputInvalid
+from app.agents.outputs.fair_slots import FairSlots
+from app.coroutines.shielded import shielded
+from app.processes.output import last_lines
+from app.processes.own_program import module_command
+from app.processes.spawning import PLAIN_ENVIRONMENT
+
+CHECK_SECONDS = 10.0
+CHECK_COMMAND = module_command("app.agents.outputs.schema_check", libraries=True)
+# Concurrent checks of outputs from clients; each is a process that may use all of its time limit. No project
+# can take all slots.
+SLOTS = FairSlots(4, share=2, waiting=10)
+
+
+async def check_given(output: Any, schema: Any, *, project_id: int, seconds: float = CHECK_SECONDS) -> None:
+    """Check a client's output in a process that can be killed. Raises OutputInvalid, QueueFull."""
+    async with SLOTS.hold(project_id):
+        try:
+            question = json.dumps([output, schema]).encode()
+            # In a thread, because the API's event loop would fork to start a process. The slot stays taken while the
+            # process lives, also if the caller was cancelled.
+            checked = await shielded(asyncio.to_thread(_check, question, seconds))
+        except subprocess.TimeoutExpired:
+            raise OutputInvalid(
+                f"Checking the output against the task's JSON schema took over {seconds:g} s."
+            ) from None
+    require_answer(checked.returncode, checked.stdout, checked.stderr.decode(errors="replace"))
+
+
+def require_answer(code: int | None, refusal: bytes, errors: str) -> None:
+    """Read what the process has printed and its exit status. Raises OutputInvalid."""
+    if code != 0:
+        raise OutputInvalid(f"The structured output could not be checked: {last_lines(errors)}")
+    if refusal:
+        raise OutputInvalid(refusal.decode())
+
+
+def _check(question: bytes, seconds: float) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(  # noqa: S603 - our own program
+        CHECK_COMMAND,
+        input=question,
+        capture_output=True,
+        env=PLAIN_ENVIRONMENT,
+        cwd="/",
+        timeout=seconds,
+        check=False,
+    )
