@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -15,6 +16,8 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.redis import RedisClient
+from app.clients.run_event_stream import stream_keys
 from app.clock import utcnow
 from app.enums import RunStatus
 from app.models import Task
@@ -24,11 +27,12 @@ from tests.devstack.launchers import git
 from tests.support.assertions import concerning
 from tests.support.callers import CallerKind, Cast
 from tests.support.factories import make_run
-from tests.support.questions import make_question
+from tests.support.questions import make_live_run, make_question
 from tests.support.verification import make_verified_run
 from tests.support.waiting import eventually
 from tests.support.web.serving import serving
 
+JSON = dict[str, Any]
 Lines = Callable[..., Awaitable[list[Any]]]
 Check = Callable[[str, Any], None]
 
@@ -162,6 +166,94 @@ async def test_json_of_what_a_run_brings_fits_too(
     assert await lines("run", "send", str(asked.id), "hello", "--json") == [
         {"run_id": str(asked.id), "queued": True}
     ]
+
+
+def follow_schemas(application: FastAPI) -> JSON:
+    """What each line of a follow has, by its type: fields of runs as the API describes them, all others here."""
+    components = application.openapi()["components"]
+    run = components["schemas"]["RunOut"]["properties"]
+    text, text_or_null = {"type": "string"}, {"type": ["string", "null"]}
+    event_id = {"type": "string", "pattern": r"^\d+-\d+$"}
+    no_event_yet = {"anyOf": [event_id, {"type": "null"}]}
+    method, params = {"type": "string", "pattern": "^(session/|_posthog/|_taskbeacon/)"}, {"type": "object"}
+    state = ("status", "stage", "output", "branch", "error_message", "updated_at", "completed_at")
+    fields: dict[str, JSON] = {
+        "run": {"run": {"$ref": "#/components/schemas/RunOut"}},
+        "notification": {
+            "timestamp": run["updated_at"], "event_id": event_id, "notification": {
+                "type": "object", "required": ["jsonrpc", "method", "params"], "additionalProperties": False,
+                "properties": {"jsonrpc": {"const": "2.0"}, "method": method, "params": params},
+            },
+        },
+        "task_run_state": {
+            **{name: run[name] for name in state}, "run_id": run["id"], "task_id": run["task"], "event_id": event_id,
+        },
+        "gap": {
+            "lost": {"type": ["integer", "null"]}, "first_available_id": text_or_null, "reload": text, "event_id": no_event_yet,
+        },
+        "waiting": {
+            "waiting_for": {"type": "object", "required": ["kind"]}, "event_id": no_event_yet,
+        },
+        "end": {
+            "reason": {"enum": ["terminal", "waiting", "timeout", "interrupted", "error"]}, "status": run["status"],
+            "verdict": text_or_null, "exit_code": {"type": "integer"}, "event_id": no_event_yet, "resume": text_or_null,
+        },
+    }  # fmt: skip
+    return {
+        type_: {
+            "properties": {"type": {"const": type_}, **of}, "required": ["type", *of], "additionalProperties": False,
+            "components": components,
+        }
+        for type_, of in fields.items()
+    }  # fmt: skip
+
+
+async def test_each_line_of_a_follow_fits(
+    application: FastAPI,
+    session: AsyncSession,
+    client: httpx.AsyncClient,
+    tasks_url: str,
+    task: Task,
+    lines: Lines,
+    redis: RedisClient,
+) -> None:
+    schemas = follow_schemas(application)
+
+    async def types(*command: str, code: int) -> list[str]:
+        printed = await lines("run", *command, "--json", code=code)
+        for line in printed:
+            with concerning(line):
+                Draft202012Validator(schemas[line["type"]]).validate(line)
+        assert printed[-1]["exit_code"] == code
+        return [line["type"] for line in printed]
+
+    run = (await client.post(f"{tasks_url}/{task.id}/run", json={})).json()["latest_run"]
+    url = f"{tasks_url}/{task.id}/runs/{run['id']}"
+    updates = (
+        {"sessionUpdate": "agent_message", "content": {"type": "text", "text": "Done"}},
+        {"sessionUpdate": "tool_call", "toolCallId": "1", "title": "ls"},
+    )
+    notifications = [
+        {"jsonrpc": "2.0", "method": "session/update", "params": {"update": each}} for each in updates
+    ]
+    entries = [
+        {"type": "notification", "timestamp": utcnow().isoformat(), "notification": each}
+        for each in notifications
+    ]
+    assert (await client.post(f"{url}/append_log", json={"entries": entries})).is_success
+    ended = {"status": "failed", "error_message": "It is lost.", "output": {"summary": "Half"}}
+    assert (await client.patch(url, json=ended)).is_success
+    said = await types("follow", run["id"], code=1)
+    assert set(said) == {"run", "notification", "task_run_state", "end"}
+    assert said.count("notification") == 2
+    await redis.xtrim(stream_keys(UUID(run["id"]))[0], maxlen=1, approximate=False)
+    assert "gap" in await types("follow", run["id"], code=1)
+
+    state = {"waiting_for": {"kind": "message", "since": utcnow().isoformat()}}
+    waits = await make_live_run(session, task=task, state=state)
+    await session.commit()
+    assert await types("log", str(waits.id), "--follow", code=6) == ["run", "waiting", "end"]
+    assert await types("follow", str(waits.id), "--until", "waiting", code=6) == ["run", "waiting", "end"]
 
 
 async def test_json_of_what_happens_fits_too(
