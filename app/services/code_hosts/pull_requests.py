@@ -68,7 +68,8 @@ async def open_pull_request(
             return PullRequestResult()
         api = GitHubAccess(api_url, token)
         pull_request = await RetryBudget(CODE_HOST).call(
-            partial(_publish, github, api, access.sessions, subject, result, emit)
+            partial(_publish, github, api, access.sessions, subject, result, emit),
+            report=lambda error: emit(progress_entry("pull_request", f"The pull request waits: {error}")),
         )
     except Exception as error:
         # An outage of the database must not fail the run either: the agent's work is done.

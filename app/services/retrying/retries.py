@@ -24,8 +24,16 @@ class RetryBudget:
         self._policy = policy
         self._delays = list(policy.delays)
 
-    async def call(self, step: Callable[[], Awaitable[Result]]) -> Result:
-        """Run a step, and again after errors that the policy names; raises the last one when none is left."""
+    async def call(
+        self,
+        step: Callable[[], Awaitable[Result]],
+        *,
+        report: Callable[[Exception], Awaitable[None]] | None = None,
+    ) -> Result:
+        """Run a step, and again after errors that the policy names; raises the last one when none is left.
+
+        `report` gets the first error after which this waits.
+        """
         loop = asyncio.get_running_loop()
         failures, ends_at = 0, loop.time() + self._policy.within
         while True:
@@ -37,6 +45,8 @@ class RetryBudget:
                 if delay is None or loop.time() + delay > ends_at:
                     raise
                 log.warning(self._policy.event, retry_in_seconds=delay, error=repr(error))
+                if report is not None and failures == 1:
+                    await report(error)
             await self._wait(delay)
 
     def _delay(self, _failures: int, error: Exception) -> float | None:

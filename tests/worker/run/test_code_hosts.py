@@ -1,5 +1,6 @@
 """Private repositories and pull requests: real worker, real git over HTTP, a code host that checks tokens."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -118,6 +119,15 @@ async def test_pull_request_with_a_lost_answer_is_not_opened_again(host: Host) -
 
     assert len(host.service.pulls) == 1
     assert (run.output or {})["pr_url"] == host.service.pulls[0]["html_url"]
+
+
+async def test_log_says_once_that_the_pull_request_waits_for_the_host(host: Host) -> None:
+    host.service.replies.extend([Reply(503, {"Retry-After": "0"})] * 2)
+
+    run = await host.perform(await host.integrate(token=TOKEN))
+
+    said = re.findall(r"The pull request waits|Pull request: ", await host.log_of(run))
+    assert said == ["The pull request waits", "Pull request: "]
 
 
 async def test_refusal_of_the_host_is_reported_and_costs_nothing_else(host: Host) -> None:
