@@ -21,10 +21,9 @@ page_router = APIRouter(prefix="/a", route_class=PageRoute)
 @api_router.post(
     "/{token}",
     summary="Answer a question with an action token",
-    response_model=AnsweredOut,
     responses=errors(403, 404, 429) | refused(StateRefusedOut) | settled(409, 410),
 )
-async def act(request: Request, token: OpenAction, body: Body[ActionIn]) -> Json:
+async def act(request: Request, token: OpenAction, body: Body[ActionIn]) -> Json[AnsweredOut]:
     """Answer a question with the action token of its notification; no API key is needed.
 
     A token that names an option needs no body. If the same token is sent again, its answer is returned with

@@ -72,12 +72,11 @@ async def _wrong_signatures_counted(request: Request) -> AsyncGenerator[None, No
 @router.post(
     "/github",
     summary="Receive a webhook of GitHub",
-    response_model=WebhookOut,
     responses=errors(400, 403, 413) | over_limit(),
 )
 async def receive_github(
     request: Request, sent: Annotated[UnverifiedDelivery, Depends(_read_delivery)]
-) -> Json:
+) -> Json[WebhookOut]:
     """Receive a webhook of GitHub, and start a follow-up run if checks of a run's branch have failed.
 
     A failed `check_suite` or `workflow_run` on a branch that a run pushed starts a follow-up run with the task's

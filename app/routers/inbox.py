@@ -20,9 +20,10 @@ router = APIRouter(prefix="/api/users/@me/inbox", tags=["inbox"], route_class=Un
 @router.get(
     "",
     summary="List the questions in the caller's inbox",
-    response_model=InboxPage,
 )
-async def list_inbox(call: InboxRead, query: Annotated[InboxQuery, Query()], page: PageDep) -> Json:
+async def list_inbox(
+    call: InboxRead, query: Annotated[InboxQuery, Query()], page: PageDep
+) -> Json[InboxPage]:
     """Return the questions of tasks that the caller created or follows, sorted by urgency and then by age.
 
     The most urgent question is first; of equally urgent ones, the oldest. `open_count` is the number for a badge: it

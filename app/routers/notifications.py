@@ -28,9 +28,8 @@ router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
 @router.get(
     _TASK + "/notifications",
     summary="List the pushes about a task, with reasons",
-    response_model=NotificationPage,
 )
-async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> Json:
+async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> Json[NotificationPage]:
     """Return the pushes to the caller about a task, newest first: one entry for each event and device.
 
     Pushes to other people are not shown. Entries are kept for 30 days.

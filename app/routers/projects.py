@@ -26,9 +26,8 @@ references_router = APIRouter(
 @router.get(
     "",
     summary="List projects",
-    response_model=ProjectPage,
 )
-async def list_projects(call: ProjectRead, page: PageDep) -> Json:
+async def list_projects(call: ProjectRead, page: PageDep) -> Json[ProjectPage]:
     """Return the projects that the caller is a member of and that the key may use."""
     count, projects = await users.list_projects(call.session, call.caller, page.asked)
     return Json(page.page(count, projects))

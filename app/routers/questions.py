@@ -1,6 +1,6 @@
 """Routes that answer and snooze questions of agents, and follow tasks (contract 15)."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import AnsweredOut, AnswerIn, QuestionList, QuestionOut, SnoozeIn
@@ -10,6 +10,7 @@ from app.web.body import Body
 from app.web.dependencies import QuestionId, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import errors, refused, settled
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 _QUESTION = "/questions/{question_id}"
@@ -33,12 +34,11 @@ async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> Ques
 @router.post(
     _QUESTION + "/answer",
     summary="Answer a question",
-    response_model=AnsweredOut,
     responses=refused(StateRefusedOut) | settled(409, 410),
 )
 async def answer_question(
     call: TaskWrite, body: Body[AnswerIn], question_id: QuestionId, once: OnceDep
-) -> Response:
+) -> Json[AnsweredOut]:
     """Answer a question: with `option_id` (permission, verdict), `action` (form, url) or `text` (message).
 
     The first answer closes the question. If any member sends the same answer again, nothing changes, and the response
@@ -55,12 +55,11 @@ async def answer_question(
     _QUESTION + "/snooze",
     summary="Snooze a question",
     response_description="The question, which stays in the inbox.",
-    response_model=QuestionOut,
     responses=errors(409) | settled(410),
 )
 async def snooze_question(
     call: TaskWrite, body: Body[SnoozeIn], question_id: QuestionId, once: OnceDep
-) -> Response:
+) -> Json[QuestionOut]:
     """Suspend the caller's notifications about a question for up to a day. The question stays in the inbox."""
     link = call.process.settings.task_url
     return await once(

@@ -26,9 +26,8 @@ router = APIRouter(
 @router.get(
     "",
     summary="List sandbox environments",
-    response_model=SandboxEnvironmentPage,
 )
-async def list_environments(call: TaskRead, page: PageDep) -> Json:
+async def list_environments(call: TaskRead, page: PageDep) -> Json[SandboxEnvironmentPage]:
     """Return the sandbox environments that the caller may use, newest first: shared ones and the caller's own."""
     count, results = await sandbox_environments.list_environments(call.session, call.caller, page.asked)
     return Json(page.page(count, results))

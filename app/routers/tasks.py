@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query
 
 from app.schemas.tasks import (
     BatchIn,
@@ -45,12 +45,11 @@ router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"], ro
 @router.get(
     "",
     summary="List tasks",
-    response_model=TaskPage,
     responses=UNCHANGED,
 )
 async def list_tasks(
     call: TaskRead, page: PageDep, held: HeldDep, query: Annotated[TaskListQuery, Query()]
-) -> Response:
+) -> Json[TaskPage]:
     """Return the tasks of the project that the caller can see, newest first, each with its latest run.
 
     All filters apply together; `count` is the number of matching tasks. By default, tasks that are archived or
@@ -67,7 +66,7 @@ async def list_tasks(
     status_code=201,
     response_model=TaskWithRunOut,
 )
-async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Response:
+async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Json:
     """Create a task. Every field is optional.
 
     This starts no run, unless `start_run` or `scheduled_at` says so: use `POST …/tasks/{task_id}/run`. A run that is
@@ -101,9 +100,8 @@ async def list_models(call: TaskRead) -> ModelsOut:
 @router.post(
     "/summaries",
     summary="Summarise tasks",
-    response_model=SummaryPage,
 )
-async def summarize_tasks(call: TaskRead, page: PageDep, body: Body[SummariesIn]) -> Json:
+async def summarize_tasks(call: TaskRead, page: PageDep, body: Body[SummariesIn]) -> Json[SummaryPage]:
     """Return title, repository and status of the tasks with the given ids. A request has at most 5000 ids.
 
     Tasks that the caller cannot see are left out.
@@ -126,9 +124,8 @@ async def list_pinned(call: TaskRead) -> PinnedOut:
     operation_id="tasks_search_list",
     summary="Search tasks, pull requests and artifacts",
     response_description="What was found: tasks, then pull requests, then artifacts, the newest of each first.",
-    response_model=list[FoundOut],
 )
-async def search_tasks(call: TaskRead, query: Annotated[SearchQuery, Query()]) -> Json:
+async def search_tasks(call: TaskRead, query: Annotated[SearchQuery, Query()]) -> Json[list[FoundOut]]:
     """Find tasks by title, description or number, pull requests of runs by URL, and artifacts of runs by name.
 
     Archived tasks are included, and tasks with `internal` set are left out. Dismissed artifacts are left out.
@@ -139,9 +136,8 @@ async def search_tasks(call: TaskRead, query: Annotated[SearchQuery, Query()]) -
 @router.post(
     "/bulk",
     summary="Archive, unarchive or delete many tasks",
-    response_model=BatchOut,
 )
-async def change_tasks(call: TaskWrite, body: Body[BatchIn], once: OnceDep) -> Response:
+async def change_tasks(call: TaskWrite, body: Body[BatchIn], once: OnceDep) -> Json[BatchOut]:
     """Archive, unarchive or delete up to 500 tasks, each as the request for it alone does.
 
     A task that is not found affects no other, and a task that was so already is left unchanged.
@@ -152,10 +148,9 @@ async def change_tasks(call: TaskWrite, body: Body[BatchIn], once: OnceDep) -> R
 @router.get(
     "/{task_id}",
     summary="Retrieve a task",
-    response_model=TaskOut,
     responses=UNCHANGED,
 )
-async def retrieve_task(call: TaskRead, task_id: TaskId, held: HeldDep) -> Response:
+async def retrieve_task(call: TaskRead, task_id: TaskId, held: HeldDep) -> Json[TaskOut]:
     """Return a task with its latest run."""
     store = call.process.store
     return conditional(

@@ -37,9 +37,8 @@ async def list_keys(call: UserRead) -> OwnKeysOut:
     _KEYS,
     summary="Create an API key",
     status_code=201,
-    response_model=NewOwnKeyOut,
 )
-async def create_key(call: UserWrite, body: Body[OwnKeyIn]) -> Json:
+async def create_key(call: UserWrite, body: Body[OwnKeyIn]) -> Json[NewOwnKeyOut]:
     """Create a key with scopes that the key of this request has, for the projects that it is valid for.
 
     The new key does not outlive the one of this request. Its value is shown once.

@@ -45,9 +45,8 @@ router = APIRouter(prefix="/api/projects/{project_id}", tags=["webhooks"], route
     operation_id="webhook_event_types_list",
     summary="List event types",
     response_description="All event types, each with the JSON Schema of its body and an example.",
-    response_model=list[EventTypeOut],
 )
-async def list_event_types(_call: WebhookRead) -> Json:
+async def list_event_types(_call: WebhookRead) -> Json[list[EventTypeOut]]:
     """Return the event types that a webhook endpoint can subscribe to, with JSON Schemas of their bodies."""
     return Json(published_types())
 
@@ -55,9 +54,8 @@ async def list_event_types(_call: WebhookRead) -> Json:
 @router.get(
     _ENDPOINTS,
     summary="List webhook endpoints",
-    response_model=EndpointPage,
 )
-async def list_endpoints(call: WebhookRead, page: PageDep) -> Json:
+async def list_endpoints(call: WebhookRead, page: PageDep) -> Json[EndpointPage]:
     """Return the caller's own webhook endpoints in the project, newest first."""
     count, results = await registration.list_endpoints(call.session, call.caller, page.asked)
     return Json(page.page(count, results))
@@ -186,11 +184,10 @@ async def recover_endpoint(
 @router.get(
     _ENDPOINT + "/deliveries",
     summary="List deliveries of a webhook endpoint",
-    response_model=DeliveryPage,
 )
 async def list_deliveries(
     call: WebhookRead, query: Annotated[DeliveryQuery, Query()], endpoint_id: EndpointId, page: PageDep
-) -> Json:
+) -> Json[DeliveryPage]:
     """Return the deliveries to a webhook endpoint, newest first. Deliveries are kept as long as their events."""
     count, results = await deliveries.list_deliveries(
         call.session, call.caller, endpoint_id, query, page.asked

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Coroutine
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import orjson
 from fastapi import Depends, Request, Response
@@ -13,7 +13,7 @@ from app.services.access.principal import Principal
 from app.services.idempotency import StoredResponse, claim_key, find_response, store_response
 from app.web.body import read_json
 from app.web.dependencies import Call, call_of
-from app.web.responses import Json
+from app.web.responses import Content, Json
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
@@ -32,11 +32,11 @@ class Once:
 
     async def __call__(
         self,
-        work: Coroutine[Any, Any, Any],
+        work: Coroutine[Any, Any, Content | Json[Content]],
         *,
         status_code: int = 200,
         first: Coroutine[Any, Any, None] | None = None,
-    ) -> Response:
+    ) -> Json[Content]:
         """Return the response to the request: either the result of `work` as JSON, or the stored response.
 
         `work` may return a `Json` itself, if the status depends on what it has done. It cannot commit: its effect and
@@ -70,15 +70,15 @@ class Once:
                 first.close()
 
 
-def _response(result: Any, status_code: int) -> Json:
+def _response(result: Content | Json[Content], status_code: int) -> Json[Content]:
     return result if isinstance(result, Json) else Json(result, status_code=status_code)
 
 
-def _replay(kept: StoredResponse) -> Response:
+def _replay(kept: StoredResponse) -> Json[Any]:
     assert kept.status, "the key was committed without its response"
-    return Response(
-        kept.body, status_code=kept.status, media_type=Json.media_type, headers={REPLAYED_HEADER: "true"}
-    )
+    headers = {REPLAYED_HEADER: "true"}
+    replayed = Response(kept.body, status_code=kept.status, media_type=Json.media_type, headers=headers)
+    return cast("Json[Any]", replayed)
 
 
 async def _hash(request: Request, caller: Principal) -> str:

@@ -4,7 +4,7 @@ Also what else a client says about the form of the answer: its encodings.
 """
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, cast
 
 from fastapi import Depends, Request, Response
 from starlette.datastructures import Headers
@@ -13,7 +13,7 @@ from app import __version__
 from app.services.views.entity_tags import Held
 from app.web.asgi_keys import ORIGINAL_PATH
 from app.web.dependencies import call_of
-from app.web.responses import Json
+from app.web.responses import Content, Json
 
 IF_NONE_MATCH = "If-None-Match"
 # An element of the list; what is no tag lies between two matches. Tags are compared weakly, without `W/`.
@@ -54,11 +54,13 @@ def encodings_of(headers: Headers) -> set[str]:
 HeldDep = Annotated[Held, Depends(read_held)]
 
 
-def conditional(tag: str, content: Any | None) -> Response:
+def conditional(tag: str, content: Content | None) -> Json[Content]:
     """Return the response with this content and tag; with 304 and no body if the content is None."""
     # Weak: the order of keys may differ.
     headers = {"ETag": f'W/"{tag}"'}
-    return Response(status_code=304, headers=headers) if content is None else Json(content, headers=headers)
+    if content is None:
+        return cast("Json[Content]", Response(status_code=304, headers=headers))
+    return Json(content, headers=headers)
 
 
 def encoded(headers: Headers, plain: bytes, compressed: bytes, tag: str) -> Response:

@@ -48,7 +48,7 @@ class PageRequest(NamedTuple):
     asked: Page
     scope: Scope
 
-    def page(self, count: int, results: list[Any]) -> dict[str, Any]:
+    def page(self, count: int, results: list[Any]) -> Any:
         limit, offset = self.asked
         following, preceding = offset + (len(results) or limit), offset - limit
         return {

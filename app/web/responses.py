@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import cache
-from typing import Any
+from typing import Any, Generic
 from uuid import UUID
 
 import orjson
@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import URL
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
-from typing_extensions import override
+from typing_extensions import TypeVar, override
 
 from app.api_limits import (
     LARGE_RESPONSE_BYTES,
@@ -103,13 +103,16 @@ async def _send_in_pieces(start: Message, body: bytes, send: Send) -> None:
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
-class Json(Response):
+Content = TypeVar("Content", default=Any)
+
+
+class Json(Response, Generic[Content]):
     """A JSON response in the formats of the contract (2.8). For example, times are in UTC and end with `Z`."""
 
     media_type = "application/json"
 
     def __init__(
-        self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None
+        self, content: Content, status_code: int = 200, headers: Mapping[str, str] | None = None
     ) -> None:
         self._content = content
         self._encoded: bytes | None = None

@@ -6,7 +6,7 @@ A route class is used, not a dependency with `yield`, which costs FastAPI 30 mic
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import lru_cache, partial
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from fastapi import Request, Response
 from fastapi.params import Depends
@@ -41,15 +41,16 @@ class UnitRoute(APIRoute):
 
     A unit of work is one database transaction, which is committed after the response is made and before it is sent.
     What a function returns is its response, or the data of one in JSON; None is answered with 204, without a body or
-    content type (contract 2.1). The OpenAPI document describes such data by the return type, and a response by the
-    `response_model`; neither is validated.
+    content type (contract 2.1). The OpenAPI document describes data, and a `Json` of it, by the return type, and other
+    responses by the `response_model`; none is validated.
     """
 
     def __init__(
         self, path: str, endpoint: Callable[..., Any], *, response_model: Any = None, **options: Any
     ) -> None:
         answer = inspect.signature(endpoint, eval_str=True).return_annotation
-        response_model = answer if is_typeddict(answer) else response_model
+        if get_origin(answer) is Json or is_typeddict(answer):
+            response_model = next(iter(get_args(answer)), answer)
         options["operation_id"] = options["operation_id"] or _operation_id(
             path, min(options["methods"]), response_model
         )

@@ -39,10 +39,9 @@ router = APIRouter(prefix="/api/console", tags=["console"], route_class=UnitRout
     summary="Sign in to the console",
     response_description="The session; the response sets its cookie.",
     status_code=201,
-    response_model=ConsoleSessionOut,
     responses=errors(401, 403, 429),
 )
-async def sign_in(request: Request, browser: SigningIn, body: Body[SignIn]) -> Json:
+async def sign_in(request: Request, browser: SigningIn, body: Body[SignIn]) -> Json[ConsoleSessionOut]:
     """Open a console session with an API key, or with the code of a login link (`taskbeacon console`).
 
     The session's cookie is named `__Host-taskbeacon`, or `taskbeacon` over http on localhost. With the

@@ -65,15 +65,16 @@ UserCode = Annotated[str, Depends(_user_code)]
     _LOGIN,
     summary="Begin to sign a terminal in",
     status_code=201,
-    response_model=TerminalLoginOut,
     responses=errors(429),
 )
-async def begin(request: Request, address: Address, body: Body[TerminalLoginIn]) -> Json:
+async def begin(request: Request, address: Address, body: Body[TerminalLoginIn]) -> Json[TerminalLoginOut]:
     """Return the codes of a new sign-in (RFC 8628). The terminal shows `user_code`, and asks for its key meanwhile."""
     device_code, user_code = await terminal_logins.begin_login(session_of(request), body.client, address)
     base = process_of(request).settings.public_url or str(request.base_url)
-    made = {"device_code": device_code, "user_code": user_code, "interval": INTERVAL}
-    made |= {
+    made: TerminalLoginOut = {
+        "device_code": device_code,
+        "user_code": user_code,
+        "interval": INTERVAL,
         "verification_uri": f"{base.rstrip('/')}/console/device",
         "expires_in": int(LIFETIME.total_seconds()),
     }
@@ -83,10 +84,9 @@ async def begin(request: Request, address: Address, body: Body[TerminalLoginIn])
 @router.post(
     _LOGIN + "/token",
     summary="Fetch the key of a sign-in",
-    response_model=TerminalTokenOut,
     responses=errors(429),
 )
-async def fetch(request: Request, device_code: DeviceCode) -> Json:
+async def fetch(request: Request, device_code: DeviceCode) -> Json[TerminalTokenOut]:
     """Return the key, once, after a person has confirmed the code.
 
     Until then the `code` of the error is `authorization_pending`; `slow_down` if the terminal asks too often,

@@ -1,6 +1,6 @@
 """Route that sends commands to the agent of a live run (contract 6.4, 13.6)."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.commands import CommandIn, CommandOut
@@ -10,6 +10,7 @@ from app.web.body import Body
 from app.web.dependencies import RUN_URL, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import refused
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
@@ -18,12 +19,11 @@ router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 @router.post(
     "/command",
     summary="Send a command to a running agent",
-    response_model=CommandOut,
     responses=refused(StateRefusedOut),
 )
 async def send_command(
     call: TaskWrite, body: Body[CommandIn], task_id: TaskId, run_id: RunId, once: OnceDep
-) -> Response:
+) -> Json[CommandOut]:
     """Send a command to the agent of a live run.
 
     - `user_message`: a message for the agent. While the agent is busy, messages are queued; it gets them in

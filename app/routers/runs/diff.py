@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.diff import DiffOut, DiffQuery, FileTextOut, FileTextQuery
@@ -13,6 +13,7 @@ from app.web.auth import TaskRead
 from app.web.dependencies import RUN_URL, Call, RunId, TaskId
 from app.web.not_modified import HeldDep, conditional
 from app.web.openapi.errors import UNCHANGED, refused
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=f"{RUN_URL}/diff", tags=["artifacts"], route_class=UnitRoute)
@@ -26,12 +27,11 @@ def _changes(call: Call, task_id: UUID, run_id: UUID) -> RunChanges:
 @router.get(
     "",
     summary="Retrieve the changes of a run",
-    response_model=DiffOut,
     responses=UNCHANGED | refused(StateRefusedOut, status=404),
 )
 async def retrieve_diff(
     call: TaskRead, query: Annotated[DiffQuery, Query()], task_id: TaskId, run_id: RunId, held: HeldDep
-) -> Response:
+) -> Json[DiffOut]:
     """Return the files that the run changed, in pages of at most 2 MB: from its patch (`changes.patch`), or live.
 
     A live diff shows the workspace of a run whose agent works or waits. The run's worker makes it when it is asked for,

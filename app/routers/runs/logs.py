@@ -33,11 +33,10 @@ router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 @router.post(
     "/append_log",
     summary="Append to the log of a run",
-    response_model=RunOut,
 )
 async def append_log(
     call: TaskWrite, body: Body[AppendIn], task_id: TaskId, run_id: RunId, started: StartedAt
-) -> Json:
+) -> Json[RunOut]:
     """Append entries to the log of the run: all of them or none, even if other clients write at the same time."""
     run = await ingest.append_log(call.session, call.caller, task_id, run_id, body.entries, call.process)
     return Json(run, headers=server_timing("append", started))

@@ -1,6 +1,6 @@
 """Routes of a person's review of the changes of a run (contract 19.5)."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
 from app.schemas.runs.reviews import ReviewIn, ReviewOut
 from app.services.artifacts import review_versions
@@ -9,6 +9,7 @@ from app.web.body import Body
 from app.web.dependencies import RUN_URL, RunId, TaskId
 from app.web.not_modified import HeldDep, conditional
 from app.web.openapi.errors import UNCHANGED, errors
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(
@@ -21,10 +22,9 @@ router = APIRouter(
 @router.get(
     "",
     summary="Retrieve one's review of a run",
-    response_model=ReviewOut,
     responses=UNCHANGED,
 )
-async def retrieve_review(call: TaskRead, task_id: TaskId, run_id: RunId, held: HeldDep) -> Response:
+async def retrieve_review(call: TaskRead, task_id: TaskId, run_id: RunId, held: HeldDep) -> Json[ReviewOut]:
     """Return the files that the caller has marked as viewed, and the comments that they have not sent yet.
 
     Nobody else sees them. To follow what another device of the person writes, ask again with `If-None-Match`.

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 
 from app.schemas.errors import RunRefusedOut, StateRefusedOut
 from app.schemas.runs.run import (
@@ -39,10 +39,9 @@ router = APIRouter(prefix=TASK_URL, tags=["runs"], route_class=UnitRoute)
     "/run",
     summary="Run a task",
     response_description="The task; its `latest_run` is the new run.",
-    response_model=TaskOut,
     responses=refused(RunRefusedOut) | over_limit(),
 )
-async def run_task(call: TaskWrite, body: Body[RunIn], task_id: TaskId, once: OnceDep) -> Response:
+async def run_task(call: TaskWrite, body: Body[RunIn], task_id: TaskId, once: OnceDep) -> Json[TaskOut]:
     """Start a cloud run of the task and return the task with its new latest run.
 
     An empty body selects all defaults. The run is queued; when a worker has a free slot, it performs the run
@@ -56,10 +55,11 @@ async def run_task(call: TaskWrite, body: Body[RunIn], task_id: TaskId, once: On
     "/runs",
     summary="Create a run",
     status_code=201,
-    response_model=RunOut,
     responses=refused(RunRefusedOut) | over_limit(),
 )
-async def create_run(call: TaskWrite, body: Body[RunCreateIn], task_id: TaskId, once: OnceDep) -> Response:
+async def create_run(
+    call: TaskWrite, body: Body[RunCreateIn], task_id: TaskId, once: OnceDep
+) -> Json[RunOut]:
     """Create a run without starting it: the client performs it itself (`local`), or starts it later (`cloud`)."""
     arguments = (call.session, call.caller, task_id, body, call.process)
     return await once(
@@ -70,10 +70,9 @@ async def create_run(call: TaskWrite, body: Body[RunCreateIn], task_id: TaskId, 
 @router.get(
     "/runs",
     summary="List the runs of a task",
-    response_model=RunPage,
     responses=UNCHANGED,
 )
-async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep, held: HeldDep) -> Response:
+async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep, held: HeldDep) -> Json[RunPage]:
     """Return the runs of a task, newest first."""
     tag, listed = await runs_view.list_runs(
         call.session, call.caller, task_id, page.asked, held, store=call.process.store
@@ -84,10 +83,9 @@ async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep, held: HeldDe
 @router.get(
     "/runs/{run_id}",
     summary="Retrieve a run",
-    response_model=RunOut,
     responses=UNCHANGED,
 )
-async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId, held: HeldDep) -> Response:
+async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId, held: HeldDep) -> Json[RunOut]:
     """Return a run: its status, output, error, log and artifacts."""
     store = call.process.store
     return conditional(
@@ -138,13 +136,12 @@ async def start_run(call: TaskWrite, body: Body[StartIn], task_id: TaskId, run_i
     "/runs/{run_id}/cancel",
     summary="Cancel a cloud run",
     response_description="The run was over before, and is unchanged.",
-    response_model=RunOut,
     responses=refused(StateRefusedOut)
     | {202: {"model": RunOut, "description": "The run, cancelled by this request."}},
 )
 async def cancel_run(
     call: TaskWrite, body: Body[CancelIn], task_id: TaskId, run_id: RunId, once: OnceDep
-) -> Response:
+) -> Json[RunOut]:
     """Cancel a cloud run, whether it waits or a worker performs it: its agent ends within two seconds.
 
     Every member of the project who sees the run may cancel it. The request can be repeated: of any number of requests

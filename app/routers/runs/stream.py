@@ -74,7 +74,6 @@ async def follow_run(
 @router.post(
     "/event_stream",
     summary="Send the events of an agent",
-    response_model=PositionOut,
     responses=errors(413)
     | refused(StateRefusedOut)
     | {
@@ -85,7 +84,7 @@ async def follow_run(
     },
     openapi_extra=_EVENT_LINES,
 )
-async def take_events(run: RunHolder, request: Request) -> Json:
+async def take_events(run: RunHolder, request: Request) -> Json[PositionOut]:
     """Accept numbered events of an agent outside the service's workers; a repeated event is ignored.
 
     The body has one event per line, as JSON. Log entries (`type: notification`) are added to the log of the run, and

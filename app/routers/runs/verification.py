@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request
 
 from app.schemas.checks.check_sets import (
     CheckSetIn,
@@ -44,9 +44,10 @@ Warnings = Annotated[list[str], Depends(_find_warnings)]
 @check_sets_router.get(
     "",
     summary="List check sets",
-    response_model=CheckSetPage,
 )
-async def list_sets(call: TaskRead, query: Annotated[CheckSetQuery, Query()], page: PageDep) -> Json:
+async def list_sets(
+    call: TaskRead, query: Annotated[CheckSetQuery, Query()], page: PageDep
+) -> Json[CheckSetPage]:
     """Return the check sets of the project, newest first."""
     count, results = await check_sets.list_sets(
         call.session, call.caller, page.asked, repository=query.repository
@@ -58,9 +59,10 @@ async def list_sets(call: TaskRead, query: Annotated[CheckSetQuery, Query()], pa
     "",
     summary="Create a check set",
     status_code=201,
-    response_model=CheckSetOut,
 )
-async def create_set(call: TaskWrite, body: Body[CheckSetIn], once: OnceDep, warnings: Warnings) -> Response:
+async def create_set(
+    call: TaskWrite, body: Body[CheckSetIn], once: OnceDep, warnings: Warnings
+) -> Json[CheckSetOut]:
     """Create the check set of a repository, or that of all repositories of the project.
 
     When a run has delivered its work, a worker sets up a fresh clone of it and executes the checks there, where the
@@ -129,10 +131,9 @@ async def list_attempts(call: TaskRead, task_id: TaskId, run_id: RunId) -> Verif
     "/verify",
     summary="Verify a run again",
     status_code=202,
-    response_model=VerifyOut,
     responses=refused(StateRefusedOut),
 )
-async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep) -> Response:
+async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep) -> Json[VerifyOut]:
     """Check the delivered commit of a run that is over again, by the definitions as they are now.
 
     An attempt that is waiting or running is joined. Status, output and pushes of the run do not change.
@@ -146,11 +147,10 @@ async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep)
 @runs_router.post(
     "/verification/waive",
     summary="Waive the verification of a run",
-    response_model=VerificationOut,
     responses=refused(StateRefusedOut),
 )
 async def waive(
     call: TaskWrite, body: Body[WaiveIn], task_id: TaskId, run_id: RunId, once: OnceDep
-) -> Response:
+) -> Json[VerificationOut]:
     """Accept the work of a run whose verdict is `refuted` or `inconclusive`. The verdict stays."""
     return await once(verification_requests.waive(call.session, call.caller, task_id, run_id, body))
