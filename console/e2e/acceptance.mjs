@@ -25,6 +25,7 @@ import * as pages from "./pages.mjs";
 import * as parts from "./parts.mjs";
 import * as pushes from "./pushes.mjs";
 import * as questions from "./questions.mjs";
+import * as reviews from "./reviews.mjs";
 import * as sessions from "./sessions.mjs";
 import * as settings from "./settings.mjs";
 import * as streams from "./streams.mjs";
@@ -98,7 +99,7 @@ const ROWS = [
     ...pushes,
     ...hostile,
   },
-  { ...pages, ...parts, ...changes, ...editing, ...finding },
+  { ...pages, ...parts, ...changes, ...reviews, ...editing, ...finding },
 ];
 // Played behind them, since others would disturb: a question that comes or goes above another in the inbox makes that one
 // that has just appeared, a device gets the pushes of all, an endpoint all events of a type.

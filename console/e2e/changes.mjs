@@ -120,7 +120,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   });
   await pane.getByText("of 30 files").waitFor();
   expect(true, "the next edit comes to the page by itself");
-  await pane.getByText("made-10.txt, line 1: no longer in this diff.").waitFor();
+  await pane.getByText("made-10.txt, line 1: not in this diff.").waitFor();
   await checkAccess(page, "a comment on a file that has left the diff");
   await pane.getByRole("button", { name: "Discard the comment: Why this file?" }).click();
   await pane.locator("footer").waitFor({ state: "detached" });
@@ -131,7 +131,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   const edited = page.getByRole("log").getByRole("link", { name: "Open later.txt in the editor" });
   expect((await edited.getAttribute("href")).endsWith("/later.txt"), "so do those that a tool has edited");
   const compared = page.waitForResponse((response) => response.url().includes("base=branch"));
-  await pane.getByRole("combobox", { name: "Compare with" }).selectOption("Branch now");
+  await pane.getByRole("combobox", { name: "Changes of" }).selectOption("Against its base now");
   const { missing, files } = await (await compared).json();
   expect(missing === null && files.length === 30, "the work is compared with the branch as it is now");
   await pane.getByText("of 30 files").waitFor();

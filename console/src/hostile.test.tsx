@@ -163,7 +163,12 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
         <Ci ci={{ state: "failure", head_sha: evil, total: 1, failed: [evil], url: evil }} />
         <ChangedFile
           {...{ index: 0, base: "start", mode: "split", view: "changed", patchPath: null, file, runRef }}
-          {...{ comments: [comment], onViewed: nothing, onComment: nothing, onDiscard: nothing }}
+          {...{
+            comments: [{ ...comment, isAway: false }],
+            onViewed: nothing,
+            onComment: nothing,
+            onDiscard: nothing,
+          }}
         />
       </>,
     );

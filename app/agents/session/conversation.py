@@ -166,6 +166,11 @@ class Conversation:
                 return await self._questions.ask(question)
             return None
         option_id = decide(self._mode, question.options)
+        taken = next((option for option in question.options if option.option_id == option_id), None)
+        call = {"toolCallId": str(question.tool_call.get("toolCallId") or ""), "optionId": option_id}
+        await self._channel.emit(
+            notification_entry("_taskbeacon/decided", {**call, "name": taken.name if taken else None})
+        )
         return None if option_id is None else PermissionAnswer(option_id)
 
     @property

@@ -44,6 +44,11 @@ class ReviewComment(Input):
         doc("The client's word for the content that it is about."),
     ]
     created_at: Annotated[datetime | None, Timestamp(null=True), doc("When the person wrote it.")]
+    message_id: Annotated[
+        str | None,
+        Text(max_length=64, null=True),
+        doc("The `id` of the `user_message` that it was sent with; null or absent: it was not sent."),
+    ] = None
 
 
 class ReviewIn(Input):

@@ -3,8 +3,8 @@ import { api, data, request } from "./client";
 import { ofRun, type RunRef, runPath } from "./commands";
 import type { Diff, FileChange, Review } from "./types";
 
-/** What the files are compared with: the commit that the work began from, or the tip that its branch has now. */
-export type Base = "start" | "branch";
+/** What the files are compared with: where the run began, or the first run on its branch, or the tip of its base now. */
+export type Base = "start" | "first" | "branch";
 
 /** Return all changed files of a run: the service sends them in pages, of one state of the files each. */
 export async function fetchChanges(ref: RunRef, base: Base): Promise<Diff> {

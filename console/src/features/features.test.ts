@@ -13,7 +13,7 @@ import { Explanation } from "./questions/Explanation";
 import { answeredText, closedText, optionForKey } from "./questions/question";
 import { contentOf, fieldsOf, missingField } from "./questions/schema";
 import { countsText, reasonText, statusOf } from "./run/checks";
-import { sentComments, waitingMessages } from "./run/outbox";
+import { waitingMessages, wayOf } from "./run/outbox";
 import { groupTasks } from "./tasks/groups";
 
 const run = (status: Run["status"], state: object = {}, more: object = {}) =>
@@ -302,12 +302,18 @@ describe("messages on their way", () => {
   });
 
   it("leave the comments that they are made of with the person until the agent has read them", () => {
-    const steps = (entries: unknown[], isOver = false) =>
-      sentComments([{ ...message, comments: ["c1"] }], append(EMPTY, entries), isOver);
-    expect(steps([receipt("accepted")])).toEqual({ read: [], away: ["c1"] });
-    expect(steps([receipt("dropped")])).toEqual({ read: [], away: [] });
-    expect(steps([receipt("accepted")], true)).toEqual({ read: [], away: [] });
-    expect(steps([receipt("consumed")], true)).toEqual({ read: ["c1"], away: [] });
+    const way = (list: [] | [typeof message], entries: unknown[], isOver = false) =>
+      wayOf(message.id, list, append(EMPTY, entries), isOver);
+    // The page that has sent them, and another device.
+    for (const list of [[message], []] as const) {
+      expect(way([...list], [])).toBe("away");
+      expect(way([...list], [receipt("accepted")])).toBe("away");
+      expect(way([...list], [receipt("dropped")])).toBe("back");
+      expect(way([...list], [receipt("accepted")], true)).toBe("back");
+      expect(way([...list], [receipt("consumed")], true)).toBe("read");
+    }
+    const refused = { ...message, problem: "Refused" };
+    expect(wayOf(message.id, [refused], EMPTY, false)).toBe("back");
   });
 });
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { append, EMPTY, type Transcript } from "./append";
 import { ended } from "./ended";
 import type { Item, ToolItem } from "./items";
+import { Rows } from "./rows";
 
 /** Frames of a stream as they were recorded: the data of each line, in order. */
 function recording(name: string): unknown[] {
@@ -232,6 +233,19 @@ describe("questions", () => {
     expect(answered.items).toMatchObject([{ state: "answered", answer: "No" }]);
     const closed = read([asked, said("_posthog/permission_resolved", { requestId: "q" })]);
     expect(closed.items).toMatchObject([{ state: "closed", answer: "" }]);
+  });
+
+  it("that nobody was asked are shown with what was taken, and not as a tool", () => {
+    const call = (id: string, kind: string) =>
+      update({ sessionUpdate: "tool_call", toolCallId: id, title: "Go on?", kind, status: "in_progress" });
+    const decided = (id: string, name: string | null) =>
+      said("_taskbeacon/decided", { toolCallId: id, optionId: name, name });
+    const all = [call("t", "other"), decided("t", "Yes"), call("u", "edit"), decided("u", "Allow")];
+    const rows = new Rows().of(read([...all, decided("t", "Yes")]).items, true);
+    expect(rows).toMatchObject([
+      { kind: "question", title: "Go on?", state: "unasked", answer: "Yes" },
+      { kind: "tool", toolKind: "edit" },
+    ]);
   });
 
   it("that allow a call say that it runs, of agents that do not", () => {

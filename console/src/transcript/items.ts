@@ -87,7 +87,8 @@ export interface QuestionItem extends Base {
   title: string;
   toolCallId: string;
   options: QuestionOption[];
-  state: "open" | "answered" | "closed";
+  /** `unasked`: the permission mode has answered it. */
+  state: "open" | "answered" | "closed" | "unasked";
   answer: string;
 }
 

@@ -30,6 +30,8 @@ export function notificationOf(draft: Draft, entry: Entry): void {
       return question(draft, params, at);
     case "posthog/permission_resolved":
       return resolved(draft, params);
+    case "taskbeacon/decided":
+      return decided(draft, params, at);
     case "taskbeacon/waiting_for":
       return draft.set({ waiting: asText(params.kind) });
     case "posthog/turn_complete":
@@ -103,6 +105,17 @@ function question(draft: Draft, params: Json, at: string): void {
     state: "open",
     answer: "",
   });
+}
+
+/** Of a call that only asks. Any other one shows what it does. */
+function decided(draft: Draft, params: Json, at: string): void {
+  const toolCallId = asText(params.toolCallId);
+  const id = `decided:${toolCallId}`;
+  const call = draft.find(`tool:${toolCallId}`, "tool");
+  if (call?.toolKind !== "other" || call.command || draft.places.has(id)) return;
+  draft.close();
+  const [title, answer] = [call.title, asText(params.name)];
+  draft.put({ kind: "question", id, at, title, toolCallId, options: [], state: "unasked", answer });
 }
 
 function option(value: unknown) {

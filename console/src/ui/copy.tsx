@@ -7,8 +7,18 @@ import { sayError } from "./feedback";
 const SHOWN_MS = 2000;
 const NAMED = 40;
 
-/** Shows a text that can be copied. Without HTTPS a page may not write to the clipboard, and there is no button. */
+/** Shows a text that can be copied. */
 export function Copied({ text, children }: { text: string; children: ReactNode }) {
+  return (
+    <div className={styles.copied}>
+      {children}
+      {text !== "" && <CopyButton text={text} />}
+    </div>
+  );
+}
+
+/** Without HTTPS a page may not write to the clipboard, and there is no button. */
+export function CopyButton({ text, label }: { text: string; label?: string }) {
   const [isDone, setDone] = useState(false);
   const copy = async () => {
     await navigator.clipboard.writeText(text);
@@ -16,16 +26,13 @@ export function Copied({ text, children }: { text: string; children: ReactNode }
     setTimeout(() => setDone(false), SHOWN_MS);
   };
   return (
-    <div className={styles.copied}>
-      {children}
-      {window.isSecureContext && text !== "" && (
-        <IconButton
-          label={isDone ? "Copied" : `Copy: ${text.trim().slice(0, NAMED)}`}
-          onClick={() => copy().catch(sayError)}
-        >
-          {isDone ? <Check size={14} /> : <Copy size={14} />}
-        </IconButton>
-      )}
-    </div>
+    window.isSecureContext && (
+      <IconButton
+        label={isDone ? "Copied" : (label ?? `Copy: ${text.trim().slice(0, NAMED)}`)}
+        onClick={() => copy().catch(sayError)}
+      >
+        {isDone ? <Check size={14} /> : <Copy size={14} />}
+      </IconButton>
+    )
   );
 }

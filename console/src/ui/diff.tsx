@@ -14,6 +14,8 @@ export type DiffMode = "unified" | "split";
 
 export interface LineActions {
   onPick: (line: DiffLine) => void;
+  /** The mouse is pressed on the number of a line, or comes to it with its button pressed. */
+  onDrag: (line: DiffLine, isStart: boolean) => void;
   isPicked: (line: DiffLine) => boolean;
   below: (line: DiffLine) => ReactNode;
   /** Opens a gap at its top, at its end, or all of it. */
@@ -210,7 +212,13 @@ function Side({ line, isOld = false, ...shared }: Shared & { line: DiffLine | nu
   const number = isOld ? line.oldNumber : line.newNumber;
   return (
     <>
-      <td className={classes(styles.number, styles[line.kind])}>
+      <td
+        className={classes(styles.number, styles[line.kind])}
+        onPointerDown={({ button, pointerType }) =>
+          button === 0 && pointerType === "mouse" && actions?.onDrag(line, true)
+        }
+        onPointerEnter={({ buttons }) => buttons === 1 && actions?.onDrag(line, false)}
+      >
         {actions ? (
           <button
             type="button"

@@ -373,6 +373,19 @@ async def test_question_that_no_person_can_answer_is_refused_at_once(stage: Stag
     assert room.letters.waiting_for == []
 
 
+async def test_log_says_what_is_taken_where_nobody_is_asked(stage: Stage) -> None:
+    room = Room(stage, TurnPolicy(interactive=False))
+    refusing = [option for option in OPTIONS if option.kind.startswith("reject")]
+
+    await room.talk.decide(PermissionRequest({"toolCallId": "t"}, OPTIONS))
+    await room.talk.decide(PermissionRequest({"toolCallId": "u"}, refusing))
+
+    assert [entry["params"] for entry in room.entries if entry["method"] == "_taskbeacon/decided"] == [
+        {"toolCallId": "t", "optionId": "yes", "name": OPTIONS[0].name},
+        {"toolCallId": "u", "optionId": None, "name": None},
+    ]
+
+
 @pytest.mark.parametrize(
     ("mode", "kind", "expected"),
     [

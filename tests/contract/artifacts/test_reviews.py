@@ -28,6 +28,7 @@ COMMENT = {
     "text": "Is this still needed?",
     "hash": None,
     "created_at": "2026-03-01T10:00:00Z",
+    "message_id": None,
 }
 
 
@@ -45,13 +46,15 @@ async def test_review_is_there_on_another_device(client: httpx.AsyncClient, url:
     assert first.json() == NOTHING
 
     written = (await put(client, url, 0, viewed=[MARK], comments=[COMMENT])).json()
+    sent = COMMENT | {"message_id": "m1"}
 
     assert (written["version"], written["viewed"], written["comments"]) == (1, [MARK], [COMMENT])
     read = await client.get(f"{url}/", headers={"If-None-Match": first.headers["etag"]})
     assert (read.status_code, read.json()) == (200, written)
     again = await client.get(f"{url}/", headers={"If-None-Match": read.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert (await put(client, url, 1)).json()["version"] == 2
+    assert (await put(client, url, 1, comments=[sent])).json()["comments"] == [sent]
+    assert (await put(client, url, 2)).json()["version"] == 3
     assert (await client.get(url)).json()["comments"] == []
 
 

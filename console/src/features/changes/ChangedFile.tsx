@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
-import { Download, X } from "lucide-react";
-import { memo, type ReactNode, useMemo, useRef, useState } from "react";
+import { Download } from "lucide-react";
+import { memo, useMemo, useRef, useState } from "react";
 import type { Base } from "../../api/changes";
 import type { RunRef } from "../../api/commands";
 import type { FileChange } from "../../api/types";
@@ -8,24 +8,23 @@ import { languageOfFile } from "../../text/languages";
 import { visible } from "../../text/marks";
 import { type DiffLine, type Gap, isOf, type Opened, parseHunks, withGaps } from "../../text/patch";
 import { classes } from "../../ui/classes";
-import { Button, Check, Chevron, IconButton } from "../../ui/controls";
+import { Button, Check, Chevron } from "../../ui/controls";
 import { Diff, type DiffMode, ROW_PX } from "../../ui/diff";
 import { useKept } from "../../ui/kept";
 import { Near } from "../../ui/near";
 import { EditorLink } from "../project/EditorLink";
 import { CommentForm } from "./CommentForm";
+import { CommentNote, StaleNote } from "./CommentNote";
 import styles from "./changes.module.css";
 import { Amount, StatusLetter } from "./FileList";
 import { anchorOf, linesOf, openedFor, placeOf, placeText, type Range, reaching } from "./range";
-import type { Comment, View } from "./review";
+import { type Comment, headOf, type ShownComment, type View } from "./review";
+import { useDrag } from "./useDrag";
 import { linesQuery } from "./useReview";
 
 // A file with more changed lines is opened by a click, so that the next one stays in reach.
 const LONG = 1500;
 const STEP = 20;
-/** How much of a comment names its button. */
-const NAMED = 40;
-
 /** A comment that is being written. */
 const NOTHING: { range: Range | null; text: string } = { range: null, text: "" };
 
@@ -39,7 +38,7 @@ interface Props {
   patchPath: string | null;
   view: View;
   onViewed: (file: FileChange) => void;
-  comments: readonly Comment[];
+  comments: readonly ShownComment[];
   onComment: (comment: Comment) => void;
   onDiscard: (comments: readonly Comment[]) => void;
 }
@@ -154,6 +153,8 @@ function FileDiff({
   };
   const picked = written.range ? linesOf(shown, written.range) : [];
   const pick = (range: Range | null) => keep(range && { ...written, range });
+  const [dragged, onDrag] = useDrag(shown, pick);
+  const inRange = dragged ? linesOf(shown, dragged) : picked;
   const anchored = comments.map((comment) => [comment, anchorOf(shown, comment).at(-1)?.at] as const);
   const below = ({ at }: DiffLine) => {
     const here = anchored.filter(([, anchor]) => anchor === at);
@@ -162,7 +163,7 @@ function FileDiff({
     return (
       <>
         {here.map(([comment]) => (
-          <CommentNote key={comment.id} comment={comment} onDiscard={onDiscard} />
+          <CommentNote key={comment.id} {...{ comment, onComment, onDiscard }} />
         ))}
         {isForm && (
           <CommentForm
@@ -188,7 +189,7 @@ function FileDiff({
         ([comment, anchor]) =>
           anchor === undefined &&
           !before.isLoading && (
-            <StaleNote key={comment.id} {...{ comment, onDiscard }}>
+            <StaleNote key={comment.id} {...{ comment, onComment, onDiscard }}>
               The lines of this comment ({placeText(comment)}) have changed since, or are not shown.
             </StaleNote>
           ),
@@ -201,7 +202,8 @@ function FileDiff({
           language={languageOfFile(file.path)}
           actions={{
             onPick: ({ at }) => pick(reaching(shown, written.range, at)),
-            isPicked: (line) => picked.includes(line),
+            onDrag,
+            isPicked: (line) => inRange.includes(line),
             below,
             onOpen,
           }}
@@ -227,9 +229,10 @@ function FileDiff({
 
 /** What has changed beside lines, and what is no usual file. */
 export function kindText({ patch }: FileChange): string {
-  const head = patch?.split("\n@@", 1)[0] ?? "";
+  const head = headOf(patch);
   const [, before, after] = /^old mode (\d+)\nnew mode (\d+)$/m.exec(head) ?? [];
   if (before && after) return `mode ${before} → ${after}`;
+  if (/^new file mode 100755$/m.test(head)) return "executable";
   return /^(?:(?:new|deleted) file mode|index \S+) 120000$/m.test(head) ? "symbolic link" : "";
 }
 
@@ -241,33 +244,4 @@ function missingText(file: FileChange): string {
   if (file.status === "R") return "The file was renamed and not changed.";
   if (kindText(file).startsWith("mode")) return "Only its mode has changed.";
   return file.status === "A" ? "The file is empty." : "No line has changed.";
-}
-
-type NoteProps = Pick<Props, "onDiscard"> & { comment: Comment };
-
-/** A comment that stands at no line; `children` say why. */
-export function StaleNote({ children, ...note }: NoteProps & { children: ReactNode }) {
-  return (
-    <div className={styles.stale}>
-      <p className="small attention">{children}</p>
-      <CommentNote {...note} />
-    </div>
-  );
-}
-
-function CommentNote({ comment, onDiscard }: NoteProps) {
-  return (
-    <div className={classes("row card raised", styles.comment)} data-comment={comment.id}>
-      <div className="grow">
-        {comment.start_line !== comment.line && <p className="small dim">On {placeText(comment)}</p>}
-        <p>{comment.text}</p>
-      </div>
-      <IconButton
-        label={`Discard the comment: ${comment.text.slice(0, NAMED)}`}
-        onClick={() => onDiscard([comment])}
-      >
-        <X size={14} />
-      </IconButton>
-    </div>
-  );
 }

@@ -8,7 +8,7 @@ import type { FileChange, Run } from "../../api/types";
 import { visible } from "../../text/marks";
 import { isOf, parseHunks, withGaps } from "../../text/patch";
 import { classes } from "../../ui/classes";
-import { Button, type Choices, IconButton, Select } from "../../ui/controls";
+import { Button, IconButton, Select } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import type { DiffMode } from "../../ui/diff";
 import { Empty, Failure, Loading, say } from "../../ui/feedback";
@@ -16,37 +16,25 @@ import { useKept } from "../../ui/kept";
 import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
 import { useAction } from "../../ui/unmeant";
-import { isOver, noChangesText } from "../project/runState";
-import { ChangedFile, StaleNote } from "./ChangedFile";
+import { isOver, noChangesText, patchOf } from "../project/runState";
+import { basesOf, continues, missingOf } from "./bases";
+import { ChangedFile } from "./ChangedFile";
+import { StaleNote } from "./CommentNote";
 import styles from "./changes.module.css";
 import { FileList } from "./FileList";
 import { anchorOf, openedFor, placeText } from "./range";
-import { type Comment, inOrder, reviewMessage, viewOf } from "./review";
+import { type Comment, inOrder, reviewMessage, type ShownComment, viewOf } from "./review";
 import { usePlace } from "./usePlace";
 import { linesQuery, useReview } from "./useReview";
 
+const SINCE_START: { base: Base } = { base: "start" };
 const UNIFIED: { mode: DiffMode } = { mode: "unified" };
 const AGAIN_MS = 1500;
+const FRESH_MS = 4000;
 const FULL = "Use the whole width";
 const BESIDE = "Show the conversation beside it";
-
-/** Why there is no diff; the first ones pass. */
-const MISSING: Record<string, [text: string, passes: boolean]> = {
-  no_answer: ["The worker of the run does not answer. Asking again …", true],
-  over: ["The run has just ended. Asking for what is stored …", true],
-  not_started: ["The run has no workspace yet.", true],
-  elsewhere: ["A client performs this run. Its changes come with its patch.", false],
-  failed: ["They cannot be compared now. Asking again …", true],
-  no_branch: ["The branch that the work began from is not there.", false],
-  too_large: ["Comparing them takes too long. They come with the patch, at the end of the run.", false],
-};
-
-const BASES: Choices = [
-  ["start", "Since start"],
-  ["branch", "Branch now"],
-];
 const NOTHING: FileChange[] = [];
-const NONE: readonly Comment[] = [];
+const NONE: readonly ShownComment[] = [];
 const NO_GAPS = new Map();
 const FIRST = 20;
 
@@ -61,44 +49,49 @@ interface Props {
   /** Resume the run with a message; `onStarted` is called when the new run has begun. */
   onResume: (message: string, onStarted: () => void) => void;
   isBusy: boolean;
-  onSend: (message: string, comments: readonly string[]) => void;
-  /** Of comments: what the agent has read, and what is on its way. */
-  sent: { read: readonly string[]; away: readonly string[] };
+  /** Send a message that gets this id. */
+  onSend: (message: string, id: string) => void;
+  /** How far the message with comments has come. */
+  wayOf: (message: string) => "read" | "away" | "back";
 }
 
 export default function ChangesPane(props: Props) {
-  const { run, runRef, tree, isFull, onFull, onResume, isBusy, onSend, sent } = props;
+  const { run, runRef, tree, isFull, onFull, onResume, isBusy, onSend, wayOf } = props;
   const queries = useQueryClient();
   const over = isOver(run);
-  const [chosen, setChosen] = useState<Base>("start");
-  // The workspace, which can be compared with another commit, is gone then.
-  const base = over ? "start" : chosen;
+  const [chosen, setBase] = useKept(sessionStorage, `taskbeacon.base.${runRef.task}`, SINCE_START);
+  const bases = basesOf(run);
+  const base = bases.some(([name]) => name === chosen.base) ? chosen.base : "start";
   const changes = useQuery({
     queryKey: ["task", runRef.task, "diff", run.id, base],
     queryFn: () => fetchChanges(runRef, base),
-    refetchInterval: ({ state }) => (MISSING[state.data?.missing ?? ""]?.[1] ? AGAIN_MS : false),
+    refetchInterval: ({ state }) => (missingOf(state.data, base).passes ? AGAIN_MS : false),
     staleTime: over ? Number.POSITIVE_INFINITY : 0,
   });
   const { refetch } = changes;
   const isOld = tree !== null && changes.data?.source === "live" && changes.data.tree !== tree;
   useEffect(() => {
-    if (isOld && tree) void refetch();
-  }, [isOld, tree, refetch]);
+    if (!isOld || !tree) return;
+    void refetch();
+    // What is said is that the run's own changes are new: others may have been compared a moment before.
+    const again = base === "start" ? undefined : setTimeout(refetch, FRESH_MS);
+    return () => clearTimeout(again);
+  }, [isOld, tree, refetch, base]);
   const [{ mode }, keep] = useKept(localStorage, "taskbeacon.diff", UNIFIED);
-  const earlier = run.state.resume_from_run_id;
-  const { review, toggleViewed, add, remove, discard } = useReview(
-    runRef,
-    typeof earlier === "string" ? earlier : null,
-  );
+  const { review, toggleViewed, write, markSent, remove, discard } = useReview(runRef);
   const kept = review?.comments ?? NONE;
-  // One that is on its way is shown by its message; it is kept until the agent has read it.
-  const away = sent.away.join();
-  const comments = useMemo(() => kept.filter(({ id }) => !away.includes(id)), [kept, away]);
-  const read = sent.read.join();
+  // Kept until the agent has read them.
+  const ways = kept.map(({ message_id: message }) => (message ? wayOf(message) : "back")).join();
+  const comments = useMemo(() => {
+    const way = ways.split(",");
+    return kept.map((one, index) => ({ ...one, isAway: way[index] !== "back" }));
+  }, [kept, ways]);
+  const unsent = comments.filter(({ isAway }) => !isAway);
   useEffect(() => {
-    const gone = kept.filter(({ id }) => read.includes(id));
+    const way = ways.split(",");
+    const gone = kept.filter((_, index) => way[index] === "read");
     if (gone.length > 0) remove(gone);
-  }, [kept, read, remove]);
+  }, [kept, ways, remove]);
   const commentsByPath = useMemo(() => Map.groupBy(comments, ({ path }) => path), [comments]);
   const files = useMemo(() => inOrder(changes.data?.files ?? NOTHING), [changes.data?.files]);
   const views = useMemo(() => {
@@ -120,14 +113,21 @@ export default function ChangesPane(props: Props) {
   };
   const submit = useAction({
     mutationFn: async () => {
-      const quotes = await Promise.all(comments.map(async (one) => [one, await quoted(one)] as const));
+      const quotes = await Promise.all(unsent.map(async (one) => [one, await quoted(one)] as const));
       const message = reviewMessage(quotes);
-      const ids = comments.map(({ id }) => id);
-      if (!over) return onSend(message, ids);
-      onResume(message, () => {
-        say("A new run continues with your comments.");
-        remove(comments);
-      });
+      if (over) {
+        onResume(message, () => {
+          say("A new run continues with your comments.");
+          remove(unsent);
+        });
+        return;
+      }
+      const id = crypto.randomUUID();
+      markSent(
+        unsent.map((one) => one.id),
+        id,
+      );
+      onSend(message, id);
     },
   });
   const list = useRef<HTMLDivElement>(null);
@@ -160,14 +160,14 @@ export default function ChangesPane(props: Props) {
 
   if (changes.isPending) return <Loading what="the changes" />;
   if (!changes.data) return <Failure error={changes.error} onRetry={() => changes.refetch()} />;
-  const [missing, isAskedAgain] = MISSING[changes.data.missing ?? ""] ?? [];
+  const { text: missing, passes: isAskedAgain } = missingOf(changes.data, base);
   const left = isAskedAgain ? NONE : comments.filter(({ path }) => !views.has(path));
   const sum = (key: "additions" | "deletions") => files.reduce((total, file) => total + file[key], 0);
   const viewedCount = [...views.values()].filter((view) => view === "viewed").length;
   const isLive = changes.data.source === "live";
   return (
     <div className={styles.changes}>
-      {(files.length > 0 || base === "branch") && (
+      {(files.length > 0 || bases.length > 1) && (
         <header className={classes("row", styles.head)}>
           {files.length > 1 && (
             <IconButton
@@ -189,16 +189,16 @@ export default function ChangesPane(props: Props) {
               </>
             )}
           </span>
-          {isLive && !over && (
+          {bases.length > 1 && (
             <Select
-              aria-label="Compare with"
+              aria-label="Changes of"
               className={styles.base}
               value={base}
-              choices={BASES}
-              onChoose={(value) => setChosen(value as Base)}
+              choices={bases}
+              onChoose={(value) => setBase({ base: value as Base })}
             />
           )}
-          {isLive && (
+          {isLive && !over && (
             <span className="row tight small running" title="The workspace of the run as it is now">
               <LoaderCircle size={14} /> Live
             </span>
@@ -228,6 +228,9 @@ export default function ChangesPane(props: Props) {
           <p>
             {missing ?? (over ? noChangesText(run) : "What the agent changes appears here as it happens.")}
           </p>
+          {bases.length > 1 && base === "start" && continues(run) && (
+            <Button onClick={() => setBase({ base: "first" })}>Show the whole branch</Button>
+          )}
         </Empty>
       )}
       {files.length + left.length > 0 && (
@@ -245,8 +248,8 @@ export default function ChangesPane(props: Props) {
             onScroll={onScroll}
           >
             {left.map((comment) => (
-              <StaleNote key={comment.id} comment={comment} onDiscard={discard}>
-                {visible(comment.path)}, {placeText(comment)}: no longer in this diff.
+              <StaleNote key={comment.id} comment={comment} onComment={write} onDiscard={discard}>
+                {visible(comment.path)}, {placeText(comment)}: not in this diff.
               </StaleNote>
             ))}
             {drawn.map((file, index) => (
@@ -258,17 +261,17 @@ export default function ChangesPane(props: Props) {
                 view={views.get(file.path) ?? "new"}
                 onViewed={toggleViewed}
                 comments={commentsByPath.get(file.path) ?? NONE}
-                onComment={add}
+                onComment={write}
                 onDiscard={discard}
               />
             ))}
           </div>
         </div>
       )}
-      {comments.length > 0 && (
+      {unsent.length > 0 && (
         <footer className={classes("row wrap", styles.send)}>
-          <span className="grow">{comments.length === 1 ? "1 comment" : `${comments.length} comments`}</span>
-          <Button tone="quiet" onClick={() => discard(comments)}>
+          <span className="grow">{unsent.length === 1 ? "1 comment" : `${unsent.length} comments`}</span>
+          <Button tone="quiet" onClick={() => discard(unsent)}>
             Discard
           </Button>
           <Button tone="primary" disabled={submit.isPending || isBusy} onClick={() => submit.mutate()}>
@@ -281,6 +284,6 @@ export default function ChangesPane(props: Props) {
 }
 
 function patchPathOf(run: Run, ref: RunRef): string | null {
-  const patch = run.artifacts.findLast(({ name, type }) => name === "changes.patch" && type === "output");
+  const patch = patchOf(run);
   return patch ? downloadPath(ref, patch.storage_path) : null;
 }

@@ -3,6 +3,8 @@ import { Button, Form, TextArea } from "../../ui/controls";
 import styles from "./changes.module.css";
 
 interface Props {
+  /** Whether the comment is there already. */
+  isKnown?: boolean;
   /** What the comment is about, in words. */
   place: string;
   text: string;
@@ -11,11 +13,11 @@ interface Props {
   onCancel: () => void;
 }
 
-export function CommentForm({ place, text, onText, onSave, onCancel }: Props) {
+export function CommentForm({ isKnown = false, place, text, onText, onSave, onCancel }: Props) {
   const isReady = text.trim() !== "";
   return (
     <Form className={classes("column", styles.commentForm)} onSubmit={() => isReady && onSave(text.trim())}>
-      <p className="small dim">Comment on {place}; another line makes it reach to there.</p>
+      {!isKnown && <p className="small dim">Comment on {place}; another line makes it reach to there.</p>}
       <TextArea
         autoFocus
         aria-label={`Comment on ${place}`}
@@ -32,7 +34,7 @@ export function CommentForm({ place, text, onText, onSave, onCancel }: Props) {
           Cancel
         </Button>
         <Button tone="primary" type="submit" disabled={!isReady}>
-          Add the comment
+          {isKnown ? "Save the comment" : "Add the comment"}
         </Button>
       </div>
     </Form>

@@ -5,9 +5,24 @@ import { hashOf, placeText, quoteOf } from "./range";
 
 export type Comment = Review["comments"][number];
 
-/** Changes with the content, so that a file which the agent touches again counts as not viewed. */
-export const fingerprint = (file: FileChange): string =>
-  hashOf(file.patch ?? `${file.status}${file.old_size}${file.new_size}`);
+export interface ShownComment extends Comment {
+  /** Whether a message with it is on its way to the agent. */
+  isAway: boolean;
+}
+
+/**
+ * Changes with the content, so that a file which the agent touches again counts as not viewed. Where git names the
+ * content, it is the same whatever that is compared with: marks go along to other runs, and to the whole branch.
+ */
+export function fingerprint({ patch, status, old_size, new_size }: FileChange): string {
+  const [, content, mode] = /^index \w+\.\.(\w{40,})( \d+)?$/m.exec(headOf(patch)) ?? [];
+  const newMode = /^new (?:file )?mode(?= )( \d+)$/m.exec(headOf(patch))?.[1];
+  if (content && status !== "D") return content + (newMode ?? mode ?? "");
+  return hashOf(patch ?? `${status}${old_size}${new_size}`);
+}
+
+/** What git says of a file before its lines. */
+export const headOf = (patch = ""): string => patch.split("\n@@", 1)[0] ?? "";
 
 /** By path: the state of a file when it was viewed. */
 export type Viewed = ReadonlyMap<string, string>;

@@ -27,26 +27,21 @@ const without = ({ comments, ...rest }: Review, gone: readonly Comment[]): Revie
 
 /**
  * The person's review of a run, kept by the service. Changes show at once; one that meets that of another device is
- * made again on top of it. The marks of `earlier`, the run that this one continues, count until there are own ones.
+ * made again on top of it.
  */
-export function useReview(ref: RunRef, earlier: string | null) {
+export function useReview(ref: RunRef) {
   const queries = useQueryClient();
-  const reviewOf = (run: string) => ({
-    queryKey: ["review", run],
-    queryFn: async ({ queryKey }: { queryKey: string[] }) => {
-      const review = await fetchReview({ ...ref, run });
+  const own = useQuery({
+    queryKey: ["review", ref.run],
+    queryFn: async ({ queryKey }) => {
+      const review = await fetchReview(ref);
       const known = queries.getQueryData<Review>(queryKey);
       // An answer may be older than what was stored meanwhile.
       return known && known.version > review.version ? known : review;
     },
+    refetchInterval: AGAIN_MS,
   });
-  const own = useQuery({ ...reviewOf(ref.run), refetchInterval: AGAIN_MS });
-  const isNew = own.data?.version === 0;
-  const before = useQuery({ ...reviewOf(earlier ?? ""), enabled: isNew && earlier !== null });
-  const stored = useMemo(
-    () => own.data && (isNew ? { ...own.data, viewed: before.data?.viewed ?? [] } : own.data),
-    [own.data, isNew, before.data],
-  );
+  const stored = own.data;
   const [pending, setPending] = useState<readonly Change[]>([]);
   const [tries, setTries] = useState(0);
   const isStoring = useRef(false);
@@ -86,8 +81,20 @@ export function useReview(ref: RunRef, earlier: string | null) {
           const isViewed = viewed.some((mark) => mark.path === path && mark.hash === hash);
           return { ...rest, viewed: isViewed ? others : [...others, { path, hash }] };
         }),
-      add: (comment: Comment) =>
-        change(({ comments, ...rest }) => ({ ...rest, comments: [...comments, comment] })),
+      /** Add a comment, or replace the one with its id. */
+      write: (comment: Comment) =>
+        change(({ comments, ...rest }) => ({
+          ...rest,
+          comments: comments.some(({ id }) => id === comment.id)
+            ? comments.map((one) => (one.id === comment.id ? comment : one))
+            : [...comments, comment],
+        })),
+      /** Note that comments are on their way in a message. */
+      markSent: (ids: readonly string[], message: string) =>
+        change(({ comments, ...rest }) => ({
+          ...rest,
+          comments: comments.map((one) => (ids.includes(one.id) ? { ...one, message_id: message } : one)),
+        })),
       remove: (gone: readonly Comment[]) => change((review) => without(review, gone)),
       discard: (gone: readonly Comment[]) => {
         change((review) => without(review, gone));

@@ -108,6 +108,9 @@ export function figuresOf(run: Run | null): Figures {
   return known ?? { files: outputOf(run).files_changed?.length ?? 0, additions: 0, deletions: 0 };
 }
 
+export const patchOf = ({ artifacts }: Pick<Run, "artifacts">) =>
+  artifacts.findLast(({ name, type }) => name === "changes.patch" && type === "output");
+
 /** Return the names of the files that the run was started with; later ones belong to messages. */
 export function filesAtStart({ state, artifacts }: Pick<Run, "state" | "artifacts">): string[] {
   const ids = Array.isArray(state.pending_user_artifact_ids) ? state.pending_user_artifact_ids : [];

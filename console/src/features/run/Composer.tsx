@@ -1,6 +1,6 @@
 /** Writes to the agent: a message for the live run, or the first message of a run that resumes this one. */
 import { ArrowUp, Square } from "lucide-react";
-import { useId, useRef, useState } from "react";
+import { type RefObject, useId, useState } from "react";
 import type { Standing } from "../../transcript/items";
 import { classes } from "../../ui/classes";
 import { Button, Form, IconButton, Select } from "../../ui/controls";
@@ -38,6 +38,8 @@ interface Props {
   known: readonly string[];
   sendLabel: string;
   isBusy: boolean;
+  /** Its field, to be focused from elsewhere. */
+  area: RefObject<HTMLTextAreaElement | null>;
   text: string;
   onText: (text: string) => void;
   onSend: (message: Written) => void;
@@ -49,13 +51,12 @@ interface Props {
 }
 
 export function Composer(props: Props) {
-  const { filesPlace, uploads, placeholder, standing, known, sendLabel, isBusy, text, onText } = props;
+  const { filesPlace, uploads, placeholder, standing, known, sendLabel, isBusy, area, text, onText } = props;
   const { onSend, onOption, onStop, canKeep } = props;
   // The keyboard of a phone has no Shift+Enter.
   const isTouch = useMedia("(pointer: coarse)");
   const files = useAttachments(sessionStorage, filesPlace, uploads);
   const target = useFileTarget(files.add);
-  const area = useRef<HTMLTextAreaElement>(null);
   const [isKept, setKept] = useState(false);
   useKeys({ i: ["Write a message", () => area.current?.focus()] });
   const isReady = (text.trim() !== "" || files.list.length > 0) && files.isReady && !isBusy;

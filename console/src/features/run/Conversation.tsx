@@ -1,6 +1,6 @@
 /** The transcript, the question that is open, and the field to write in. */
 import { useMutation } from "@tanstack/react-query";
-import { type ReactNode, useDeferredValue, useMemo } from "react";
+import { type ReactNode, useDeferredValue, useMemo, useRef } from "react";
 import { Link } from "wouter";
 import { cancelTurn, type RunRef, runPath, setOption } from "../../api/commands";
 import { stagedFiles } from "../../api/tasks";
@@ -54,6 +54,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, out
   const stop = useAction({ mutationFn: () => cancelTurn(runRef) });
   const isIdle = waitingFor(run)?.kind === "message";
   const draft = useDraft(run.id);
+  const field = useRef<HTMLTextAreaElement>(null);
   const known = useKnownFiles(transcript.items);
   const waiting = waitingMessages(outbox.list, transcript, over);
   const items = useMemo(() => (over ? ended(transcript.items) : transcript.items), [over, transcript.items]);
@@ -117,7 +118,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, out
                   <ReceiptLine receipt={receipt} />
                 </Waiting>
               ))}
-              {over && <End run={run} actions={actions} />}
+              {over && <End {...{ task, run, runRef, actions }} onWrite={() => field.current?.focus()} />}
             </>
           }
         />
@@ -128,6 +129,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, out
         {/* One for all: a person who types when the run begins or ends goes on typing. */}
         <Composer
           {...(over ? toNextRun : toRun)}
+          area={field}
           filesPlace={filesPlaceOf(run.id)}
           standing={transcript.standing}
           known={known}
@@ -197,14 +199,13 @@ function Waiting({ message, outbox, receipt, onContinue, onEdit, children }: Wai
             Discard
           </Button>
           {/* Comments that were not read can be changed and sent again where they stand. */}
-          {!message.comments && <Button onClick={onEdit}>Edit</Button>}
+          {!message.isReview && <Button onClick={onEdit}>Edit</Button>}
           {!onContinue ? (
             <Button onClick={() => outbox.deliver(message)}>{isKept ? "Send now" : "Send again"}</Button>
           ) : (
             // Files that one run has are not those of another.
-            message.files.length + (message.comments?.length ?? 0) === 0 && (
-              <Button onClick={onContinue}>Continue from here</Button>
-            )
+            message.files.length === 0 &&
+            !message.isReview && <Button onClick={onContinue}>Continue from here</Button>
           )}
         </p>
       )}

@@ -1,18 +1,29 @@
 /** How a run ended: what it has left, and what can be done next. */
-import { ExternalLink, FileDiff, GitBranch, RotateCcw } from "lucide-react";
+import { Archive, Download, ExternalLink, FileDiff, GitBranch, MessageSquare, RotateCcw } from "lucide-react";
 import { useSearchParams } from "wouter";
-import type { Run } from "../../api/types";
+import { downloadPath, type RunRef } from "../../api/commands";
+import type { Run, Task } from "../../api/types";
 import { safeLink } from "../../text/links";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
+import { CopyButton } from "../../ui/copy";
 import { Counts } from "../../ui/counts";
 import { StateBadge, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
-import { figuresOf, outputOf, stateOf } from "../project/runState";
+import { figuresOf, outputOf, patchOf, stateOf } from "../project/runState";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
 
-export function End({ run, actions }: { run: Run; actions: RunActions }) {
+interface Props {
+  task: Task;
+  run: Run;
+  runRef: RunRef;
+  actions: RunActions;
+  /** Go to the field in which a message continues the run. */
+  onWrite: () => void;
+}
+
+export function End({ task, run, runRef, actions, onWrite }: Props) {
   const [, setSearch] = useSearchParams();
   const state = stateOf(run);
   const { left_out: leftOut, not_stored: notStored } = run.state;
@@ -20,16 +31,15 @@ export function End({ run, actions }: { run: Run; actions: RunActions }) {
   const { files, additions, deletions } = figuresOf(run);
   const [problem, ...output] = run.error_message?.trim().split("\n") ?? [];
   const pullRequest = pr_url ? safeLink(pr_url) : "";
+  const patch = patchOf(run);
   return (
-    <div className={classes("column tight card dim", styles.end, run.status === "failed" && "bad")}>
+    <section
+      aria-label="The end of the run"
+      className={classes("column tight card dim", styles.end, run.status === "failed" && "bad")}
+    >
       <p className={classes("row wrap small", styles.facts)}>
         {state !== "refuted" && <StateBadge state={state} />}
         <VerdictBadge of={run.verification} />
-        {branch && (
-          <span className="row inline tight clip">
-            <GitBranch size={13} /> <span className="clip">{branch}</span>
-          </span>
-        )}
         {files > 0 && <span>{files === 1 ? "1 file" : `${files} files`}</span>}
         {additions + deletions > 0 && <Counts additions={additions} deletions={deletions} />}
       </p>
@@ -43,7 +53,14 @@ export function End({ run, actions }: { run: Run; actions: RunActions }) {
       {!run.error_message && changed?.length === 0 && <p>No file was changed.</p>}
       {typeof leftOut === "string" && <p>Left out: {leftOut}</p>}
       {Array.isArray(notStored) && notStored.length > 0 && <p>Not stored: {notStored.join(", ")}</p>}
-      <p className="row wrap">
+      {branch && (
+        <div className="row tight">
+          <GitBranch size={13} /> <span className={styles.branch}>{branch}</span>
+          <CopyButton text={branch} label="Copy the name of the branch" />
+        </div>
+      )}
+      {!pullRequest && <TakeOver run={run} branch={branch ?? undefined} />}
+      <div className={classes("row wrap", styles.next)} role="group" aria-label="What next?">
         {files > 0 && (
           <Button onClick={() => setSearch({ pane: "changes" }, { replace: true })}>
             <FileDiff size={14} /> Review the changes
@@ -54,13 +71,47 @@ export function End({ run, actions }: { run: Run; actions: RunActions }) {
             <ExternalLink size={14} /> Open the pull request
           </a>
         )}
-        {run.status !== "completed" && (
-          <Button onClick={actions.retry} disabled={actions.isBusy}>
-            <RotateCcw size={14} /> Run it again
+        <Button onClick={onWrite} disabled={actions.isBusy}>
+          <MessageSquare size={14} /> Send back
+        </Button>
+        <Button onClick={actions.retry} disabled={actions.isBusy}>
+          <RotateCcw size={14} /> Run it again
+        </Button>
+        {patch && (
+          <a href={downloadPath(runRef, patch.storage_path)} download>
+            <Download size={14} /> Download the patch
+          </a>
+        )}
+        {!task.archived && (
+          <Button onClick={actions.archive}>
+            <Archive size={14} /> Archive the task
           </Button>
         )}
-        <span>A message below continues from here.</span>
-      </p>
-    </div>
+      </div>
+    </section>
+  );
+}
+
+/** What may stand in a command as it is. */
+const PLAIN = /^\w[\w./-]*$/;
+
+/** How the work gets to a clone of one's own, and why it is no pull request. */
+function TakeOver({ run, branch }: { run: Run; branch: string | undefined }) {
+  const ended = { failed: ", since the run failed", cancelled: ", since the run was ended" };
+  const why = branch
+    ? "No pull request was opened"
+    : `No branch was pushed${ended[run.status as keyof typeof ended] ?? ""}`;
+  const command = branch
+    ? `git fetch origin ${branch} && git switch ${branch}`
+    : `taskbeacon run apply ${run.id}`;
+  if (branch ? !PLAIN.test(branch) : !patchOf(run)) return null;
+  return (
+    <>
+      <p className="small">{why}. To get the work into a clone of yours:</p>
+      <div className="row tight">
+        <code className={classes("well small", styles.command)}>{command}</code>
+        <CopyButton text={command} label="Copy the command" />
+      </div>
+    </>
   );
 }

@@ -11,7 +11,7 @@ import { later } from "../../ui/later";
 import { bringAcross } from "../../ui/near";
 import { isOver } from "../project/runState";
 import { FilesPane } from "./FilesPane";
-import { type Outbox, sentComments } from "./outbox";
+import { type Outbox, wayOf } from "./outbox";
 import { PlanList } from "./PlanList";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
@@ -109,9 +109,9 @@ function Side({
             isFull={full?.[0] ?? false}
             onFull={full?.[1]}
             isBusy={actions.isBusy}
-            sent={sentComments(outbox.list, transcript, isOver(run))}
-            onSend={(text, comments) =>
-              outbox.send({ text, comments, files: [], artifactIds: [], isKept: false })
+            wayOf={(message) => wayOf(message, outbox.list, transcript, isOver(run))}
+            onSend={(text, id) =>
+              outbox.send({ text, isReview: true, files: [], artifactIds: [], isKept: false }, id)
             }
             onResume={(message, onStarted) => actions.resume(message, [], { onStarted })}
           />

@@ -10,7 +10,7 @@ import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
 import { OfRepository } from "../project/EditorLink";
 import { useProject } from "../project/project";
-import { type Figures, figuresOf, stateOf } from "../project/runState";
+import { type Figures, figuresOf, isOver, stateOf } from "../project/runState";
 import { Conversation } from "./Conversation";
 import { useOutbox } from "./outbox";
 import { PANES, type PaneName, Panes } from "./Panes";
@@ -76,7 +76,8 @@ export function RunView({ task, run, runs, isLatest }: Props) {
       ]),
     ),
   );
-  const figures = transcript.standing.changes ?? figuresOf(run);
+  // Those of the stored patch count in the end.
+  const figures = (isOver(run) ? null : transcript.standing.changes) ?? figuresOf(run);
   const { files } = figures;
   const shown = pane ?? (isWide && hasChanges(run, figures) ? "changes" : null);
   const layout = shown === null ? "conversation" : isWide && !isFull ? "both" : "pane";

@@ -193,6 +193,8 @@ function PlanCard({ item: { entries } }: { item: PlanItem }) {
 
 /** What became of a question. An answer in the log may be that of the clock, or of any member. */
 function askedText(item: QuestionItem, row: InboxRow | undefined, isKnown: boolean): string {
+  if (item.state === "unasked")
+    return item.answer ? `Nobody was asked; went on with ${item.answer}` : "Nobody was asked; it was refused";
   if (row && row.status !== "open") return closedText(row);
   if (item.state === "open") return "Waits for an answer";
   if (row || !isKnown) return "Closed";

@@ -37,6 +37,12 @@ it("is answered by a person, by the clock, or by an agent's own client", () => {
   expect(shown(null)).toBe("Answered: no");
 });
 
+it("says so where nobody was asked", () => {
+  const unasked = { ...asked, id: "decided:t", state: "unasked" as const };
+  expect(shown(undefined, { ...unasked, answer: "yes" })).toBe("Nobody was asked; went on with yes");
+  expect(shown(null, { ...unasked, answer: "" })).toBe("Nobody was asked; it was refused");
+});
+
 it("does not guess before it is known", () => {
   expect(shown(undefined)).toBe("Closed");
   expect(shown({ status: "open" })).toBe("Closed");

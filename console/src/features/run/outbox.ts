@@ -14,8 +14,8 @@ export interface Outgoing extends Written {
   id: string;
   at: string;
   problem: string | null;
-  /** The comments of the person's review that it is made of. */
-  comments?: readonly string[];
+  /** Whether it is made of the comments of the person's review. */
+  isReview?: boolean;
 }
 
 const keyOf = (run: string) => `taskbeacon.outbox.${run}`;
@@ -51,8 +51,7 @@ export function useOutbox(ref: RunRef, isIdle: boolean) {
     [change, ref],
   );
   const send = useCallback(
-    (written: Written & Pick<Outgoing, "comments">) => {
-      const id = crypto.randomUUID();
+    (written: Written & Pick<Outgoing, "isReview">, id: string = crypto.randomUUID()) => {
       const message = { ...written, id, at: new Date().toISOString(), problem: null };
       change((before) => [...before, message]);
       if (!message.isKept) void deliver(message);
@@ -103,10 +102,11 @@ function receiptOf(message: Outgoing, transcript: Transcript, isOver: boolean): 
   return known ?? { status: "sending", reason: "" };
 }
 
-/** The comments that the agent has read, and those on their way; one that was not read can be sent again. */
-export function sentComments(list: Outgoing[], transcript: Transcript, isOver: boolean) {
-  const of = (isMeant: (status: string) => boolean) =>
-    list.flatMap((one) => (isMeant(receiptOf(one, transcript, isOver).status) ? (one.comments ?? []) : []));
-  const isAway = (status: string) => !isOver && !/^(consumed|dropped|failed)$/.test(status);
-  return { read: of((status) => status === "consumed"), away: of(isAway) };
+/** How far a message with comments has come, from whichever device; `back`: they can be changed and sent again. */
+export function wayOf(id: string, list: Outgoing[], transcript: Transcript, isOver: boolean) {
+  const own = list.find((one) => one.id === id);
+  const known = transcript.receipts.get(transcript.commandIds.get(id) ?? "");
+  const { status } = own ? receiptOf(own, transcript, isOver) : (known ?? { status: "sending" });
+  if (status === "consumed") return "read";
+  return isOver || status === "dropped" || status === "failed" ? "back" : "away";
 }

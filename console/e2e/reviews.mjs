@@ -1,0 +1,186 @@
+// What comes after a look at the changes: sending back, the whole branch, and the end of a run.
+import { call, newTask, start } from "./api.mjs";
+import { base, until } from "./browser.mjs";
+
+/** A task of the repository, whose run is over. */
+async function finishedRun(title, script) {
+  const task = await call("/tasks/", {
+    title,
+    description: `\`\`\`sh\n${script}\n\`\`\``,
+    repository: "acme/notes",
+  });
+  await start(task, { mode: "background" });
+  await until("the end of the run", async () => {
+    const { latest_run: run } = await call(`/tasks/${task.id}/`);
+    return run.status === "completed";
+  });
+  return call(`/tasks/${task.id}/`);
+}
+
+const ADDS =
+  "[ -e new.txt ] || printf 'one\\ntwo\\nthree\\nfour\\n' > new.txt\n[ -e run.sh ] || install -m 755 /dev/null run.sh";
+
+export async function sendBackShowsTheWholeBranch(browser, { expect, watched, checkAccess }) {
+  const task = await finishedRun("Acceptance: the whole branch", ADDS);
+  const page = await watched(browser);
+  const pane = page.getByRole("complementary", { name: "Changes" });
+  const choice = pane.getByRole("combobox", { name: "Changes of" });
+  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  await pane.getByText("1 of 2 files").waitFor();
+  await pane.getByText("executable").waitFor();
+  expect((await choice.count()) === 0, "a first run has one base: nothing to choose");
+  await pane.getByRole("checkbox", { name: "Viewed: new.txt" }).click();
+  await pane.getByText("1 viewed").waitFor();
+  const runScript = pane.getByRole("region", { name: "run.sh" });
+  await runScript.waitFor();
+  await call(`/tasks/${task.id}/run/`, {
+    mode: "background",
+    resume_from_run_id: task.latest_run.id,
+    pending_user_message: "```sh\necho more > more.txt\n```",
+  });
+  await until("the end of the next run", async () => {
+    const { latest_run: run } = await call(`/tasks/${task.id}/`);
+    return run.id !== task.latest_run.id && run.status === "completed";
+  });
+  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  await pane.getByRole("region", { name: "more.txt" }).waitFor();
+  await pane.getByText("1 file ").waitFor();
+  await choice.selectOption("Whole branch");
+  await pane.getByText("1 of 3 files").waitFor();
+  expect(true, "after a send-back, the whole branch is there by choice");
+  await checkAccess(page, "the whole branch");
+  const viewed = pane.getByRole("checkbox", { name: "Viewed: new.txt" });
+  expect(await viewed.isChecked(), "what was viewed in the run before, and has not changed, is viewed");
+  await page.reload();
+  await pane.getByText("1 of 3 files").waitFor();
+  expect(true, "and the choice stays");
+  const phone = await watched(browser, { size: "phone", theme: "dark" });
+  await phone.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  await phone.getByRole("combobox", { name: "Changes of" }).selectOption("Whole branch");
+  await phone.getByText("3 files").waitFor();
+  await checkAccess(phone, "the whole branch on a phone");
+  await phone.context().close();
+  await page.context().close();
+}
+
+export async function endOfARunSaysWhatIsNext(browser, { expect, watched, checkAccess }) {
+  const task = await finishedRun("Acceptance: what next", "date +%N > next.txt");
+  const { head_branch: branch } = task.latest_run.output;
+  for (const size of ["desk", "phone"]) {
+    const page = await watched(browser, { size });
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.goto(`${base}/projects/1/tasks/${task.id}`);
+    const end = page.getByRole("region", { name: "The end of the run" });
+    if (size === "desk") await end.waitFor();
+    else await page.getByRole("button", { name: "Transcript" }).waitFor();
+    await checkAccess(page, `the end of a run (${size})`);
+    const copied = () => page.evaluate(() => navigator.clipboard.readText());
+    await end.getByRole("button", { name: "Copy the name of the branch" }).press("Enter");
+    await until("the branch", async () => (await copied()) === branch);
+    await end.getByRole("button", { name: "Copy the command" }).press("Enter");
+    await until("the command", async () =>
+      (await copied()).startsWith(`git fetch origin ${branch} && git switch`),
+    );
+    expect(true, `the branch, and the commands that fetch it, can be copied (${size})`);
+    const download = page.waitForEvent("download");
+    await end.getByRole("link", { name: "Download the patch" }).press("Enter");
+    expect((await download).suggestedFilename().endsWith(".patch"), `so can the patch be had (${size})`);
+    await end.getByRole("button", { name: "Send back" }).press("Enter");
+    const field = page.getByRole("textbox", { name: "Message to the agent" });
+    await until("the field", () => field.evaluate((one) => one === document.activeElement));
+    await page.keyboard.type("Shorter, please");
+    expect((await field.inputValue()) === "Shorter, please", `sending back leads to the field (${size})`);
+    if (size === "phone") {
+      await end.getByRole("button", { name: "Archive the task" }).tap();
+      await until("the archive", async () => (await call(`/tasks/${task.id}/`)).archived);
+      await end.getByRole("button", { name: "Archive the task" }).waitFor({ state: "detached" });
+      expect(true, "and the task can be archived there");
+    }
+    await page.context().close();
+  }
+  const failed = await newTask("Acceptance: what next after a failure", [
+    ["sh", "echo part > part.txt; exit 3"],
+  ]);
+  await start(failed, { mode: "background" });
+  await until("the failure", async () => (await call(`/tasks/${failed.id}/`)).latest_run.status === "failed");
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/tasks/${failed.id}`);
+  const end = page.getByRole("region", { name: "The end of the run" });
+  await end.getByText("No branch was pushed, since the run failed").waitFor();
+  await end.getByText("taskbeacon run apply").waitFor();
+  await checkAccess(page, "the end of a run that failed");
+  await end.getByRole("button", { name: "Run it again" }).press("Enter");
+  await until("another run", async () => (await call(`/tasks/${failed.id}/runs/`)).count === 2);
+  expect(true, "a run that failed says why there is no branch, and can be run again");
+  await page.context().close();
+}
+
+export async function commentsAreEditedUntilTheyAreSent(browser, { expect, watched, checkAccess }) {
+  const task = await newTask("Acceptance: comments on their way", [
+    ["sh", "printf '%s\\n' one two three four > lines.txt"],
+    ["ask options=go", "Go on?"],
+  ]);
+  const { latest_run: run } = await start(task, { mode: "interactive" });
+  const review = () => call(`/tasks/${task.id}/runs/${run.id}/review/`);
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  const file = page.getByRole("region", { name: "lines.txt" });
+  const number = (line) => file.getByRole("button", { name: `Comment on line ${line} of` });
+  await number(3).waitFor();
+  const [from, to] = [await number(2).boundingBox(), await number(4).boundingBox()];
+  await page.mouse.move(from.x + 4, from.y + 4);
+  await page.mouse.down();
+  await page.mouse.move(to.x + 4, to.y + 4, { steps: 8 });
+  expect((await number(3).getAttribute("aria-pressed")) === "true", "a drag over numbers marks its lines");
+  await page.mouse.up();
+  await file.getByRole("textbox", { name: "Comment on lines 2 to 4" }).fill("Why three?");
+  await file.getByRole("button", { name: "Add the comment" }).click();
+  await until("the comment", async () => (await review()).comments[0]?.start_line === 2);
+  await file.getByRole("button", { name: "Edit the comment: Why three?" }).click();
+  const field = file.getByRole("textbox", { name: "Comment on lines 2 to 4" });
+  await field.fill("Why four?");
+  await checkAccess(page, "a comment that is edited");
+  await field.press("Control+Enter");
+  await until("the other text", async () => (await review()).comments[0]?.text === "Why four?");
+  expect((await review()).comments.length === 1, "a comment that is saved can be edited");
+  const phone = await watched(browser, { size: "phone" });
+  await phone.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  await phone.getByText("Why four?").waitFor();
+  // While the agent asks, messages wait for the end of its turn.
+  await page.getByRole("button", { name: "Send to the agent" }).click();
+  for (const one of [page, phone]) await one.getByText("On its way to the agent").waitFor();
+  expect(
+    (await phone.getByRole("button", { name: "Send to the agent" }).count()) === 0,
+    "on its way everywhere",
+  );
+  await checkAccess(phone, "a comment on its way on another device");
+  await call(`/tasks/${task.id}/runs/${run.id}/command/`, {
+    ...{ jsonrpc: "2.0", id: "go", method: "permission_response" },
+    params: {
+      requestId: (await call(`/tasks/${task.id}/`)).latest_run.state.waiting_for.request_id,
+      optionId: "go",
+    },
+  });
+  for (const one of [page, phone])
+    await one.getByText("On its way to the agent").waitFor({ state: "detached" });
+  await until("the end of the comment", async () => (await review()).comments.length === 0);
+  expect(true, "and it goes when the agent has read it");
+  await phone.context().close();
+  await page.context().close();
+}
+
+export async function unaskedQuestionSaysSo(browser, { expect, watched, checkAccess }) {
+  const task = await newTask("Acceptance: nobody is asked", [["ask options=no,yes", "Delete the old data?"]]);
+  await start(task, { mode: "background" });
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/tasks/${task.id}`);
+  const log = page.getByRole("log");
+  await log.getByText("Nobody was asked; went on with yes").waitFor();
+  const shown = await log.getByText("Delete the old data?").count();
+  expect(
+    shown === 2,
+    `a question that nobody was asked stands once, beside its answer, and in the task (${shown})`,
+  );
+  await checkAccess(page, "a question that nobody was asked");
+  await page.context().close();
+}
