@@ -37,7 +37,6 @@ interface Shown {
   navigate?: string | undefined;
   actions: Action[];
   taskId?: unknown;
-  seq?: unknown;
 }
 
 const SCOPE = "/console/";
@@ -102,7 +101,7 @@ async function show({ notification: said }: Push): Promise<void> {
     return;
   }
   const actions = (said?.actions ?? []).slice(0, 2);
-  const data: Shown = { navigate: said?.navigate, actions, taskId: said?.data?.taskId, seq };
+  const data: Shown = { navigate: said?.navigate, actions, taskId: said?.data?.taskId };
   const options: NotificationOptions & { renotify?: boolean; actions?: { action: string; title: string }[] } =
     {
       body: said?.body ?? "",

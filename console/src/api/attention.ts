@@ -1,6 +1,6 @@
 /** Devices, presence, preferences, and what was decided about each push. */
 import { api, data, request } from "./client";
-import type { Device, Notification, Preferences } from "./types";
+import type { Device, Notification, Preferences, PresenceBeat } from "./types";
 
 export async function fetchDevices(): Promise<Device[]> {
   return data(await api.GET("/api/users/@me/push_tokens")).results;
@@ -14,12 +14,6 @@ export const unregisterDevice = (token: string) =>
 
 export async function fetchVapidKey(): Promise<string> {
   return data(await api.GET("/api/push/vapid_public_key")).public_key;
-}
-
-export interface PresenceBeat {
-  device_id: string;
-  focused: boolean;
-  seen_seq?: number;
 }
 
 const taskPath = (project: number, task: string) => `/api/projects/${project}/tasks/${task}`;

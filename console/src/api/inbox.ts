@@ -3,13 +3,8 @@ import { request } from "./client";
 import { type RunRef, runPath } from "./commands";
 import type { Answer, Answered, InboxPage, InboxRow } from "./types";
 
-export interface InboxFilters {
-  status: "open" | "all";
-  project_id?: string;
-}
-
-export const fetchInbox = (filters: InboxFilters, limit = 100) =>
-  request<InboxPage>(`/api/users/@me/inbox/?${new URLSearchParams({ ...filters, limit: String(limit) })}`);
+export const fetchInbox = (status: "open" | "all") =>
+  request<InboxPage>(`/api/users/@me/inbox/?status=${status}&limit=100`);
 
 export const fetchQuestions = async (ref: RunRef): Promise<InboxRow[]> =>
   (await request<{ results: InboxRow[] }>(`${runPath(ref)}/questions/`)).results;

@@ -1,6 +1,6 @@
 /** Webhook endpoints and what was sent to them. */
 import { request } from "./client";
-import type { Delivery, NewEndpoint, WebhookEndpoint, WholeDelivery } from "./types";
+import type { Delivery, NewEndpoint, Rotated, WebhookEndpoint, WholeDelivery } from "./types";
 
 const base = (project: number) => `/api/projects/${project}/webhook_endpoints/`;
 const post = { method: "POST" } as const;
@@ -21,11 +21,6 @@ export const enableEndpoint = (project: number, id: string, enabled: boolean) =>
 
 export const pingEndpoint = (project: number, id: string) =>
   request<{ delivery_id: string }>(`${base(project)}${id}/ping/`, post);
-
-interface Rotated {
-  secret: string;
-  old_secret_valid_until: string;
-}
 
 /** Get another secret; the one before signs beside it for a day. */
 export const rotateSecret = (project: number, id: string) =>

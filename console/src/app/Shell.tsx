@@ -92,11 +92,11 @@ function Places() {
     <ul className={styles.places}>
       {places.map(({ to, label, icon: Icon, isHere, count }) => (
         <li key={to}>
-          <Link href={href(to)} className="row line" aria-current={isHere ? "page" : undefined}>
+          <Link href={href(to)} className="row line dim" aria-current={isHere ? "page" : undefined}>
             <Icon size={18} />
             <span>{label}</span>
             {count ? (
-              <span className={styles.badge}>
+              <span className={classes("pill last attention", styles.badge)}>
                 {count}
                 <span className="visually-hidden"> open</span>
               </span>
@@ -147,7 +147,7 @@ function Active() {
                 <li key={key}>
                   <Link
                     href={to}
-                    className="row line small"
+                    className="row line small dim"
                     aria-current={location.startsWith(`/tasks/${task}`) ? "page" : undefined}
                   >
                     <StateIcon state={state} size={14} />

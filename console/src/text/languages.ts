@@ -1,63 +1,42 @@
 /** Which grammar a file or a block of code is written in, by its name. Pure. */
 
-/** By grammar: endings of files, and names of files without one. */
-const ENDINGS: Record<string, string> = {
-  c: "c cc cpp cxx h hpp",
+/** By grammar: endings of files, names of files without one, and what people write behind a fence. */
+const NAMES: Record<string, string> = {
+  c: "c cc cpp cxx h hpp c++",
   csharp: "cs",
   css: "css",
   diff: "diff patch",
   docker: "dockerfile",
-  go: "go",
+  go: "go golang",
   html: "htm html",
   java: "java",
-  javascript: "cjs js jsx mjs",
+  javascript: "cjs js jsx mjs javascript",
   json: "json jsonc webmanifest",
   kotlin: "kt kts",
   make: "makefile mk",
   markdown: "markdown md",
   php: "php",
-  python: "py pyi",
-  rust: "rs",
+  python: "py pyi python python3",
+  rust: "rs rust",
   scss: "scss",
-  shellscript: "bash sh zsh",
+  shellscript: "bash sh zsh console shell",
   sql: "sql",
   swift: "swift",
   toml: "toml",
   tsx: "tsx",
-  typescript: "cts mts ts",
+  typescript: "cts mts ts typescript",
   xml: "svg xml",
   yaml: "yaml yml",
 };
 
-/** What people write behind the fence of a block of code where that is no ending of a file. */
-const NAMES: Record<string, string> = {
-  c: "c++",
-  go: "golang",
-  javascript: "javascript",
-  python: "python python3",
-  rust: "rust",
-  shellscript: "console shell",
-  typescript: "typescript",
-};
+const GRAMMARS = new Map(
+  Object.entries(NAMES).flatMap(([grammar, words]) => words.split(" ").map((word) => [word, grammar])),
+);
 
-const turned = (table: Record<string, string>) =>
-  new Map(
-    Object.entries(table).flatMap(([grammar, words]) => words.split(" ").map((word) => [word, grammar])),
-  );
-
-const BY_ENDING = turned(ENDINGS);
-const BY_NAME = turned(NAMES);
-
-export const LANGUAGES: readonly string[] = Object.keys({ ...ENDINGS, ...NAMES });
+export const LANGUAGES: readonly string[] = Object.keys(NAMES);
 
 /** Return the grammar of a file: by its ending, or by its whole name, as of `Makefile`. */
-export function languageOfFile(path: string): string | null {
-  const name = (path.split("/").at(-1) ?? "").toLowerCase();
-  return BY_ENDING.get(name.slice(name.lastIndexOf(".") + 1)) ?? null;
-}
+export const languageOfFile = (path: string) => languageOfFence(/[^./]*$/.exec(path)?.[0] ?? "");
 
 /** Return the grammar of a block of code by the word behind its fence. */
-export function languageOfFence(word: string): string | null {
-  const name = word.toLowerCase();
-  return BY_ENDING.get(name) ?? BY_NAME.get(name) ?? null;
-}
+export const languageOfFence = (word: string): string | null => GRAMMARS.get(word.toLowerCase()) ?? null;

@@ -20,20 +20,13 @@ import {
 import type { Verification } from "../api/types";
 import { classes } from "./classes";
 
-export type State =
-  | "draft"
-  | "queued"
-  | "running"
-  | "checking"
-  | "question"
-  | "message"
-  | "completed"
-  | "refuted"
-  | "failed"
-  | "cancelled"
-  | "not_started";
+interface Look {
+  icon: LucideIcon;
+  word: string;
+  tone: Tone;
+}
 
-const LOOKS: Record<State, { icon: LucideIcon; word: string; tone: Tone }> = {
+const LOOKS = {
   draft: { icon: CircleDashed, word: "Draft", tone: "neutral" },
   not_started: { icon: CircleDot, word: "Not started", tone: "neutral" },
   queued: { icon: Clock3, word: "Queued", tone: "neutral" },
@@ -45,7 +38,9 @@ const LOOKS: Record<State, { icon: LucideIcon; word: string; tone: Tone }> = {
   refuted: { icon: ShieldX, word: "Refuted", tone: "danger" },
   failed: { icon: CircleX, word: "Failed", tone: "danger" },
   cancelled: { icon: Ban, word: "Cancelled", tone: "neutral" },
-};
+} satisfies Record<string, Look>;
+
+export type State = keyof typeof LOOKS;
 
 export const stateWord = (state: State) => LOOKS[state].word;
 
@@ -58,9 +53,7 @@ export function StateIcon({ state, size = 16 }: { state: State; size?: number })
   );
 }
 
-interface BadgeProps {
-  icon: LucideIcon;
-  tone: Tone;
+interface BadgeProps extends Omit<Look, "word"> {
   isSpinning?: boolean;
   children: string;
 }
@@ -83,7 +76,7 @@ export function StateBadge({ state }: { state: State }) {
   );
 }
 
-const VERDICTS: Record<string, (typeof LOOKS)[State]> = {
+const VERDICTS: Record<string, Look> = {
   verified: { icon: ShieldCheck, word: "Verified", tone: "success" },
   claimed: { icon: Shield, word: "Claimed", tone: "neutral" },
   refuted: { icon: ShieldX, word: "Refuted", tone: "danger" },

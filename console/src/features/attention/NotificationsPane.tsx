@@ -62,7 +62,7 @@ function DecisionRow({ row }: { row: Notification }) {
   // What it says above needs only its time.
   const only = steps.length === 1 ? steps[0] : null;
   return (
-    <li className={classes("row spaced", styles.decision)}>
+    <li className={classes("row top spaced", styles.decision)}>
       <Icon size={16} className={tone} />
       <div>
         <p className={classes("dim", styles.kind)}>

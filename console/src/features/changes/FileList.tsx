@@ -5,7 +5,7 @@ import type { FileChange } from "../../api/types";
 import { visible } from "../../text/marks";
 import { classes } from "../../ui/classes";
 import { Counts, sizeText } from "../../ui/counts";
-import { bring, Near } from "../../ui/near";
+import { bring } from "../../ui/near";
 import styles from "./changes.module.css";
 import { folderOf, type View } from "./review";
 
@@ -21,10 +21,6 @@ interface Props {
   onChoose: (index: number) => void;
 }
 
-/** How many lines are drawn at once, and how high one is. */
-const LINES = 60;
-const LINE_PX = 28;
-
 export const FileList = memo(function FileList({ files, views, current, onChoose }: Props) {
   const list = useRef<HTMLElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another line is the current one
@@ -32,36 +28,25 @@ export const FileList = memo(function FileList({ files, views, current, onChoose
     bring(list.current, list.current?.querySelector("[aria-current]"), "sight");
   }, [current]);
   return (
-    <nav ref={list} className={styles.files} aria-label="Changed files" data-scrolls>
-      {Array.from({ length: Math.ceil(files.length / LINES) }, (_, at) => (
-        <Near
-          // biome-ignore lint/suspicious/noArrayIndexKey: pieces have no other identity
-          key={at}
-          height={LINES * LINE_PX}
-          isKept={Math.floor(current / LINES) === at}
-        >
-          {() => (
-            <ul>
-              {files.slice(at * LINES, (at + 1) * LINES).map((file, place) => {
-                const [index, folder] = [at * LINES + place, folderOf(file.path)];
-                const isFirst = folder !== folderOf(files[index - 1]?.path ?? "");
-                return (
-                  <li key={file.path}>
-                    {isFirst && (
-                      <span className={classes("clip faint", styles.folder)}>{visible(folder) || "/"}</span>
-                    )}
-                    <FileLine
-                      {...{ file, folder, index, onChoose }}
-                      isHere={index === current}
-                      view={views.get(file.path) ?? "new"}
-                    />
-                  </li>
-                );
-              })}
-            </ul>
-          )}
-        </Near>
-      ))}
+    <nav ref={list} className={styles.files} aria-label="Changed files">
+      <ul>
+        {files.map((file, index) => {
+          const folder = folderOf(file.path);
+          const isFirst = folder !== folderOf(files[index - 1]?.path ?? "");
+          return (
+            <li key={file.path}>
+              {isFirst && (
+                <span className={classes("clip faint", styles.folder)}>{visible(folder) || "/"}</span>
+              )}
+              <FileLine
+                {...{ file, folder, index, onChoose }}
+                isHere={index === current}
+                view={views.get(file.path) ?? "new"}
+              />
+            </li>
+          );
+        })}
+      </ul>
     </nav>
   );
 });

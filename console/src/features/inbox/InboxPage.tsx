@@ -30,7 +30,7 @@ export function InboxPage() {
   const [at, setAt] = useState(0);
   const [, navigate] = useLocation();
   const { href } = useProject();
-  const inbox = useInbox({ status: isAll ? "all" : "open" });
+  const inbox = useInbox(isAll ? "all" : "open");
   const rows = openFirst(inbox.data?.results ?? []);
   const several = tasksWithSeveralRuns(rows);
   const list = useRef<HTMLUListElement>(null);

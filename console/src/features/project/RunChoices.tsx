@@ -68,7 +68,7 @@ export function RunChoices({ choices, onChange }: Props) {
   const set = (changes: Partial<Choices>) => onChange({ ...choices, ...changes });
   return (
     <div className={classes("column spaced", styles.choices)}>
-      <div className={styles.columns}>
+      <div className="columns">
         <Select
           label="Agent"
           hint={agent ? undefined : "It executes the blocks of code in the text, and reads no prose"}

@@ -1,13 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
-import { fetchInbox, type InboxFilters } from "../../api/inbox";
+import { fetchInbox } from "../../api/inbox";
 import type { InboxRow } from "../../api/types";
 
-export function useInbox(filters: InboxFilters) {
-  return useQuery({ queryKey: ["inbox", filters], queryFn: () => fetchInbox(filters) });
-}
+export const useInbox = (status: "open" | "all") =>
+  useQuery({ queryKey: ["inbox", status], queryFn: () => fetchInbox(status) });
 
 /** What needs the person, in all projects: the open questions of their inbox, messages that agents wait for among them. */
-export const useNeeds = () => useInbox({ status: "open" }).data;
+export const useNeeds = () => useInbox("open").data;
 
 /** The place of a row's run: it may be of another project. */
 export const runHref = (row: InboxRow) =>

@@ -67,13 +67,7 @@ function recoveryText(recovery: unknown): string | null {
   return LOSSES[reason ?? ""] ?? "Recovered";
 }
 
-export interface RunUsage {
-  tokens: number;
-  cost: number | null;
-  budget: number | null;
-}
-
-export function usageOf(run: Run): RunUsage | null {
+export function usageOf(run: Run) {
   const usage = run.state.usage as { total_tokens?: number; cost?: { amount?: number } } | undefined;
   if (!usage?.total_tokens) return null;
   const budget = run.state.token_budget;

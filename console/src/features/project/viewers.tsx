@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { fetchViewers } from "../../api/tasks";
 import type { UserBasic } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { nameOf, useProject } from "./project";
 import styles from "./viewers.module.css";
 
@@ -53,13 +54,22 @@ export function ViewerDots({ people }: { people: UserBasic[] | undefined }) {
   if (!people?.length) return null;
   const names = people.map(nameOf);
   return (
-    <span className={styles.viewers} role="img" aria-label={lookingText(names)} title={names.join(", ")}>
+    <span
+      className={classes("row inline fixed", styles.viewers)}
+      role="img"
+      aria-label={lookingText(names)}
+      title={names.join(", ")}
+    >
       {people.slice(0, SHOWN).map((person) => (
-        <span key={person.id} aria-hidden="true">
+        <span key={person.id} className="pill success" aria-hidden="true">
           {initialsOf(nameOf(person))}
         </span>
       ))}
-      {people.length > SHOWN && <span aria-hidden="true">+{people.length - SHOWN}</span>}
+      {people.length > SHOWN && (
+        <span className="pill success" aria-hidden="true">
+          +{people.length - SHOWN}
+        </span>
+      )}
     </span>
   );
 }

@@ -21,6 +21,8 @@ export interface FormField {
 
 export type FormValue = string | boolean | string[];
 
+const TYPES: Record<string, FormField["type"]> = { boolean: "boolean", number: "number", integer: "number" };
+
 const CUSTOM = "_custom";
 
 function choicesOf(schema: Json): Choice[] {
@@ -56,15 +58,8 @@ export function fieldsOf(schema: unknown): FormField[] {
     const property = asObject(value);
     const isMany = property.type === "array";
     const choices = choicesOf(isMany ? asObject(property.items) : property);
-    const type = isMany
-      ? "choices"
-      : choices.length
-        ? "choice"
-        : property.type === "boolean"
-          ? "boolean"
-          : property.type === "number" || property.type === "integer"
-            ? "number"
-            : "text";
+    const single = choices.length ? "choice" : (TYPES[asText(property.type)] ?? "text");
+    const type = isMany ? "choices" : single;
     return {
       name,
       label: asText(property.title) || name,

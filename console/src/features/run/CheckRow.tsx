@@ -51,26 +51,28 @@ interface CheckProps {
 export function CheckRow({ check, files, runRef }: CheckProps) {
   const { word, tone } = statusOf(check);
   const { counts } = check;
+  const sides = [
+    ["Command", check.command],
+    ["Result", word + (check.exit_code === null ? "" : `, exit code ${check.exit_code}`)],
+    ["Base", SIDES[check.base] + (check.base_cached ? ", as kept from an earlier attempt" : "")],
+    ["With the tests of the base", check.old_tests !== "not_run" && SIDES[check.old_tests]],
+    ["Cases", counts && countsText(counts)],
+    ["Gate", `${check.gate}, defined by the ${check.source}`],
+  ] as const;
   const logs = check.runs.flatMap((one) => files.find(({ id }) => id === one.log_artifact_id) ?? []);
   return (
     <Row tone={tone} name={check.id} word={word} duration={check.duration_ms} output={check.tail ?? ""}>
       <dl className={styles.sides}>
-        {check.command && <Side title="Command">{check.command}</Side>}
-        <Side title="Result">
-          {word}
-          {check.exit_code !== null && `, exit code ${check.exit_code}`}
-        </Side>
-        <Side title="Base">
-          {SIDES[check.base]}
-          {check.base_cached && ", as kept from an earlier attempt"}
-        </Side>
-        {check.old_tests !== "not_run" && (
-          <Side title="With the tests of the base">{SIDES[check.old_tests]}</Side>
+        {sides.flatMap(([title, text]) =>
+          text ? (
+            <div key={title}>
+              <dt>{title}</dt>
+              <dd>{text}</dd>
+            </div>
+          ) : (
+            []
+          ),
         )}
-        {counts && <Side title="Cases">{countsText(counts)}</Side>}
-        <Side title="Gate">
-          {check.gate}, defined by the {check.source}
-        </Side>
       </dl>
       <Names title="New failures" names={check.new_failures.map(caseText)} all={counts?.new} />
       <Names title="Removed cases" names={check.removed_cases.map(caseText)} all={counts?.removed} />
@@ -81,15 +83,6 @@ export function CheckRow({ check, files, runRef }: CheckProps) {
         </a>
       ))}
     </Row>
-  );
-}
-
-function Side({ title, children }: { title: string; children: ReactNode }) {
-  return (
-    <div>
-      <dt>{title}</dt>
-      <dd>{children}</dd>
-    </div>
   );
 }
 

@@ -1,8 +1,6 @@
 /** The steps of an agent's plan, with their progress. */
 import { Circle, CircleCheck, CircleDot } from "lucide-react";
 import type { PlanEntry } from "../../transcript/items";
-import { classes } from "../../ui/classes";
-import styles from "./transcript.module.css";
 
 const PLAN_LOOKS = {
   pending: [Circle, "to do", "faint", ""],
@@ -17,7 +15,7 @@ export function PlanList({ entries }: { entries: PlanEntry[] }) {
         const [Icon, word, tone, look] = PLAN_LOOKS[entry.status];
         return (
           // biome-ignore lint/suspicious/noArrayIndexKey: an agent sends its plan as a whole
-          <li key={index} className={classes("row", styles.marked)}>
+          <li key={index} className={"row top"}>
             <Icon size={15} className={tone} />
             <span className={look}>{entry.text}</span>
             <span className="visually-hidden"> ({word})</span>

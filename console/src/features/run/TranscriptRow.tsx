@@ -205,7 +205,7 @@ function AskedQuestion({ item }: { item: QuestionItem }) {
   const rows = useContext(RunQuestions);
   const row = rows?.find(({ id }) => item.id === `question:${id.replaceAll("-", "")}`);
   return (
-    <div className={classes("row card small dim", styles.note, styles.marked)}>
+    <div className={classes("row top card small dim", styles.note)}>
       <HelpCircle size={15} className="attention" />
       <span>
         {item.title}
@@ -231,9 +231,7 @@ const NOTE_ICONS = { info: Info, warning: TriangleAlert, error: CircleAlert, suc
 function Note({ item }: { item: NoteItem }) {
   const Icon = NOTE_ICONS[item.tone];
   return (
-    <div
-      className={classes("row card small", styles.note, styles.marked, item.tone === "error" ? "bad" : "dim")}
-    >
+    <div className={classes("row top card small", styles.note, item.tone === "error" ? "bad" : "dim")}>
       <Icon size={15} />
       <span>{item.text}</span>
     </div>

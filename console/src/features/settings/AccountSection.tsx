@@ -38,7 +38,7 @@ export function AccountSection() {
           Sign out
         </Button>
       </div>
-      <div className={styles.columns}>
+      <div className="columns">
         {LOOKS.map(({ name, title, choices }) => (
           <Select
             key={name}

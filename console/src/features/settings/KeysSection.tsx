@@ -8,7 +8,6 @@ import { dayText, Since } from "../../ui/time";
 import { SureButton, useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
 import { Item, Listed, NewSecret, Section, Subset } from "./parts";
-import styles from "./settings.module.css";
 
 const KEYS = [["keys"]];
 
@@ -67,20 +66,17 @@ function NewKey({ onDone }: { onDone: () => void }) {
   const [label, setLabel] = useState("");
   const [days, setDays] = useState("365");
   const [scopes, setScopes] = useState<string[]>(session.scopes);
-  const make = async () => {
-    const { value } = await createKey({ label: label.trim(), scopes, expires_in_days: Number(days) || null });
-    return value;
-  };
+  const wanted = { label: label.trim(), scopes, expires_in_days: Number(days) || null };
   return (
     <NewSecret
-      make={make}
+      make={async () => (await createKey(wanted)).value}
       refreshes={KEYS}
       label="Create"
       isReady={scopes.length > 0}
       onDone={onDone}
       said="It is not shown again."
     >
-      <div className={styles.columns}>
+      <div className="columns">
         <Input
           label="Name"
           required

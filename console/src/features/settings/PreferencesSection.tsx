@@ -61,7 +61,7 @@ export function PreferencesSection() {
           </Check>
         ))}
       </fieldset>
-      <div className={styles.columns}>
+      <div className="columns">
         <Select
           label="A push shows"
           hint="Apple, Google and Expo can read what a push to a phone shows."
@@ -129,7 +129,7 @@ function QuietHoursForm({
           ? `From ${now.quiet_hours.start} to ${now.quiet_hours.end} (${now.quiet_hours.timezone}) pushes wait, and come as one message afterwards.`
           : "Pushes will wait while you rest, and come as one message afterwards."}
       </p>
-      <div className={styles.columns}>
+      <div className="columns">
         <Input label="From" type="time" required value={hours.start} onChange={set("start")} />
         <Input label="To" type="time" required value={hours.end} onChange={set("end")} />
         <Input label="Time zone" required value={hours.timezone} onChange={set("timezone")} />

@@ -32,7 +32,7 @@ export function Section({ name, title, lead, add, children }: SectionProps) {
           </Button>
         )}
       </header>
-      {lead && <p className={classes("dim", styles.lead)}>{lead}</p>}
+      {lead && <p className="dim">{lead}</p>}
       {isAdding && add?.form(() => setAdding(false))}
       {children}
     </section>
