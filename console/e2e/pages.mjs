@@ -160,6 +160,26 @@ export async function runsBeyondTheListAreShown(browser, { expect, watched }) {
   await page.context().close();
 }
 
+export async function narrowRowsKeepTheirRepository(browser, { expect, watched }) {
+  const title = `Acceptance: a row ${Date.now()}`;
+  const repository = "acme/notes-about-prices";
+  const { id } = await call("/tasks/", { title, description: "It fails.", repository });
+  const run = await call(`/tasks/${id}/runs/`, { environment: "local" });
+  const failed = { status: "failed", error_message: "The clone failed, for a reason that has many words." };
+  await call(`/tasks/${id}/runs/${run.id}/`, failed, "PATCH");
+  for (const width of [360, 1440]) {
+    const page = await watched(browser, { viewport: { width, height: 740 } });
+    await page.goto(`${base}/projects/1/?search=${encodeURIComponent(title)}`);
+    const row = page.locator(`main [data-task="${id}"]`);
+    const rest = await row
+      .getByText(repository)
+      .evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth);
+    expect(rest <= 0, `a row shows all of its repository (${width} px)`);
+    expect(await row.getByText("Failed", { exact: true }).isVisible(), "and why its run ended");
+    await page.context().close();
+  }
+}
+
 /** Each ending says what has happened, and what can be done next. */
 export async function endingsSayWhatIsNext(browser, { expect, watched }) {
   await newTask("Acceptance: an ending", [["say", "Hi."]]);

@@ -60,8 +60,10 @@ export const TaskRow = memo(function TaskRow(props: Props) {
               <span className={needsPerson ? "attention strong" : undefined}>{stateWord(state)}</span>
             )}
             {state !== "checking" && <VerdictBadge of={run?.verification} />}
-            {reason && <span className="clip">{reason}</span>}
-            {task.repository && <span className="clip faint">{task.repository}</span>}
+            {reason && <span className={classes("clip", styles.reason)}>{reason}</span>}
+            {task.repository && (
+              <span className={classes("clip faint", styles.repository)}>{task.repository}</span>
+            )}
             <span className="faint">{task.slug}</span>
           </span>
         </span>
