@@ -13,15 +13,14 @@ from app.config import Settings, get_settings
 from app.config.values import ANY_PORT
 from app.routers import (
     actions,
+    check_sets,
     docs,
     events,
     github_webhook,
     health,
     inbox,
     notifications,
-    presence,
     projects,
-    push_tokens,
     questions,
     sandbox_environments,
     staged_artifacts,
@@ -31,7 +30,8 @@ from app.routers import (
     webhook_endpoints,
 )
 from app.routers.console import files, sessions, terminals
-from app.routers.runs import artifacts, commands, diff, logs, reviews, run, stream, verification
+from app.routers.devices import presence, push_tokens
+from app.routers.runs import artifacts, commands, diff, logs, reviews, run, stream, verifications
 from app.runtime import ProcessContext, open_process
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
@@ -55,8 +55,8 @@ ROUTERS = (
     diff.router,
     reviews.router,
     sandbox_environments.router,
-    verification.check_sets_router,
-    verification.runs_router,
+    check_sets.router,
+    verifications.router,
     events.router,
     task_activity.router,
     webhook_endpoints.router,

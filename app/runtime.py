@@ -27,7 +27,7 @@ from app.services.events import ledger
 from app.services.health import Health
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.opened_clients import ServiceClients
-from app.services.rate_limits import RateLimiter
+from app.services.request_counter import RateLimiter
 from app.services.retrying.policies import PUSH_PROBES
 from app.services.run_log.log_reading import LogPages
 from app.services.streams.ledger_feed import LedgerFeed

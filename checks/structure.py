@@ -49,7 +49,7 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/clients/object_extension.py": "is about parts of uploads; the service that uses it is about logs",
     "app/services/health.py": "asks the servers of a process; the process context that uses it only holds them",
     "app/services/webhook_endpoints/admin.py": "has the SQL of a command; commands have none",
-    "app/services/artifacts/file_check.py": "has the SQL of a command; commands have none",
+    "app/services/artifacts/bucket_comparison.py": "has the SQL of a command; commands have none",
     "app/services/tasks/references.py": "has the SQL of a route; routes have none",
     "app/services/tasks/pins.py": "has the SQL of routes; routes have none",
     "app/worker/run/branch_and_author.py": "decides who commits, and to which branch; reading a context decides nothing",

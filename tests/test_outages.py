@@ -32,7 +32,7 @@ from app.outages import DatabaseUnavailable, is_outage, is_value_refused
 from app.runtime import ProcessContext
 from app.services.retrying.retries import in_transaction
 from app.services.runs import run_lifecycle
-from app.worker.run.hold_or_hand_back import hold_lease
+from app.worker.run.lease_and_handback import hold_lease
 from tests.support.assertions import assert_error, assert_invalid
 from tests.support.callers import Caller
 from tests.support.clock import MovableClock

@@ -5,12 +5,13 @@ from app.models.base import Base
 from app.models.check_sets import CheckSet
 from app.models.code_hosts import CiFailure, GithubDelivery, PushedBranch
 from app.models.console_sessions import ConsoleSession, TerminalLogin
+from app.models.devices.presence import Presence
+from app.models.devices.push_tokens import PushToken
 from app.models.events import Event, EventCursor, EventHorizon, EventSnapshot
 from app.models.idempotency_keys import IdempotencyKey
 from app.models.integrations import Integration, SignalReport, SignalReportTask, UserIntegration
 from app.models.notifications import Notification, NotificationPreferences, PushCooldown, TaskMute
 from app.models.projects import Membership, Organization, Project, TaskCounter
-from app.models.push_tokens import Presence, PushToken
 from app.models.runs.commands import RunCommand
 from app.models.runs.logs import RunEventId, RunLogState
 from app.models.runs.questions import Question, QuestionCount, QuestionSnooze, TaskFollow

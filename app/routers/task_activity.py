@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.schemas.activity import ActivityPage, ActivityQuery, MarkedOut, MarkReadIn
+from app.schemas.task_activity import ActivityPage, ActivityQuery, MarkedOut, MarkReadIn
 from app.services.tasks import activity_listing
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import Body

@@ -23,8 +23,8 @@ from app.schemas.tasks import (
     TaskPage,
     TaskWithRunOut,
 )
+from app.services.runs import new_runs
 from app.services.runs import options as run_options
-from app.services.runs import start
 from app.services.tasks import batches, pins, search, task_reading, task_writing
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import Body, TaskBodyReader, TaskChangeBodyReader
@@ -72,7 +72,7 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Json:
     This starts no run, unless `start_run` or `scheduled_at` says so: use `POST …/tasks/{task_id}/run`. A run that is
     refused, by a usage limit for example, does not prevent the task: `run` is null then, and `run_error` says why.
     """
-    creation = start.TaskCreation(call.session, call.caller, body, call.process)
+    creation = new_runs.TaskCreation(call.session, call.caller, body, call.process)
     return await once(creation.perform(), status_code=201, first=creation.ask_others())
 
 

@@ -15,7 +15,8 @@ from app.errors import AppError, NotAuthenticated
 from app.ids import MAX_BIGINT
 from app.services.access import visibility as access
 from app.services.access.authentication import authenticate, authenticate_session
-from app.services.access.principal import CURRENT_PROJECT, Principal, require_project, require_scope
+from app.services.access.principal import CURRENT_PROJECT, Principal, require_project
+from app.services.access.scopes import require_scope
 from app.services.runs import run_tokens
 from app.services.storage_keys import RunRef
 from app.web.asgi_keys import CALL

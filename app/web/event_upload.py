@@ -16,7 +16,7 @@ from app.api_limits import (
     LINGER_SECONDS,
 )
 from app.errors import AppError, BodyTooLarge, InvalidInput, MalformedBody
-from app.services.run_log.ingest import COMPLETE_TYPE, Completion, NumberedEvent
+from app.services.run_log.incoming_entries import COMPLETE_TYPE, Completion, NumberedEvent
 from app.services.run_log.log_entries import is_reserved
 from app.web.body import load_json
 

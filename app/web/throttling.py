@@ -12,7 +12,7 @@ from app.errors import Throttled
 from app.outages import REDIS_ERRORS
 from app.runtime import ProcessContext
 from app.services.access.principal import Principal
-from app.services.rate_limits import Quota, RateLimit
+from app.services.request_counter import Quota, RateLimit
 from app.web.asgi_keys import RATE_LIMIT
 
 _MINUTE = 60

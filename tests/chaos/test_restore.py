@@ -15,7 +15,7 @@ from app.config import Settings
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Notification, Run
-from app.services.artifacts.file_check import compare_files
+from app.services.artifacts.bucket_comparison import compare_files
 from app.services.enqueueing import enqueue_run
 from app.services.storage_keys import RunRef
 from tests.support.callers import bearer

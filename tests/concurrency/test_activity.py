@@ -9,7 +9,7 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import EventType
 from app.models import Event, Project, Task, User
-from app.schemas.activity import MarkReadIn
+from app.schemas.task_activity import MarkReadIn
 from app.services.events.run_ledger import record_for_run
 from app.services.tasks.activity_listing import mark_read
 from tests.support.factories import make_task, make_user

@@ -17,7 +17,7 @@ from typing_extensions import TypedDict, override
 from app.db import SessionFactory
 from app.errors import InvalidInput, NotFound
 from app.main import ROUTERS
-from app.routers.presence import beat
+from app.routers.devices.presence import beat
 from app.routers.tasks import create_task, list_tasks, retrieve_task, update_task
 from app.schemas.base import QueryInput
 from app.web.dependencies import session_of

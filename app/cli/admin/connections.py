@@ -15,7 +15,7 @@ from app.clients.web_push.vapid import VapidKey
 from app.enums import CodeHostKind
 from app.services.accounts import integrations, secret_rotation
 from app.services.accounts.integrations import AppInstallation
-from app.services.artifacts.file_check import compare_files
+from app.services.artifacts.bucket_comparison import compare_files
 from app.services.events.event_sweep import prune_events
 from app.services.sweeping import until_none_is_left
 from app.services.webhook_endpoints import admin as webhook_admin

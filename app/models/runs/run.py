@@ -92,7 +92,7 @@ class Run(Base):
     error_message: Mapped[str | None]
     output: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     state: Mapped[JsonDict] = mapped_column(JSONB, server_default=text("'{}'"))
-    # Keys that only the service writes, shown in the wire's `state` (services/run_fact_names.py).
+    # Keys that only the service writes, shown in the wire's `state` (services/run_facts.py).
     facts: Mapped[JsonDict] = mapped_column(JSONB, server_default=text("'{}'"))
     artifacts: Mapped[list[JsonDict]] = mapped_column(JSONB, server_default=text("'[]'"))
     # Unlike the id in `state`, which clients write, this one was checked for the person who started the run. No foreign
@@ -137,6 +137,11 @@ def is_waiting(run: Any = Run) -> ColumnElement[bool]:
 def is_performed(run: Any = Run) -> ColumnElement[bool]:
     """Return the condition for runs that workers perform, or let wait for a person."""
     return and_(run.status == constant(RunStatus.IN_PROGRESS), run.lease_expires_at.is_not(None))
+
+
+def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
+    """Return the SQL conditions that select a run in progress only while the job `owner`, or None, holds it."""
+    return (Run.id == run_id, Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == owner)
 
 
 def is_being_checked(run: Any = Run) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Response
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.logs import AppendIn, LogQuery
 from app.schemas.runs.run import RelayIn, RelayOut, RunOut
-from app.services.run_log import ingest
+from app.services.run_log import incoming_entries
 from app.services.run_log.log_reading import read_page, read_text
 from app.services.run_log.log_writing import CONTENT_TYPE
 from app.services.storage_keys import RunRef
@@ -38,7 +38,9 @@ async def append_log(
     call: TaskWrite, body: Body[AppendIn], task_id: TaskId, run_id: RunId, started: StartedAt
 ) -> Json[RunOut]:
     """Append entries to the log of the run: all of them or none, even if other clients write at the same time."""
-    run = await ingest.append_log(call.session, call.caller, task_id, run_id, body.entries, call.process)
+    run = await incoming_entries.append_log(
+        call.session, call.caller, task_id, run_id, body.entries, call.process
+    )
     return Json(run, headers=server_timing("append", started))
 
 
@@ -53,7 +55,9 @@ async def relay_message(call: TaskWrite, body: Body[RelayIn], task_id: TaskId, r
     The message is stored in the log, but it is not relayed, because no chat is connected to this service: the status is
     always `skipped`.
     """
-    return await ingest.relay_message(call.session, call.caller, task_id, run_id, body, call.process)
+    return await incoming_entries.relay_message(
+        call.session, call.caller, task_id, run_id, body, call.process
+    )
 
 
 @router.get(

@@ -19,7 +19,7 @@ from app.schemas.runs.run import (
     UsageOut,
 )
 from app.schemas.tasks import TaskOut
-from app.services.runs import run_edits, run_tokens, start
+from app.services.runs import new_runs, run_edits, run_tokens
 from app.services.runs.usage import task_usage
 from app.services.views import runs as runs_view
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
@@ -48,7 +48,9 @@ async def run_task(call: TaskWrite, body: Body[RunIn], task_id: TaskId, once: On
     in a sandbox. Follow the run's `stream`, or poll the run.
     """
     arguments = (call.session, call.caller, task_id, body, call.process)
-    return await once(start.start_cloud_run(*arguments), first=start.require_new_run_allowance(*arguments))
+    return await once(
+        new_runs.start_cloud_run(*arguments), first=new_runs.require_new_run_allowance(*arguments)
+    )
 
 
 @router.post(
@@ -63,7 +65,7 @@ async def create_run(
     """Create a run without starting it: the client performs it itself (`local`), or starts it later (`cloud`)."""
     arguments = (call.session, call.caller, task_id, body, call.process)
     return await once(
-        start.create_run(*arguments), status_code=201, first=start.require_new_run_allowance(*arguments)
+        new_runs.create_run(*arguments), status_code=201, first=new_runs.require_new_run_allowance(*arguments)
     )
 
 
@@ -129,7 +131,7 @@ async def start_run(call: TaskWrite, body: Body[StartIn], task_id: TaskId, run_i
     The request can be repeated until a worker has claimed the run. A run that acts with a member's GitHub account or
     private sandbox environment can be started only by that member.
     """
-    return await start.start_run(call.session, call.caller, task_id, run_id, body, call.process)
+    return await new_runs.start_run(call.session, call.caller, task_id, run_id, body, call.process)
 
 
 @router.post(
@@ -168,7 +170,7 @@ async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Ru
 
     A run that acts with a member's GitHub account or private sandbox environment can be resumed only by that member.
     """
-    return await start.resume_in_cloud(call.session, call.caller, task_id, run_id, call.process)
+    return await new_runs.resume_in_cloud(call.session, call.caller, task_id, run_id, call.process)
 
 
 @router.get(

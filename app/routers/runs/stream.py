@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.stream import PositionOut, StreamQuery
-from app.services.run_log import ingest as run_ingest
+from app.services.run_log import incoming_entries
 from app.services.streams import run_streams
 from app.web.auth import RunHolder, StreamReader
 from app.web.dependencies import RUN_URL, RunId, TaskId, process_of
@@ -93,4 +93,4 @@ async def take_events(run: RunHolder, request: Request) -> Json[PositionOut]:
     is invalid, the error names it, and the lines before it are accepted. An event with an `event_id` that was accepted
     before, here or by `append_log`, is a repetition. The run fails if its agent is silent for too long.
     """
-    return Json(await run_ingest.take_events(run, read_event_lines(request), process_of(request)))
+    return Json(await incoming_entries.take_events(run, read_event_lines(request), process_of(request)))

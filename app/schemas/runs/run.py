@@ -23,7 +23,7 @@ from app.schemas.fields import AnyJson, Choice, Integer, Items, JsonObject, Open
 from app.schemas.fields import Field as InputField
 from app.schemas.runs.artifacts import RunArtifactOut
 from app.schemas.runs.mcp_servers import McpServersIn
-from app.schemas.runs.verification import VerificationOut
+from app.schemas.runs.verifications import VerificationOut
 
 # More tokens than any run could use; every JSON reader represents the number exactly.
 LONGEST_BRANCH = 255

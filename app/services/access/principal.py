@@ -1,10 +1,10 @@
-"""The authenticated caller, and the projects and actions that their key permits; web/auth.py has each route's scope."""
+"""The authenticated caller, and the projects that their key permits."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
 
-from app.enums import AnswerVia, Scope
+from app.enums import AnswerVia
 from app.errors import NotFound, PermissionDenied
 
 # In a path: the user's current project.
@@ -68,16 +68,3 @@ def require_project(principal: Principal) -> ProjectRef:
             f"API key does not have access to the requested organization: ID {project.organization_id}."
         )
     return project
-
-
-def require_scope(principal: Principal, scope: Scope) -> None:
-    """Check that the caller's API key has `scope`; `task:write` includes `task:read` (contract 2.3)."""
-    if not has_scope(principal, scope):
-        raise PermissionDenied(f"API key missing required scope '{scope}'")
-
-
-def has_scope(principal: Principal, scope: Scope) -> bool:
-    """Return whether the caller's API key has `scope`, or has another scope that includes it."""
-    granted = principal.scopes
-    subject, _, verb = scope.partition(":")
-    return Scope.ANY in granted or scope in granted or (verb == "read" and f"{subject}:write" in granted)

@@ -13,7 +13,7 @@ from app.db.statements import Prepared, row_of, rows_of
 from app.errors import InvalidInput, NotFound, SessionEnded
 from app.ids import new_id
 from app.models import ApiKey, ConsoleSession, Project, PushToken, User
-from app.models.push_tokens import HAS_ADDRESS
+from app.models.devices.push_tokens import HAS_ADDRESS
 from app.schemas.console import ConsoleSessionList, ConsoleSessionOut, SessionProject, SignIn
 from app.security.secrets import hash_session_secret, new_session_secret
 from app.services.access.authentication import SESSION_IDLE, authenticate, authenticate_session

@@ -17,7 +17,8 @@ from app.schemas.console import PendingLoginOut, TerminalTokenOut
 from app.schemas.users import OwnKeyIn
 from app.security.secrets import hash_session_secret, new_session_secret, new_user_code
 from app.services.access.authentication import find_holder
-from app.services.access.principal import Principal, has_scope
+from app.services.access.principal import Principal
+from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.accounts.api_keys import LABEL_LENGTH, create_own_key
 from app.services.sweeping import delete_batch

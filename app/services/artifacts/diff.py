@@ -43,7 +43,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.artifacts import live_diff
 from app.services.opened_clients import ServiceClients
-from app.services.run_fact_names import CHANGES
+from app.services.run_facts import CHANGES
 from app.services.storage_keys import RunRef
 from app.services.views.entity_tags import Held, digest_of
 

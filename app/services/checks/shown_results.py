@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from app.agents.checks.check_context import Checked
 from app.clock import wire_time
 from app.enums import BaseStatus, CheckCause, CheckGate, CheckStatus, Verdict, VerdictReason
-from app.schemas.runs.verification import VerificationOut
+from app.schemas.runs.verifications import VerificationOut
 from app.verification.agent_claims import AgentClaim, judge_claim
 from app.verification.definitions import Check, Definitions, FoundCheck, PlacedCheck, command_of
 from app.verification.judgement import (

@@ -34,7 +34,7 @@ from app.errors import (
 from app.models import Notification, PushToken, Question, Run, RunCommand, Verification
 from app.schemas.questions import ActionIn, AnsweredOut
 from app.schemas.runs.run import RunIn
-from app.schemas.runs.verification import WaiveIn
+from app.schemas.runs.verifications import WaiveIn
 from app.services.access.authentication import find_member
 from app.services.access.principal import Principal
 from app.services.action_tokens import ActionClaims, read
@@ -44,7 +44,7 @@ from app.services.opened_clients import ServiceClients
 from app.services.questions.answers import Answer, Origin, read_answer
 from app.services.questions.question_lifecycle import ClosedQuestion, close_question, follow
 from app.services.runs.authority import lock_run, lock_to_steer
-from app.services.runs.start import require_new_run_allowance, start_cloud_run
+from app.services.runs.new_runs import require_new_run_allowance, start_cloud_run
 from app.services.runs.verification.verification_requests import waive
 from app.verification.definitions import DEFINITIONS
 from app.verification.repair import repair_message

@@ -25,7 +25,8 @@ from app.errors import InvalidInput, NotFound, QuestionClosed
 from app.models import Project, Question, QuestionSnooze, Run, Task, TaskFollow, User
 from app.models.base import literal_int
 from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOption, QuestionOut, SnoozeIn, Winner
-from app.services.access.principal import Principal, has_scope
+from app.services.access.principal import Principal
+from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_TASK, require_run, require_task, visibility
 from app.services.notifications import reminders
 from app.services.questions.question_lifecycle import ClosedQuestion, follow

@@ -25,7 +25,8 @@ from app.enums import InboxStatus, Scope
 from app.models import Question, QuestionCount, Task, TaskFollow
 from app.schemas.base import Page
 from app.schemas.questions import InboxQuery, QuestionOut
-from app.services.access.principal import Principal, has_scope
+from app.services.access.principal import Principal
+from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
 from app.services.inbox.inbox_questions import QUESTION_COLUMNS, QuestionRow, details_of, question_out
 from app.services.notifications.badges import is_counted

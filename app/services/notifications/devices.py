@@ -22,8 +22,8 @@ from app.errors import NotFound, too_long
 from app.ids import new_id
 from app.models import Presence, PushToken, User
 from app.models.base import given_rows
-from app.models.push_tokens import HAS_ADDRESS
-from app.schemas.push_tokens import DeviceOut, PushTokenIn
+from app.models.devices.push_tokens import HAS_ADDRESS
+from app.schemas.devices.push_tokens import DeviceOut, PushTokenIn
 from app.services.access.principal import Principal
 
 MAX_DEVICES = 20

@@ -37,9 +37,9 @@ from app.enums import DeviceKind, NotificationDecision
 from app.errors import InvalidInput, NotFound
 from app.models import ConsoleSession, Event, Notification, Presence, PushToken, QuestionSnooze, Task, User
 from app.models.base import UtcDateTime, constant, literal_int
-from app.models.push_tokens import HAS_ADDRESS
+from app.models.devices.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
-from app.schemas.push_tokens import PresenceIn
+from app.schemas.devices.presence import PresenceIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
 from app.services.notifications.devices import session_device

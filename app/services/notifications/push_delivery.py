@@ -47,7 +47,7 @@ from app.errors import NotFound
 from app.ids import new_id
 from app.models import Notification, PushToken, Task
 from app.models.base import given_rows, literal_int
-from app.models.push_tokens import HAS_ADDRESS
+from app.models.devices.push_tokens import HAS_ADDRESS
 from app.schemas.notifications import PushTestIn, PushTestOut
 from app.services import due_rows
 from app.services.access.principal import Principal

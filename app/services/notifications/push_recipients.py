@@ -19,7 +19,7 @@ from app.dialogue.agent_reports import AgentMessage, MessageOutcome
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText
 from app.ids import new_id
 from app.models import Notification, PushToken, User
-from app.models.push_tokens import HAS_ADDRESS
+from app.models.devices.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
 from app.services.notifications import presence
 from app.services.notifications.push_sentences import message_body, reason_in_words

@@ -7,7 +7,7 @@ from typing import Any, Protocol  # Any: JSON
 from app.dialogue.forms import REJECT, AnswerInvalid, FormRefused, read_form
 from app.enums import AnswerVia, CommandMethod, QuestionKind, VerdictAnswer
 from app.errors import no_more_than
-from app.schemas.runs.verification import MAX_REASON
+from app.schemas.runs.verifications import MAX_REASON
 from app.services.access.principal import Principal
 
 _SHOWN = ("option_id", "action", "content", "custom_input")

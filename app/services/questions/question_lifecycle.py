@@ -53,7 +53,7 @@ from app.services.events.run_ledger import record_for_runs
 from app.services.notifications import reminders
 from app.services.questions.answers import Answer, Origin
 from app.services.questions.risk import risk_of
-from app.services.run_fact_names import WAITING_FOR, with_fact, without_fact
+from app.services.run_facts import WAITING_FOR, with_fact, without_fact
 from app.services.views.users import CREATOR_COLUMNS, Creator
 
 # A question with less time than this to answer is urgent.

@@ -37,7 +37,7 @@ from app.enums import CodeHostKind, Environment, PrAuthorshipMode, RunStatus
 from app.errors import InvalidInput, NotFound, RunRefused, StateRefused, unknown_key
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
 from app.schemas.runs.run import RunIn
-from app.schemas.runs.verification import VerificationOut
+from app.schemas.runs.verifications import VerificationOut
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services import usage_gates
 from app.services.access.principal import Principal
@@ -49,7 +49,7 @@ from app.services.access.visibility import (
     usable_environment,
     visibility,
 )
-from app.services.run_fact_names import (
+from app.services.run_facts import (
     AGENT_ENDED,
     AUTHORSHIP,
     CALLER_TOKEN,

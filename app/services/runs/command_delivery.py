@@ -20,12 +20,12 @@ from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandMethod, CommandStatus, NotificationKind
 from app.models import Question, Run, RunCommand, Task
 from app.models.base import constant
+from app.models.runs.run import held_by
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.events.ledger import wake_readers
 from app.services.notifications import push_recipients as notifications
 from app.services.questions import question_lifecycle
-from app.services.run_fact_names import AGENT_ENDED, WAITING_FOR, without_fact
-from app.services.runs.queue import held_by
+from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.storage_keys import RunRef
 from app.services.sweeping import delete_batch
 

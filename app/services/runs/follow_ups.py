@@ -26,7 +26,7 @@ from app.services import usage_gates
 from app.services.enqueueing import enqueue_run_after_commit
 from app.services.opened_clients import ServiceClients
 from app.services.questions.question_lifecycle import withdraw
-from app.services.run_fact_names import CI_FOLLOW_UP, SANDBOX_ENVIRONMENT, with_fact
+from app.services.run_facts import CI_FOLLOW_UP, SANDBOX_ENVIRONMENT, with_fact
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import options as run_options
 from app.services.runs import run_lifecycle

@@ -13,7 +13,7 @@ from app.db import SessionFactory, after_commit, unit_of_work
 from app.enums import RunReason
 from app.outages import REDIS_ERRORS, DatabaseUnavailable
 from app.services.events.ledger import Recorded
-from app.services.run_fact_names import USAGE, USAGE_BEFORE
+from app.services.run_facts import USAGE, USAGE_BEFORE
 from app.services.run_log.log_entries import RunState
 from app.services.runs.queue import read_figures, read_reports
 

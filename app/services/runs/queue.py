@@ -163,11 +163,6 @@ def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
     )
 
 
-def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
-    """Return the SQL conditions that select a run in progress only while the job `owner`, or None, holds it."""
-    return (Run.id == run_id, Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == owner)
-
-
 async def find_claimed(session: AsyncSession, *, owner: str) -> Claim | None:
     return await _CLAIMED.first(session, {"asked_by": owner})
 

@@ -26,7 +26,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
-from app.services.run_fact_names import (
+from app.services.run_facts import (
     ACCEPTANCE,
     AUTHORSHIP,
     CANCELLATION,

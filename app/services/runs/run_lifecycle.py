@@ -62,12 +62,12 @@ from app.errors import StateRefused
 from app.ids import new_id
 from app.models import Run, RunLogState, Task
 from app.models.base import constant
-from app.models.runs.run import is_being_checked, is_repair, is_scheduled
+from app.models.runs.run import held_by, is_being_checked, is_repair, is_scheduled
 from app.services.artifacts.manifest import manifest_with
 from app.services.events.ledger import publish_recorded
 from app.services.events.run_ledger import record_artifacts
 from app.services.retrying.policies import RUN_LOSSES
-from app.services.run_fact_names import (
+from app.services.run_facts import (
     AGENT_STARTED,
     CANCELLATION,
     FACTS,
@@ -85,7 +85,7 @@ from app.services.runs import command_delivery
 from app.services.runs import metrics as run_metrics
 from app.services.runs import queue as run_queue
 from app.services.runs.metrics import MovedRun
-from app.services.runs.queue import Claim, held_by
+from app.services.runs.queue import Claim
 from app.services.runs.transitions import (
     OpenedRun,
     claim_statement,

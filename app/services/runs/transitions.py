@@ -41,7 +41,7 @@ from app.services.events.ledger import (
 )
 from app.services.notifications import push_recipients as notifications
 from app.services.questions import question_lifecycle
-from app.services.run_fact_names import AGENT_ENDED, WAITING_FOR, without_fact
+from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_entries, announce_state
 from app.services.runs import command_delivery, run_credentials
 from app.services.runs import metrics as run_metrics

@@ -15,22 +15,18 @@ from sqlalchemy import (
     cast,
     func,
     literal,
-    or_,
     select,
-    update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.statements import Prepared
 from app.dialogue.agent_reports import Spent
-from app.enums import RunStatus
 from app.errors import NotFound
 from app.models import Run, Task
 from app.schemas.runs.run import UsageOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
-from app.services.run_fact_names import USAGE, with_fact
-from app.services.runs.queue import held_by
+from app.services.run_facts import USAGE
 
 # The key of the state under which agents outside our workers report usage, and its names for the keys of the fact.
 _REPORTED = "token_usage"
@@ -47,19 +43,6 @@ _CURRENCY = "USD"
 _MOST = 2**53
 _TOKENS = (USAGE, "total_tokens")
 _COST = (USAGE, "cost", "amount")
-
-
-async def note_fact(
-    session: AsyncSession, run_id: UUID, name: str, value: Mapping[str, Any], *, owner: str
-) -> bool:
-    """Store what a run has used or changed so far; return whether it was stored."""
-    noted = await session.scalar(
-        update(Run)
-        .where(Run.id == run_id, or_(and_(*held_by(run_id, owner)), Run.status == RunStatus.CANCELLED))
-        .values(facts=with_fact(name, dict(value)))
-        .returning(Run.id)
-    )
-    return noted is not None
 
 
 def _number(path: tuple[str, ...]) -> ColumnElement[Any]:

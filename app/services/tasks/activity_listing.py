@@ -37,7 +37,7 @@ from app.db.statements import Prepared
 from app.enums import TERMINAL_STATUSES, ActivityKind
 from app.models import ActivityMark, Question, Run, RunCommand, Task, TaskFollow, User
 from app.models.base import constant, given_rows, literal_int
-from app.schemas.activity import ActivityOut, ActivityPage, ActivityQuery, MarkedOut, MarkReadIn
+from app.schemas.task_activity import ActivityOut, ActivityPage, ActivityQuery, MarkedOut, MarkReadIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic

@@ -30,7 +30,7 @@ from app.models.base import literal_int
 from app.schemas.base import ApiPath, Page
 from app.schemas.runs.artifacts import ManifestEntry, RunArtifactOut
 from app.schemas.runs.run import RunOut
-from app.schemas.runs.verification import VerificationOut
+from app.schemas.runs.verifications import VerificationOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, VISIBLE_TASK, require_task, visibility
 from app.services.storage_keys import RunRef

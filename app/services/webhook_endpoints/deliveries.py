@@ -19,7 +19,8 @@ from app.models import WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant
 from app.schemas.base import Page
 from app.schemas.webhook_endpoints import AttemptOut, DeliveryDetailOut, DeliveryOut, DeliveryQuery
-from app.services.access.principal import Principal, has_scope
+from app.services.access.principal import Principal
+from app.services.access.scopes import has_scope
 from app.services.access.visibility import own_endpoint, require_endpoint
 from app.services.events import ledger
 from app.services.events.rendering import ping_body

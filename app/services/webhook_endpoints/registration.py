@@ -28,7 +28,8 @@ from app.schemas.webhook_endpoints import (
 )
 from app.security.addresses import AddressPolicy, split_url
 from app.security.secrets import Cipher
-from app.services.access.principal import Principal, has_scope, require_scope
+from app.services.access.principal import Principal
+from app.services.access.scopes import has_scope, require_scope
 from app.services.access.visibility import active_member, own_endpoint, own_endpoints
 from app.services.events.catalogue import VALID_SELECTORS
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic

@@ -11,7 +11,8 @@ from app.enums import FormAction, QuestionKind, Scope
 from app.errors import AuthenticationError, MalformedBody, NotFound, PermissionDenied, UnsupportedMediaType
 from app.schemas.questions import ActionIn
 from app.services.access.authentication import authenticate, authenticate_session
-from app.services.access.principal import require_project, require_scope
+from app.services.access.principal import require_project
+from app.services.access.scopes import require_scope
 from app.services.inbox import answering
 from app.services.inbox.answering import Action, TokenSender
 from app.web.body import first_error, read_bytes

@@ -19,7 +19,7 @@ from app.services.enqueueing import enqueue_next_run, remove_job, run_job_id
 from app.services.runs import run_lifecycle
 from app.services.runs.queue import Claim
 from app.tracing.spans import record, span
-from app.worker.run.hold_or_hand_back import perform_claimed
+from app.worker.run.lease_and_handback import perform_claimed
 from app.worker.run.outcome import end_run
 from app.worker.run.run_claim import claim_run, hand_back_run
 from app.worker.run.run_stages import perform_run

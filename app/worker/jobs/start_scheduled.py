@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from app.services.runs.start import start_scheduled_runs
+from app.services.runs.new_runs import start_scheduled_runs
 from app.worker.worker_context import worker_context
 
 log = structlog.get_logger(__name__)

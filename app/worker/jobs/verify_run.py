@@ -14,7 +14,7 @@ from app.services.retrying.retries import in_transaction
 from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
 from app.tracing.spans import span
-from app.worker.run.hold_or_hand_back import perform_claimed
+from app.worker.run.lease_and_handback import perform_claimed
 from app.worker.run.run_claim import new_owner
 from app.worker.verification.verification_stages import check
 from app.worker.worker_context import WorkerContext, worker_context

@@ -5,7 +5,7 @@ from uuid import UUID
 from app.agents.git.repository import Author
 from app.enums import PrAuthorshipMode
 from app.services.code_hosts.pushed_branches import BRANCH_PREFIX
-from app.services.run_fact_names import AUTHORSHIP
+from app.services.run_facts import AUTHORSHIP
 from app.services.runs.claimed_run import ClaimedRun
 
 _SHORT_ID_LENGTH = 8

@@ -33,7 +33,7 @@ from app.services.code_hosts.pull_requests import PullRequestResult, PullRequest
 from app.services.code_hosts.pushed_branches import ContinuedBranch, PushRecord, branch_to_resume
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.retries import in_transaction
-from app.services.run_fact_names import USAGE
+from app.services.run_facts import USAGE
 from app.services.runs.claimed_run import ClaimedEnvironment, ClaimedRun, read_claimed_run
 from app.services.runs.options import token_budget
 from app.services.runs.queue import Claim

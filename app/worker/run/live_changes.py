@@ -17,9 +17,8 @@ from app.db import unit_of_work
 from app.enums import DiffBase, DiffMissing
 from app.schemas.runs.diff import DiffFacts
 from app.services.artifacts import live_diff
-from app.services.run_fact_names import CHANGES
+from app.services.run_facts import CHANGES, note_fact
 from app.services.runs.queue import Claim
-from app.services.runs.usage import note_fact
 from app.worker.run.log_recorder import RunLog
 from app.worker.worker_context import WorkerContext
 

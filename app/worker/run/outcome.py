@@ -15,7 +15,7 @@ from app.services.checks.shown_results import show_unchecked
 from app.services.code_hosts.pushed_branches import PushRecord, record_push
 from app.services.enqueueing import enqueue_verification_after_commit
 from app.services.retrying.retries import in_transaction
-from app.services.run_fact_names import CHANGES, LEFT_OUT, NOT_STORED
+from app.services.run_facts import CHANGES, LEFT_OUT, NOT_STORED
 from app.services.runs import run_lifecycle
 from app.services.runs.queue import Claim
 from app.services.runs.run_lifecycle import RunEnd

@@ -22,7 +22,7 @@ from app.schemas.runs.run import RunUpdateIn, StartIn
 from app.schemas.tasks import BatchAction, BatchIn
 from app.services.enqueueing import EXECUTE_RUN
 from app.services.retrying.policies import RUN_LOSSES
-from app.services.run_fact_names import (
+from app.services.run_facts import (
     AGENT_STARTED,
     CANCELLATION,
     FACTS,
@@ -32,8 +32,8 @@ from app.services.run_fact_names import (
     WAITING_FOR,
 )
 from app.services.runs import run_edits, run_lifecycle
+from app.services.runs.new_runs import start_run
 from app.services.runs.run_lifecycle import RunEnd
-from app.services.runs.start import start_run
 from app.services.runs.transitions import TRANSITIONS
 from app.services.tasks.batches import change_tasks
 from tests.concurrency.races import perform, race

@@ -15,7 +15,7 @@ from app.models import Event, Project, Run, User
 from app.runtime import ProcessContext
 from app.schemas.runs.run import StartIn
 from app.services.runs import run_lifecycle
-from app.services.runs.start import start_run, start_scheduled_runs
+from app.services.runs.new_runs import start_run, start_scheduled_runs
 from app.services.tasks.batches import delete_task
 from tests.concurrency.races import race
 from tests.support.clock import MovableClock

@@ -20,7 +20,7 @@ from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.runs import run_lifecycle
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.hold_or_hand_back import hold_lease
+from app.worker.run.lease_and_handback import hold_lease
 from tests.fixtures.worker import Workshop
 from tests.support.callers import bearer
 from tests.support.clock import let_time_pass

@@ -35,6 +35,7 @@ from app.db.statements import count_changed, row_of, rows_of
 from app.dialogue.storable_text import storable
 from app.enums import EventType, OnUnverified, RunReason, RunStatus, StopReason, Verdict, VerdictReason
 from app.models import Run, Task, VerdictReport, Verification
+from app.models.runs.run import held_by
 from app.schemas.runs.artifacts import ManifestEntry
 from app.services.artifacts.manifest import add_artifact
 from app.services.checks.shown_results import OPEN, show_closed, show_first, show_lost
@@ -43,7 +44,6 @@ from app.services.questions import verdicts
 from app.services.retrying.policies import ATTEMPT_LOSSES
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import run_lifecycle
-from app.services.runs.queue import held_by
 from app.services.runs.run_lifecycle import RUN_LEASE, RunEnd
 from app.services.tasks.latest_run import mirror_verification
 from app.verification.definitions import DEFINITIONS

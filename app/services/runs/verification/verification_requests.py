@@ -11,7 +11,7 @@ from app.db.statements import row_of, rows_of
 from app.enums import TERMINAL_STATUSES, Environment, QuestionKind
 from app.errors import StateRefused
 from app.models import PushedBranch, User, Verification
-from app.schemas.runs.verification import VerificationOut, VerificationsOut, VerifyOut, WaiveIn
+from app.schemas.runs.verifications import VerificationOut, VerificationsOut, VerifyOut, WaiveIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.enqueueing import enqueue_verification_after_commit, wake_run_worker_after_commit

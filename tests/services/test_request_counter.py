@@ -4,7 +4,7 @@ import pytest
 
 from app.clients.redis import RedisClient
 from app.ids import new_hex_id
-from app.services.rate_limits import Quota, RateLimit, RateLimiter
+from app.services.request_counter import Quota, RateLimit, RateLimiter
 
 MINUTE = [RateLimit(60, 480)]
 # The start of a window.

@@ -3,7 +3,13 @@
 from fastapi import APIRouter
 
 from app.errors import PermissionDenied
-from app.schemas.push_tokens import DeviceList, DeviceOut, PushTokenIn, UnregisterIn, VapidPublicKeyOut
+from app.schemas.devices.push_tokens import (
+    DeviceList,
+    DeviceOut,
+    PushTokenIn,
+    UnregisterIn,
+    VapidPublicKeyOut,
+)
 from app.services.notifications import devices as push_tokens
 from app.web.auth import DeviceWrite, UserRead
 from app.web.body import Body

@@ -32,7 +32,7 @@ from app.services.artifacts.staged import keep_artifacts, take_artifacts
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
 from app.services.questions.question_lifecycle import withdraw
-from app.services.run_fact_names import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
+from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
 from app.services.runs import authority as run_authority
 from app.services.runs import options as run_options
 from app.services.runs import run_lifecycle

@@ -1,4 +1,4 @@
-"""Routes of check sets, and of what their checks say of runs (contract 18.1, 18.6)."""
+"""Routes of check sets (contract 18.1)."""
 
 from typing import Annotated
 
@@ -14,23 +14,18 @@ from app.schemas.checks.check_sets import (
     ScanOut,
 )
 from app.schemas.errors import StateRefusedOut
-from app.schemas.runs.verification import VerificationOut, VerificationsOut, VerifyOut, WaiveIn
 from app.services import project_overview
 from app.services.checks import check_sets, scans
-from app.services.runs.verification import verification_requests
 from app.web.auth import TaskRead, TaskWrite, VisibleCheckSet
 from app.web.body import Body
-from app.web.dependencies import RUN_URL, CheckSetId, RunId, TaskId, process_of
+from app.web.dependencies import CheckSetId, process_of
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import refused
 from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
-check_sets_router = APIRouter(
-    prefix="/api/projects/{project_id}/check_sets", tags=["check sets"], route_class=UnitRoute
-)
-runs_router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
+router = APIRouter(prefix="/api/projects/{project_id}/check_sets", tags=["check sets"], route_class=UnitRoute)
 
 
 async def _find_warnings(request: Request) -> list[str]:
@@ -41,7 +36,7 @@ async def _find_warnings(request: Request) -> list[str]:
 Warnings = Annotated[list[str], Depends(_find_warnings)]
 
 
-@check_sets_router.get(
+@router.get(
     "",
     summary="List check sets",
 )
@@ -55,7 +50,7 @@ async def list_sets(
     return Json(page.page(count, results))
 
 
-@check_sets_router.post(
+@router.post(
     "",
     summary="Create a check set",
     status_code=201,
@@ -72,7 +67,7 @@ async def create_set(
     return await once(created, status_code=201)
 
 
-@check_sets_router.post(
+@router.post(
     "/detect",
     summary="Look for checks in a repository",
     response_model=ScanOut,
@@ -88,7 +83,7 @@ async def detect_checks(call: TaskWrite, body: Body[DetectIn]) -> Json:
     return Json(scan, status_code=200 if is_made else 202)
 
 
-@check_sets_router.get(
+@router.get(
     "/{set_id}",
     summary="Retrieve a check set",
 )
@@ -97,7 +92,7 @@ async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> CheckSetOut:
     return await check_sets.retrieve_set(call.session, call.caller, set_id)
 
 
-@check_sets_router.patch(
+@router.patch(
     "/{set_id}",
     summary="Update a check set",
 )
@@ -108,7 +103,7 @@ async def update_set(
     return await check_sets.update_set(call.session, call.caller, set_id, body, warnings)
 
 
-@check_sets_router.delete(
+@router.delete(
     "/{set_id}",
     summary="Delete a check set",
     response_description="Deleted; the response has no body.",
@@ -116,41 +111,3 @@ async def update_set(
 async def delete_set(call: TaskWrite, set_id: CheckSetId) -> None:
     """Delete a check set. Runs that have begun keep its checks."""
     await check_sets.delete_set(call.session, call.caller, set_id)
-
-
-@runs_router.get(
-    "/verification",
-    summary="List the verifications of a run",
-)
-async def list_attempts(call: TaskRead, task_id: TaskId, run_id: RunId) -> VerificationsOut:
-    """Return the newest 50 attempts to check the work of a run, newest first, with the end of each output."""
-    return await verification_requests.list_attempts(call.session, call.caller, task_id, run_id)
-
-
-@runs_router.post(
-    "/verify",
-    summary="Verify a run again",
-    status_code=202,
-    responses=refused(StateRefusedOut),
-)
-async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep) -> Json[VerifyOut]:
-    """Check the delivered commit of a run that is over again, by the definitions as they are now.
-
-    An attempt that is waiting or running is joined. Status, output and pushes of the run do not change.
-    """
-    return await once(
-        verification_requests.verify_again(call.session, call.caller, task_id, run_id, call.process),
-        status_code=202,
-    )
-
-
-@runs_router.post(
-    "/verification/waive",
-    summary="Waive the verification of a run",
-    responses=refused(StateRefusedOut),
-)
-async def waive(
-    call: TaskWrite, body: Body[WaiveIn], task_id: TaskId, run_id: RunId, once: OnceDep
-) -> Json[VerificationOut]:
-    """Accept the work of a run whose verdict is `refuted` or `inconclusive`. The verdict stays."""
-    return await once(verification_requests.waive(call.session, call.caller, task_id, run_id, body))

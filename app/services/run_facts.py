@@ -1,12 +1,16 @@
-"""The names of what only the service writes about a run: its facts, and keys of its state."""
+"""What only the service writes about a run: its facts, with their names, and keys of its state."""
 
+from collections.abc import Mapping
 from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, literal
+from sqlalchemy import ColumnElement, and_, func, literal, or_, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.enums import RunReason
+from app.enums import RunReason, RunStatus
 from app.models import Run
+from app.models.runs.run import held_by
 
 # The time from which a lost worker fails the run instead of repeating it.
 AGENT_STARTED: Final = "agent_started_at"
@@ -75,3 +79,16 @@ def with_recovery(decision: str, reason: RunReason) -> ColumnElement[Any]:
     note = literal({"decision": decision, "reason": reason, "at": utcnow().isoformat()}, Run.facts.type)
     losses = func.jsonb_build_object("losses", LOSSES + int(reason is RunReason.WORKER_LOST))
     return Run.facts.op("||")(func.jsonb_build_object(RECOVERY, note.op("||")(losses)))
+
+
+async def note_fact(
+    session: AsyncSession, run_id: UUID, name: str, value: Mapping[str, Any], *, owner: str
+) -> bool:
+    """Store what a run has used or changed so far; return whether it was stored."""
+    noted = await session.scalar(
+        update(Run)
+        .where(Run.id == run_id, or_(and_(*held_by(run_id, owner)), Run.status == RunStatus.CANCELLED))
+        .values(facts=with_fact(name, dict(value)))
+        .returning(Run.id)
+    )
+    return noted is not None

@@ -12,7 +12,7 @@ from app.db import SessionFactory
 from app.enums import RunStatus
 from app.ids import new_hex_id, new_id
 from app.models import Project, RunLogState, Task, User
-from app.services.artifacts.file_check import compare_files
+from app.services.artifacts.bucket_comparison import compare_files
 from app.services.storage_keys import RunRef, staged_folder
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_staged_artifact, make_task

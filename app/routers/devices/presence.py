@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 
 from app.errors import InvalidInput
-from app.schemas.push_tokens import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
+from app.schemas.devices.presence import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
 from app.schemas.viewers import ViewersOut
 from app.services.notifications import presence
 from app.services.tasks.task_reading import list_viewers

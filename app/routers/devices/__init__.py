@@ -1,0 +1,1 @@
+"""Routes of devices: their registration for pushes, and the tasks that they show."""

@@ -1,0 +1,1 @@
+"""Bodies about devices: their registration for pushes, and the tasks that they show."""
