@@ -20,7 +20,7 @@ import uvloop
 
 from app.config import Settings
 from app.runtime import open_process
-from bench import client, diffs, process, push, runs, sweeps
+from bench import client, diffs, process, push, runs, sweeps, workers
 from bench.cases import CASES, Case
 from bench.claims import measure_claims
 from bench.data import Account, ProjectOfSize, fill, make_account
@@ -40,6 +40,7 @@ _APART: Final = {
     "diffs": diffs.rows,
     "sweeps": sweeps.rows,
     "client": client.rows,
+    "workers": workers.rows,
 }
 # The targets that are compared with `raw`.
 _CHECKOUTS: Final = ("service", "before")
@@ -187,7 +188,7 @@ async def _measure(options: Options, settings: Settings, folder: Path) -> list[t
 @click.option(
     "--only",
     default="",
-    help="Comma list: retrieve, list, polls, filters, search, create, update, presence, claim, dispatch, push, process, diffs, sweeps.",
+    help="Comma list: retrieve, list, polls, filters, search, create, update, presence, claim, dispatch, push, process, diffs, sweeps, client, workers.",
 )
 @click.option(
     "--tasks", default="1000,100000,1000000", show_default=True, help="Comma list of sizes of projects."

@@ -74,12 +74,9 @@ class _SentSpan(Span):
     @override
     def __enter__(self) -> Self:
         self._entered = context.attach(trace.set_span_in_context(self._span))
-        ids = {
-            "trace_id": trace.format_trace_id(self._identity.trace_id),
-            "span_id": trace.format_span_id(self._identity.span_id),
-        }
+        _, trace_id, span_id, _ = self.traceparent.split("-")
         # For log lines.
-        self._bound = dict(bind_contextvars(**ids))
+        self._bound = dict(bind_contextvars(trace_id=trace_id, span_id=span_id))
         return self
 
     @override

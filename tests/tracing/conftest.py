@@ -1,6 +1,8 @@
 """A collector, and this process sending its spans there."""
 
-from collections.abc import AsyncGenerator, Generator
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack
 
 import pytest
 
@@ -15,8 +17,11 @@ async def collector() -> AsyncGenerator[Collector, None]:
 
 
 @pytest.fixture
-def traced(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> Generator[Collector, None, None]:
+async def traced(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Collector, None]:
     for name, value in collector.variables.items():
         monkeypatch.setenv(name, value)
-    with tracing("taskbeacon-tests"):
+    with ExitStack() as stack:
+        stack.enter_context(tracing("taskbeacon-tests"))
         yield collector
+        # Beside the event loop, in which the collector takes what is left.
+        await asyncio.to_thread(stack.close)

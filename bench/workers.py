@@ -1,0 +1,125 @@
+"""Processor time of a run with one, two and three workers: what a further worker costs (docs/operating/scaling.md).
+
+Each worker gets as many runs of an agent that mostly waits, so that the time of its slots is used and not processors.
+Counted are API, workers with all that their runs start, PostgreSQL and Valkey; the machine may be busy.
+`make bench ARGS="--only workers"`.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import httpx
+from sqlalchemy import func, select
+
+from app.config import Settings
+from app.db import SessionFactory, unit_of_work
+from app.enums import TERMINAL_STATUSES
+from app.models import Run
+from app.runtime import open_process
+from bench.data import Account, make_account
+from bench.runs import working
+from bench.servers import environment_of, servers, serving
+from bench.table import timing
+
+_WORKERS: Final = (1, 2, 3)
+_ROUNDS: Final = 3
+_SLOTS: Final = 4
+# Of each worker, in a round.
+_RUNS: Final = 8
+_PROMPT: Final = "```sh\nsleep 1\n```"
+_LOOK_SECONDS: Final = 0.2
+_WAIT_SECONDS: Final = 300.0
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+# Fields of /proc/<pid>/stat behind the name: the parent; user and system time, its own and of children that ended.
+_PARENT, _TIMES = 1, slice(11, 15)
+
+
+def _seconds() -> float:
+    """Return the processor time in seconds of all processes that this one has started, but the object store."""
+    stats = dict(_stats())
+    counted, news = set[int](), {os.getpid()}
+    while news:
+        news = {pid for pid, fields in stats.items() if int(fields[_PARENT]) in news and not _is_store(pid)}
+        counted |= news
+    return sum(sum(map(int, stats[pid][_TIMES])) for pid in counted) / _TICKS
+
+
+def _is_store(pid: int) -> bool:
+    return b"weed" in Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0]
+
+
+def _stats() -> Iterator[tuple[int, list[str]]]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has just ended
+        yield int(folder.name), text.rpartition(")")[2].split()
+
+
+class _Load:
+    def __init__(self, sessions: SessionFactory, client: httpx.AsyncClient, account: Account) -> None:
+        self._sessions = sessions
+        self._client = client
+        self._tasks = f"/api/projects/{account.project_id}/tasks"
+
+    async def perform(self, count: int) -> None:
+        """Start runs at once, and wait until they have ended."""
+        before = await self._ended()
+        for _ in range(count):
+            task = await self._client.post(self._tasks, json={"description": _PROMPT})
+            url = f"{self._tasks}/{task.raise_for_status().json()['id']}/run"
+            (await self._client.post(url, json={})).raise_for_status()
+        async with asyncio.timeout(_WAIT_SECONDS):
+            while await self._ended() < before + count:  # noqa: ASYNC110 - rows of other processes give no event
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _ended(self) -> int:
+        async with unit_of_work(self._sessions) as session:
+            over = select(func.count()).select_from(Run).where(Run.status.in_(TERMINAL_STATUSES))
+            return await session.scalar(over) or 0
+
+
+@asynccontextmanager
+async def _loading(settings: Settings, folder: Path) -> AsyncGenerator[_Load, None]:
+    serve = ("-m", "app.cli", "serve", "--port")
+    with serving("api", *serve, folder=folder, ready="/readyz", environment=environment_of(settings)) as api:
+        async with open_process(settings, name="bench") as process:
+            account = await make_account(process.sessions)
+            base_url, headers = f"http://127.0.0.1:{api.port}", {"Authorization": account.authorization}
+            async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=60) as client:
+                yield _Load(process.sessions, client, account)
+
+
+async def _measure(settings: Settings, folder: Path) -> dict[int, float]:
+    spent: dict[int, list[float]] = {count: [] for count in _WORKERS}
+    async with _loading(settings, folder) as load:
+        for turn in range(_ROUNDS):
+            for count in _WORKERS:
+                async with AsyncExitStack() as stack:
+                    for number in range(count):
+                        log = folder / f"worker-{turn}-{count}-{number}.log"
+                        slots = {"TASKBEACON_WORKER_CONCURRENCY": str(_SLOTS)}
+                        await stack.enter_async_context(working(settings, log, **slots))
+                    # The first runs of a process load what they need.
+                    await load.perform(_SLOTS * count)
+                    before = _seconds()
+                    await load.perform(_RUNS * count)
+                    spent[count].append((_seconds() - before) / (_RUNS * count))
+    return {count: median(seconds) * 1000 for count, seconds in spent.items()}
+
+
+def rows() -> list[tuple[str, ...]]:
+    """Measure the processor time of a run beside one, two and three workers; return rows of the table."""
+    with servers() as (settings, folder):
+        found = asyncio.run(_measure(settings, folder))
+    alone = found[_WORKERS[0]]
+    return [
+        timing(f"run, with {count} workers", found[count], reference=alone, referee="one worker")[0]
+        for count in _WORKERS
+    ]
