@@ -5,16 +5,17 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, and_, func, not_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.config import Settings
-from app.db.statements import count_changed, rows_of
+from app.db.statements import Prepared, count_changed, rows_of
 from app.enums import DeliveryStatus, EventType, RecoverOnly
 from app.errors import InvalidInput
 from app.models import Event, WebhookEndpoint, WebhookEndpointDelivery, WebhookRecovery
+from app.models.base import literal_int
 from app.outages import is_outage
 from app.schemas.webhook_endpoints import RecoverIn
 from app.services.access.principal import Principal
@@ -69,19 +70,13 @@ async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> 
 
     Return False if none is left, or another worker continues this one: it will be the last in turn.
     """
-    recovery = WebhookRecovery
-    first = (
-        select(recovery.endpoint_id)
-        .where(recovery.continued_at <= utcnow())
-        .order_by(recovery.continued_at, recovery.endpoint_id)
-        .limit(1)
-    )
-    endpoint_id = await session.scalar(first)
-    if endpoint_id is None:
+    found = await _LONGEST_WAITING.first(session, {"now": utcnow()})
+    if found is None:
         return False
+    (endpoint_id,) = found
     # Before the recovery, as in a deletion of the endpoint: otherwise both could wait for each other.
     receivers = await lock_receivers(session, WebhookEndpoint.id == endpoint_id)
-    row = await session.get(recovery, endpoint_id, with_for_update={"skip_locked": True})
+    row = await session.get(WebhookRecovery, endpoint_id, with_for_update={"skip_locked": True})
     if row is None:
         return False
     try:
@@ -103,6 +98,15 @@ async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> 
         row.continued_at = utcnow()
     await session.flush()
     return True
+
+
+# At each wake, in every worker.
+_LONGEST_WAITING = Prepared(
+    select(WebhookRecovery.endpoint_id)
+    .where(WebhookRecovery.continued_at <= bindparam("now", type_=WebhookRecovery.continued_at.type))
+    .order_by(WebhookRecovery.continued_at, WebhookRecovery.endpoint_id)
+    .limit(literal_int(1))
+)
 
 
 async def _missing_pairs(session: AsyncSession, recovery: WebhookRecovery, batch: int) -> Sequence[Pair]:

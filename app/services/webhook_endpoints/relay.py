@@ -6,12 +6,25 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.db.statements import row_of, rows_of
+from app.db.statements import Prepared, rows_of
 from app.enums import DeliveryStatus, PayloadKind
 from app.ids import new_id
 from app.models import Event, EventCursor, EventSnapshot, Task, WebhookEndpoint, WebhookEndpointDelivery
@@ -39,8 +52,7 @@ async def relay_events(session: AsyncSession, *, link: str, batch: int, most: in
     cursor = await _lock_cursor(session)
     if cursor is None:
         return 0
-    statement = select(*IN_ORDER, Event.project_id).where(AFTER).order_by(*IN_ORDER).limit(batch)
-    events = await rows_of(session, statement, values=cursor.values())
+    events = await _NEXT.all(session, {**cursor.values(), "batch": batch})
     if not events:
         return 0
     places = [Cursor(transaction_id, seq) for transaction_id, seq, _ in events]
@@ -80,17 +92,27 @@ async def _deliver(
 
 async def _lock_cursor(session: AsyncSession) -> Cursor | None:
     # None while another process holds it.
-    locked = (
-        select(EventCursor.transaction_id, EventCursor.seq)
-        .where(EventCursor.reader == _READER)
-        .with_for_update(skip_locked=True)
-    )
-    cursor = await row_of(session, locked, Cursor)
+    cursor = await _CURSOR.first(session)
     if cursor is not None:
         return cursor
     first = upsert(EventCursor).values(reader=_READER, transaction_id=START.transaction_id, seq=START.seq)
     made = await session.scalar(first.on_conflict_do_nothing().returning(EventCursor.reader))
     return START if made else None
+
+
+# At each wake, in every worker.
+_NEXT = Prepared(
+    select(*IN_ORDER, Event.project_id)
+    .where(AFTER)
+    .order_by(*IN_ORDER)
+    .limit(bindparam("batch", type_=Integer))
+)
+_CURSOR = Prepared(
+    select(EventCursor.transaction_id, EventCursor.seq)
+    .where(EventCursor.reader == _READER)
+    .with_for_update(skip_locked=True),
+    Cursor,
+)
 
 
 class Pair(NamedTuple):

@@ -80,14 +80,20 @@ class WebhookDeliverer:
             await asyncio.wait(self._attempts)
 
     async def _send(self, woken: asyncio.Event) -> float:
-        # Once: it takes as many as there may be.
-        await self._begin_attempts(woken)
-        async with unit_of_work(self._process.sessions) as session:
-            due_at = await next_due(session)
-        wait = self.look_seconds if due_at is None else (due_at - utcnow()) / timedelta(seconds=1)
+        # Mostly another worker sends what this one was woken for, and a claim keeps others waiting.
+        wait = await self._until_due()
+        if wait <= 0:
+            # Once: it takes as many as there may be.
+            await self._begin_attempts(woken)
+            wait = await self._until_due()
         _LATE.set(max(0.0, -wait))
         # A due delivery that was not claimed waits for room; the end of an attempt wakes this loop.
         return min(wait, self.look_seconds) if wait > 0 else self.look_seconds
+
+    async def _until_due(self) -> float:
+        async with unit_of_work(self._process.sessions) as session:
+            due_at = await next_due(session)
+        return self.look_seconds if due_at is None else (due_at - utcnow()) / timedelta(seconds=1)
 
     async def _begin_attempts(self, woken: asyncio.Event) -> None:
         room = _AT_A_TIME - len(self._attempts)
