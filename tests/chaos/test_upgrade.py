@@ -20,12 +20,12 @@ from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
 from app.services.schema_revision import migration_config
 from tests.fixtures.worker import Repositories
 from tests.support.deployment.failing_over import proxy_of
-from tests.support.deployment.ledger import take_stock
+from tests.support.deployment.ledger import take_stock, wait_for_pushes
 from tests.support.deployment.load import Load
 from tests.support.deployment.own_servers import OwnServers, own_servers
 from tests.support.deployment.processes import ServiceProcess, free_port, service_process, wait_until_ready
 from tests.support.deployment.release_before import release_before
-from tests.support.deployment.site import Site
+from tests.support.deployment.site import Site, let_go_on, work
 from tests.support.deployment.visitors import Visitors
 from tests.support.stand_ins.push import PushService
 from tests.support.stand_ins.receiver import receiving, refuse_unsigned
@@ -58,8 +58,9 @@ def before() -> Path:
 class Upgrade:
     """An API and a worker of the release before (`old`) and of this one (`new`), of which each runs or does not."""
 
-    def __init__(self, site: Site, before: Path) -> None:
+    def __init__(self, site: Site, before: Path, **environment: str) -> None:
         self._site = site
+        self._environment = NETWORKS | environment
         self._programs: dict[str, str | Path] = {"old": before, "new": "app.cli"}
         self.ports = {"old": free_port(), "new": free_port()}
         self._running: dict[str, ServiceProcess] = {}
@@ -75,14 +76,14 @@ class Upgrade:
                 assert await it.stop() == 0, it.log.read_text()[-2000:]
             case ["start", release, "worker"]:
                 worker = self._site.start_worker(
-                    self._programs[release], **NETWORKS, TASKBEACON_WORKER_CONCURRENCY="4"
+                    self._programs[release], **self._environment, TASKBEACON_WORKER_CONCURRENCY="4"
                 )
                 self._running[f"{release} worker"] = worker
                 await self._site.wait_until_logged(worker, "worker.started")
             case ["start", release, "api"]:
                 port = self.ports[release]
                 self._running[f"{release} api"] = api = self._site.start_api(
-                    port, self._programs[release], **NETWORKS
+                    port, self._programs[release], **self._environment
                 )
                 async with socket_client(base_url=f"http://127.0.0.1:{port}") as probe:
                     await wait_until_ready(probe, api)
@@ -135,6 +136,26 @@ async def test_way_back(
     """The schema of this release stays."""
     steps = ["start old worker", "stop new worker", "start old api", "stop new api"]
     await go_through(site, store, push_service, tmp_path, before, begin="new", steps=steps)
+
+
+@pytest.mark.parametrize("order", [["old", "new"], ["new", "old"]], ids=["upgrade", "way back"])
+async def test_worker_goes_on_with_the_run_that_one_of_the_other_release_gave_back(
+    site: Site, store: ObjectStore, push_service: PushService, tmp_path: Path, before: Path, order: list[str]
+) -> None:
+    upgrade = Upgrade(site, before, TASKBEACON_WORKER_DRAIN_SECONDS="3")
+    go_on = tmp_path / "go-on"
+    [run] = await site.queue_runs(1, work(until=go_on))
+    for release in order:
+        await upgrade.perform(f"start {release} worker")
+        await site.wait_until_agents_work(1)
+        if release == order[1]:
+            let_go_on(go_on)
+            await site.wait_until_over(1)
+            await wait_for_pushes(push_service, 1)
+        await upgrade.perform(f"stop {release} worker")
+    ledger = await take_stock(site, store, accepted=[run.id], pushes=push_service, again=[run.id])
+    ledger.require_balance()
+    assert ledger.statuses == {"completed": 1}
 
 
 async def test_release_before_takes_over_work_that_was_not_verified(
