@@ -8,6 +8,14 @@ from typing import Final
 _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
 
+# Requests; more are answered with 429. Those of a project: `TASKBEACON_THROTTLE_PER_MINUTE` and `…_PER_HOUR`.
+ADDRESS_REQUESTS_PER_MINUTE: Final = (
+    60  # without a key: a person presses a button, and many may share an address
+)
+CODES_PER_MINUTE: Final = 10  # that a person types to sign a terminal in (contract 21)
+POLLS_PER_SECOND: Final = 1  # of such a terminal, for its key
+POLLS_OF_ADDRESS_PER_MINUTE: Final = 600
+
 # Heads of requests. A larger one is answered with 431, a slower one with 408.
 HEAD_BYTES: Final = 64 * _KIB
 HEAD_FIELDS: Final = 200  # headers, and trailers of the body: each costs more than its bytes

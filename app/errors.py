@@ -37,6 +37,7 @@ RequestRefused                  answered with another body (contract 2.4, "other
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from typing_extensions import override
@@ -280,35 +281,39 @@ class RequestRefused(Exception):
 
     status: ClassVar[int] = 400
 
-    def __init__(self, **body: Any) -> None:
+    def __init__(self, body: Mapping[str, Any]) -> None:
         self.body = {key: value for key, value in body.items() if value is not None}
         super().__init__(str(self.body))
 
 
 class RunRefused(RequestRefused):
     def __init__(self, detail: str, *, missing_artifact_ids: list[str] | None = None) -> None:
-        super().__init__(detail=detail, missing_artifact_ids=missing_artifact_ids)
+        super().__init__({"detail": detail, "missing_artifact_ids": missing_artifact_ids})
 
 
 class StateRefused(RequestRefused):
     def __init__(self, error: str, *, missing_artifact_ids: list[str] | None = None) -> None:
-        super().__init__(error=error, missing_artifact_ids=missing_artifact_ids)
+        super().__init__({"error": error, "missing_artifact_ids": missing_artifact_ids})
 
 
 class ArtifactNotFound(RequestRefused):
     status = 404
 
     def __init__(self) -> None:
-        super().__init__(error="Artifact not found on this run")
+        super().__init__({"error": "Artifact not found on this run"})
 
 
 class EventsMissing(RequestRefused):
     status = 409
 
+    def __init__(self, *, last_accepted_seq: int) -> None:
+        super().__init__({"last_accepted_seq": last_accepted_seq})
+
 
 class UsageLimitExceeded(RequestRefused):
     status = 429
 
-    def __init__(self, **limit: Any) -> None:
-        error = "This project is over its usage limit."
-        super().__init__(type="rate_limited", code="usage_limit_exceeded", error=error, **limit)
+    def __init__(self, *, is_pro: bool, limit_type: str | None, reset_at: datetime | None) -> None:
+        kind = {"type": "rate_limited", "code": "usage_limit_exceeded"}
+        limit = {"is_pro": is_pro, "limit_type": limit_type, "reset_at": reset_at}
+        super().__init__({**kind, "error": "This project is over its usage limit.", **limit})

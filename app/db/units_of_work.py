@@ -135,7 +135,7 @@ async def _commit(session: AsyncSession) -> list[Hook]:
     # An unused session has nothing to end, and ending it would cost as much as a statement.
     if _is_made(session) and session.in_transaction():
         await session.commit()
-    await _end(session, "COMMIT")
+    await end_transaction(session, "COMMIT")
     hooks: list[Hook] = session.info.pop(_HOOKS, [])
     return hooks
 
@@ -146,7 +146,7 @@ async def _close(session: AsyncSession) -> None:
     finally:
         # If the rollback cannot be sent, the server rolls back when the connection closes.
         with suppress(DatabaseUnavailable):
-            await _end(session, "ROLLBACK")
+            await end_transaction(session, "ROLLBACK")
 
 
 async def _run(hooks: list[Hook], seconds: float) -> None:
@@ -239,7 +239,7 @@ async def _check_out(engine: Engine) -> PoolProxiedConnection:
     return await greenlet_spawn(engine.raw_connection)
 
 
-async def _end(session: AsyncSession, statement: str) -> None:
+async def end_transaction(session: AsyncSession, statement: str) -> None:
     transaction: Transaction | None = session.info[_TRANSACTION]
     if transaction is None:
         return

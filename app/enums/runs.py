@@ -87,6 +87,10 @@ class CommandMethod(StrEnum):
     SET_CONFIG_OPTION = "set_config_option"
 
 
+# The commands that end the work of an agent.
+STOPS = frozenset({CommandMethod.CANCEL, CommandMethod.CLOSE})
+
+
 class ServiceMethod(StrEnum):
     """A method that the service answers itself, and that is no command to a running agent (contract 13.6, 18.3)."""
 

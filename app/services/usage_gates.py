@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from typing import Protocol
@@ -77,7 +77,9 @@ async def ask_gates(gates: Sequence[UsageGate], *, project_id: int, user_id: int
     for gate in gates:
         limit = await _ask(gate, project_id=project_id, user_id=user_id)
         if limit is not None:
-            raise UsageLimitExceeded(**asdict(limit))
+            raise UsageLimitExceeded(
+                is_pro=limit.is_pro, limit_type=limit.limit_type, reset_at=limit.reset_at
+            )
 
 
 async def _ask(gate: UsageGate, *, project_id: int, user_id: int | None) -> Limit | None:

@@ -93,10 +93,11 @@ async def read_json(request: Request) -> Any:
         try:
             request.scope[_CACHED] = await _read_json(request)
         except AppError as error:
-            request.scope[_CACHED] = error
+            request.scope[_CACHED] = error.with_traceback(None)
     outcome = request.scope[_CACHED]
     if isinstance(outcome, AppError):
-        raise outcome
+        # Of its own: what raises an error writes to it.
+        raise outcome.with_detail(outcome.detail)
     return outcome
 
 

@@ -7,6 +7,12 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 import structlog
 from fastapi import Request
 
+from app.api_limits import (
+    ADDRESS_REQUESTS_PER_MINUTE,
+    CODES_PER_MINUTE,
+    POLLS_OF_ADDRESS_PER_MINUTE,
+    POLLS_PER_SECOND,
+)
 from app.clock import utcnow
 from app.errors import Throttled
 from app.outages import REDIS_ERRORS
@@ -17,12 +23,10 @@ from app.web.asgi_keys import RATE_LIMIT
 
 _MINUTE = 60
 _HOUR = 3600
-# A person opens a link and presses a button, and many people may share an address.
-_OF_ADDRESS = [RateLimit(_MINUTE, 60)]
-# Of sign-ins of terminals: codes that a person types, and questions for a key, one a second (contract 21).
-CODES = [RateLimit(_MINUTE, 10)]
-POLLS = [RateLimit(1, 1)]
-POLLS_OF_ADDRESS = [RateLimit(_MINUTE, 600)]
+_OF_ADDRESS = [RateLimit(_MINUTE, ADDRESS_REQUESTS_PER_MINUTE)]
+CODES = [RateLimit(_MINUTE, CODES_PER_MINUTE)]
+POLLS = [RateLimit(1, POLLS_PER_SECOND)]
+POLLS_OF_ADDRESS = [RateLimit(_MINUTE, POLLS_OF_ADDRESS_PER_MINUTE)]
 _IPV6_CLIENT_BITS = 64
 
 log = structlog.get_logger(__name__)

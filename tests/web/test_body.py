@@ -1,4 +1,4 @@
-"""The time that a client has for sending a body."""
+"""Reading bodies: the time that a client has for sending one, and an error that each read raises anew."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -9,8 +9,8 @@ from fastapi import FastAPI, Request, Response
 from starlette.types import Message
 
 from app.api_limits import BODY_BYTES_PER_SECOND
-from app.errors import RequestTimeout
-from app.web.body import read_bytes
+from app.errors import MalformedBody, RequestTimeout
+from app.web.body import read_bytes, read_json
 from app.web.errors import install_error_handlers
 from tests.support.web.clients import in_process_client
 
@@ -85,3 +85,22 @@ async def test_answer_closes_the_connection() -> None:
         "detail": "The request took too long to arrive.",
         "attr": None,
     }
+
+
+async def test_each_read_raises_an_error_of_its_own() -> None:
+    """One error was raised at every read, and gathered the frames of all of them."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"{"}
+
+    request = sent(receive)
+    request.scope["headers"] = [(b"content-type", b"application/json")]
+    errors = []
+    for _ in range(2):
+        with pytest.raises(MalformedBody) as caught:
+            await read_json(request)
+        errors.append(caught.value)
+
+    first, second = errors
+    assert first is not second
+    assert first.body == second.body

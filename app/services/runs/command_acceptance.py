@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.dialogue.forms import AnswerInvalid
-from app.enums import CommandMethod, CommandStatus, RpcErrorCode, ServiceMethod
+from app.enums import STOPS, CommandMethod, CommandStatus, RpcErrorCode, ServiceMethod
 from app.errors import StateRefused
 from app.ids import new_id
 from app.models import RunCommand
@@ -35,7 +35,6 @@ from app.services.runs.verification.verification_requests import skip as skip_ve
 # The most unsettled commands of a run, for an agent that is busy for hours.
 MAX_OPEN = 100
 
-_STOPS = frozenset({CommandMethod.CANCEL, CommandMethod.CLOSE})
 _NO_QUESTION: RpcError = {
     "code": RpcErrorCode.INVALID_PARAMS,
     "message": "There is no such permission request, or it was answered already.",
@@ -70,7 +69,7 @@ async def send_command(
         return _response(body, result={"skipped": True})
     if body.method is CommandMethod.CANCEL and await cancel_checks(*arguments, clients):
         return _response(body, result={"queued": True})
-    run = await lock_to_steer(session, caller, task_id, run_id, is_stop=body.method in _STOPS)
+    run = await lock_to_steer(session, caller, task_id, run_id, is_stop=body.method in STOPS)
     if body.method is ServiceMethod.QUEUE_GET:
         return _response(body, result=_queued_messages(await read_queue(session, run_id)))
     is_answer = body.method is CommandMethod.PERMISSION_RESPONSE
@@ -125,7 +124,7 @@ async def _take(
             if await question_lifecycle.close_question(session, question.id, answer, origin)
             else _NO_QUESTION
         )
-    if body.method not in _STOPS and await _has_too_many(session, run_id):
+    if body.method not in STOPS and await _has_too_many(session, run_id):
         return _TOO_MANY
     if body.method is CommandMethod.USER_MESSAGE:
         awaited = await question_lifecycle.find_awaited_message(session, run_id)
@@ -155,7 +154,7 @@ async def _has_too_many(session: AsyncSession, run_id: UUID) -> bool:
 
 
 async def _has_undelivered(session: AsyncSession, run_id: UUID, method: str) -> bool:
-    if method not in _STOPS:
+    if method not in STOPS:
         return False
     same = select(RunCommand.id).where(
         RunCommand.run_id == run_id,

@@ -19,7 +19,7 @@ from app.coroutines.periodic import wait
 from app.db import unit_of_work
 from app.dialogue.agent_reports import AgentMessage, MessageOutcome, notification_entry
 from app.dialogue.shown_questions import ShownQuestion
-from app.enums import CommandMethod, CommandStatus
+from app.enums import STOPS, CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
 from app.services.retrying.retries import in_transaction
 from app.services.runs import command_delivery
@@ -36,7 +36,6 @@ Result = TypeVar("Result")
 _ENDS_WAITING = frozenset(
     {CommandMethod.USER_MESSAGE, CommandMethod.PERMISSION_RESPONSE, CommandMethod.CLOSE, CommandMethod.CANCEL}
 )
-_STOPS = frozenset({CommandMethod.CANCEL, CommandMethod.CLOSE})
 
 log = structlog.get_logger(__name__)
 
@@ -226,7 +225,7 @@ class CommandInbox(CommandSource):
         for row in dropped:
             is_published = row.is_cleared or not is_dropped_here
             await self._report_dropped(row, by=self._log.record if is_published else self._log.append)
-        return not self._is_closed and is_dropped_here and any(row.method in _STOPS for row in dropped)
+        return not self._is_closed and is_dropped_here and any(row.method in STOPS for row in dropped)
 
     async def _write_receipt(
         self,
