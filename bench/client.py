@@ -40,8 +40,8 @@ class _Server(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if not _Server.spent:
-            nanoseconds = Path(f"/proc/{self.pid}/schedstat").read_text(encoding="ascii").split()[0]
-            _Server.spent = int(nanoseconds) / 1e9
+            threads = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+            _Server.spent = sum(int(each.read_text(encoding="ascii").split()[0]) for each in threads) / 1e9
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(_EMPTY)))
