@@ -8,11 +8,9 @@ export const MAX_FILE_BYTES = 31_457_280;
 export async function upload(base: string, file: File, onProgress: (part: number) => void): Promise<string> {
   const item = { name: file.name, type: "user_attachment", source: "console", size: file.size };
   const json = { artifacts: [{ ...item, ...(file.type ? { content_type: file.type } : {}) }] };
-  const { artifacts } = await request<{ artifacts: [Prepared] }>(`${base}/prepare_upload/`, {
-    method: "POST",
-    json,
-  });
-  const [prepared] = artifacts;
+  const asked = { method: "POST", json };
+  const answer = await request<{ artifacts: [Prepared] }>(`${base}/prepare_upload/`, asked);
+  const [prepared] = answer.artifacts;
   await post(prepared, file, onProgress);
   const { id, name, type, source, storage_path, content_type } = prepared;
   const done = { id, name, type, source, storage_path, content_type };

@@ -83,14 +83,9 @@ function SignedIn() {
   const isSignedOut = session.error instanceof ApiError && session.error.isSignedOut;
   if (isSignedOut || path.startsWith("/login"))
     return <LoginPage isSignedIn={!isSignedOut && session.data !== undefined} />;
+  const retry = () => session.refetch();
   if (!session.data)
-    return (
-      <FailedPage
-        title="The console cannot be shown"
-        error={session.error}
-        onRetry={() => session.refetch()}
-      />
-    );
+    return <FailedPage title="The console cannot be shown" error={session.error} onRetry={retry} />;
   return <Projects session={session.data} />;
 }
 

@@ -38,13 +38,7 @@ export const EMPTY: Transcript = {
   serial: 0,
 };
 
-type ItemOf<K> = Item extends infer One
-  ? One extends { kind: infer Kinds }
-    ? K extends Kinds
-      ? One
-      : never
-    : never
-  : never;
+type ItemOf<K extends Item["kind"]> = Extract<Item, { kind: K }>;
 
 /** A transcript that is being written; `append` hides it. */
 export class Draft {

@@ -23,14 +23,16 @@ export interface UserItem extends Base {
   receipt: Receipt | null;
 }
 
-export interface AgentItem extends Base {
-  kind: "agent" | "thought";
+interface Spoken<Kind> extends Base {
+  kind: Kind;
   text: string;
   /** Whether more of it is expected. */
   isOpen: boolean;
   /** The text of its entries that the log has, and the time of the last one; pieces follow. */
   stored?: { text: string; at: string };
 }
+
+export type AgentItem = Spoken<"agent"> | Spoken<"thought">;
 
 export type ToolKind =
   | "read"

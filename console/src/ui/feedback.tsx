@@ -36,16 +36,18 @@ export function Loading({ what }: { what: string }) {
   );
 }
 
+const Retry = ({ onClick }: { onClick: () => void }) => (
+  <Button onClick={onClick}>
+    <RotateCw size={14} /> Try again
+  </Button>
+);
+
 export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
   return (
     <div className={classes("row wrap card bad", styles.failure)} role="alert">
       <CircleAlert size={16} />
       <span>{errorText(error)}</span>
-      {onRetry && (
-        <Button onClick={onRetry}>
-          <RotateCw size={14} /> Try again
-        </Button>
-      )}
+      {onRetry && <Retry onClick={onRetry} />}
     </div>
   );
 }
@@ -74,9 +76,7 @@ export function FailedPage({ title, error, onRetry }: FailedPageProps) {
     <main>
       <Empty icon={CircleAlert} title={title} isPage>
         <p role="alert">{errorText(error)}</p>
-        <Button onClick={onRetry}>
-          <RotateCw size={14} /> Try again
-        </Button>
+        <Retry onClick={onRetry} />
       </Empty>
     </main>
   );

@@ -32,6 +32,7 @@ export function InboxPage() {
   const { href } = useProject();
   const inbox = useInbox(isAll ? "all" : "open");
   const rows = openFirst(inbox.data?.results ?? []);
+  const ids = rows.map(({ id }) => id);
   const several = tasksWithSeveralRuns(rows);
   const list = useRef<HTMLUListElement>(null);
   const move = (by: number) => {
@@ -71,10 +72,7 @@ export function InboxPage() {
             row={row}
             isSelected={index === at}
             isOneOfSeveral={several.has(row.task.id)}
-            above={rows
-              .slice(0, index)
-              .map(({ id }) => id)
-              .join()}
+            above={ids.slice(0, index).join()}
           />
         ))}
       </ul>

@@ -27,11 +27,7 @@ interface Place {
 }
 
 /** Return the address of a file in an editor; null without one, or for a path that leads out of the clone. */
-export function editorHref(
-  editor: typeof NONE,
-  repository: string | null,
-  { path, line }: Place,
-): string | null {
+export function editorHref(editor: typeof NONE, repository: string | null, { path, line }: Place) {
   const { scheme, folder } = editor;
   const isKnown = EDITORS.some(([name]) => name === scheme && name);
   if (!isKnown || !folder || !path || path.startsWith("/") || path.split(/[\\/]/).includes("..")) return null;

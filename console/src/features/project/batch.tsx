@@ -43,11 +43,8 @@ export function useBatch(onDone: (action: BatchAction) => void = () => {}) {
         const run = liveRunOf(task);
         if (run) await endRun(project.id, task.id, run.id);
       }
-      return changeTasks(
-        project.id,
-        action,
-        tasks.map(({ id }) => id),
-      );
+      const ids = tasks.map(({ id }) => id);
+      return changeTasks(project.id, action, ids);
     },
     onSuccess: (ids, { action, tasks }) => {
       const changed = tasks.filter(({ id }) => ids.has(id));

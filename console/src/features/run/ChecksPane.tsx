@@ -223,13 +223,7 @@ function Again({ runRef, isOpen, onAgain }: { runRef: RunRef; isOpen: boolean; o
   });
   return (
     <Button className="last" onClick={() => again.mutate()} disabled={again.isPending}>
-      {isOpen ? (
-        "Stop checks"
-      ) : (
-        <>
-          <RotateCw size={14} /> Check again
-        </>
-      )}
+      {!isOpen && <RotateCw size={14} />} {isOpen ? "Stop checks" : "Check again"}
     </Button>
   );
 }

@@ -33,14 +33,8 @@ export default function RunPage({ taskId, runId }: Address) {
   if (task.isPending || (!isLatest && (runs.isPending || older.isLoading)))
     return <Loading what="the task" />;
   if (!task.data) return <NoTask what="task" error={task.error} onRetry={() => task.refetch()} />;
-  if (!isLatest && !run)
-    return (
-      <NoTask
-        what="run"
-        error={runs.error ?? older.error}
-        onRetry={() => (runs.error ? runs : older).refetch()}
-      />
-    );
+  const failed = runs.error ? runs : older;
+  if (!isLatest && !run) return <NoTask what="run" error={failed.error} onRetry={() => failed.refetch()} />;
   if (!run) return <DraftView task={task.data} />;
   return (
     <RunView

@@ -219,9 +219,7 @@ function Gap({ item }: { item: GapItem }) {
   return (
     <p className={classes("row small attention", styles.mark)}>
       <TriangleAlert size={14} />
-      {item.lost === null
-        ? "Events are missing here"
-        : `${item.lost.toLocaleString()} events are missing here`}
+      {item.lost === null ? "Events" : `${item.lost.toLocaleString()} events`} are missing here
     </p>
   );
 }

@@ -62,11 +62,7 @@ function rankOf(path: string, query: string): number {
 }
 
 /** Return the text with a choice in place, and where the caret stands then. */
-export function complete(
-  text: string,
-  { from, to }: Completion,
-  { value }: Choice,
-): [text: string, caret: number] {
+export function complete(text: string, { from, to }: Completion, { value }: Choice): [string, number] {
   const rest = text.slice(to).replace(/^ /, "");
   return [text.slice(0, from) + value + rest, from + value.length];
 }

@@ -91,13 +91,9 @@ function reminders(now: number | null): Choices {
   return [...REMINDERS, [String(now), `After ${spanInWords(now)}`]];
 }
 
-function QuietHoursForm({
-  now,
-  onSave,
-}: {
-  now: Preferences;
-  onSave: (changes: Partial<Preferences>) => void;
-}) {
+type Save = (changes: Partial<Preferences>) => void;
+
+function QuietHoursForm({ now, onSave }: { now: Preferences; onSave: Save }) {
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const [hours, setHours] = useState<QuietHours>(
     now.quiet_hours ?? { start: "22:00", end: "07:00", timezone: own, days: DAYS },
