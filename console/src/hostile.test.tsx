@@ -98,9 +98,13 @@ const FORBIDDEN =
 
 const ATTRIBUTES = new Set("src srcset srcdoc action formaction style ping background".split(" "));
 
-/** The sixteen colours of a terminal: the output chooses a number. */
-const COLOURS =
-  /^((color: var\(--ansi-\d+\)|background: color-mix\(in srgb, var\(--ansi-\d+\) 18%, transparent\));\s*)+$/;
+/** The marks of code, and the weights and sixteen colours of a terminal: the output chooses of a table. */
+const LOOKS = [
+  "color: var\\(--(ansi-\\d+|text-3|code-[a-z]+)\\)",
+  "background: color-mix\\(in srgb, var\\(--ansi-\\d+\\) 18%, transparent\\)",
+  "font-weight: 700|font-style: italic|text-decoration: (underline|line-through)",
+];
+const COLOURS = new RegExp(`^((${LOOKS.join("|")});\\s*)+$`);
 
 /** What an attribute may not be, in words; null if it is fine. */
 function problemOf(element: Element, { name, value }: Attr): string | null {
