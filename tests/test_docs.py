@@ -127,6 +127,31 @@ def test_every_page_of_the_guide_is_in_its_index() -> None:
     assert pages == set(re.findall(r"\]\(([\w-]+\.md)\)", _text("docs/guide/index.md")))
 
 
+def test_index_of_decisions_says_what_they_say() -> None:
+    index = _text("docs/adr/index.md")
+    listed = dict(re.findall(r"\| \[(.+?)\]\(\d+-[\w-]+\.md\) \| (accepted.*) \|", index))
+    decisions, former = {}, {}
+    for path in sorted((_ROOT / "docs/adr").glob("0*.md")):
+        head = re.match(r"# (\d+)\. (.+)\n\nStatus: ((?:.+\n)+)", path.read_text())
+        assert head is not None, path
+        number, title, status = head[1], head[2], " ".join(head[3].split())
+        decisions[title] = status
+        for numbers in re.findall(r"(?:with what was|replaces) ([\d, and]+)", status):
+            former[number] = re.findall(r"\d+", numbers)
+    gone = {
+        where: re.findall(r"\d+", was) for was, where in re.findall(r"\| ([\d, ]+) \| \[(\d+)\]\S+ \|", index)
+    }
+    numbers = [
+        *re.findall(r"\| (\d+) \| \[.+ \| accepted", index),
+        *(was for each in gone.values() for was in each),
+    ]
+
+    assert listed == decisions
+    assert gone == former
+    # There was no decision 59.
+    assert sorted(map(int, numbers)) == [number for number in range(1, len(numbers) + 2) if number != 59]
+
+
 def test_links_of_documents_resolve() -> None:
     broken = [
         f"{document}: {target}#{anchor}"
