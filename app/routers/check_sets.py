@@ -22,7 +22,7 @@ from app.web.dependencies import CheckSetId, process_of
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import refused
 from app.web.pagination import PageDep
-from app.web.responses import Json
+from app.web.responses import Json, json_by
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects/{project_id}/check_sets", tags=["check sets"], route_class=UnitRoute)
@@ -79,8 +79,7 @@ async def detect_checks(call: TaskWrite, body: Body[DetectIn]) -> Json:
 
     Each is valid as an item of `checks`: to use them, create or update the check set of the repository.
     """
-    scan, is_made = await scans.detect(call.caller, body.repository, call.process)
-    return Json(scan, status_code=200 if is_made else 202)
+    return json_by(await scans.detect(call.caller, body.repository, call.process), yes=200, no=202)
 
 
 @router.get(

@@ -7,7 +7,7 @@ from app import __version__
 from app.schemas.health import LivenessOut, ReadinessOut
 from app.web.dependencies import process_of
 from app.web.openapi.errors import errors
-from app.web.responses import Json
+from app.web.responses import Json, json_by
 
 router = APIRouter(tags=["operations"])
 
@@ -39,8 +39,8 @@ async def ready(request: Request) -> Json:
     The status is 200 if all of them are ready, else 503.
     """
     process = process_of(request)
-    answer, is_ready = await process.health.check_readiness(process.sessions, process.redis, process.store)
-    return Json(answer, status_code=200 if is_ready else 503)
+    found = await process.health.check_readiness(process.sessions, process.redis, process.store)
+    return json_by(found, yes=200, no=503)
 
 
 @router.get(

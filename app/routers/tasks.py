@@ -30,7 +30,7 @@ from app.web.auth import TaskRead, TaskWrite
 from app.web.body import Body, TaskBodyReader, TaskChangeBodyReader
 from app.web.dependencies import TaskId
 from app.web.idempotency import OnceDep
-from app.web.not_modified import HeldDep, conditional
+from app.web.not_modified import HeldDep, conditional, conditional_page
 from app.web.openapi.errors import UNCHANGED
 from app.web.pagination import PageDep
 from app.web.responses import Json
@@ -56,8 +56,7 @@ async def list_tasks(
     marked as internal are omitted.
     """
     lists = task_reading.TaskLists(call.session, call.caller, call.process.store, call.process.lists)
-    tag, found = await lists.find(query, page.asked, held)
-    return conditional(tag, None if found is None else page.page(*found))
+    return conditional_page(page, await lists.find(query, page.asked, held))
 
 
 @router.post(
@@ -154,7 +153,7 @@ async def retrieve_task(call: TaskRead, task_id: TaskId, held: HeldDep) -> Json[
     """Return a task with its latest run."""
     store = call.process.store
     return conditional(
-        *await task_reading.revalidate_task(call.session, call.caller, task_id, held, store=store)
+        await task_reading.revalidate_task(call.session, call.caller, task_id, held, store=store)
     )
 
 

@@ -33,6 +33,12 @@ def process_of(request: Request) -> ProcessContext:
     return process
 
 
+def root_of(request: Request) -> str:
+    """Return the path below which a proxy serves the API, without a slash at its end."""
+    root: str = request.scope.get("root_path", "")
+    return root.rstrip("/")
+
+
 def session_of(request: Request) -> AsyncSession:
     """Return the database session of a request. `UnitRoute` commits its transaction before the response is sent."""
     session: AsyncSession = request.scope[SESSION]

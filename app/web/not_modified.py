@@ -4,7 +4,7 @@ Also what else a client says about the form of the answer: its encodings.
 """
 
 import re
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request, Response
 from starlette.datastructures import Headers
@@ -13,6 +13,7 @@ from app import __version__
 from app.services.views.entity_tags import Held
 from app.web.asgi_keys import ORIGINAL_PATH
 from app.web.dependencies import call_of
+from app.web.pagination import PageRequest
 from app.web.responses import Content, Json
 
 IF_NONE_MATCH = "If-None-Match"
@@ -54,13 +55,20 @@ def encodings_of(headers: Headers) -> set[str]:
 HeldDep = Annotated[Held, Depends(read_held)]
 
 
-def conditional(tag: str, content: Content | None) -> Json[Content]:
-    """Return the response with this content and tag; with 304 and no body if the content is None."""
+def conditional(found: tuple[str, Content | None]) -> Json[Content]:
+    """Return the response with a tag and content; with 304 and no body if the content is None."""
+    tag, content = found
     # Weak: the order of keys may differ.
     headers = {"ETag": f'W/"{tag}"'}
     if content is None:
         return cast("Json[Content]", Response(status_code=304, headers=headers))
     return Json(content, headers=headers)
+
+
+def conditional_page(page: PageRequest, found: tuple[str, tuple[int, list[Any]] | None]) -> Json[Any]:
+    """Return the response with a tag and a page of a list; with 304 and no body if there is no page."""
+    tag, rows = found
+    return conditional((tag, None if rows is None else page.page(*rows)))
 
 
 def encoded(headers: Headers, plain: bytes, compressed: bytes, tag: str) -> Response:

@@ -30,7 +30,10 @@ from app.clients.s3 import ObjectMissing, RangeNotSatisfiable
 from app.errors import ArtifactNotFound, Unavailable
 from app.schemas.base import ApiPath
 from app.services.artifacts.manifest import DownloadableFile
+from app.services.run_log.log_writing import CONTENT_TYPE
 from app.web.asgi_keys import IS_HEAD
+
+TEXT = "text/plain"
 
 
 class LargeResponses:
@@ -159,6 +162,12 @@ class Json(Response, Generic[Content]):
         await large.send(start, body, send, may_refuse=scope["method"] in SAFE_METHODS)
 
 
+def json_by(result: tuple[Content, bool], *, yes: int, no: int) -> Json[Content]:
+    """Return the response with the content of a result, and the status for what the result says of it."""
+    content, is_so = result
+    return Json(content, status_code=yes if is_so else no)
+
+
 def server_timing(metric: str, started: float) -> dict[str, str]:
     """Return the header `Server-Timing` with the milliseconds since `started` by the performance counter."""
     return {"Server-Timing": f"{metric};dur={(time.perf_counter() - started) * 1000:.1f}"}
@@ -222,6 +231,13 @@ class Streamed(StreamingResponse):
         # Closed here, and not when the generator is collected: an object is open until then.
         async with aclosing(pieces):
             await super().__call__(scope, receive, large.bounded(send))
+
+
+def streamed_log(lines: AsyncGenerator[bytes], accept: str | None) -> Streamed:
+    """Return the response with the lines of a log, as plain text for a client that accepts exactly that."""
+    media_type = TEXT if (accept or "").strip().lower() == TEXT else CONTENT_TYPE
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept, Authorization, Cookie"}
+    return Streamed(lines, media_type=media_type, headers=headers)
 
 
 def _requested_range(request: Request) -> tuple[str | None, str | None]:

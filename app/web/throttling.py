@@ -7,14 +7,9 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 import structlog
 from fastapi import Request
 
-from app.api_limits import (
-    ADDRESS_REQUESTS_PER_MINUTE,
-    CODES_PER_MINUTE,
-    POLLS_OF_ADDRESS_PER_MINUTE,
-    POLLS_PER_SECOND,
-)
+from app import api_limits
 from app.clock import utcnow
-from app.errors import Throttled
+from app.errors import AppError, Throttled
 from app.outages import REDIS_ERRORS
 from app.runtime import ProcessContext
 from app.services.access.principal import Principal
@@ -23,10 +18,10 @@ from app.web.asgi_keys import RATE_LIMIT
 
 _MINUTE = 60
 _HOUR = 3600
-_OF_ADDRESS = [RateLimit(_MINUTE, ADDRESS_REQUESTS_PER_MINUTE)]
-CODES = [RateLimit(_MINUTE, CODES_PER_MINUTE)]
-POLLS = [RateLimit(1, POLLS_PER_SECOND)]
-POLLS_OF_ADDRESS = [RateLimit(_MINUTE, POLLS_OF_ADDRESS_PER_MINUTE)]
+_OF_ADDRESS = [RateLimit(_MINUTE, api_limits.ADDRESS_REQUESTS_PER_MINUTE)]
+CODES = [RateLimit(_MINUTE, api_limits.CODES_PER_MINUTE)]
+POLLS = [RateLimit(1, api_limits.POLLS_PER_SECOND)]
+POLLS_OF_ADDRESS = [RateLimit(_MINUTE, api_limits.POLLS_OF_ADDRESS_PER_MINUTE)]
 _IPV6_CLIENT_BITS = 64
 
 log = structlog.get_logger(__name__)
@@ -55,9 +50,11 @@ async def throttle_address(request: Request, process: ProcessContext, purpose: s
     await throttle_by(process, f"{purpose}:{address_of(request)}", _OF_ADDRESS)
 
 
-async def throttle_by(process: ProcessContext, bucket: str, limits: Sequence[RateLimit]) -> None:
-    """Count one request against limits beside those of its project or user."""
-    _refuse_above(await _count(process, bucket, limits))
+async def throttle_by(
+    process: ProcessContext, bucket: str, limits: Sequence[RateLimit], *, refusal: AppError | None = None
+) -> None:
+    """Count one request against limits beside those of its project or user. Raises Throttled, or `refusal`."""
+    _refuse_above(await _count(process, bucket, limits), refusal)
 
 
 async def _count(process: ProcessContext, bucket: str, limits: Sequence[RateLimit]) -> Quota | None:
@@ -68,9 +65,9 @@ async def _count(process: ProcessContext, bucket: str, limits: Sequence[RateLimi
         return None
 
 
-def _refuse_above(quota: Quota | None) -> None:
+def _refuse_above(quota: Quota | None, refusal: AppError | None = None) -> None:
     if quota is not None and quota.retry_after is not None:
-        raise Throttled(retry_after=quota.retry_after)
+        raise refusal or Throttled(retry_after=quota.retry_after)
 
 
 def address_of(request: Request) -> str:

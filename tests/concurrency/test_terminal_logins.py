@@ -15,13 +15,16 @@ from app.services.notifications.presence import keep_terminal
 from tests.concurrency.races import perform, race
 from tests.support.factories import make_key
 
+_BASE = "https://tasks.example"
+
 
 async def test_one_of_two_decides_and_one_of_two_gets_the_key(
     sessions: SessionFactory, session: AsyncSession, project: Project, owner: User
 ) -> None:
     key = await make_key(session, user=owner)
     await session.commit()
-    device, code = await perform(sessions, lambda one: terminal_logins.begin_login(one, "laptop", ""))
+    begun = await perform(sessions, lambda one: terminal_logins.begin_login(one, "laptop", "", base=_BASE))
+    device, code = begun["device_code"], begun["user_code"]
 
     async def approve(one: AsyncSession) -> None:
         caller = await authenticate(one, key, place="")
@@ -67,7 +70,7 @@ async def test_sign_ins_at_the_same_time_do_not_exceed_the_limit_of_their_addres
 ) -> None:
     async def begin(one: AsyncSession) -> str:
         try:
-            await terminal_logins.begin_login(one, "laptop", "192.0.2.1")
+            await terminal_logins.begin_login(one, "laptop", "192.0.2.1", base=_BASE)
         except Throttled as error:
             return error.code
         return "begun"

@@ -176,7 +176,6 @@ def test_gates_of_an_endpoint_are_its_dependencies_in_order() -> None:
 # Routes with a parameter that FastAPI reads: a header, a single value, or a dependency with parameters of its own.
 _SOLVED_BY_FASTAPI = {
     "DELETE /api/console/session",
-    "DELETE /api/projects/{project_id}/tasks/{task_id}/presence",
     "GET /a/{token}",
     "GET /api/projects/{project_id}/events/stream",
     "GET /api/projects/{project_id}/tasks/{task_id}/runs/{run_id}/artifacts/download",

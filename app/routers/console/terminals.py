@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
-from app.errors import LoginRefused, Throttled
 from app.schemas.console import (
     ApproveLoginIn,
     PendingLoginOut,
@@ -15,7 +14,6 @@ from app.schemas.console import (
 )
 from app.security.secrets import hash_session_secret
 from app.services.accounts import terminal_logins
-from app.services.accounts.terminal_logins import LIFETIME
 from app.web.auth import UserWrite
 from app.web.body import Body
 from app.web.dependencies import call_of, process_of, session_of
@@ -24,7 +22,6 @@ from app.web.responses import Json
 from app.web.throttling import CODES, POLLS, POLLS_OF_ADDRESS, address_of, throttle_address, throttle_by
 from app.web.unit_route import UnitRoute
 
-INTERVAL = 2
 _ADDRESS_CHARACTERS = 64
 _CODE_CHARACTERS = 100
 _LOGIN = "/login"
@@ -49,10 +46,8 @@ async def _user_code(request: Request) -> str:
 async def _device_code(request: Request, body: Body[TerminalTokenIn]) -> str:
     process = process_of(request)
     await throttle_by(process, f"polls:{address_of(request)}", POLLS_OF_ADDRESS)
-    try:
-        await throttle_by(process, f"polls:{hash_session_secret(body.device_code)}", POLLS)
-    except Throttled as error:
-        raise LoginRefused("Ask less often.", code="slow_down") from error
+    bucket = f"polls:{hash_session_secret(body.device_code)}"
+    await throttle_by(process, bucket, POLLS, refusal=terminal_logins.asks_too_often())
     return body.device_code
 
 
@@ -69,16 +64,9 @@ UserCode = Annotated[str, Depends(_user_code)]
 )
 async def begin(request: Request, address: Address, body: Body[TerminalLoginIn]) -> Json[TerminalLoginOut]:
     """Return the codes of a new sign-in (RFC 8628). The terminal shows `user_code`, and asks for its key meanwhile."""
-    device_code, user_code = await terminal_logins.begin_login(session_of(request), body.client, address)
     base = process_of(request).settings.public_url or str(request.base_url)
-    made: TerminalLoginOut = {
-        "device_code": device_code,
-        "user_code": user_code,
-        "interval": INTERVAL,
-        "verification_uri": f"{base.rstrip('/')}/console/device",
-        "expires_in": int(LIFETIME.total_seconds()),
-    }
-    return Json(made, 201, _NO_STORE)
+    begun = await terminal_logins.begin_login(session_of(request), body.client, address, base=base)
+    return Json(begun, 201, _NO_STORE)
 
 
 @router.post(

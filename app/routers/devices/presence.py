@@ -1,11 +1,9 @@
 """Routes of presence: devices that show a task (contract 5.6, 5.7), and viewers of tasks (17.10)."""
 
 from typing import Annotated
-from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query
 
-from app.errors import InvalidInput
 from app.schemas.devices.presence import PresenceIn, PresenceLeaveIn, PresenceLeaveQuery
 from app.schemas.viewers import ViewersOut
 from app.services.notifications import presence
@@ -18,18 +16,6 @@ from app.web.unit_route import UnitRoute
 _TASK = "/tasks/{task_id}"
 
 router = APIRouter(prefix="/api/projects/{project_id}", tags=["push"], route_class=UnitRoute)
-
-
-async def _read_leaving_device(
-    body: Body[PresenceLeaveIn], query: Annotated[PresenceLeaveQuery, Query()]
-) -> UUID:
-    device_id = body.device_id or query.device_id
-    if device_id is None:
-        raise InvalidInput("This field is required.", code="required", attr="device_id")
-    return device_id
-
-
-LeavingDevice = Annotated[UUID, Depends(_read_leaving_device)]
 
 
 @router.post(
@@ -51,10 +37,13 @@ async def beat(call: TaskWrite, body: Body[PresenceIn], task_id: TaskId) -> None
     _TASK + "/presence",
     summary="End the presence of a device",
     response_description="The device does not count as watching.",
-    # FastAPI itself answers, because `LeavingDevice` has dependencies of its own.
-    response_class=Response,
 )
-async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> None:
+async def leave(
+    call: TaskWrite,
+    body: Body[PresenceLeaveIn],
+    query: Annotated[PresenceLeaveQuery, Query()],
+    task_id: TaskId,
+) -> None:
     """End the presence of a device on a task at once.
 
     The response is 204 even if the device was not watching, or belongs to another user. Deferred pushes about events
@@ -62,7 +51,7 @@ async def leave(call: TaskWrite, device: LeavingDevice, task_id: TaskId) -> None
     has shown, these are the events up to that number. Otherwise, if the device was focused, they are all events until
     now.
     """
-    await presence.leave(call.session, call.caller, task_id, device)
+    await presence.leave(call.session, call.caller, task_id, body.device_or(query))
 
 
 @router.get(

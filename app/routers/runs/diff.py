@@ -37,7 +37,7 @@ async def retrieve_diff(
     A live diff shows the workspace of a run whose agent works or waits. The run's worker makes it when it is asked for,
     and it is kept for three seconds. If there is none, `missing` says why.
     """
-    return conditional(*await _changes(call, task_id, run_id).page(query, held))
+    return conditional(await _changes(call, task_id, run_id).page(query, held))
 
 
 @router.get(

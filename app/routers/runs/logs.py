@@ -16,10 +16,9 @@ from app.web.body import Body
 from app.web.dependencies import RUN_URL, RunId, StartedAt, TaskId
 from app.web.openapi.errors import refused
 from app.web.pagination import LOG_PAGE, log_headers
-from app.web.responses import Json, Streamed, server_timing
+from app.web.responses import TEXT, Json, Streamed, server_timing, streamed_log
 from app.web.unit_route import UnitRoute
 
-TEXT = "text/plain"
 WHOLE_LOG: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The log, one JSON object per line.",
@@ -77,9 +76,7 @@ async def read_logs(
     If `Accept` is exactly `text/plain`, the same lines are returned with this content type.
     """
     text = await read_text(call.session, call.caller, task_id, run_id, store=call.process.store)
-    media_type = TEXT if (accept or "").strip().lower() == TEXT else CONTENT_TYPE
-    headers = {"Cache-Control": "no-cache", "Vary": "Accept, Authorization, Cookie"}
-    return Streamed(text, media_type=media_type, headers=headers)
+    return streamed_log(text, accept)
 
 
 @router.get(

@@ -29,7 +29,7 @@ async def retrieve_review(call: TaskRead, task_id: TaskId, run_id: RunId, held: 
 
     Nobody else sees them. To follow what another device of the person writes, ask again with `If-None-Match`.
     """
-    return conditional(*await review_versions.read_review(call.session, call.caller, task_id, run_id, held))
+    return conditional(await review_versions.read_review(call.session, call.caller, task_id, run_id, held))
 
 
 @router.put(

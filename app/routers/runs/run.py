@@ -26,10 +26,10 @@ from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import Body
 from app.web.dependencies import TASK_URL, Call, RunId, TaskId
 from app.web.idempotency import OnceDep
-from app.web.not_modified import HeldDep, conditional
+from app.web.not_modified import HeldDep, conditional, conditional_page
 from app.web.openapi.errors import UNCHANGED, over_limit, refused
 from app.web.pagination import PageDep
-from app.web.responses import Json
+from app.web.responses import Json, json_by
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=TASK_URL, tags=["runs"], route_class=UnitRoute)
@@ -76,10 +76,9 @@ async def create_run(
 )
 async def list_runs(call: TaskRead, task_id: TaskId, page: PageDep, held: HeldDep) -> Json[RunPage]:
     """Return the runs of a task, newest first."""
-    tag, listed = await runs_view.list_runs(
-        call.session, call.caller, task_id, page.asked, held, store=call.process.store
-    )
-    return conditional(tag, listed and page.page(*listed))
+    store = call.process.store
+    found = await runs_view.list_runs(call.session, call.caller, task_id, page.asked, held, store=store)
+    return conditional_page(page, found)
 
 
 @router.get(
@@ -91,7 +90,7 @@ async def retrieve_run(call: TaskRead, task_id: TaskId, run_id: RunId, held: Hel
     """Return a run: its status, output, error, log and artifacts."""
     store = call.process.store
     return conditional(
-        *await runs_view.revalidate_run(call.session, call.caller, task_id, run_id, held, store=store)
+        await runs_view.revalidate_run(call.session, call.caller, task_id, run_id, held, store=store)
     )
 
 
@@ -152,11 +151,9 @@ async def cancel_run(
     return await once(_cancel(call, body, task_id, run_id))
 
 
-async def _cancel(call: Call, body: CancelIn, task_id: UUID, run_id: UUID) -> Json:
-    run, is_cancelled = await run_edits.cancel_run(
-        call.session, call.caller, task_id, run_id, body, call.process
-    )
-    return Json(run, status_code=202 if is_cancelled else 200)
+async def _cancel(call: Call, body: CancelIn, task_id: UUID, run_id: UUID) -> Json[RunOut]:
+    cancelled = await run_edits.cancel_run(call.session, call.caller, task_id, run_id, body, call.process)
+    return json_by(cancelled, yes=202, no=200)
 
 
 @router.post(

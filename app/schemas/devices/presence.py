@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar
 from uuid import UUID
 
 from app.enums import DeviceKind
+from app.errors import InvalidInput
 from app.ids import MAX_BIGINT
 from app.schemas.base import Input, QueryInput, doc
 from app.schemas.fields import Boolean, Choice, Integer, Uuid
@@ -38,6 +39,12 @@ class PresenceIn(Input):
     ] = None
 
 
+class PresenceLeaveQuery(QueryInput):
+    """The device that no longer shows the task. Clients that cannot send a body with DELETE send it as a query."""
+
+    device_id: Annotated[UUID | None, Uuid(), doc(_WHICH + " The body has precedence.")] = None
+
+
 class PresenceLeaveIn(Input):
     """A report that a device no longer shows the task."""
 
@@ -45,8 +52,9 @@ class PresenceLeaveIn(Input):
 
     device_id: Annotated[UUID | None, Uuid(), doc(_WHICH)] = None
 
-
-class PresenceLeaveQuery(QueryInput):
-    """The device that no longer shows the task. Clients that cannot send a body with DELETE send it as a query."""
-
-    device_id: Annotated[UUID | None, Uuid(), doc(_WHICH + " The body has precedence.")] = None
+    def device_or(self, query: PresenceLeaveQuery) -> UUID:
+        """Return the device of this body, or else that of the query. Raises InvalidInput."""
+        device_id = self.device_id or query.device_id
+        if device_id is None:
+            raise InvalidInput("This field is required.", code="required", attr="device_id")
+        return device_id

@@ -13,7 +13,7 @@ from app.enums import Scope
 from app.errors import LoginRefused, NotFound, PermissionDenied, Throttled, unknown_key
 from app.ids import new_id
 from app.models import Project, TerminalLogin, User
-from app.schemas.console import PendingLoginOut, TerminalTokenOut
+from app.schemas.console import PendingLoginOut, TerminalLoginOut, TerminalTokenOut
 from app.schemas.users import OwnKeyIn
 from app.security.secrets import hash_session_secret, new_session_secret, new_user_code
 from app.services.access.authentication import find_holder
@@ -24,6 +24,7 @@ from app.services.accounts.api_keys import LABEL_LENGTH, create_own_key
 from app.services.sweeping import delete_batch
 
 LIFETIME = timedelta(minutes=10)
+_INTERVAL_SECONDS = 2
 # From one address, at the same time: the limit of requests does not hold while Redis is away.
 _MAX_WAITING = 100
 # What the key may do, as far as the person who confirms may: the second where the first is not theirs.
@@ -35,8 +36,8 @@ _SCOPES = (
 )
 
 
-async def begin_login(session: AsyncSession, client: str, address: str) -> tuple[str, str]:
-    """Return the code of a new sign-in for the terminal, and the one for a person. Raises Throttled."""
+async def begin_login(session: AsyncSession, client: str, address: str, *, base: str) -> TerminalLoginOut:
+    """Return the codes of a new sign-in, and where a person confirms it, below the URL `base`. Raises Throttled."""
     # Serialises the sign-ins of an address, so that the limit holds.
     place = func.hashtextextended(f"terminal_logins:{address}", 0)
     await session.execute(select(func.pg_advisory_xact_lock(place)))
@@ -59,7 +60,13 @@ async def begin_login(session: AsyncSession, client: str, address: str) -> tuple
     )
     session.add(login)
     await session.flush()
-    return device_code, user_code
+    return {
+        "device_code": device_code,
+        "user_code": user_code,
+        "interval": _INTERVAL_SECONDS,
+        "verification_uri": f"{base.rstrip('/')}/console/device",
+        "expires_in": int(LIFETIME.total_seconds()),
+    }
 
 
 async def fetch_key(session: AsyncSession, device_code: str) -> TerminalTokenOut:
@@ -95,6 +102,10 @@ async def fetch_key(session: AsyncSession, device_code: str) -> TerminalTokenOut
         "user": {"id": user.id, "email": user.email},
         "scopes": key["scopes"],
     }
+
+
+def asks_too_often() -> LoginRefused:
+    return LoginRefused("Ask less often.", code="slow_down")
 
 
 def _denied() -> LoginRefused:

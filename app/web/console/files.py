@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, HTMLResponse
 
 from app.config import Settings
 from app.errors import NotFound
-from app.web.dependencies import process_of
+from app.web.dependencies import process_of, root_of
 from app.web.not_modified import encodings_of, tags_of
 
 FOLDER = Path(__file__).with_name("dist")
@@ -48,6 +48,11 @@ _NOT_BUILT = """\
 def find_build(request: Request) -> Path | None:
     folder: Path = request.app.state.console
     return folder if (folder / _INDEX).is_file() else None
+
+
+def find_start(request: Request) -> str:
+    """Return the path of the console, or that of Swagger UI if the console is not built."""
+    return root_of(request) + ("/console" if find_build(request) else "/docs")
 
 
 def send_file(request: Request, path: str) -> Response:

@@ -1,20 +1,24 @@
-"""Build the OpenAPI document of the API, `/openapi.json`."""
+"""Build the OpenAPI document of the API, `/openapi.json`, and the page of Swagger UI, which shows it."""
 
 import gzip
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from hashlib import sha256
+from html import escape
+from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.responses import HTMLResponse
 
 from app.schemas.base import Input
 from app.services.events.catalogue import CATALOGUE, PING, CataloguedType
 from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate
 from app.web.body import BodyReader
+from app.web.dependencies import root_of
 from app.web.idempotency import HEADER, read_key
 from app.web.not_modified import IF_NONE_MATCH, read_held
 from app.web.openapi import groups
@@ -23,6 +27,12 @@ from app.web.pagination import read_limit, read_page
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
+# Starts Swagger UI. No part of the page, whose policy refuses inline scripts; it may load from this service only.
+EXPLORER_SCRIPT = Path(__file__).with_name("explorer.js")
+_EXPLORER_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; worker-src blob:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 # FastAPI's own validation error; this service has an envelope for every failure.
 _FOREIGN_STATUS = "422"
 _UNUSED_SCHEMAS = (
@@ -60,6 +70,12 @@ def encode_document(app: FastAPI, root_path: str) -> tuple[bytes, bytes, str]:
         document = {**document, "servers": [{"url": root_path}]}
     plain = orjson.dumps(document)
     return plain, gzip.compress(plain, mtime=0), sha256(plain).hexdigest()[:32]
+
+
+def render_explorer(request: Request) -> HTMLResponse:
+    template = EXPLORER_SCRIPT.with_suffix(".html").read_text(encoding="utf-8")
+    page = template.format(title=escape(request.app.title), root=escape(root_of(request)))
+    return HTMLResponse(page, headers={"Content-Security-Policy": _EXPLORER_POLICY})
 
 
 def describe_routes(app: FastAPI) -> Iterator[APIRoute]:

@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse
 from typing_extensions import override
 
 from app.errors import AppError, QuestionSettled, RequestRefused
+from app.web.dependencies import root_of
 from app.web.errors import answer_error, headers_of
 from app.web.pages.question import PageData
 from app.web.pages.render import PRIVATE_HEADERS, render
@@ -69,5 +70,4 @@ class PageRoute(ActionRoute):
 
 def back_to_page(request: Request) -> Response:
     """Return a redirect to the question's page, as the response to a submitted form."""
-    root = request.scope.get("root_path", "").rstrip("/")
-    return RedirectResponse(f"{root}/a/{request.path_params['token']}", 303)
+    return RedirectResponse(f"{root_of(request)}/a/{request.path_params['token']}", 303)
