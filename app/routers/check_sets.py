@@ -36,10 +36,7 @@ async def _find_warnings(request: Request) -> list[str]:
 Warnings = Annotated[list[str], Depends(_find_warnings)]
 
 
-@router.get(
-    "",
-    summary="List check sets",
-)
+@router.get("", summary="List check sets")
 async def list_sets(
     call: TaskRead, query: Annotated[CheckSetQuery, Query()], page: PageDep
 ) -> Json[CheckSetPage]:
@@ -82,19 +79,13 @@ async def detect_checks(call: TaskWrite, body: Body[DetectIn]) -> Json:
     return json_by(await scans.detect(call.caller, body.repository, call.process), yes=200, no=202)
 
 
-@router.get(
-    "/{set_id}",
-    summary="Retrieve a check set",
-)
+@router.get("/{set_id}", summary="Retrieve a check set")
 async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> CheckSetOut:
     """Return a check set; only the answer to a change of one has `warnings`."""
     return await check_sets.retrieve_set(call.session, call.caller, set_id)
 
 
-@router.patch(
-    "/{set_id}",
-    summary="Update a check set",
-)
+@router.patch("/{set_id}", summary="Update a check set")
 async def update_set(
     call: TaskWrite, set_id: VisibleCheckSet, body: Body[CheckSetIn], warnings: Warnings
 ) -> CheckSetOut:

@@ -15,10 +15,7 @@ from app.web.unit_route import UnitRoute
 router = APIRouter(prefix="/api/projects/{project_id}/events", tags=["events"], route_class=UnitRoute)
 
 
-@router.get(
-    "",
-    summary="List events",
-)
+@router.get("", summary="List events")
 async def list_events(call: TaskRead, query: Annotated[EventQuery, Query()], limit: LimitDep) -> EventPage:
     """Return the events of the tasks that the caller can see, oldest first, beginning after the position `after`.
 

@@ -17,10 +17,7 @@ from app.web.unit_route import UnitRoute
 router = APIRouter(prefix="/api/users/@me/inbox", tags=["inbox"], route_class=UnitRoute)
 
 
-@router.get(
-    "",
-    summary="List the questions in the caller's inbox",
-)
+@router.get("", summary="List the questions in the caller's inbox")
 async def list_inbox(
     call: InboxRead, query: Annotated[InboxQuery, Query()], page: PageDep
 ) -> Json[InboxPage]:

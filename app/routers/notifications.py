@@ -25,10 +25,7 @@ _TASK = "/projects/{project_id}/tasks/{task_id}"
 router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
 
 
-@router.get(
-    _TASK + "/notifications",
-    summary="List the pushes about a task, with reasons",
-)
+@router.get(_TASK + "/notifications", summary="List the pushes about a task, with reasons")
 async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> Json[NotificationPage]:
     """Return the pushes to the caller about a task, newest first: one entry for each event and device.
 
@@ -38,10 +35,7 @@ async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> 
     return Json(page.page(count, results))
 
 
-@router.post(
-    _TASK + "/notifications/test",
-    summary="Send a test push to a device",
-)
+@router.post(_TASK + "/notifications/test", summary="Send a test push to a device")
 async def push_test(call: ProjectUserWrite, body: Body[PushTestIn], task_id: TaskId) -> PushTestOut:
     """Send a test push about a task to one of the caller's devices now, and return the push service's response.
 
@@ -53,10 +47,7 @@ async def push_test(call: ProjectUserWrite, body: Body[PushTestIn], task_id: Tas
     )
 
 
-@router.get(
-    _TASK + "/mute",
-    summary="Retrieve whether a task is muted",
-)
+@router.get(_TASK + "/mute", summary="Retrieve whether a task is muted")
 async def retrieve_mute(call: TaskRead, task_id: TaskId) -> MuteOut:
     """Return whether the caller has muted a task."""
     return {"muted": await notification_preferences.is_muted(call.session, call.caller, task_id)}
@@ -82,19 +73,13 @@ async def unmute_task(call: TaskWrite, task_id: TaskId) -> None:
     await notification_preferences.unmute_task(call.session, call.caller, task_id)
 
 
-@router.get(
-    "/users/@me/notification_preferences",
-    summary="Retrieve the notification preferences",
-)
+@router.get("/users/@me/notification_preferences", summary="Retrieve the notification preferences")
 async def retrieve_preferences(call: UserRead) -> PreferencesOut:
     """Return the notification preferences of the caller: the kinds of pushes, their times and their detail."""
     return await notification_preferences.retrieve_preferences(call.session, call.caller)
 
 
-@router.patch(
-    "/users/@me/notification_preferences",
-    summary="Update the notification preferences",
-)
+@router.patch("/users/@me/notification_preferences", summary="Update the notification preferences")
 async def update_preferences(call: UserWrite, body: Body[PreferencesIn]) -> PreferencesOut:
     """Update the notification preferences of the caller: only the given fields change."""
     return await notification_preferences.update_preferences(call.session, call.caller, body)

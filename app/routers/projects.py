@@ -23,10 +23,7 @@ references_router = APIRouter(
 )
 
 
-@router.get(
-    "",
-    summary="List projects",
-)
+@router.get("", summary="List projects")
 async def list_projects(call: ProjectRead, page: PageDep) -> Json[ProjectPage]:
     """Return the projects that the caller is a member of and that the key may use."""
     count, projects = await users.list_projects(call.session, call.caller, page.asked)
@@ -46,10 +43,7 @@ async def resolve_reference(call: TaskRead, query: Annotated[ReferenceQuery, Que
     return await references.resolve(call.session, call.caller, query.kind, query.ref)
 
 
-@offers_router.get(
-    "/agents",
-    summary="List agents",
-)
+@offers_router.get("/agents", summary="List agents")
 async def list_agents(call: TaskRead, query: Annotated[AgentsQuery, Query()]) -> AgentsOut:
     """Return the agents that runs may request, whether a worker can start them, and why one cannot be chosen.
 
@@ -60,19 +54,13 @@ async def list_agents(call: TaskRead, query: Annotated[AgentsQuery, Query()]) ->
     )
 
 
-@offers_router.get(
-    "/limits",
-    summary="List limits",
-)
+@offers_router.get("/limits", summary="List limits")
 async def show_limits(call: TaskRead) -> LimitsOut:
     """Return the limits of this service that hold in the project. More may be added; show unknown ones as they are."""
     return project_overview.list_limits(call.process.settings)
 
 
-@offers_router.get(
-    "/queue",
-    summary="Show the queue",
-)
+@offers_router.get("/queue", summary="Show the queue")
 async def retrieve_queue(call: TaskRead) -> QueueOut:
     """Return how many runs of the project wait for a worker and for how long, how many are performed, and the slots.
 

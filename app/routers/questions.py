@@ -19,10 +19,7 @@ _FOLLOW = "/tasks/{task_id}/follow"
 router = APIRouter(prefix="/api/projects/{project_id}", tags=["inbox"], route_class=UnitRoute)
 
 
-@router.get(
-    "/tasks/{task_id}/runs/{run_id}/questions",
-    summary="List the questions of a run",
-)
+@router.get("/tasks/{task_id}/runs/{run_id}/questions", summary="List the questions of a run")
 async def list_questions(call: TaskRead, task_id: TaskId, run_id: RunId) -> QuestionList:
     """Return the newest 100 questions of the run, open and closed, as rows of the inbox."""
     rows = await inbox_questions.list_questions(

@@ -23,10 +23,7 @@ router = APIRouter(
 )
 
 
-@router.get(
-    "",
-    summary="List sandbox environments",
-)
+@router.get("", summary="List sandbox environments")
 async def list_environments(call: TaskRead, page: PageDep) -> Json[SandboxEnvironmentPage]:
     """Return the sandbox environments that the caller may use, newest first: shared ones and the caller's own."""
     count, results = await sandbox_environments.list_environments(call.session, call.caller, page.asked)
@@ -48,19 +45,13 @@ async def create_environment(call: TaskWrite, body: Body[SandboxEnvironmentIn]) 
     )
 
 
-@router.get(
-    "/{environment_id}",
-    summary="Retrieve a sandbox environment",
-)
+@router.get("/{environment_id}", summary="Retrieve a sandbox environment")
 async def retrieve_environment(call: TaskRead, environment_id: EnvironmentId) -> SandboxEnvironmentOut:
     """Return a sandbox environment. A private environment of another user is answered with 404."""
     return await sandbox_environments.retrieve_environment(call.session, call.caller, environment_id)
 
 
-@router.patch(
-    "/{environment_id}",
-    summary="Update a sandbox environment",
-)
+@router.patch("/{environment_id}", summary="Update a sandbox environment")
 async def update_environment(
     call: TaskWrite, environment_id: VisibleEnvironment, body: Body[SandboxEnvironmentUpdateIn]
 ) -> SandboxEnvironmentOut:

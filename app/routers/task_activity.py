@@ -13,10 +13,7 @@ from app.web.unit_route import UnitRoute
 router = APIRouter(prefix="/api/projects/{project_id}/task_activity", tags=["tasks"], route_class=UnitRoute)
 
 
-@router.get(
-    "",
-    summary="List the newest activity of the caller's tasks",
-)
+@router.get("", summary="List the newest activity of the caller's tasks")
 async def list_activity(call: TaskRead, query: Annotated[ActivityQuery, Query()]) -> ActivityPage:
     """Return the newest activity of each task that the caller created or follows, and can see, newest first.
 
@@ -26,10 +23,7 @@ async def list_activity(call: TaskRead, query: Annotated[ActivityQuery, Query()]
     return await activity_listing.list_activity(call.session, call.caller, query)
 
 
-@router.post(
-    "/mark_read",
-    summary="Mark activity as read",
-)
+@router.post("/mark_read", summary="Mark activity as read")
 async def mark_read(call: TaskWrite, body: Body[MarkReadIn]) -> MarkedOut:
     """Mark the newest activity of tasks as read by the caller.
 

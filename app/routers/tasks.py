@@ -75,19 +75,13 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Json:
     return await once(creation.perform(), status_code=201, first=creation.ask_others())
 
 
-@router.get(
-    "/repositories",
-    summary="List the repositories of tasks",
-)
+@router.get("/repositories", summary="List the repositories of tasks")
 async def list_repositories(call: TaskRead) -> RepositoriesOut:
     """Return the repositories of the tasks that the caller can see, sorted. Tasks with `internal` set are left out."""
     return {"repositories": await task_reading.list_repositories(call.session, call.caller)}
 
 
-@router.get(
-    "/models",
-    summary="List models for runs",
-)
+@router.get("/models", summary="List models for runs")
 async def list_models(call: TaskRead) -> ModelsOut:
     """Return the models that clients can offer to people, of all agents that runs may request.
 
@@ -96,10 +90,7 @@ async def list_models(call: TaskRead) -> ModelsOut:
     return {"models": run_options.list_models(call.process.catalog)}
 
 
-@router.post(
-    "/summaries",
-    summary="Summarise tasks",
-)
+@router.post("/summaries", summary="Summarise tasks")
 async def summarize_tasks(call: TaskRead, page: PageDep, body: Body[SummariesIn]) -> Json[SummaryPage]:
     """Return title, repository and status of the tasks with the given ids. A request has at most 5000 ids.
 
@@ -109,10 +100,7 @@ async def summarize_tasks(call: TaskRead, page: PageDep, body: Body[SummariesIn]
     return Json(page.page(count, results))
 
 
-@router.get(
-    "/pinned",
-    summary="List the caller's pins",
-)
+@router.get("/pinned", summary="List the caller's pins")
 async def list_pinned(call: TaskRead) -> PinnedOut:
     """Return the tasks of the project that the caller has pinned and sees, the newest pin first."""
     return {"task_ids": await pins.list_pinned(call.session, call.caller)}
@@ -132,10 +120,7 @@ async def search_tasks(call: TaskRead, query: Annotated[SearchQuery, Query()]) -
     return Json(await search.search(call.session, call.caller, query))
 
 
-@router.post(
-    "/bulk",
-    summary="Archive, unarchive or delete many tasks",
-)
+@router.post("/bulk", summary="Archive, unarchive or delete many tasks")
 async def change_tasks(call: TaskWrite, body: Body[BatchIn], once: OnceDep) -> Json[BatchOut]:
     """Archive, unarchive or delete up to 500 tasks, each as the request for it alone does.
 
@@ -157,10 +142,7 @@ async def retrieve_task(call: TaskRead, task_id: TaskId, held: HeldDep) -> Json[
     )
 
 
-@router.patch(
-    "/{task_id}",
-    summary="Update a task",
-)
+@router.patch("/{task_id}", summary="Update a task")
 async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> TaskOut:
     """Update a task: only the given fields change.
 
@@ -170,10 +152,7 @@ async def update_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> Tas
     return await task_writing.update_task(call.session, call.caller, task_id, body, store=call.process.store)
 
 
-@router.put(
-    "/{task_id}",
-    summary="Update a task (as PATCH)",
-)
+@router.put("/{task_id}", summary="Update a task (as PATCH)")
 async def replace_task(call: TaskWrite, task_id: TaskId, body: TaskChange) -> TaskOut:
     """Update a task exactly as PATCH does: every field is optional, and only the given fields change."""
     return await task_writing.update_task(call.session, call.caller, task_id, body, store=call.process.store)
@@ -192,10 +171,7 @@ async def delete_task(call: TaskWrite, task_id: TaskId) -> None:
     await batches.delete_task(call.session, call.caller, task_id)
 
 
-@router.post(
-    "/{task_id}/pin",
-    summary="Pin or unpin a task",
-)
+@router.post("/{task_id}/pin", summary="Pin or unpin a task")
 async def pin_task(call: TaskWrite, body: Body[PinIn], task_id: TaskId) -> PinOut:
     """Pin or unpin a task. A pin is visible to the caller only and does not change the task.
 

@@ -15,19 +15,13 @@ _KEYS = "/@me/api_keys"
 router = APIRouter(prefix="/api/users", tags=["users"], route_class=UnitRoute)
 
 
-@router.get(
-    "/@me",
-    summary="Retrieve the user of the key",
-)
+@router.get("/@me", summary="Retrieve the user of the key")
 async def retrieve_me(call: UserRead) -> UserOut:
     """Return the user that the key belongs to, with their current project (`@current`) and their organizations."""
     return await users.retrieve_caller(call.session, call.caller)
 
 
-@router.get(
-    _KEYS,
-    summary="List one's API keys",
-)
+@router.get(_KEYS, summary="List one's API keys")
 async def list_keys(call: UserRead) -> OwnKeysOut:
     """Return the caller's keys that are not revoked, at most 500, the newest first. Values are never shown again."""
     return {"results": await api_keys.list_own_keys(call.session, call.caller)}

@@ -51,10 +51,7 @@ async def list_event_types(_call: WebhookRead) -> Json[list[EventTypeOut]]:
     return Json(published_types())
 
 
-@router.get(
-    _ENDPOINTS,
-    summary="List webhook endpoints",
-)
+@router.get(_ENDPOINTS, summary="List webhook endpoints")
 async def list_endpoints(call: WebhookRead, page: PageDep) -> Json[EndpointPage]:
     """Return the caller's own webhook endpoints in the project, newest first."""
     count, results = await registration.list_endpoints(call.session, call.caller, page.asked)
@@ -79,19 +76,13 @@ async def create_endpoint(call: WebhookWrite, body: Body[EndpointIn]) -> NewEndp
     )
 
 
-@router.get(
-    _ENDPOINT,
-    summary="Retrieve a webhook endpoint",
-)
+@router.get(_ENDPOINT, summary="Retrieve a webhook endpoint")
 async def retrieve_endpoint(call: WebhookRead, endpoint_id: EndpointId) -> EndpointOut:
     """Return a webhook endpoint of the caller, with its recent successes and failures."""
     return await registration.retrieve_endpoint(call.session, call.caller, endpoint_id)
 
 
-@router.patch(
-    _ENDPOINT,
-    summary="Update a webhook endpoint",
-)
+@router.patch(_ENDPOINT, summary="Update a webhook endpoint")
 async def update_endpoint(
     call: WebhookWrite, endpoint_id: OwnEndpoint, body: Body[EndpointUpdateIn]
 ) -> EndpointOut:
@@ -119,10 +110,7 @@ async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> None:
     await registration.delete_endpoint(call.session, call.caller, endpoint_id)
 
 
-@router.post(
-    _ENDPOINT + "/rotate_secret",
-    summary="Replace the secret of a webhook endpoint",
-)
+@router.post(_ENDPOINT + "/rotate_secret", summary="Replace the secret of a webhook endpoint")
 async def rotate_secret(call: WebhookWrite, body: Body[RotateIn], endpoint_id: EndpointId) -> RotatedOut:
     """Replace the signing secret of a webhook endpoint, and return the new one.
 
@@ -149,10 +137,7 @@ async def ping_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> PingedOu
     return {"delivery_id": delivery_id}
 
 
-@router.post(
-    _ENDPOINT + "/enable",
-    summary="Enable a webhook endpoint",
-)
+@router.post(_ENDPOINT + "/enable", summary="Enable a webhook endpoint")
 async def enable_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> EndpointOut:
     """Enable a webhook endpoint that was disabled: it gets the events that happen from now on.
 
@@ -181,10 +166,7 @@ async def recover_endpoint(
     return {"count": count}
 
 
-@router.get(
-    _ENDPOINT + "/deliveries",
-    summary="List deliveries of a webhook endpoint",
-)
+@router.get(_ENDPOINT + "/deliveries", summary="List deliveries of a webhook endpoint")
 async def list_deliveries(
     call: WebhookRead, query: Annotated[DeliveryQuery, Query()], endpoint_id: EndpointId, page: PageDep
 ) -> Json[DeliveryPage]:
@@ -195,10 +177,7 @@ async def list_deliveries(
     return Json(page.page(count, results))
 
 
-@router.get(
-    _DELIVERY,
-    summary="Retrieve a delivery with its attempts",
-)
+@router.get(_DELIVERY, summary="Retrieve a delivery with its attempts")
 async def retrieve_delivery(
     call: WebhookRead, endpoint_id: EndpointId, delivery_id: DeliveryId
 ) -> DeliveryDetailOut:

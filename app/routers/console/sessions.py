@@ -53,10 +53,7 @@ async def sign_in(request: Request, browser: SigningIn, body: Body[SignIn]) -> J
     return Json(opened, 201, headers)
 
 
-@router.get(
-    _SESSION,
-    summary="Retrieve the console session",
-)
+@router.get(_SESSION, summary="Retrieve the console session")
 async def retrieve_session(call: ConsoleUser) -> ConsoleSessionOut:
     """Return the console session that the request's cookie belongs to, with its user, scopes and projects."""
     return await console_sessions.show_session(call.session, call.caller)
@@ -76,10 +73,7 @@ async def sign_out(request: Request, call: ConsoleUser) -> Response:
     return Response(status_code=204, headers={"Set-Cookie": no_cookie(request)})
 
 
-@router.get(
-    "/sessions",
-    summary="List the caller's console sessions",
-)
+@router.get("/sessions", summary="List the caller's console sessions")
 async def list_sessions(call: UserRead) -> ConsoleSessionList:
     """Return the console sessions that were opened with any of the caller's keys, the most recently used first."""
     return await console_sessions.list_sessions(call.session, call.caller)

@@ -54,10 +54,7 @@ async def leave(
     await presence.leave(call.session, call.caller, task_id, body.device_or(query))
 
 
-@router.get(
-    "/viewers",
-    summary="List the viewers of tasks",
-)
+@router.get("/viewers", summary="List the viewers of tasks")
 async def viewers(call: TaskRead) -> ViewersOut:
     """Return the members of the project who look at a task that the caller can see, each with that task.
 

@@ -19,10 +19,7 @@ from app.web.unit_route import UnitRoute
 router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
 
 
-@router.get(
-    "/users/@me/push_tokens",
-    summary="List the caller's devices",
-)
+@router.get("/users/@me/push_tokens", summary="List the caller's devices")
 async def list_devices(call: DeviceWrite) -> DeviceList:
     """Return the devices that receive the caller's pushes, the most recently seen first."""
     return {"results": await push_tokens.list_devices(call.session, call.caller)}

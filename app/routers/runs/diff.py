@@ -40,10 +40,7 @@ async def retrieve_diff(
     return conditional(await _changes(call, task_id, run_id).page(query, held))
 
 
-@router.get(
-    "/file",
-    summary="Retrieve the former text of a changed file",
-)
+@router.get("/file", summary="Retrieve the former text of a changed file")
 async def retrieve_file_text(
     call: TaskRead, query: Annotated[FileTextQuery, Query()], task_id: TaskId, run_id: RunId
 ) -> FileTextOut:

@@ -29,10 +29,7 @@ WHOLE_LOG: dict[int | str, dict[str, Any]] = {
 router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 
 
-@router.post(
-    "/append_log",
-    summary="Append to the log of a run",
-)
+@router.post("/append_log", summary="Append to the log of a run")
 async def append_log(
     call: TaskWrite, body: Body[AppendIn], task_id: TaskId, run_id: RunId, started: StartedAt
 ) -> Json[RunOut]:

@@ -170,10 +170,7 @@ async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Ru
     return await new_runs.resume_in_cloud(call.session, call.caller, task_id, run_id, call.process)
 
 
-@router.get(
-    "/runs/{run_id}/connection_token",
-    summary="Get a token for one run",
-)
+@router.get("/runs/{run_id}/connection_token", summary="Get a token for one run")
 async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId) -> ConnectionTokenOut:
     """Return a token that gives access to this run only.
 
@@ -183,10 +180,7 @@ async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId
     return await run_tokens.issue_token(call.session, call.caller, task_id, run_id, cipher=cipher)
 
 
-@router.get(
-    "/runs/{run_id}/stream_token",
-    summary="Get a token for the stream of a run",
-)
+@router.get("/runs/{run_id}/stream_token", summary="Get a token for the stream of a run")
 async def issue_stream_token(call: TaskRead, task_id: TaskId, run_id: RunId) -> StreamTokenOut:
     """Return a token with which the `stream` of this run, and nothing else, can be read as the caller.
 
@@ -197,10 +191,7 @@ async def issue_stream_token(call: TaskRead, task_id: TaskId, run_id: RunId) -> 
     return await run_tokens.issue_stream_token(call.session, call.caller, task_id, run_id, cipher=cipher)
 
 
-@router.get(
-    "/usage",
-    summary="Retrieve the cost of a task",
-)
+@router.get("/usage", summary="Retrieve the cost of a task")
 async def retrieve_usage(call: TaskRead, task_id: TaskId) -> UsageOut:
     """Return what all runs of the task have cost so far, in US dollars, as far as their agents report it."""
     return await task_usage(call.session, call.caller, task_id)

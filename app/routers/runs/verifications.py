@@ -16,10 +16,7 @@ from app.web.unit_route import UnitRoute
 router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 
 
-@router.get(
-    "/verification",
-    summary="List the verifications of a run",
-)
+@router.get("/verification", summary="List the verifications of a run")
 async def list_attempts(call: TaskRead, task_id: TaskId, run_id: RunId) -> VerificationsOut:
     """Return the newest 50 attempts to check the work of a run, newest first, with the end of each output."""
     return await verification_requests.list_attempts(call.session, call.caller, task_id, run_id)
