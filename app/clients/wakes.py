@@ -4,6 +4,7 @@ A message carries no data and may be lost: what waits for a change also polls.
 """
 
 import asyncio
+import time
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context
@@ -15,8 +16,12 @@ import structlog
 from app.clients.redis import RedisClient, messages_of
 from app.outages import REDIS_ERRORS
 
+# The topic that what follows the ledger watches, in turns: one process for a second.
+LEDGER = "taskbeacon:ledger"
 _CHANNEL = "taskbeacon:run-changes"
 _WAKE_CHANNEL = "taskbeacon:wake"
+_TURN_KEY = "taskbeacon:turn"
+_TURN_SECONDS = 1.0
 _SILENCE_SECONDS = 15.0
 _OUTAGE_PAUSE_SECONDS = 2.0
 
@@ -43,18 +48,29 @@ async def _publish(redis: RedisClient, channel: str, message: str) -> None:
 class WakeListener:
     """Receives wakes from all processes through Redis, and sets the `asyncio.Event` of each watcher in this process."""
 
-    def __init__(self, redis: RedisClient, *, silence_seconds: float = _SILENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        redis: RedisClient,
+        *,
+        silence_seconds: float = _SILENCE_SECONDS,
+        turn_seconds: float = _TURN_SECONDS,
+    ) -> None:
         self._redis = redis
         self._silence_seconds = silence_seconds
         # Watchers by channel and message.
         self._watchers: dict[tuple[str, str], set[asyncio.Event]] = {}
+        self._turn_seconds = turn_seconds
+        self._turn_ends = 0.0
 
     def watch(self, run_id: UUID) -> AbstractContextManager[asyncio.Event]:
         """Yield an `asyncio.Event` that is set at every change of the run; clear it before you wait again."""
         return self._watch(_CHANNEL, str(run_id))
 
     def watch_topic(self, topic: str) -> AbstractContextManager[asyncio.Event]:
-        """Yield an `asyncio.Event` that is set at every wake of the topic; clear it before you wait again."""
+        """Yield an `asyncio.Event` that is set at every wake of the topic; clear it before you wait again.
+
+        A wake of `LEDGER` sets those of one process only, and is lost if that process hangs.
+        """
         return self._watch(_WAKE_CHANNEL, topic)
 
     @contextmanager
@@ -85,17 +101,25 @@ class WakeListener:
             async for message in messages_of(subscription, silence=self._silence_seconds):
                 if message["type"] == "message":
                     about = (message["channel"].decode(), message["data"].decode())
-                    for watcher in self._watchers.get(about, ()):
-                        watcher.set()
+                    watchers = self._watchers.get(about, ())
+                    if watchers and (about[1] != LEDGER or await self._has_turn()):
+                        for watcher in watchers:
+                            watcher.set()
+
+    async def _has_turn(self) -> bool:
+        # What one process does for an event, each would only look for: a worker more must not cost that at each event.
+        now = time.monotonic()
+        if now >= self._turn_ends:
+            if not await self._redis.set(_TURN_KEY, b"", nx=True, px=int(self._turn_seconds * 1000)):
+                return False
+            # Counted from before the request, so that the turn is over here before another process can have it.
+            self._turn_ends = now + self._turn_seconds
+        return True
 
     def _wake_all(self) -> None:
         for watchers in self._watchers.values():
             for watcher in watchers:
                 watcher.set()
-
-
-# The topic that readers of the ledger watch (`WakeListener.watch_topic`).
-LEDGER = "taskbeacon:ledger"
 
 
 # Under load, a message for each event would cost more than all other steps of recording events.

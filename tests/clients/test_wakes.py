@@ -1,11 +1,11 @@
-"""Listeners hear of changes again after a break of their connection to Redis, even if nothing reports the break."""
+"""Listeners hear of changes, also after a break of their connection to Redis that nothing reports."""
 
 import asyncio
 
 import pytest
 
 from app.clients.redis import RedisClient, create_redis
-from app.clients.wakes import WakeListener, wake
+from app.clients.wakes import LEDGER, WakeListener, wake
 from app.config import Settings
 from tests.support.stand_ins.outage import behind, interruptible
 from tests.support.waiting import eventually
@@ -35,3 +35,35 @@ async def test_listener_notices_a_connection_that_has_fallen_silent(
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         await own.aclose()
+
+
+async def test_wake_of_the_ledger_reaches_one_process_until_its_turn_ends(redis: RedisClient) -> None:
+    listeners = [WakeListener(redis, turn_seconds=60), WakeListener(redis, turn_seconds=60)]
+    listening = [asyncio.create_task(listener.listen()) for listener in listeners]
+    with (
+        listeners[0].watch_topic(LEDGER) as first,
+        listeners[1].watch_topic(LEDGER) as second,
+        listeners[0].watch_topic(TOPIC) as first_heard,
+        listeners[1].watch_topic(TOPIC) as second_heard,
+    ):
+        events = (first, second, first_heard, second_heard)
+
+        async def wake_all() -> tuple[bool, bool]:
+            for event in events:
+                event.clear()
+            await wake(redis, LEDGER)
+            await wake(redis, TOPIC)
+            # Published later: who heard of it has heard of the ledger.
+            await eventually(lambda: first_heard.is_set() and second_heard.is_set())
+            return first.is_set(), second.is_set()
+
+        await eventually(lambda: all(event.is_set() for event in events))
+        woken = await wake_all()
+        assert sorted(woken) == [False, True]
+        assert await wake_all() == woken
+        # The turn has ended in Redis, as it does if its process hangs.
+        await redis.delete("taskbeacon:turn")
+        assert all(await wake_all())
+    for task in listening:
+        task.cancel()
+    await asyncio.gather(*listening, return_exceptions=True)
