@@ -23,7 +23,8 @@ import structlog
 from sqlalchemy import func, insert, select, text
 
 from app.cli.serving.loading import collect_seldom
-from app.clients.expo.expo_client import MAX_MESSAGES, MAX_PARALLEL_SENDS
+from app.clients.expo.expo_client import MAX_PARALLEL_SENDS
+from app.clients.push import MESSAGES_PER_REQUEST
 from app.clock import utcnow
 from app.config import Settings
 from app.db import unit_of_work
@@ -45,7 +46,7 @@ _ALLOWED: Final = 600
 _ROUNDS: Final = 7
 # What a worker that has pushed before may take, to the ideal.
 _BAR: Final = 1.4
-_IDEAL_SECONDS: Final = _MESSAGES / (MAX_PARALLEL_SENDS * MAX_MESSAGES) * LATENCY_SECONDS
+_IDEAL_SECONDS: Final = _MESSAGES / (MAX_PARALLEL_SENDS * MESSAGES_PER_REQUEST) * LATENCY_SECONDS
 # What a message holds but for its device.
 _CONTENT: Final = {
     "title": "Taskbeacon",
@@ -131,13 +132,13 @@ async def _used(process: ProcessContext, expo: Running) -> dict[str, float]:
 
 
 async def _bare(expo: Running) -> dict[str, Any]:
-    messages = [{"to": f"bare {number}", **_CONTENT} for number in range(MAX_MESSAGES)]
+    messages = [{"to": f"bare {number}", **_CONTENT} for number in range(MESSAGES_PER_REQUEST)]
     wire = Wire("POST", "/--/api/v2/push/send", orjson.dumps(messages)).encode("Bearer none")
     cost = await send_for(
         expo.port, itertools.repeat(wire), connections=MAX_PARALLEL_SENDS, seconds=_IDEAL_SECONDS
     )
-    seconds = _MESSAGES / MAX_MESSAGES / cost.requests_per_second
-    return {"sent": len(cost.latencies) * MAX_MESSAGES, **_timed(seconds)}
+    seconds = _MESSAGES / MESSAGES_PER_REQUEST / cost.requests_per_second
+    return {"sent": len(cost.latencies) * MESSAGES_PER_REQUEST, **_timed(seconds)}
 
 
 def _url(expo: Running) -> str:
@@ -182,7 +183,7 @@ async def _measure(settings: Settings, expo: Running) -> dict[str, Any]:
         "again": again,
         "bare": _median(bare),
         "bar": f"every message once, faster than Expo allows a project, again at most {_BAR} times the ideal",
-        "ok": seen == {"messages": all_sent, "devices": pushed + MAX_MESSAGES}
+        "ok": seen == {"messages": all_sent, "devices": pushed + MESSAGES_PER_REQUEST}
         and sent == pushed
         and first["times_expo_allows"] > 1
         and again["times_ideal"] <= _BAR,

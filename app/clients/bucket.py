@@ -31,15 +31,15 @@ class ListedObject:
 
 async def check_bucket(store: ObjectStore) -> None:
     """Find the bucket, if possible without the library. Raises ObjectStoreUnavailable."""
-    signer = create_signer(store.settings, store.settings.s3_endpoint_url)
+    signer = create_signer(store.s3.settings, store.s3.settings.s3_endpoint_url)
     if signer is None:
-        async with store.calling("find the bucket") as client:
-            await client.head_bucket(Bucket=store.bucket)
+        async with store.s3.calling("find the bucket") as client:
+            await client.head_bucket(Bucket=store.s3.name)
         return
     url = signer.sign("", _CHECK_LIFETIME, method="HEAD")
     try:
-        async with asyncio.timeout(store.seconds):
-            status = await asyncio.to_thread(_send_head, url, store.seconds)
+        async with asyncio.timeout(store.s3.seconds):
+            status = await asyncio.to_thread(_send_head, url, store.s3.seconds)
     except (HTTPClientError, TimeoutError):
         # Without the error's own message, which contains the URL.
         raise ObjectStoreUnavailable("could not reach the object store") from None
@@ -58,9 +58,9 @@ def _send_head(url: str, seconds: float) -> int:
 
 async def list_pages(store: ObjectStore, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
     """Yield lists of at most 1000 objects with keys that begin with `prefix`, in the order of the keys."""
-    request: dict[str, Any] = {"Bucket": store.bucket, "Prefix": prefix}
+    request: dict[str, Any] = {"Bucket": store.s3.name, "Prefix": prefix}
     while True:
-        async with store.calling(f"list {prefix}") as client:
+        async with store.s3.calling(f"list {prefix}") as client:
             page = await client.list_objects_v2(**request)
         yield [
             ListedObject(key=item["Key"], size=item["Size"], modified_at=item["LastModified"])
@@ -74,9 +74,9 @@ async def list_pages(store: ObjectStore, prefix: str) -> AsyncIterator[Sequence[
 async def write_rules(store: ObjectStore, days: Sequence[int]) -> bool:
     """Set the expiry rules, one for each value of the tag `ttl_days`; return False if they were set already."""
     ours = [_rule(number) for number in days]
-    async with store.calling("write the bucket's rules") as client:
+    async with store.s3.calling("write the bucket's rules") as client:
         try:
-            answer = await client.get_bucket_lifecycle_configuration(Bucket=store.bucket)
+            answer = await client.get_bucket_lifecycle_configuration(Bucket=store.s3.name)
             present: list[dict[str, Any]] = answer.get("Rules", [])
         except ClientError as error:
             if status_of(error) != HTTPStatus.NOT_FOUND:
@@ -89,7 +89,7 @@ async def write_rules(store: ObjectStore, days: Sequence[int]) -> bool:
         }:
             return False
         await client.put_bucket_lifecycle_configuration(
-            Bucket=store.bucket, LifecycleConfiguration={"Rules": [*foreign, *ours]}
+            Bucket=store.s3.name, LifecycleConfiguration={"Rules": [*foreign, *ours]}
         )
     return True
 

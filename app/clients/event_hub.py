@@ -124,7 +124,7 @@ class EventHub:
                     if names:
                         await pubsub.subscribe(*names)
                         self._pubsub = pubsub
-                        # Channels that were added meanwhile.
+                        # Channels may have been added meanwhile.
                         if new := [name for name in self._channels if name not in names]:
                             await pubsub.subscribe(*new)
                         await self._pass_on(pubsub)
@@ -148,7 +148,6 @@ class EventHub:
                 continue
             if message["type"] == "subscribe":
                 channel.connect()
-                # Events published during the break.
                 await channel.catch_up(self._redis)
             elif channel.is_next(event := parse_message(message["data"])):
                 channel.pass_on(event)

@@ -34,8 +34,10 @@ async def extend_object(
         raise ObjectMissing(key)
     if (info.size or 0) < size:
         raise ObjectTooShort(key)
-    target = {"Bucket": store.bucket, "Key": key}
-    async with store.calling(f"extend {key}", size=size + len(tail), of_object=True, writes=True) as client:
+    target = {"Bucket": store.s3.name, "Key": key}
+    async with store.s3.calling(
+        f"extend {key}", size=size + len(tail), of_object=True, writes=True
+    ) as client:
         upload = await client.create_multipart_upload(
             **target, ContentType=content_type, Tagging=urlencode(tags)
         )
@@ -51,7 +53,7 @@ async def extend_object(
         except BaseException:
             # Best effort: parts of an unfinished upload are never part of the object.
             with suppress(ObjectStoreUnavailable, OSError), failures(f"give up {key}"):
-                async with asyncio.timeout(store.seconds):
+                async with asyncio.timeout(store.s3.seconds):
                     await client.abort_multipart_upload(**part)
             raise
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -14,12 +14,12 @@ import structlog
 from botocore.exceptions import ClientError
 
 from app.clients.s3 import (
+    SMALL_CALL_SECONDS,
     STREAMS,
     ObjectMissing,
     ObjectStoreUnavailable,
-    S3Clients,
+    S3Bucket,
     failures,
-    open_clients,
     status_of,
 )
 from app.clients.signed_urls import SignedUrls
@@ -31,9 +31,6 @@ STAGED_DAYS = 1
 KEPT_DAYS = 30
 LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
 
-# The time limit of small calls, so that an outage becomes an error and not a hanging request.
-_SECONDS = 5.0
-_SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
 _CHUNK_BYTES = 64 * 1024
 
 log = structlog.get_logger(__name__)
@@ -61,58 +58,38 @@ class ObjectContent:
 class ObjectStore:
     """An S3 bucket; its context closes the connections. Every method may raise ObjectStoreUnavailable.
 
+    Services put, head, open, tag and delete objects, and sign their `urls`; `s3` is for the modules beside this one.
     A call takes at most `seconds`, and longer by what it sends; a request that gets no answer is sent `attempts` times.
     """
 
-    def __init__(self, settings: Settings, *, seconds: float = _SECONDS, attempts: int = 2) -> None:
-        self.bucket = settings.s3_bucket
-        self.settings = settings
-        self.seconds = seconds
-        self._attempts = attempts
-        self._stack = AsyncExitStack()
-        self._opening = asyncio.Lock()
-        self._clients: S3Clients | None = None
+    def __init__(self, settings: Settings, *, seconds: float = SMALL_CALL_SECONDS, attempts: int = 2) -> None:
+        self.s3 = S3Bucket(settings, seconds=seconds, attempts=attempts)
+        self.urls = SignedUrls(settings, self.s3.clients)
         self._streams = asyncio.Semaphore(STREAMS)
-        self.urls = SignedUrls(settings, self.clients)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    async def clients(self) -> S3Clients:
-        """Return the clients of aioboto3. The first call loads the library and opens them."""
-        if self._clients is None:
-            # Without a key among the settings the library asks other servers for one.
-            with failures("open a client"):
-                async with asyncio.timeout(self.seconds), self._opening:
-                    if self._clients is None:
-                        opened = await asyncio.to_thread(open_clients, self.settings, self._attempts)
-                        self._clients = await self._stack.enter_async_context(opened)
-        return self._clients
-
-    @asynccontextmanager
-    async def calling(
-        self, what: str, *, size: int = 0, of_object: bool = False, writes: bool = False
-    ) -> AsyncGenerator[Any, None]:
-        client = (await self.clients()).internal
-        with failures(what, of_object=of_object, writes=writes):
-            async with asyncio.timeout(self.seconds + size / _SLOWEST_UPLOAD):
-                yield client
+        await self.s3.close()
 
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
         """Store bytes, or the content of a file, as an object. It replaces the object that already has this key."""
-        request = {"Bucket": self.bucket, "Key": key, "ContentType": content_type, "Tagging": urlencode(tags)}
+        request = {
+            "Bucket": self.s3.name,
+            "Key": key,
+            "ContentType": content_type,
+            "Tagging": urlencode(tags),
+        }
         size = len(body) if isinstance(body, bytes) else body.stat().st_size  # noqa: ASYNC240 - a local file
-        async with self.calling(f"store {key}", size=size, writes=True) as client:
+        async with self.s3.calling(f"store {key}", size=size, writes=True) as client:
             with nullcontext(body) if isinstance(body, bytes) else body.open("rb") as content:
                 await client.put_object(Body=content, **request)
 
     async def head(self, key: str) -> ObjectInfo | None:
         try:
-            async with self.calling(f"look up {key}", of_object=True) as client:
-                answer = await client.head_object(Bucket=self.bucket, Key=key)
+            async with self.s3.calling(f"look up {key}", of_object=True) as client:
+                answer = await client.head_object(Bucket=self.s3.name, Key=key)
         except ObjectMissing:
             return None
         return ObjectInfo(
@@ -126,11 +103,11 @@ class ObjectStore:
         self, key: str, *, byte_range: str | None = None, if_match: str | None = None
     ) -> AsyncGenerator[ObjectContent, None]:
         """Open an object, or its HTTP `byte_range` while it has the ETag `if_match`; may raise RangeNotSatisfiable."""
-        target = {"Bucket": self.bucket, "Key": key}
+        target = {"Bucket": self.s3.name, "Key": key}
         conditions = {"Range": byte_range, "IfMatch": if_match}
         request = target | {name: value for name, value in conditions.items() if value is not None}
         async with self._stream():
-            async with self.calling(f"read {key}", of_object=True) as client:
+            async with self.s3.calling(f"read {key}", of_object=True) as client:
                 try:
                     answer = await client.get_object(**request)
                 except ClientError as error:
@@ -152,7 +129,7 @@ class ObjectStore:
     async def _stream(self) -> AsyncGenerator[None, None]:
         # Slow readers cannot take every connection.
         try:
-            async with asyncio.timeout(self.seconds):
+            async with asyncio.timeout(self.s3.seconds):
                 await self._streams.acquire()
         except TimeoutError:
             raise ObjectStoreUnavailable("too many objects are being read") from None
@@ -164,15 +141,15 @@ class ObjectStore:
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
         """Replace all tags of a stored object; raise ObjectMissing if there is none."""
         pairs = [{"Key": name, "Value": value} for name, value in tags.items()]
-        async with self.calling(f"tag {key}", of_object=True) as client:
-            await client.put_object_tagging(Bucket=self.bucket, Key=key, Tagging={"TagSet": pairs})
+        async with self.s3.calling(f"tag {key}", of_object=True) as client:
+            await client.put_object_tagging(Bucket=self.s3.name, Key=key, Tagging={"TagSet": pairs})
 
     async def delete(self, keys: Sequence[str]) -> int:
         """Delete the objects under at most 1000 keys; return how many of these keys have no object afterwards."""
         objects = [{"Key": key} for key in keys]
-        async with self.calling("remove objects") as client:
+        async with self.s3.calling("remove objects") as client:
             answer = await client.delete_objects(
-                Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True}
+                Bucket=self.s3.name, Delete={"Objects": objects, "Quiet": True}
             )
         if left := answer.get("Errors", ()):
             log.warning("object_store.not_deleted", count=len(left), code=left[0].get("Code"))

@@ -43,7 +43,6 @@ class PushStyle:
     is_silent: bool = False
     # It replaces another message, and still makes a sound.
     is_renewed: bool = False
-    # The page that a tap opens.
     link: str | None = field(default=None, repr=False)
     actions: Sequence[PushAction] = ()
 
@@ -109,6 +108,10 @@ class NotSent:
 
 PushOutcome = Accepted | DeadToken | BadMessage | TryLater | NotSent
 
+# The most messages of one `PushSender.send`, and tickets of one `ReceiptSource.receipts`.
+MESSAGES_PER_REQUEST = 100
+TICKETS_PER_REQUEST = 1000
+
 # The deadline passed before the message was sent.
 NOT_REACHED = NotSent("NotReached")
 
@@ -157,7 +160,7 @@ class PushSender(Protocol):
     """The interface to a push service, which delivers messages to devices. Each push service has its own client."""
 
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
-        """Send at most 100 messages, and return their outcomes in this order.
+        """Send at most MESSAGES_PER_REQUEST messages, and return their outcomes in this order.
 
         Failures of the service are outcomes too. A message that waits when `deadline` passes, or while the service
         refuses everything, is not sent.
@@ -168,4 +171,4 @@ class ReceiptSource(Protocol):
     """The interface to a push service that can be asked later whether the messages that it accepted have arrived."""
 
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
-        """Return the known final outcomes of at most 1000 messages by ticket; raise PushUnavailable."""
+        """Return the known final outcomes of at most TICKETS_PER_REQUEST messages by ticket; raise PushUnavailable."""

@@ -37,7 +37,7 @@ class Circuit:
         self._failures = 0
         self._failing_since = utcnow()
         self._reason = ""
-        # None: closed.
+        # When the next probe may be sent. None: the circuit is closed.
         self._probe_at: datetime | None = None
         self._is_probed = False
 

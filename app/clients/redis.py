@@ -37,7 +37,7 @@ class PrimaryConnection(Connection):
         try:
             self.host, self.port = await self._sentinel.discover_master(self._service)
         finally:
-            # Nothing else would close these connections.
+            # The library closes no connections to sentinels.
             for each in self._sentinel.sentinels:
                 await each.connection_pool.disconnect(inuse_connections=False)
         await super()._connect()  # type: ignore[no-untyped-call] # redis-py's own is not annotated

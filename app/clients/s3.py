@@ -3,8 +3,9 @@
 Only `open_clients` loads aioboto3, which takes 0.2 s and 25 MB (ADR 72).
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -14,6 +15,9 @@ from botocore.exceptions import ConnectionError as NotConnected
 from app.config import Settings
 from app.outages import Outage
 
+# The time limit of small calls, so that an outage becomes an error and not a hanging request.
+SMALL_CALL_SECONDS = 5.0
+_SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
 # The most objects that are read at the same time.
 STREAMS = 100
 
@@ -113,3 +117,39 @@ def failures(what: str, *, of_object: bool = False, writes: bool = False) -> Ite
 def status_of(error: ClientError) -> int:
     status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return status
+
+
+class S3Bucket:
+    """The connections to a bucket, opened at the first call. A small call takes at most `seconds`."""
+
+    def __init__(self, settings: Settings, *, seconds: float, attempts: int) -> None:
+        self.name = settings.s3_bucket
+        self.settings = settings
+        self.seconds = seconds
+        self._attempts = attempts
+        self._stack = AsyncExitStack()
+        self._opening = asyncio.Lock()
+        self._clients: S3Clients | None = None
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+    async def clients(self) -> S3Clients:
+        """Return the clients of aioboto3. The first call loads the library and opens them."""
+        if self._clients is None:
+            # Without a key among the settings the library asks other servers for one.
+            with failures("open a client"):
+                async with asyncio.timeout(self.seconds), self._opening:
+                    if self._clients is None:
+                        opened = await asyncio.to_thread(open_clients, self.settings, self._attempts)
+                        self._clients = await self._stack.enter_async_context(opened)
+        return self._clients
+
+    @asynccontextmanager
+    async def calling(
+        self, what: str, *, size: int = 0, of_object: bool = False, writes: bool = False
+    ) -> AsyncGenerator[Any, None]:
+        client = (await self.clients()).internal
+        with failures(what, of_object=of_object, writes=writes):
+            async with asyncio.timeout(self.seconds + size / _SLOWEST_UPLOAD):
+                yield client

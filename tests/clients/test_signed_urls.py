@@ -122,7 +122,7 @@ async def test_library_is_opened_at_the_first_need_and_once(settings: Settings, 
     async with ObjectStore(settings) as store:
 
         def opened() -> object:
-            return store._clients
+            return store.s3._clients
 
         await check_bucket(store)
         await store.urls.of(key)
@@ -130,5 +130,5 @@ async def test_library_is_opened_at_the_first_need_and_once(settings: Settings, 
 
         await store.head(key)
 
-        assert opened() is await store.clients()
-        assert await store.clients() is await store.clients()
+        assert opened() is await store.s3.clients()
+        assert await store.s3.clients() is await store.s3.clients()

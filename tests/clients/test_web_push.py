@@ -5,6 +5,7 @@ import base64
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -431,3 +432,36 @@ def test_public_key_belongs_to_the_private_key() -> None:
 
     assert VapidKey(private_key).public_key == VapidKey(SecretStr(private_key.get_secret_value())).public_key
     assert len(base64.urlsafe_b64decode(VapidKey(private_key).public_key + "=")) == 65
+
+
+class NoThreads(ThreadPoolExecutor):
+    """The threads of a process that may start no more."""
+
+    @override
+    def submit(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+
+async def test_push_that_gets_no_thread_is_sent_later(
+    sender: WebPushClient, service: BrowserService, browser: Browser
+) -> None:
+    """Regression: it was refused for good, as a message that cannot be encrypted."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(NoThreads())
+    try:
+        outcomes = await sender.send([message(browser.token)], Deadline())
+    finally:
+        loop.set_default_executor(ThreadPoolExecutor())
+
+    assert outcomes == [TryLater("RuntimeError")]
+    assert await sender.send([message(browser.token)], Deadline()) == [Accepted()]
+    assert len(service.requests) == 1
+
+
+async def test_push_that_cannot_be_encrypted_is_given_up(
+    sender: WebPushClient, browser: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    unreadable = replace(message(browser.token), data={"taskId": object()})
+
+    assert await sender.send([unreadable], Deadline()) == [BadMessage("EncryptionFailed")]
+    assert "push.encryption_failed" in caplog.text

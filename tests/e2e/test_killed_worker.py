@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.clients.expo.expo_client import MAX_PARALLEL_SENDS
+from app.clients.push import MESSAGES_PER_REQUEST
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Notification
-from app.services.notifications.push_delivery import MESSAGES_PER_REQUEST, PUSHES_PER_CLAIM
+from app.services.notifications.push_delivery import PUSHES_PER_CLAIM
 from app.worker.loops.pushes import PUSH_LANES
 from tests.support.deployment.processes import service_process
 from tests.support.devices import make_many_pending

@@ -22,7 +22,7 @@ from app.clients.expo.expo_messages import (
     wire_message,
 )
 from app.clients.expo.send_rate import SendRate
-from app.clients.http.http_client import tls_context
+from app.clients.http.http_client import read_answer_body, tls_context
 from app.clients.push import (
     NOT_REACHED,
     BadMessage,
@@ -37,8 +37,6 @@ from app.clients.push import (
 )
 from app.clients.push_circuit import Circuit, NextProbe
 
-MAX_MESSAGES = 100
-MAX_RECEIPTS = 1000
 # Expo recommends this number.
 MAX_PARALLEL_SENDS = 6
 TIMEOUT_SECONDS = 10.0
@@ -49,7 +47,6 @@ _CONNECTIONS_KEPT_SECONDS = 60
 
 _SEND = "/--/api/v2/push/send"
 _RECEIPTS = "/--/api/v2/push/getReceipts"
-_MAX_ANSWER_BYTES = 4 * 2**20
 _WORTH_COMPRESSING_BYTES = 1024
 
 # The body of a request, compressed if that is worth it, and the headers that say so.
@@ -109,8 +106,7 @@ class ExpoClient(PushSender, ReceiptSource):
 
     @override
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
-        assert len(messages) <= MAX_MESSAGES
-        # Before waiting.
+        # Encoded before it waits for a slot, so that it holds the slot for the request alone.
         content = _encode([wire_message(message) for message in messages])
         try:
             outcomes = await self._send_once(content, len(messages), deadline)
@@ -154,7 +150,6 @@ class ExpoClient(PushSender, ReceiptSource):
 
     @override
     async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
-        assert len(tickets) <= MAX_RECEIPTS
         try:
             content = await self._post(_RECEIPTS, _encode({"ids": list(tickets)}))
         except ExpoRefused as error:
@@ -166,7 +161,6 @@ class ExpoClient(PushSender, ReceiptSource):
 
     async def _post(self, path: str, content: _Content) -> dict[str, Any]:
         body, encoding = content
-        answer = bytearray()
         try:
             async with self._http.post(
                 self._base_url + path,
@@ -175,11 +169,10 @@ class ExpoClient(PushSender, ReceiptSource):
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
-                async for chunk in response.content.iter_any():
-                    answer += chunk
-                    if len(answer) > _MAX_ANSWER_BYTES:
-                        raise UnreadableAnswer
+                answer = await read_answer_body(response.content.iter_any())
         except (aiohttp.ClientError, TimeoutError) as error:
             is_sent = not isinstance(error, aiohttp.ClientConnectorError)
             raise PushUnavailable(type(error).__name__, may_have_arrived=is_sent) from error
-        return read_answer(response.status, response.headers.get("retry-after"), bytes(answer))
+        if answer is None:
+            raise UnreadableAnswer
+        return read_answer(response.status, response.headers.get("retry-after"), answer)

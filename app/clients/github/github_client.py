@@ -21,10 +21,10 @@ from app.clients.github.github_answers import (
     check_run_of,
     pull_request_of,
 )
+from app.clients.http.http_client import read_answer_body
 from app.clock import utcnow
 
 TIMEOUT_SECONDS = 20.0
-_MAX_ANSWER_BYTES = 4 * 2**20
 _MAX_REDIRECTS = 3
 _VERSION = "2022-11-28"
 # GitHub accepts at most ten minutes, and its clock may differ from ours.
@@ -117,7 +117,6 @@ class GitHubClient:
             "X-GitHub-Api-Version": _VERSION,
             "User-Agent": "taskbeacon",
         }
-        body = bytearray()
         try:
             # For the whole request: httpx restarts its time limit with each piece of a slow response.
             async with (
@@ -131,13 +130,12 @@ class GitHubClient:
                     follow_redirects=False,
                 ) as response,
             ):
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > _MAX_ANSWER_BYTES:
-                        raise GitHubUnavailable(UNREADABLE)
+                body = await read_answer_body(response.aiter_bytes())
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, UnicodeError) as error:
             raise GitHubUnavailable(f"The code host does not answer ({type(error).__name__}).") from error
-        return response, bytes(body)
+        if body is None:
+            raise GitHubUnavailable(UNREADABLE)
+        return response, body
 
 
 def _repository(repository: str) -> str:

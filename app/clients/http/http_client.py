@@ -4,6 +4,7 @@ It keeps no cookies: one that a host sets for one run would be sent with the req
 """
 
 import ssl
+from collections.abc import AsyncIterable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -14,6 +15,7 @@ import httpx
 from app.clock import utcnow
 
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+_MAX_ANSWER_BYTES = 4 * 2**20
 _TIMEOUT_SECONDS = 10.0  # of each step of a request without a time limit of its own
 # A longer wait is of no use to any caller.
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
@@ -28,6 +30,16 @@ def create_http_client() -> httpx.AsyncClient:
 def tls_context() -> ssl.SSLContext:
     """Return the TLS settings, with the trusted certificates. All HTTP clients of the process share one object."""
     return httpx.create_ssl_context()
+
+
+async def read_answer_body(chunks: AsyncIterable[bytes]) -> bytes | None:
+    """Return the body of an answer; None, without reading the rest, if it exceeds 4 MiB."""
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > _MAX_ANSWER_BYTES:
+            return None
+    return bytes(body)
 
 
 def retry_after_seconds(header: str | None, *, longest: float = _LONGEST_RETRY_AFTER_SECONDS) -> float | None:

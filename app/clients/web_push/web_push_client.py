@@ -25,7 +25,13 @@ from app.clients.push import (
 )
 from app.clients.push_circuit import Circuits, NextProbe
 from app.clients.web_push.vapid import VapidKey
-from app.clients.web_push.web_push_messages import EncryptedPush, NotASubscription, PermittedServices, encrypt
+from app.clients.web_push.web_push_messages import (
+    EncryptedPush,
+    EncryptionFailed,
+    NotASubscription,
+    PermittedServices,
+    encrypt,
+)
 
 TIMEOUT_SECONDS = 10.0
 
@@ -88,9 +94,12 @@ class WebPushClient(PushSender):
                     )
                 except NotASubscription:
                     raise
-                except Exception as error:  # noqa: BLE001 - one bad subscription must not block the others
-                    log.error("push.encryption_failed", error=type(error).__name__)  # noqa: TRY400 - a traceback may quote the token
+                except EncryptionFailed as error:
+                    log.error("push.encryption_failed", error=str(error))  # noqa: TRY400 - a traceback may quote the token
                     return BadMessage("EncryptionFailed")
+                except Exception as error:  # noqa: BLE001 - as above; it may pass, as a lack of threads does
+                    log.error("push.not_encrypted", error=type(error).__name__)  # noqa: TRY400 - as above
+                    return TryLater(type(error).__name__)
                 outcome = await circuit.call(partial(self._post, request))
         except NotASubscription:
             return DeadToken("NotASubscription")

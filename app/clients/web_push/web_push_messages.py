@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
+from cryptography.exceptions import UnsupportedAlgorithm
+from http_ece import ECEException
 from py_vapid import VapidException
 from pywebpush import WebPusher, WebPushException
 
@@ -21,6 +23,10 @@ _TIME_TO_LIVE_SECONDS = 3600
 
 class NotASubscription(Exception):
     """A device's token is not a web push subscription, or its push service is not permitted."""
+
+
+class EncryptionFailed(Exception):
+    """A message cannot be encrypted for its browser, now or later."""
 
 
 class PermittedServices:
@@ -63,13 +69,15 @@ class EncryptedPush:
 def encrypt(
     message: PushMessage, subscription: dict[str, Any], key: VapidKey, *, subject: str
 ) -> EncryptedPush:
-    """Shorten a message to what fits, and encrypt it. Raises NotASubscription."""
-    fitting = shorten(message, max_bytes=_MAX_PLAIN_BYTES, content=_browser_content)
-    content = orjson.dumps(_browser_content(fitting))
+    """Shorten a message to what fits, and encrypt it. Raises NotASubscription or EncryptionFailed."""
     endpoint = subscription["endpoint"]
     try:
+        fitting = shorten(message, max_bytes=_MAX_PLAIN_BYTES, content=_browser_content)
+        content = orjson.dumps(_browser_content(fitting))
         body = WebPusher(subscription).encode(content)["body"]
         vapid = key.headers(endpoint, subject=subject)
+    except (orjson.JSONEncodeError, ECEException, UnsupportedAlgorithm) as error:
+        raise EncryptionFailed(type(error).__name__) from error
     except (WebPushException, VapidException, ValueError, TypeError, IndexError) as error:
         raise NotASubscription from error
     return EncryptedPush(

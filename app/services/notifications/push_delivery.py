@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clients.push import (
+    MESSAGES_PER_REQUEST,
     Accepted,
     BadMessage,
     Deadline,
@@ -61,7 +62,6 @@ from app.services.notifications.rules.push_decision import PUSH_LEASE
 from app.services.retrying.policies import PUSH, PUSH_SECONDS
 from app.tracing.spans import record
 
-MESSAGES_PER_REQUEST = 100
 # The requests of a claim share one statement before and one after them (ADR 16).
 PUSHES_PER_CLAIM = 5 * MESSAGES_PER_REQUEST
 # No request starts later than this after its claim. The remaining twenty seconds are enough to finish and settle any
@@ -152,7 +152,8 @@ async def settle(
     for end, equal in ends.items():
         values = _settle_values(equal, end, now)
         if replaced and (end.is_counted or end.is_final):
-            # The history of a notice shows what was sent or given up after it. While it is not settled.
+            # The history of a notice shows what was sent or given up after it. This goes first, because it finds its
+            # rows by the claim, which settling ends.
             await _SHOW.perform(session, values)
         await _SETTLE.perform(session, values)
         if end.is_accepted:
@@ -178,7 +179,6 @@ class End(NamedTuple):
     reason: str | None = None
     # Neither another attempt nor a receipt will follow.
     is_final: bool = True
-    # The push service accepted it.
     is_accepted: bool = False
     # The service did not confirm it, but the device may show it, so it must be retracted too.
     may_be_shown: bool = False
@@ -349,7 +349,7 @@ def _count(results: Sequence[_Outcome], now: datetime) -> None:
                 outcome=name,
                 reason=reason,
                 pushes=len(deliveries),
-                # One of them.
+                # The log names one push of those that are alike.
                 notification_id=str(deliveries[0].id),
                 device_id=str(deliveries[0].device_id),
             )
@@ -388,12 +388,12 @@ async def _open_trial(
     title = await session.scalar(select(Task.title).where(Task.id == task_id, visible_task(caller)))
     if title is None:
         raise NotFound
-    devices = select(PushToken.id, PushToken.platform, PushToken.token).where(
+    own = select(PushToken.id, PushToken.platform, PushToken.token).where(
         PushToken.user_id == caller.user_id, HAS_ADDRESS
     )
     if device_id is not None:
-        devices = devices.where(PushToken.id == device_id)
-    newest = devices.order_by(PushToken.last_seen_at.desc(), PushToken.id.desc()).limit(1)
+        own = own.where(PushToken.id == device_id)
+    newest = own.order_by(PushToken.last_seen_at.desc(), PushToken.id.desc()).limit(1)
     device = await row_of(session, newest)
     if device is None:
         raise NotFound("The caller has no such device.")

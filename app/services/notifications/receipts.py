@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Update, and_, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.push import Accepted, DeadToken, PushOutcome
+from app.clients.push import TICKETS_PER_REQUEST, Accepted, DeadToken, PushOutcome
 from app.clock import utcnow
 from app.db import after_commit
 from app.db.statements import Prepared, rows_of
@@ -28,7 +28,7 @@ from app.services.notifications.push_delivery import RECEIPT_AFTER
 from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.sweeping import delete_batch
 
-BATCH = 1000
+BATCH = TICKETS_PER_REQUEST
 # Expo deletes a receipt after a day.
 FORGOTTEN_AFTER = timedelta(hours=24)
 
@@ -72,7 +72,7 @@ def _claim(now: datetime, condition: ColumnElement[bool], **values: Any) -> Upda
         .limit(BATCH)
         .with_for_update(skip_locked=True)
     )
-    # The push is not sent again.
+    # The attempts stay as they are: the push is not sent again.
     return due_rows.claim(Notification, due, attempts=Notification.attempts, **values)
 
 

@@ -93,7 +93,7 @@ class TestAnswerThatFails:
     @pytest.fixture
     async def object_store(self, settings: Settings) -> AsyncGenerator[ObjectStore, None]:
         async with ObjectStore(settings) as store:
-            store.urls = NoUrls(settings, store.clients)
+            store.urls = NoUrls(settings, store.s3.clients)
             yield store
 
     async def test_append_has_added_nothing(self, client: httpx.AsyncClient, url: str) -> None:

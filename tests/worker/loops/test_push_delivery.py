@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.clients.expo.expo_client import MAX_PARALLEL_SENDS, ExpoClient, open_http
-from app.clients.push import PushSender
+from app.clients.push import MESSAGES_PER_REQUEST, PushSender
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task, User
 from app.runtime import ProcessContext
-from app.services.notifications.push_delivery import MESSAGES_PER_REQUEST, PUSHES_PER_CLAIM
+from app.services.notifications.push_delivery import PUSHES_PER_CLAIM
 from app.services.notifications.rules.push_decision import PUSH_LEASE
 from app.services.retrying.policies import PUSH_PROBES
 from app.worker.loops import pushes
