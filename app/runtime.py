@@ -58,7 +58,6 @@ class ProcessContext(ServiceClients):
     watchers: StreamPresence
     # Opened by the first call, because an API process rarely sends a push.
     push: Callable[[], PushServices]
-    # Short-lived caches of this process.
     callers: CallerCache = field(default_factory=CallerCache)
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     lists: KnownLists = field(default_factory=KnownLists)

@@ -120,7 +120,7 @@ def _connect_to_any(dialect: Any, args: Any, parameters: dict[str, Any]) -> Any:
             if len(refused) == len(places) or not (isinstance(error, OSError) or is_database_outage(error)):
                 raise
         else:
-            # These lists are the engine's own.
+            # The engine connects by these lists, so they are changed in place.
             hosts[:], ports[:] = zip(*places[len(refused) :], *refused, strict=True)
             return connection
     raise DatabaseUnavailable("no host is named")

@@ -131,7 +131,7 @@ class _Sent:
     # In the order of the driver's arguments: the name, the default, the conversion.
     parameters: Sequence[tuple[str, Any, Callable[[Any], Any] | None]]
     is_alone: bool
-    # Makes a row of the driver's.
+    # Makes a row from the driver's record.
     read: Callable[[Sequence[Any]], Any]
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:

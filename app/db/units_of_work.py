@@ -89,7 +89,7 @@ def undivided(session: AsyncSession) -> Generator[None, None, None]:
 def after_commit(session: AsyncSession, hook: Hook) -> None:
     """Register a function that runs once after this session's commit; its errors are logged only.
 
-    Once the hooks of a commit have taken three seconds, those that wait are cancelled: a sweep must do their work.
+    Once the hooks of a commit have taken `hook_seconds`, those that wait are cancelled: a sweep must do their work.
     """
     session.info.setdefault(_HOOKS, []).append(hook)
 

@@ -61,7 +61,7 @@ class Home:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self.forget_running()
-        # Left by killed processes.
+        # Processes that were killed have left files here.
         shutil.rmtree(self.temporary, ignore_errors=True)
         self.temporary.mkdir(mode=0o700)
         return descriptor

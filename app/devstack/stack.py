@@ -101,7 +101,6 @@ class Stack:
         self.base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         pids = self._start_processes(port)
         stored = read_account(self.home)
-        # While the API is loading.
         account = stored or self._new_account(None)
         with self._terminal.step(f"API        {self.base_url}"):
             self.supervisor.wait(self._is_ready, what="api", timeout=_READY_SECONDS)
@@ -123,7 +122,6 @@ class Stack:
             self._terminal.styled_line(
                 "  Building the console, once for these sources (about a minute)", "dim"
             )
-            # It prints its own steps.
             self.supervisor.run(
                 "console",
                 command,
@@ -208,7 +206,6 @@ class Stack:
             ),
             # For receivers under development on this machine.
             "TASKBEACON_WEBHOOK_ALLOW_PRIVATE_NETWORKS": "127.0.0.0/8,::1/128",
-            # Notifications link to this stack.
             "TASKBEACON_PUBLIC_URL": self.base_url,
             **bypass_proxies(self.plan.environment),
             **servers.environment,

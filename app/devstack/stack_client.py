@@ -79,7 +79,7 @@ class ProjectClient:
         self._terminal.line()
         self._terminal.title("Result: ", Styled(run["status"], "green" if is_good else "red"))
         show_verdict(run)
-        # The summary was in the log.
+        # The log has shown the summary already.
         said = {"summary", "verification"}
         output = {name: value for name, value in (run["output"] or {}).items() if name not in said}
         for line in json.dumps(output, indent=2, ensure_ascii=False).splitlines() if output else []:

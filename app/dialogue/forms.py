@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _SCHEMA_BYTES = 64 * 2**10
 _NAME_CHARACTERS = 255
 _MOST_QUESTIONS = 50
-# Of all questions together.
+# The most choices of all questions of a form together.
 _MOST_CHOICES = 500
 _COMPANIONS = ("_custom", "_note")
 _TYPES = frozenset({"string", "number", "integer", "boolean", "array"})

@@ -47,7 +47,7 @@ class PushPurpose(StrEnum):
 class NotificationDecision(StrEnum):
     """The decision about a push to one device, such as sent, deferred or suppressed. It is stored with a reason."""
 
-    # Not final.
+    # These decisions are not final.
     PENDING = "pending"
     RETRYING = "retrying"
     SENT = "sent"

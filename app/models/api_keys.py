@@ -14,6 +14,7 @@ class ApiKey(Base):
     """A personal API key, stored as a hash; limited to `scoped_teams` and `scoped_organizations`, if any."""
 
     __tablename__ = "api_keys"
+    # For the list of a user's keys, and for deleting a user.
     __table_args__ = (Index(None, "user_id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -27,7 +27,6 @@ class PushedBranch(Base):
     integration_id: Mapped[int | None] = mapped_column(ForeignKey("integrations.id", ondelete="SET NULL"))
     repository: Mapped[str] = mapped_column(String(255))
     branch: Mapped[str] = mapped_column(String(255))
-    # The target of the pull request.
     base_branch: Mapped[str | None] = mapped_column(String(255))
     head_sha: Mapped[str] = mapped_column(String(64))
     # The commit that the run began from; NULL in rows of the first release.
@@ -46,6 +45,7 @@ class GithubDelivery(Base):
     """The id of a webhook delivery from GitHub that was processed, so that a repeated delivery is recognised."""
 
     __tablename__ = "github_deliveries"
+    # For the sweep.
     __table_args__ = (Index(None, "received_at"),)
 
     delivery_id: Mapped[str] = mapped_column(String(100), primary_key=True)
@@ -63,6 +63,7 @@ class CiFailure(Base):
             ["runs.id", "runs.task_id"],
             ondelete="SET NULL (follow_up_run_id)",
         ),
+        # For ON DELETE SET NULL.
         Index(None, "follow_up_run_id", postgresql_where=text("follow_up_run_id IS NOT NULL")),
     )
 
@@ -70,6 +71,5 @@ class CiFailure(Base):
     task_id: Mapped[UUID] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"))
     branch: Mapped[str] = mapped_column(String(255))
     head_sha: Mapped[str] = mapped_column(String(64))
-    # The run started for the failure.
     follow_up_run_id: Mapped[UUID | None]
     created_at: Mapped[datetime]

@@ -15,21 +15,22 @@ class ConsoleSession(Base):
     __tablename__ = "console_sessions"
     __table_args__ = (
         rule("secret", "num_nonnulls(secret_hash, code_hash) = 1"),
+        # For the sessions of a key, and for deleting it.
         Index(None, "key_id"),
+        # For the sweep.
         Index(None, "expires_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"))
-    # Of the cookie's value.
+    # The hash of the cookie's value.
     secret_hash: Mapped[str | None] = mapped_column(String(80), unique=True)
-    # Of the code in a login link.
+    # The hash of the code in a login link.
     code_hash: Mapped[str | None] = mapped_column(String(80), unique=True)
     created_at: Mapped[datetime]
     # Written at most hourly.
     last_used_at: Mapped[datetime]
     expires_at: Mapped[datetime]
-    # What signed in.
     user_agent: Mapped[str] = mapped_column(String(200))
     address: Mapped[str] = mapped_column(String(64))
 
@@ -38,13 +39,13 @@ class TerminalLogin(Base):
     """A terminal that waits for a person to confirm its code (contract 21); the row goes when it fetches its key."""
 
     __tablename__ = "terminal_logins"
-    # By its address before another sign-in begins there.
+    # For deleting a key or a project, for the sweep, and for counting what waits at an address before more may.
     __table_args__ = tuple(Index(None, name) for name in ("key_id", "project_id", "expires_at", "address"))
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    # Of what the terminal asks with.
+    # The hash of the secret with which the terminal asks for its key.
     device_hash: Mapped[str] = mapped_column(String(80), unique=True)
-    # Of what a person types.
+    # The hash of the code that a person types.
     code_hash: Mapped[str] = mapped_column(String(80), unique=True)
     # What asks, by its own account, and from where.
     client: Mapped[str] = mapped_column(String(80))

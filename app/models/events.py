@@ -19,6 +19,7 @@ class Event(Base):
     """
 
     __tablename__ = "events"
+    # For a project's list of events, and for recoveries of its webhooks.
     __table_args__ = (Index("ix_events_project", "project_id", "transaction_id", "seq"),)
 
     # The order of all readers, and the only two indexes: each index makes every change of a task or a run more

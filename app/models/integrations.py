@@ -15,6 +15,7 @@ class Integration(Base):
 
     __tablename__ = "integrations"
     __table_args__ = (
+        # For the code host of a project's task or run, and for deleting a project.
         Index(None, "project_id", "kind", "id"),
         # For the foreign key of tasks.
         Index("uq_integrations_id_project_id", "id", "project_id", unique=True),
@@ -42,6 +43,7 @@ class UserIntegration(Base):
     """A user's own access to a code host, by a token."""
 
     __tablename__ = "user_integrations"
+    # For a user's own code host, and for deleting a user.
     __table_args__ = (Index(None, "user_id", "kind"), one_of("kind", CodeHostKind))
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -56,6 +58,7 @@ class SignalReport(Base):
 
     __tablename__ = "signal_reports"
     __table_args__ = (
+        # For deleting a project.
         Index(None, "project_id"),
         # For the foreign key of tasks.
         Index("uq_signal_reports_id_project_id", "id", "project_id", unique=True),
@@ -73,6 +76,7 @@ class SignalReportTask(Base):
     __tablename__ = "signal_report_tasks"
     __table_args__ = (
         UniqueConstraint("report_id", "task_id", "relationship"),
+        # For deleting a task.
         Index(None, "task_id"),
         one_of("relationship", SignalReportRelationship),
     )

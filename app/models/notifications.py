@@ -156,6 +156,7 @@ class TaskMute(Base):
     """The choice of a user to get no pushes about one task."""
 
     __tablename__ = "task_mutes"
+    # For deleting a task.
     __table_args__ = (Index("ix_task_mutes_task", "task_id"),)
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)

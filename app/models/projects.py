@@ -24,6 +24,7 @@ class Project(Base):
     """A project, "team" in older names of the API. Slugs of its tasks begin with its name (contract 10.1)."""
 
     __tablename__ = "projects"
+    # For the projects of keys that are limited to organizations, and for deleting one.
     __table_args__ = (one_of("push_text", PushText), Index(None, "organization_id"))
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
@@ -56,6 +57,7 @@ class Membership(Base):
     """The membership of a user in a project, which lets the user access the project."""
 
     __tablename__ = "memberships"
+    # For a project's members, and for deleting it.
     __table_args__ = (Index(None, "project_id"),)
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)

@@ -236,6 +236,7 @@ class TaskPin(Base):
     """A user's own pin on a task."""
 
     __tablename__ = "task_pins"
+    # For deleting a task.
     __table_args__ = (Index("ix_task_pins_task", "task_id"),)
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
@@ -272,7 +273,6 @@ class TaskCount(Base):
     # The number of tasks that this adds, negative for removed ones; and the number of changes of any kind.
     tasks: Mapped[int]
     changes: Mapped[int]
-    # Whether this row replaces several.
     folded: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (

@@ -100,7 +100,6 @@ class WebhookEndpointDelivery(Base):
     due_at: Mapped[datetime]
     # Whether the next attempt was requested by a person.
     is_manual: Mapped[bool] = mapped_column(server_default=text("false"))
-    # The end of a worker's lease.
     leased_until: Mapped[datetime | None]
     created_at: Mapped[datetime]
     last_attempt_at: Mapped[datetime | None]

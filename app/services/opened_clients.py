@@ -29,7 +29,6 @@ class ServiceClients:
     cipher: Cipher
     # The agents that runs may request; default: those of this release.
     catalog: Catalog = field(default_factory=load_catalog)
-    # Where users may send agents.
     destinations: Destinations = field(default_factory=Destinations)
     # The checks that can refuse another cloud run of a project.
     gates: Sequence[UsageGate] = ()

@@ -117,7 +117,6 @@ class Definitions:
     found: tuple[FoundCheck, ...] = ()
 
 
-# To and from JSON.
 CHECK_SET: Final = TypeAdapter(CheckSet)
 DEFINITIONS: Final = TypeAdapter(Definitions)
 

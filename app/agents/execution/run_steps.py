@@ -135,7 +135,7 @@ def _secrets(servers: Sequence[McpServer]) -> Iterator[str]:
     for server in servers:
         yield server.url
         for header in server.headers:
-            # Also without a word like `Bearer`.
+            # The secret is masked also where it stands without a word like `Bearer`.
             yield from (header.value, header.value.rpartition(" ")[2])
 
 

@@ -140,7 +140,7 @@ class Mirrors:
             os.close(write)
 
     async def _repack(self, folder: Path) -> None:
-        # Only while no run reads them.
+        # Packs are joined only while no run reads them.
         packs = await asyncio.to_thread(lambda: len(list((folder / "objects/pack").glob("*.pack"))))
         alone = try_lock(_beside(folder, ".use")) if packs >= _MANY_PACKS else None
         if alone is None:

@@ -32,7 +32,6 @@ from app.processes.output import last_lines, read_bounded
 from app.processes.spawning import end_session, spawn
 
 log = structlog.get_logger(__name__)
-# The branch of the scratch repository.
 COLLECTED = "result"
 # What git takes no notice of, as patterns: our own folder in a clone, but not the checks that a repository has there.
 EXCLUDED = b"/.taskbeacon/*\n!/.taskbeacon/checks.toml\n"

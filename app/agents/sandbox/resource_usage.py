@@ -247,7 +247,7 @@ def _lines(process: int, name: str, *, fields: int) -> Iterator[list[str]]:
 
 
 def _sent_files(descriptor: str) -> int:
-    # Since Linux 5.10.
+    # Linux has this since 5.10.
     with suppress(OSError, ValueError):
         for line in Path(descriptor.replace("/fd/", "/fdinfo/")).read_bytes().split(b"\n"):
             if line.startswith(b"scm_fds:"):

@@ -272,7 +272,7 @@ class Conversation:
         correction = await self._review()
         if correction is None or not await self._stop_waiting():
             return False
-        # A command that came meanwhile decides.
+        # A command that came meanwhile decides what the agent does next.
         if self._messages or not self._is_to_be_reviewed:
             return False
         self._is_reviewed = True

@@ -104,7 +104,7 @@ class Tools:
         except AgentStopped as error:
             raise Refused(200, error.message, _INTERNAL) from error
         except Exception as error:
-            # Every request must be answered.
+            # Every request must be answered, also after a defect.
             log.exception("tools.call_failed")
             raise Refused(200, "the message could not be decided on; try again later", _INTERNAL) from error
         return {

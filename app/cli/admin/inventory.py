@@ -24,7 +24,7 @@ class _Kind:
     """A kind of rows: its columns as they are shown, and the options by which a list can be limited."""
 
     name: str
-    # Ends with the id.
+    # The order ends with the id, so that it is total.
     order: tuple[InstrumentedAttribute[Any], ...]
     columns: tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]
     filters: Mapping[str, _Filter] = field(default_factory=dict)

@@ -52,7 +52,7 @@ class Question(Base):
         ),
         # The same for all statuses; and for deleting a user.
         Index("ix_questions_history", *_INBOX_ORDER, postgresql_include=["kind", "project_id", "status"]),
-        # Deleting a run, with its commands.
+        # For deleting a run, with its commands.
         Index("ix_questions_command", "command_id", postgresql_where=text("command_id IS NOT NULL")),
         # For questions of tasks that a member follows, and for deleting a task.
         Index("ix_questions_task", "task_id", "opened_at"),
@@ -139,6 +139,7 @@ class QuestionSnooze(Base):
     """The time until which a user gets no pushes about a question. The question stays in the user's inbox."""
 
     __tablename__ = "question_snoozes"
+    # For deleting a user.
     __table_args__ = (Index("ix_question_snoozes_user", "user_id"),)
 
     question_id: Mapped[UUID] = mapped_column(
@@ -152,6 +153,7 @@ class TaskFollow(Base):
     """The choice of a member of a project to have the questions of another person's task in their own inbox."""
 
     __tablename__ = "task_follows"
+    # For deleting a task.
     __table_args__ = (Index("ix_task_follows_task", "task_id"),)
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)

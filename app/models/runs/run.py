@@ -37,7 +37,7 @@ class Run(Base):
         one_of("environment", Environment),
         has_lease_of("status = 'in_progress'"),
         rule("completed_at", f"({is_one_of('status', TERMINAL_STATUSES)}) = (completed_at IS NOT NULL)"),
-        # Of the project of its task.
+        # A run is in the project of its task.
         ForeignKeyConstraint(["task_id", "project_id"], ["tasks.id", "tasks.project_id"], ondelete="CASCADE"),
         # For foreign keys: the rows of a run are of its task.
         Index("uq_runs_id_task_id", "id", "task_id", unique=True),

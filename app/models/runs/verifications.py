@@ -55,6 +55,7 @@ class VerdictReport(Base):
     """The report of a run's verdict to its code host; a due row is the outbox of it."""
 
     __tablename__ = "verdict_reports"
+    # For claims.
     __table_args__ = (Index("ix_verdict_reports_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),)
 
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)

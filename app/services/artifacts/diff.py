@@ -219,7 +219,6 @@ async def _parse(chunks: AsyncGenerator[bytes, None], offset: int) -> AsyncGener
         async for chunk in chunks:
             for file in reader.feed(chunk):
                 yield file
-            # A large patch takes a while.
             await asyncio.sleep(0)
     for file in reader.finish():
         yield file

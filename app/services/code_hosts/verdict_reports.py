@@ -202,7 +202,7 @@ async def _put_section(github: GitHubClient, api: GitHubAccess, report: _Report,
     if VERIFICATION.is_in(found.body):
         body = VERIFICATION.replace(found.body, section)
     elif report.had_section:
-        # People have removed it.
+        # People have removed the section, so it is not written again.
         return True
     else:
         body = f"{found.body}\n\n{section}" if found.body else section

@@ -55,7 +55,6 @@ class Subject(NamedTuple):
     title: str | None = None
     # The Android channels that the app has.
     channels: Sequence[str] | None = None
-    # Of the run.
     traceparent: str | None = None
 
 

@@ -119,7 +119,7 @@ class _Decided(NamedTuple):
     run_id: UUID
     device: Device | None
     decided: NoticeDecision
-    # Of the row of this decision.
+    # The values of the row that records this decision.
     values: dict[str, Any]
 
 

@@ -136,7 +136,7 @@ class _Closed(NamedTuple):
 
 
 def _select_closed() -> Select[tuple[object, ...]]:
-    # Neither claimed nor sent.
+    # Holds for a reminder that was neither claimed nor sent.
     is_untouched = and_(
         Notification.decision == constant(NotificationDecision.PENDING), Notification.attempts == 0
     )

@@ -260,7 +260,7 @@ async def withdraw(
         .values(
             closed_at=utcnow(), status=case((is_late, QuestionStatus.EXPIRED), else_=QuestionStatus.WITHDRAWN)
         )
-        # Nobody answered.
+        # The columns of who answered are empty, because nobody did.
         .returning(*_CLOSED_COLUMNS, *(null().label(column.name) for column in CREATOR_COLUMNS))
     )
     rows = sorted(await rows_of(session, closed, ClosedQuestion), key=lambda row: row.id)

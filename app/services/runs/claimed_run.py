@@ -47,9 +47,9 @@ class Repair(NamedTuple):
 
     message: str
     worked_seconds: float
-    # By what the work is checked.
+    # The checks of the work.
     definitions: dict[str, Any]
-    # The commit at which it began.
+    # The commit at which the run began.
     began: str | None
 
 

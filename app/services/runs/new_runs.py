@@ -248,7 +248,7 @@ def _with_hints(body: RunIn, task: Task, caller: Principal, cipher: Cipher) -> R
     except DecryptionError:
         raise RunRefused(_HINTS_LOST) from None
     if task.created_by_id != caller.user_id:
-        # Their headers are the creator's secrets.
+        # Headers of these servers are secrets of the creator.
         hints.pop("imported_mcp_servers", None)
     return run_options.with_hints(body, RunIn.model_validate(hints))
 

@@ -101,7 +101,7 @@ RUN_LEASE = timedelta(seconds=60)
 VERIFYING: Final = "verifying"
 _BEFORE_START = frozenset({RunStatus.NOT_STARTED, RunStatus.QUEUED})
 
-# Of runs that may be repeated after the loss of their worker.
+# The conditions under which a run that lost its worker is queued again.
 _UNTOUCHED = (~Run.facts.has_key(AGENT_STARTED), LOSSES < RUN_LOSSES - 1)
 _WORKER_LOST = "The worker that performed this run was lost. Start the run again."
 

@@ -84,7 +84,6 @@ class _Activity(NamedTuple):
     subject_id: UUID | None
     is_unread: bool
     snippet: str | None
-    # Who caused it.
     creator: Creator | None
 
 

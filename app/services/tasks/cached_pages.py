@@ -63,7 +63,7 @@ class KnownLists:
         """Return the cached task list of a filter. If there is none, add an empty one to the cache and return it."""
         key = (task_filter.shape, task_filter.order, tuple(task_filter.values.items()))
         known = self._lists.pop(key) if key in self._lists else _KnownList()
-        # Now the most recently used.
+        # It is the most recently used now, and goes last.
         self._lists[key] = known
         if len(self._lists) > _MOST_LISTS:
             del self._lists[next(iter(self._lists))]

@@ -34,7 +34,6 @@ _USER = bindparam("visible_user_id", type_=Task.created_by_id.type)
 
 
 def _between(column: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
-    # The primary key.
     return column.between(bindparam("first", type_=column.type), bindparam("last", type_=column.type))
 
 

@@ -100,7 +100,7 @@ async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> 
     return True
 
 
-# At each wake, in every worker.
+# Runs at each wake, in every worker.
 _LONGEST_WAITING = Prepared(
     select(WebhookRecovery.endpoint_id)
     .where(WebhookRecovery.continued_at <= bindparam("now", type_=WebhookRecovery.continued_at.type))

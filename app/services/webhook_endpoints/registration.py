@@ -41,7 +41,7 @@ _MOST_OF_A_MEMBER = 5
 # Including the current one: with more, the signature header would be too long for servers.
 _MOST_SECRETS = 10
 
-# Of the host in a URL.
+# The longest name of a host in a URL.
 _LONGEST_NAME = 253
 _SECURE_PORT = 443
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -151,7 +151,7 @@ async def update_endpoint(
     if body.given("task_filter"):
         values["task_filter"] = _task_filter(body.task_filter)
     if body.given("enabled"):
-        # The first reason stays.
+        # The reason for which an endpoint was disabled first stays.
         reason = func.coalesce(WebhookEndpoint.disabled_reason, DisabledReason.USER)
         values |= _enabled_values() if body.enabled else {"enabled": False, "disabled_reason": reason}
     await _write(session, caller, endpoint_id, values)

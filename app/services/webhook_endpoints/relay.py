@@ -91,7 +91,7 @@ async def _deliver(
 
 
 async def _lock_cursor(session: AsyncSession) -> Cursor | None:
-    # None while another process holds it.
+    # There is none while another process holds it.
     cursor = await _CURSOR.first(session)
     if cursor is not None:
         return cursor
@@ -100,7 +100,7 @@ async def _lock_cursor(session: AsyncSession) -> Cursor | None:
     return START if made else None
 
 
-# At each wake, in every worker.
+# Runs at each wake, in every worker.
 _NEXT = Prepared(
     select(*IN_ORDER, Event.project_id)
     .where(AFTER)
@@ -123,7 +123,6 @@ class Pair(NamedTuple):
     payload: str
 
 
-# The columns of a `Pair`.
 PAIR_COLUMNS = (*EVENT_COLUMNS, WebhookEndpoint.id.label("endpoint_id"), WebhookEndpoint.payload)
 
 

@@ -97,7 +97,7 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
         if claimed.id in deliveries
     ]
     logged = await _log(session, [_log_entry(claimed, result, end) for claimed, result, end in ended])
-    # Not those that were stored before.
+    # Attempts that were stored before do not count again.
     counted = [each for each in ended if (each[0].id, each[0].n) in logged]
     ends = []
     reasons: dict[UUID, DisabledReason] = {}
@@ -192,7 +192,7 @@ def _log_failures(attempts: Sequence[tuple[Claimed, AttemptResult, object]]) -> 
             error=error,
             status_code=status_code,
             messages=len(failed),
-            # One of them.
+            # The log names one delivery of those that failed.
             delivery_id=str(failed[0].id),
             attempt=failed[0].n,
         )

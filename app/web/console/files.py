@@ -87,7 +87,7 @@ def _find(folder: Path, path: str) -> Path | None:
     try:
         return file if file.is_file() else None
     except OSError:
-        # A name that is too long.
+        # The file system refuses a name that is too long.
         return None
 
 

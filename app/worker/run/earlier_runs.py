@@ -40,7 +40,7 @@ async def take_up(
         try:
             summary = await recall(store, earlier, ref)
         except ObjectStoreUnavailable as error:
-            # The agent works without a summary.
+            # The agent then works without a summary.
             log.warning("run.without_summary", error=repr(error))
         session = await _fetch_session(store, replace(ref, run_id=earlier[-1].id))
     if is_repair:

@@ -161,7 +161,7 @@ def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
     if not report.log_is_whole:
         words.append("The end of the run's log could not be stored.")
     if files and end.status is RunStatus.COMPLETED:
-        # What is lost is not judged.
+        # Work whose files are lost is not judged.
         end = replace(end, status=RunStatus.FAILED, reason=RunReason.FILES_LOST, verification=None)
         words.append("Start the run again.")
     lost = {"files": list(files[:_NAMED_FILES]), "log_end": not report.log_is_whole}

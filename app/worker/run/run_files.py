@@ -145,7 +145,7 @@ async def store_artifacts(
         try:
             stored.append(await retry.call(partial(store_run_artifact, store, ref, file)))
         except Exception as error:
-            # The other files are kept.
+            # The failure of one file must not lose the others.
             is_outage = isinstance(error, ObjectStoreUnavailable)
             log.warning("artifact.not_stored", name=file.name, error=repr(error), exc_info=not is_outage)
             missing.append(file.name)

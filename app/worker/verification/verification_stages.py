@@ -58,7 +58,7 @@ async def check(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Event
     except (DatabaseUnavailable, SQLAlchemyError):
         raise
     except Exception:
-        # Every other worker would fail too.
+        # Not tried again: every other worker would fail too.
         log.exception("verification.unexpected_error")
         return Conclusion(shown=show_lost(claimed.shown["checks"]))
     return None

@@ -133,7 +133,6 @@ class Change:
     reason: str | None = None
     # Whether people see the decision in the history.
     is_shown: bool = True
-    # Other columns and their new values.
     values: dict[str, Any] = field(default_factory=dict)
 
 

@@ -161,7 +161,7 @@ async def old_notices(
         try:
             notices.append(_notice(row, now))
         except Exception:
-            # Not raised: the others are decided.
+            # Not raised: the other pushes are still decided.
             log.exception("push.not_decided", notification_id=str(row.key))
     return notices
 

@@ -37,7 +37,6 @@ class Recipient:
     has_access: bool = True
     has_device: bool = True
     is_muted: bool = False
-    # The project lets agents send messages.
     is_allowed: bool = True
     wants_kind: bool = True
     # The end of the current quiet hours; None outside them.
