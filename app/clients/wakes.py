@@ -57,7 +57,6 @@ class WakeListener:
     ) -> None:
         self._redis = redis
         self._silence_seconds = silence_seconds
-        # Watchers by channel and message.
         self._watchers: dict[tuple[str, str], set[asyncio.Event]] = {}
         self._turn_seconds = turn_seconds
         self._turn_ends = 0.0

@@ -75,5 +75,5 @@ class RpcErrorCode(IntEnum):
     """The codes of the JSON-RPC errors that the service exchanges with agents, or returns for a refused command."""
 
     INVALID_PARAMS = -32602
-    # Of the service: a command is refused for now.
+    # A code of the service: a command is refused for now.
     NOT_NOW = -32000

@@ -38,9 +38,9 @@ class PushPurpose(StrEnum):
     """The purpose of a push: a notice reports an event; the others replace a notice of a question on its device."""
 
     NOTICE = "notice"
-    # Of a question that is still open.
+    # A push about a question that is still open.
     REMINDER = "reminder"
-    # Of a question that is closed: its notice loses its buttons.
+    # A push about a question that is closed: its notice loses its buttons.
     RETRACTION = "retraction"
 
 

@@ -33,7 +33,7 @@ class ActionClaims:
     # Its row names the recipient and the device.
     notification_id: UUID
     question_id: UUID
-    # Of the question as it was shown to the person: 32 bytes.
+    # The hash of the question as it was shown to the person: 32 bytes.
     digest: bytes
     # Its place in the options of the question, which the digest binds: ids may be longer than a push. None: the token
     # opens the page of the question, where the person chooses.

@@ -28,7 +28,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 # The status that proxies log for a client that disconnected early; it is never sent.
 _CLIENT_GONE = 499
-# Which what watches the service asks for all the time. They have no parameters, so a path is a route.
+# Programs that watch the service ask for these all the time. They have no parameters, so a path is a route.
 _QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
 _ERRORS_FROM = 500
 # Of every response that does not set them itself. A cache asks again each time: the answer may be another one for
@@ -116,7 +116,7 @@ class ObservabilityMiddleware:
         except ClientDisconnect:
             status = _CLIENT_GONE
         except asyncio.CancelledError:
-            # Of an answer that has begun, the status is known.
+            # If an answer has begun, its status is known.
             status = status or _CLIENT_GONE
             raise
         except Exception:

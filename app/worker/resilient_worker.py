@@ -66,7 +66,7 @@ class ResilientWorker(Worker):
         try:
             await super().close()
         except REDIS_ERRORS as error:
-            # Only a key that expires by itself is left.
+            # What is left in Redis is only a key that expires by itself.
             log.warning("worker.redis_unavailable", error=repr(error))
             await self.pool.aclose(close_connection_pool=True)
 

@@ -155,7 +155,7 @@ class Adapter(_Data):
     provider: Word | None = None
     # The only variables of the worker that the agent can see.
     environment: Annotated[tuple[VariableName, ...], Field(max_length=_MOST)] = ()
-    # Those of them that hold a key for its model; the agent needs one of these.
+    # The variables that hold a key for its model; the agent needs one of these.
     keys: Annotated[tuple[VariableName, ...], Field(max_length=_MOST)] = ()
     # Further variables of the agent; one with a placeholder that has no value is left out.
     settings: Annotated[

@@ -23,10 +23,10 @@ class Preparation:
     places: Sequence[tuple[CheckSource, CheckSet]] = ()
     finds: bool = False  # whether checks that the repository suggests are listed, if there are no others
     base: str | None = None  # the commit with the checks file, if a run continues work; None: where it begins
-    # Those that the run began with; None: of the places and the checks file.
+    # The checks that the run began with. None: take those of the places and of the checks file.
     definitions: Definitions | None = None
     sandbox: Sandbox
-    # Of set-up, and of the run, for checks that ask for it.
+    # The network of set-up, and that of the run for checks that ask for it.
     setup_network: NetworkRules
     run_network: NetworkRules
     # For set-up and checks, beside the usual ones; secret.
@@ -74,6 +74,6 @@ class CheckEffects(Protocol):
     async def store_output(self, check_id: str, number: int, output: bytes) -> str | None:
         """Store the output of an execution; return the id of its file, None if there is none."""
 
-    # Of checks on the base, whose executions are kept.
+    # Executions of checks on the base are kept, and found again here.
     async def find_base(self, key: bytes) -> Execution | None: ...
     async def keep_base(self, key: bytes, execution: Execution) -> None: ...

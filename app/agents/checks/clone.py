@@ -37,7 +37,7 @@ from app.verification.judgement import TAIL_BYTES, Case, Execution
 _ENVIRONMENT = {"PATH": PATH, "LANG": "C.UTF-8", "TZ": "UTC", "CI": "true"}
 _ERRNO_CAUSES = {2: CheckCause.MISSING_TOOL, 13: CheckCause.MISSING_TOOL, 20: CheckCause.MISSING_TOOL}
 LONGEST_NAME = 200
-# Of a process, and as a shell reports it. The kernel kills where the machine has no memory left.
+# Ends of a process, as it has them and as a shell reports them. The kernel kills where no memory is left.
 _FILE_TOO_LARGE = frozenset({-signal.SIGXFSZ, 128 + signal.SIGXFSZ})
 _KILLED = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})
 # A command that fails with less room on the disk may have failed for want of it.

@@ -28,7 +28,7 @@ from app.verification.judgement import (
 from app.verification.suggested_checks import find_checks, telling
 
 _REGULAR = ("100644", "100755")
-# Of the files that may suggest checks.
+# The most files that are read for suggestions of checks.
 _MOST_READ = 50
 
 

@@ -23,7 +23,7 @@ _REPORT_BYTES: Final = 20 * 2**20
 _MOST_CASES: Final = 100_000
 _NAME_CHARACTERS: Final = 500
 _DEPTH: Final = 1000
-# Of expat itself: a report does not choose a codec of Python.
+# The encodings of expat itself: a report does not choose a codec of Python.
 _ENCODINGS: Final = frozenset({"UTF-8", "UTF-16", "ISO-8859-1", "US-ASCII"})
 _CHILDREN: Final = {
     "failure": CaseOutcome.FAILED,
@@ -33,7 +33,7 @@ _CHILDREN: Final = {
 # The worst outcome has the first rank.
 _RANKS: Final = {outcome: rank for rank, outcome in enumerate(CaseOutcome)}
 
-# By suite, then by class and name.
+# The outcomes of cases, by suite, then by class and name.
 Suites = dict[str, dict[tuple[str, str], CaseOutcome]]
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from app.schemas.runs.diff import ChangeTotals
 
-# Of one file; more is counted and left out.
+# What is shown of one file; more is counted and left out.
 SHOWN_BYTES = 256 * 1024
 
 _FILE = b"diff --git "
@@ -38,7 +38,7 @@ _CHARACTERS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", 
 class PatchedFile:
     """One file of a git patch: its names, its status, its numbers of added and deleted lines, and its diff."""
 
-    # Of its first byte in the patch.
+    # The place of its first byte in the patch.
     offset: int
     names: tuple[str, str]
     status: str = "M"
@@ -228,7 +228,7 @@ def _names(line: bytes) -> tuple[str, str]:
         end = re.match(rb'"(?:[^"\\]|\\.)*"', line)
         old = end[0] if end else line
         return _path(old, prefix=b"a/"), _path(line[len(old) + 1 :], prefix=b"b/")
-    # Of two equal names with a blank between: names may contain blanks.
+    # The line has two equal names with a blank between; names may contain blanks too.
     half = len(line) // 2
     return _path(line[:half], prefix=b"a/"), _path(line[half + 1 :], prefix=b"b/")
 

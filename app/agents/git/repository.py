@@ -42,7 +42,7 @@ _RESULT_REF = "refs/taskbeacon/result"
 _MOST_FILES = 5000
 _LONGEST_PATH = 1000
 PATCH_LIMIT = 10 * 2**20
-# Of the files of a base that changed: of one, and of all.
+# The most bytes of changed files of a base: of one, and of all.
 _TEXT_LIMIT = 512 * 2**10
 _TEXTS_LIMIT = 8 * 2**20
 _COMPARING = timedelta(minutes=1)

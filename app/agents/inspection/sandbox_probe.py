@@ -30,7 +30,7 @@ _KEYCTL_GET_KEYRING_ID, _SESSION_KEYRING = 0, -3
 _IN_CREATE = 0x100
 _SECONDS = 2
 
-# By name: the attempt, and the targets that it needs.
+# The attempts by name, each with the targets that it needs.
 ATTEMPTS: dict[str, tuple[Callable[[Targets], object], tuple[str, ...]]] = {}
 
 

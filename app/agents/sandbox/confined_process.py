@@ -16,7 +16,7 @@ from app.processes.spawning import wait_for_end
 
 log = structlog.get_logger(__name__)
 _GRACE_SECONDS = 2.0
-# Of what a program of ours has left.
+# The grace of processes that a program of ours has left.
 _BRIEF_GRACE_SECONDS = 0.2
 _END_SECONDS = 30.0
 

@@ -141,7 +141,7 @@ def _descendants() -> set[int]:
 
 
 def _kill_descendants(*, kept_inside: bool) -> None:
-    # Also those in other groups or sessions.
+    # Descendants in other groups or sessions are killed too.
     while True:
         while True:
             try:

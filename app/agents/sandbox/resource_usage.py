@@ -31,7 +31,7 @@ _HELD_BY_NONE = "0"
 _DATAGRAMS = "0002"
 # A socket for datagrams keeps one from each of so many more senders (net.unix.max_dgram_qlen of a new network).
 _SENDERS = 10
-# Of a file in a file system in memory.
+# What a file in a file system in memory takes beside its content.
 _INODE_BYTES = 1024
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - looked at, not written to
 _GONE = " (deleted)"

@@ -25,7 +25,7 @@ from app.schemas.runs.diff import ChangeTotals
 _LARGE = 4 * 2**20
 _MOST_FILES = 5000
 _MOST_NOTES = 100
-# Of all names, each as long as a path can be.
+# The most bytes of all names, each as long as a path can be.
 _LIST_LIMIT = 42 * 2**20
 _SPECIAL = re.compile(rb'[\0-\x1f"\\\x7f]')
 _LARGE_HEAD = b'diff --git "a/%b" "b/%b"\n%bGIT binary patch\nliteral %b\n'

@@ -80,7 +80,7 @@ _SETTINGS = (
     ("pack.windowMemory", "64m"),
 )
 
-# Of a git in the sandbox that knows our scratch repository, `GIT_DIR`, and no settings of the agent.
+# The environment of a git in the sandbox that knows our scratch repository, but no settings of the agent.
 GIT_ENVIRONMENT = {
     **settings_environment(_SETTINGS),
     "GIT_WORK_TREE": ".",

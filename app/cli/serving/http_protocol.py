@@ -33,7 +33,6 @@ from app.errors import AppError, HeadTooLarge, MalformedRequest, RequestTimeout
 from app.ids import new_hex_id
 
 _HEAD_LIMIT = f"{HEAD_BYTES} bytes"
-# The separators of a header line.
 _HEADER_FRAME_BYTES = len(b": \r\n")
 
 log = structlog.get_logger(__name__)

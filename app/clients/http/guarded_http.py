@@ -41,7 +41,7 @@ def create_guarded_client(
         transport=_GuardedTransport(policy, keepalive, names),
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         follow_redirects=False,
-        # Neither proxies nor passwords (.netrc) of this machine.
+        # It uses neither proxies nor passwords (.netrc) of this machine.
         trust_env=False,
     )
 

@@ -47,7 +47,7 @@ class Names:
     def __init__(self, names: NameServer, *, slow_seconds: float = _SLOW_SECONDS) -> None:
         self._names = names
         self._slow_seconds = slow_seconds
-        # Until when, by the monotonic clock. The threads bound their number.
+        # When each refusal ends, by the monotonic clock. The number of threads bounds their number.
         self._refused: dict[str, float] = {}
         self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="names")
         self._looking: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}

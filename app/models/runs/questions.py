@@ -95,7 +95,7 @@ class Question(Base):
     answer: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     answered_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     answered_via: Mapped[str | None] = mapped_column(String(16))
-    # Of an answer by an action token: its notification and device, and the address and program that sent it.
+    # For an answer by an action token: its notification and device, and the address and program that sent it.
     answered_from: Mapped[JsonDict | None]
     # The command that delivers the answer to the agent; its status is the progress of the answer. The key is checked at
     # the commit, because the question is closed before the command is inserted.

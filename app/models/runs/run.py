@@ -37,7 +37,6 @@ class Run(Base):
         one_of("environment", Environment),
         has_lease_of("status = 'in_progress'"),
         rule("completed_at", f"({is_one_of('status', TERMINAL_STATUSES)}) = (completed_at IS NOT NULL)"),
-        # A run is in the project of its task.
         ForeignKeyConstraint(["task_id", "project_id"], ["tasks.id", "tasks.project_id"], ondelete="CASCADE"),
         # For foreign keys: the rows of a run are of its task.
         Index("uq_runs_id_task_id", "id", "task_id", unique=True),
@@ -188,6 +187,5 @@ class RunCredential(Base):
     __table_args__ = (Index(None, "created_at"),)
 
     run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
-    # Encrypted by `security.Cipher`.
     encrypted_token: Mapped[str]
     created_at: Mapped[datetime]

@@ -19,7 +19,7 @@ class Verification(Base):
         has_lease_of("finished_at IS NULL"),
         # Open attempts: those that wait, and those with a lease, to find lapsed ones.
         Index("ix_verifications_open", "created_at", postgresql_where=text("finished_at IS NULL")),
-        # Of a run one at most is open.
+        # A run has at most one open attempt.
         Index("uq_verifications_open", "run_id", unique=True, postgresql_where=text("finished_at IS NULL")),
     )
 

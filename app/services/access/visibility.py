@@ -94,7 +94,7 @@ VISIBLE_PROJECTS = _callers_projects()
 VISIBLE_ANYWHERE = sees_task(any_(VISIBLE_PROJECTS), _USER)
 # The tasks that the caller sees in the project of the request; `visibility` gives the values.
 VISIBLE_TASK = sees_task(bindparam("visible_project_id"), _USER)
-# Those of them with an id in the further parameter `ids`, one array: a list would need a statement for each length.
+# Tasks with an id in the further parameter `ids`, one array: a list would need a statement for each length.
 VISIBLE_TASKS = and_(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
 # The same for one run of one task, with the further parameters `run_id` and `task_id`.
 VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task_id"), VISIBLE_TASK)

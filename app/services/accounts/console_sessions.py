@@ -25,7 +25,7 @@ from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 
 SESSION_LIFETIME = timedelta(days=30)
 CODE_LIFETIME = timedelta(seconds=60)
-# Of one API key; a sign-in ends the one used least recently.
+# The most sessions of one API key; a sign-in ends the one used least recently.
 MAX_SESSIONS = 50
 
 

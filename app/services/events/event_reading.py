@@ -220,14 +220,13 @@ _END = Prepared(
 )
 
 
-# The most events of one reading.
 LIVE_PAGE = 500
 
 
 class NewEvent(NamedTuple):
     event: EventRow
     audience: int | None
-    # Of a question's event: the users who have it in their inbox.
+    # For an event of a question: the users who have it in their inbox.
     inboxes: list[int] | None
 
 

@@ -51,7 +51,7 @@ from app.verification.repair import repair_message
 
 # Any token may refuse, since that is safe.
 _REJECT = "reject_once"
-# Of the message with which work is sent back: the state of a run holds it.
+# The longest message with which work is sent back: the state of a run holds it.
 _MESSAGE_CHARACTERS = 200_000
 
 _WAS_CANCELLED = Verification.shown["reasons"].contains([{"code": VerdictReason.CANCELLED}])

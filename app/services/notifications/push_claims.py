@@ -288,7 +288,7 @@ def _only_for(platform: Platform, found: Select[Any]) -> ColumnElement[Any]:
 
 _IS_TO_SEND = (
     Notification.due_at <= bindparam("now"),
-    # Not those that quiet hours hold: digests.py releases them.
+    # Pushes that quiet hours hold are left out: digests.py releases them.
     Notification.decision != constant(NotificationDecision.HELD_QUIET_HOURS),
 )
 _DUE = (

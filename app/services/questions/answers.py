@@ -57,9 +57,9 @@ class Origin:
 
     caller: Principal
     via: AnswerVia
-    # Of an answer by action token: its notification and device, and the client that sent it. Stored with the question.
+    # For an answer by action token: its notification and device, and its client. Stored with the question.
     token: Mapping[str, Any] | None = None
-    # Of a command: the id of its request.
+    # For an answer by a command: the id of its request.
     rpc_id: Any = None
 
 

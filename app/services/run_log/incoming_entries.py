@@ -249,7 +249,7 @@ async def _append(
 
     log_events = [LogEvent(entry, log_line(entry)) for entry in entries]
     if not any(event.line for event in log_events) and not carries_ids(log_events):
-        # Only chunks of messages, which are not logged.
+        # There are only chunks of messages, which are not logged.
         async with unit_of_work(sessions) as session:
             await require_run(session, caller, ref.task_id, ref.run_id)
         await publish(entries)

@@ -80,7 +80,7 @@ async def _require_permitted(servers: Sequence[McpServerIn], destinations: Desti
 
 
 def _offered(server: McpServerIn) -> dict[str, Any]:
-    # As the protocol of agents has it.
+    # The protocol of agents has headers as a list.
     headers = server.get("headers", {})
     return {**server, "headers": [{"name": name, "value": value} for name, value in headers.items()]}
 

@@ -60,7 +60,7 @@ class QueueFigures(NamedTuple):
 
 
 class WorkerReport(TypedDict):
-    # By an agent's name: whether its program is installed, and whether the worker has a key for it.
+    # For each agent: whether its program is installed, and whether the worker has a key for it.
     agents: Mapping[str, tuple[bool, bool]]
     slots: int
     warnings: Sequence[str]  # what it cannot hold of check sets

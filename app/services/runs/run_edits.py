@@ -55,7 +55,7 @@ PROTECTED_STATE = FACTS | {
 }
 _CHECKED_AGAIN_SECONDS = 10
 _STOPPED = "Stopped by user"
-# Of an output, unless the task has a JSON Schema: the verdict, which no client can write (contract 18.6).
+# Unless the task has a JSON Schema, the field of an output for the verdict, which no client can write (contract 18.6).
 _VERDICT = "verification"
 # What stays of an output that a client replaces, SQL's NULL if nothing.
 _KEPT_VERDICT = case(

@@ -131,7 +131,7 @@ class RunEnd:
     # Keys to set in the run's state; keys in `FACTS` are written as facts.
     state: Mapping[str, Any] = field(default_factory=dict)
     verification: Mapping[str, Any] | None = None
-    # Of a run that checks have kept: the stage that it had before.
+    # The stage that the run had before checks kept it.
     stage: str | None = None
 
 

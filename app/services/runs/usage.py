@@ -38,7 +38,7 @@ _KINDS = {
     "cached_write_tokens": "cache_write_tokens",
     "thought_tokens": "thought_tokens",
 }
-# Of the costs that are counted; those in other currencies are not.
+# The currency of the costs that are counted; those in others are not.
 _CURRENCY = "USD"
 _MOST = 2**53
 _TOKENS = (USAGE, "total_tokens")

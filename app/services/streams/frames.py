@@ -35,7 +35,6 @@ class LedgerEvent:
     """An event of the ledger. It is encoded when it is first needed, once for all live streams of the process."""
 
     row: EventRow
-    # The setting `task_url`.
     link: str
     # Who may see an event of a shared reading.
     audience: int | None = None

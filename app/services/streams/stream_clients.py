@@ -20,5 +20,4 @@ class StreamClients:
     keepalive: float
     patience: float
     life: float
-    # The setting `task_url`.
     link: str

@@ -122,7 +122,7 @@ def _newest_activity(*conditions: ColumnElement[bool]) -> Subquery:
         select(
             Task.id,
             Question.opened_at.label("at"),
-            # Of the same types as below: otherwise the planner sorts all rows.
+            # The types are the same as below: otherwise the planner sorts all rows.
             cast(constant(ActivityKind.AWAITING_INPUT), String).label("kind"),
             cast(null(), BigInteger).label("by_id"),
             Question.id.label("subject_id"),

@@ -45,7 +45,7 @@ def mirror_opened(opened: CTE, *, has_event: bool) -> CTE:
 
 def mirror_moved(moved: CTE, to: RunStatus, has_event: ColumnElement[bool], by: int | None) -> CTE:
     """Return a CTE that copies runs that were moved to the status `to`, by the user `by`, if it was one."""
-    # Of each task the newest moved run, which is its latest run if that has moved.
+    # The newest moved run of each task, which is its latest run if that has moved.
     newest = (
         select(moved, case((has_event, moved.c.updated_at)).label("recorded_at"))
         .ext(distinct_on(moved.c.task_id))

@@ -54,7 +54,7 @@ class TaskRow(NamedTuple):
     last_activity_at: datetime
     ci_prompt: str | None
     acceptance: DefinitionsOut | None
-    # Not shown; lists are sorted by it.
+    # This is not shown: lists are sorted by it.
     verdict_urgency: int
     creator: Creator | None
     run: RunRow | None

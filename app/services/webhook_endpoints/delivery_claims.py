@@ -66,7 +66,6 @@ class Claimed:
     is_ping: bool
     is_manual: bool
     message: Message = field(repr=False)
-    # Of the run that the event is about.
     traceparent: str | None = None
 
 
@@ -196,7 +195,7 @@ def _candidates() -> CTE:
         .limit(literal_int(1))
     )
     due = union_all(*(each.correlate(endpoint, under_way) for each in (oldest, probe))).lateral("due")
-    # Which attempt under way of its endpoint it would be.
+    # The number that it would have among the attempts under way of its endpoint.
     place = func.coalesce(under_way.c.count, 0) + func.row_number().over(
         partition_by=endpoint.id, order_by=(due.c.due_at, due.c.id)
     )
@@ -273,7 +272,7 @@ def _next_statement() -> Select[datetime | None]:
         .limit(1)
         .lateral("free")
     )
-    # Of an endpoint that refuses everything, at its next probe. NULL: at once.
+    # If the endpoint refuses everything, it is free at its next probe. NULL: at once.
     free_at = func.greatest(free.c.due_at, case((_is_failing(), endpoint.probe_at)))
     first_free = select(func.min(free_at)).select_from(endpoint).join(free, true()).scalar_subquery()
     held_until = func.greatest(delivery.due_at, delivery.leased_until)

@@ -22,7 +22,7 @@ from app.web.responses import Json
 
 Responses = dict[int | str, dict[str, Any]]
 
-# Of each status its meaning, and one of the errors that have it.
+# The meaning of each status, and one of the errors that have it.
 _ERRORS: dict[int, tuple[str, AppError]] = {
     400: (
         "The body or the query is invalid; `attr` names the field.",

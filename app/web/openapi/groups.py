@@ -128,7 +128,7 @@ SECURITY_SCHEMES = {
 _UUID = {"type": "string", "format": "uuid"}
 
 
-# By name: the place, the description and the schema. Dependencies read them, so that FastAPI does not see them.
+# Place, description and schema by name. Dependencies read these parameters, so FastAPI does not see them.
 _READ: dict[str, tuple[str, str, dict[str, Any]]] = {
     "project_id": (
         "path",

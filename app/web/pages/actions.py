@@ -99,7 +99,7 @@ async def _is_signed_in(request: Request, action: Action) -> bool:
         require_project(holder)
         require_scope(holder, Scope.TASK_WRITE)
     except (AuthenticationError, NotFound, PermissionDenied):
-        # Of no use here: the page asks for a key.
+        # The cookie is of no use here: the page asks for a key.
         return False
     return holder.user_id == action.person.user_id
 

@@ -90,7 +90,7 @@ class PageData:
     text: str = ""
     has_way_back: bool = False
     row: QuestionRow | None = None
-    # Those that the token of the page takes.
+    # The options that the token of the page takes.
     options: Sequence[Mapping[str, Any]] = ()
     asks_for_key: bool = False
 

@@ -44,7 +44,6 @@ class RunLog:
         self._sent = 0
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
-        # How many entries there have been.
         self.entries = 0
         # False once an entry is lost, because of a full disk, an outage of the store, or an unexpected error.
         self.is_whole = True

@@ -92,7 +92,7 @@ class NoticeRow(NamedTuple):
     created_at: datetime
     was_quiet: bool
     urgency: str | None
-    # Of a new notice that its run has ended.
+    # What checks have found, for a new notice that its run has ended.
     verification: dict[str, Any] | None
     title: str
     deleted: bool

@@ -180,7 +180,7 @@ def _holds(context: NoticeContext, now: datetime) -> Iterator[tuple[str, datetim
 class ReplacedNotice:
     """The notice that a reminder or retraction replaces. `due_at` is None if it is not sent any more."""
 
-    # Also if a device only may show it.
+    # True also if a device only may show it.
     is_shown: bool
     due_at: datetime | None
 
