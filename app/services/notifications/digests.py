@@ -34,7 +34,6 @@ from app.services.notifications.rules.notices import Notice
 from app.services.notifications.rules.push_decision import PUSH_LEASE, decide
 from app.services.retrying.retries import by_halves
 
-# The most people of one transaction.
 _BATCH = 50
 _REASON = "quiet_hours"
 

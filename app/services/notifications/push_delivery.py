@@ -349,7 +349,6 @@ def _count(results: Sequence[_Outcome], now: datetime) -> None:
                 outcome=name,
                 reason=reason,
                 pushes=len(deliveries),
-                # The log names one push of those that are alike.
                 notification_id=str(deliveries[0].id),
                 device_id=str(deliveries[0].device_id),
             )

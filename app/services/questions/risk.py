@@ -22,7 +22,6 @@ _SEARCHED_CHARACTERS = 20_000
 # Of everything in a call that is searched, and levels of it; what has more counts as `high`.
 _SEARCHED_IN_ALL = 100_000
 _DEEPEST = 50
-# Separates simple commands of a shell.
 _SEPARATOR = re.compile(r"[;&|\n]")
 # A shell drops these from words and inserts nothing: `r\m`, `r''m`, `r$@m`.
 _DROPPED = re.compile(r"""\\\n|['"\\]|\$[@*]""")

@@ -192,7 +192,6 @@ def _log_failures(attempts: Sequence[tuple[Claimed, AttemptResult, object]]) -> 
             error=error,
             status_code=status_code,
             messages=len(failed),
-            # The log names one delivery of those that failed.
             delivery_id=str(failed[0].id),
             attempt=failed[0].n,
         )
