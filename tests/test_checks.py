@@ -145,12 +145,16 @@ def test_lines_and_docstrings_of_functions_are_counted() -> None:
         "app/page.html": "\n",
         "console/src/a.ts": "\n\n",
         "tests/test_a.py": function,
+        "client/taskbeacon/a.py": "\n\n\n",
+        "client/taskbeacon/client/types.py": function,
+        "client/README.md": "\n",
     }
 
     assert budget.count(files) == {
         "app_lines": 7,
         "app_function_docstring_lines": 4,
         "console_source_lines": 2,
+        "client_lines": 3,
     }
 
 

@@ -10,10 +10,23 @@ from collections.abc import Callable, Generator
 from io import StringIO
 from typing import Any, NamedTuple
 
+import click
 import pytest
 
-from taskbeacon.cli import perform
+from taskbeacon.cli import _SERVER, main, perform
 from tests.client.server import Server, answer, serving
+
+# The rest of each command line; those without one here are groups.
+LINES: dict[str, list[str]] = {
+    "answer": ["@latest", "--option", "allow"],
+    "api": ["GET", "tasks"],
+    "completion": ["bash"],
+    "events listen": ["--types", "run.*"],
+    "help": [], "inbox": [], "login": [], "logout": [], "status": [], "task list": [], "version": [],
+    "run apply": ["1"], "run artifacts": ["1"], "run cancel": ["1"], "run diff": ["1"], "run follow": ["1"],
+    "run log": ["1"], "run send": ["1", "hello"], "run start": ["1"], "run verify": ["1"], "run view": ["1"],
+    "task archive": ["1"], "task create": ["Fix it", "--follow"], "task open": ["1"], "task view": ["1"],
+}  # fmt: skip
 
 
 class Result(NamedTuple):
@@ -73,6 +86,22 @@ def taskbeacon(
         return Result(code, out, err)
 
     return run
+
+
+def commands(group: click.Group = main, *words: str) -> dict[str, click.Command]:
+    """Return the commands that are not of the server, by their words."""
+    found: dict[str, click.Command] = {}
+    context = click.Context(group)
+    of_server = {name for names in _SERVER.values() for name in names}
+    for name in group.list_commands(context):
+        if words or name not in of_server:
+            command = group.get_command(context, name)
+            assert command is not None
+            if isinstance(command, click.Group):
+                found |= commands(command, *words, name)
+            else:
+                found[" ".join([*words, name])] = command
+    return found
 
 
 def spawn(url: str, *arguments: str, **options: Any) -> "subprocess.Popen[str]":

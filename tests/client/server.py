@@ -71,6 +71,8 @@ class Server:
         self._replies: dict[str, deque[Reply | Answering]] = defaultdict(deque)
         # Given to every request.
         self.always: Reply | None = None
+        # Given to those that have no reply of their own.
+        self.otherwise = failure(404, "not_found")
 
     def on(self, request: str, *replies: Reply | Answering) -> None:
         self._replies[request].extend(replies)
@@ -106,7 +108,7 @@ class Server:
         if self.always is not None:
             reply = self.always
         elif not replies:
-            reply = failure(404, "not_found")
+            reply = self.otherwise
         else:
             found = replies.popleft() if len(replies) > 1 else replies[0]
             reply = found if isinstance(found, Reply) else found(self.received[-1])

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from io import StringIO
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +16,9 @@ from taskbeacon.cli.person import _choice
 from taskbeacon.cli.tasks import _FIELDS
 from taskbeacon.client import types, verify_webhook
 from taskbeacon.client.settings import config_file, read_config
-from tests.client.command import Taskbeacon, spawn
+from tests.client.command import LINES, Taskbeacon, commands, spawn
 from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
+from tests.devstack.launchers import git
 from tests.support.assertions import concerning
 
 TASK_ID = "01890000-0000-7000-8000-00000000000a"
@@ -43,46 +46,99 @@ def follows(beacon: Server, run: dict[str, Any], *frames: bytes) -> None:
     beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
 
 
+def spelled(name: str, *, as_json: bool) -> list[str]:
+    """Return the line of a command, with `--json` as it takes that."""
+    takes = {parameter.name: parameter for parameter in commands()[name].params if "--json" in parameter.opts}
+    more = ["--json", *(["id"] if "fields" in takes else [])]
+    return [*name.split(), *LINES[name], *(more if as_json and takes else [])]
+
+
+ASKING = sorted(LINES.keys() - {"completion", "help", "logout", "version"})
+WRONG_SHAPES: tuple[Any, ...] = ({}, [], None, "text", {"results": [{}]}, {"results": [None]}, [{}])
+REFUSALS = [
+    (failure(400, "invalid_choice"), 2),
+    (answer({"error": "Run is already completed"}, 400), 7),
+    (failure(401, "not_authenticated"), 4),
+    (failure(403, "permission_denied"), 4),
+    (failure(404, "not_found"), 5),
+    (failure(409, "ambiguous_reference"), 2),
+    (failure(409, "already_answered"), 7),
+    (failure(410, "gone"), 7),
+    (failure(412, "changed"), 7),
+    (failure(413, "too_large"), 2),
+    (failure(415, "unsupported_media_type"), 2),
+    (failure(422, "invalid"), 2),
+    (answer({"detail": [{"loc": ["body"], "msg": "It is no text."}]}, 422), 2),
+    (failure(429, "throttled", Retry_After=3600), 8),
+    (failure(500, "error"), 8),
+    (failure(503, "unavailable"), 8),
+    (Reply(302, headers={"Location": "/"}), 8),
+    (Reply(200, b"<html>"), 8),
+    (Reply(cut=True), 8),
+]
+
+
+@pytest.fixture
+def _pauses_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses take no time, and move the clock."""
+    now, passed = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "sleep", lambda seconds: passed.append(passed.pop() + seconds))
+    monkeypatch.setattr(time, "monotonic", lambda: now() + passed[0])
+
+
+@pytest.fixture
+def _in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    git(tmp_path, "init", "--quiet")
+
+
+@pytest.mark.usefixtures("_pauses_pass", "_in_a_checkout")
 def test_errors_end_with_their_code(beacon: Server, taskbeacon: Taskbeacon) -> None:
-    cases = [
-        (failure(400, "invalid_choice"), 2),
-        (failure(401, "not_authenticated"), 4),
-        (failure(403, "permission_denied"), 4),
-        (failure(404, "not_found"), 5),
-        (failure(409, "ambiguous_reference"), 2),
-        (failure(409, "already_answered"), 7),
-        (answer({"error": "Run is already completed"}, 400), 7),
-        (failure(429, "throttled", Retry_After=3600), 8),
-        (failure(500, "error"), 8),
-        (Reply(302, headers={"Location": "/"}), 8),
-        (Reply(200, b"<html>"), 8),
-    ]
-    commands = (
-        ["task", "view", TASK_ID], ["task", "archive", TASK_ID], ["run", "view", "x"], ["run", "diff", "x"],
-        ["run", "follow", "x"], ["run", "log", "x"], ["run", "artifacts", "x"], ["run", "cancel", "x"],
-        ["run", "send", "x", "hello"], ["inbox"], ["api", "GET", "tasks"],
-    )  # fmt: skip
-    for reply, code in cases:
-        for command in commands:
-            with serving_always(beacon, reply), concerning((code, command)):
-                if command[0] == "api" and reply.body == b"<html>":
-                    continue
-                result = taskbeacon(*command)
-                assert (result.code, result.out) == (code, "")
+    """Of every command that asks the server."""
+    replies = [*REFUSALS, *((answer(shape), 8) for shape in WRONG_SHAPES)]
+    for (beacon.always, code), name, as_json in product(replies, ASKING, (False, True)):
+        assert beacon.always is not None
+        if name == "api" and beacon.always.status == 200 and not beacon.always.cut:
+            continue  # prints what was answered
+        line = spelled(name, as_json=as_json)
+        with concerning((beacon.always, line)):
+            result = taskbeacon(*line)
+            assert (result.code, result.out) == (code, "")
+            if "--json" in line:
+                assert result.error["exit_code"] == code
+                assert (
+                    result.error["code"] in {"bad_answer", "connection_failed"} or beacon.always.status != 200
+                )
+            else:
                 assert result.err.splitlines()[-1].startswith("taskbeacon: ")
-                if command[0] in {"run", "task"} and command[1] != "artifacts":
-                    assert taskbeacon(*command, "--json").error["exit_code"] == code
 
 
-class serving_always:  # noqa: N801 - reads as a statement
-    def __init__(self, server: Server, reply: Reply) -> None:
-        self._server, self._reply = server, reply
+@pytest.mark.usefixtures("_pauses_pass", "_in_a_checkout")
+def test_a_wrong_shape_is_no_failed_run(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    """Behind good answers too: what a command reads is there, or the answer is bad."""
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    beacon.on(f"POST {PROJECT}/tasks", answer(TASK, 201))
+    printed = {"api", "run log"}  # whatever they get
+    for shape, name, as_json in product(WRONG_SHAPES, sorted({*ASKING} - printed), (False, True)):
+        beacon.otherwise = answer(shape)
+        line = spelled(name, as_json=as_json)
+        with concerning((shape, line)):
+            result = taskbeacon(*line)
+            settles = name == "run verify" and isinstance(shape, dict)
+            assert result.code == (0 if settles else 8)
+            assert settles or "--json" not in line or result.error["code"] == "bad_answer"
 
-    def __enter__(self) -> None:
-        self._server.always = self._reply
 
-    def __exit__(self, *_: object) -> None:
-        self._server.always = None
+def test_a_defect_is_no_failed_run(beacon: Server) -> None:
+    program = """
+from taskbeacon.cli import main, run
+main.callback = lambda: 1 // 0
+run()
+"""
+    with spawn(beacon.url, "version", program=["-c", program]) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (70, "")
+    assert "ZeroDivisionError" in err
 
 
 def test_wrong_command_lines(beacon: Server, taskbeacon: Taskbeacon) -> None:
@@ -129,10 +185,13 @@ def test_a_check_has_a_command(beacon: Server, taskbeacon: Taskbeacon) -> None:
             assert 'such as --check "make test" (see taskbeacon task create --help)' in result.err
 
 
-def test_without_a_key(taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key(beacon: Server, taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TASKBEACON_TOKEN")
-    result = taskbeacon("inbox")
-    assert (result.code, "taskbeacon login" in result.err) == (4, True)
+    for options, url in (([], beacon.url), (["--url", "https://a.example"], "https://a.example")):
+        result = taskbeacon("inbox", *options)
+        assert (result.code, f"`taskbeacon login --url {url}`" in result.err) == (4, True)
+    monkeypatch.delenv("TASKBEACON_URL")
+    assert "`taskbeacon login --url URL`" in taskbeacon("inbox").err
 
 
 def test_a_task_is_created(beacon: Server, taskbeacon: Taskbeacon) -> None:
@@ -353,6 +412,14 @@ def test_sign_in_status_and_sign_out(
     assert "key" not in read_config()["profiles"]["default"]
 
 
+def test_the_key_goes_to_no_server_of_others(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    for said in ({"status": "ok"}, {"id": 1, "email": None}, ["a@example.com"]):
+        with concerning(said):
+            beacon.reset("GET /api/users/@me", answer(said))
+            result = taskbeacon("login", "--with-token", text="phx_secret")
+            assert (result.code, result.out, config_file().exists()) == (8, "", False)
+
+
 def test_sign_in_by_a_code(beacon: Server, taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = {"device_code": "d", "user_code": "BCDF-GHJK", "verification_uri": "https://a.example/console/device",
              "expires_in": 600, "interval": 2}  # fmt: skip
@@ -430,7 +497,7 @@ def test_events_are_forwarded_as_the_server_signs(beacon: Server, taskbeacon: Ta
 
 def test_help(taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
     table = taskbeacon("help", "exit-codes").out
-    assert [line.split()[0] for line in table.splitlines()] == [*map(str, range(10)), "124", "130"]
+    assert [line.split()[0] for line in table.splitlines()] == [*map(str, range(10)), "70", "124", "130"]
     assert taskbeacon("version", "--json").lines[0]["client_version"]
     for shell in ("bash", "zsh", "fish"):
         assert "_TASKBEACON_COMPLETE" in taskbeacon("completion", shell).out

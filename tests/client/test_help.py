@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from taskbeacon.cli import main
-from tests.client.command import Taskbeacon
-from tests.client.test_processes import commands
+from tests.client.command import Taskbeacon, commands
 from tests.support.assertions import concerning
 
 PAGES = Path(__file__).with_name("help.txt")

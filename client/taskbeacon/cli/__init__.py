@@ -136,7 +136,7 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
         with suppress(OSError):
             failures.tell(failure, as_json=_wants_json(arguments))
         os._exit(failure.exit_code)
-    sys.exit(codes[0] if codes else failures.FAILED)
+    sys.exit(codes[0] if codes else failures.DEFECT)
 
 
 def perform(arguments: Sequence[str]) -> int:
@@ -175,7 +175,6 @@ def _width() -> int:
 
 
 def _show_requests() -> None:
-    """Write method, URL and status of each request to standard error; never a header, so never the key."""
     import logging  # noqa: PLC0415 - for this alone
 
     log = logging.getLogger("taskbeacon.client")

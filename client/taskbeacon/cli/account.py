@@ -42,13 +42,12 @@ def login(
             made = _ask_for_key(client)
         token, project = made["api_key"], project or str(made["project_id"])
     with Client(url, token, project, insecure=insecure) as client:
-        me = client.request("GET", "/api/users/@me")
+        email = output.one_line(client.request("GET", "/api/users/@me")["email"])
         keep_profile(profile, url=client.settings.url, project=project, key=token)
-    output.note(f"Signed in to {client.settings.url} as {output.one_line(str(me.get('email')))}.")
+    output.note(f"Signed in to {client.settings.url} as {email}.")
 
 
 def _ask_for_key(client: Client) -> dict[str, Any]:
-    """Return the key that a person confirms in the console, by a code shown here."""
     from taskbeacon.client import BadRequest, ConnectionFailed  # noqa: PLC0415 - loaded already
 
     name = output.one_line(f"{getpass.getuser()}@{platform.node()}")[:_MOST_NAME]

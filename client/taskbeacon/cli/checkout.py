@@ -158,12 +158,7 @@ class Checkout:
         command = ["git", "-C", str(self._folder), *arguments]
         try:
             return subprocess.run(  # noqa: S603
-                command,
-                env=environment,
-                input=content,
-                capture_output=True,
-                timeout=_SECONDS,
-                check=False,
+                command, env=environment, input=content, capture_output=True, timeout=_SECONDS, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise _refusal(f"git: {error}") from error

@@ -74,7 +74,6 @@ def listen(*, types: str | None, target: str | None, print_secret: bool, as_json
 
 
 def _require_known(client: "Client", types: str | None) -> None:
-    """Refuse a type of which no event would ever come; a key that may not read them still listens."""
     listed = allowed(client, "webhook_event_types") if types else None
     known = [each["type"] for each in listed or ()]
     for word in (types or "").split(",") if known else ():

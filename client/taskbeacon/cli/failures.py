@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from taskbeacon.client import TaskbeaconError
 
 DONE, FAILED, USAGE, VERDICT, SIGN_IN, NOT_FOUND, WAITS, CONFLICT, SERVER, CANCELLED = range(10)
-TIMED_OUT, INTERRUPTED = 124, 130
+DEFECT, TIMED_OUT, INTERRUPTED = 70, 124, 130
 
 MEANINGS = {
     DONE: "done; with --require also verified",
@@ -27,6 +27,7 @@ MEANINGS = {
     CONFLICT: "the state of the task, run or checkout does not allow it",
     SERVER: "no answer, or no usable one, after repetitions",
     CANCELLED: "the run was cancelled",
+    DEFECT: "a defect of this command: please report what it printed",
     TIMED_OUT: "the time of --timeout is over",
     INTERRUPTED: "interrupted; the run goes on",
 }
@@ -68,7 +69,7 @@ def failure_of(error: BaseException) -> Failure | None:
 
 
 def _of_client(error: BaseException) -> Failure | None:
-    from taskbeacon.client.errors import TaskbeaconError  # noqa: PLC0415 - loaded already
+    from taskbeacon.client.errors import TaskbeaconError, unreadable  # noqa: PLC0415 - loaded already
     from taskbeacon.client.settings import InsecureUrl  # noqa: PLC0415
 
     match error:
@@ -84,6 +85,9 @@ def _of_client(error: BaseException) -> Failure | None:
             more = {"status": getattr(error, "status", None), "request_id": error.request_id}
             more["retryable"] = error.retryable
             return Failure(text, code=error.code, exit_code=_exit_code(error), more=more)
+        case LookupError() | TypeError() | AttributeError():
+            # Of all that a command reads, types have left unchecked what the server sent alone.
+            return _of_client(unreadable(error))
         case _:
             return None
 

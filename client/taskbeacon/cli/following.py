@@ -23,14 +23,7 @@ def has_terminal(*, as_json: bool) -> bool:
     return not as_json and all(each is not None and each.isatty() for each in (sys.stdin, sys.stderr))
 
 
-def follow(
-    client: Client,
-    run: Any,
-    *,
-    as_json: bool,
-    timeout: float | None = None,
-    **options: Any,
-) -> int:
+def follow(client: Client, run: Any, *, as_json: bool, timeout: float | None = None, **options: Any) -> int:
     """Follow a run to its end, or until it waits; return the exit code. Raises Failure where the run goes on."""
     follower = _Follower(client, as_json=as_json, **options)
     failures.at_stop.append(follower.stop)
@@ -77,7 +70,7 @@ class _Follower:
                         with output.writing:
                             self._print(item)
                             self.after = item.event_id or self.after
-        except TaskbeaconError as error:
+        except (TaskbeaconError, LookupError, TypeError, AttributeError) as error:
             failure = failures.failure_of(error)
             assert failure is not None
             self._json_end("error", failure.exit_code)
@@ -118,7 +111,6 @@ class _Follower:
                 self.logged.add(json.dumps(entry, sort_keys=True))
 
     def _goes_on(self, waiting_for: dict[str, Any]) -> bool:
-        """Give the run what it waits for, where that is wanted; return whether to follow on."""
         if self.until == "waiting":
             return False
         if self.close and waiting_for.get("kind") == "message":
@@ -148,7 +140,6 @@ class _Follower:
 
     @property
     def _resume(self) -> str | None:
-        """The command that goes on; None before the run is known."""
         if not self.run:
             return None
         after = f" --after {self.after}" if self.after else ""
@@ -168,8 +159,8 @@ class _Follower:
             if not self.run or self.has_ended:
                 return
             self.has_ended = True
-            verdict = (self.run["verification"] or {}).get("verdict")
-            end = {"type": "end", "reason": reason, "status": self.run["status"], "verdict": verdict}
+            verdict = (self.run.get("verification") or {}).get("verdict")
+            end = {"type": "end", "reason": reason, "status": self.run.get("status"), "verdict": verdict}
             resume = None if reason == "terminal" else self._resume
             self._json({**end, "exit_code": exit_code, "event_id": self.after, "resume": resume})
 

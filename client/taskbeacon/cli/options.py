@@ -4,7 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import reduce, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -26,13 +26,7 @@ _MOST_INPUT = 20 * 1024 * 1024
 
 def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     """Return one decorator for several options, in their order in the help."""
-
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
 
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -140,11 +140,11 @@ def start(client: Client, *, task: str, follows: bool, as_json: bool, **options:
 def view(client: Client, *, run: str, as_json: bool) -> None:
     """Show a run."""
     found = client.runs.get(run)
+    verdict = found["verification"] and found["verification"]["verdict"]
+    shown = {**(found["output"] or {}), **found, "verdict": verdict}
     if as_json:
         output.as_json(found)
         return
-    verdict = found["verification"] and found["verification"]["verdict"]
-    shown = {**(found["output"] or {}), **found, "verdict": verdict}
     names = ("id", "status", "verdict", "branch", "head_branch", "pr_url", "error_message", "created_at")
     output.fields(shown, names)
 

@@ -44,7 +44,6 @@ class AsyncClient(ClientBase[httpx.AsyncClient]):
     async def _advance(
         self, flow: Flow[Any] | Items[Any], opened: AsyncExitStack
     ) -> Yield[Any] | StopIteration:
-        """Perform steps up to the next item, or to the end of the generator, which has what it returns."""
         outcome: Any = None
         while not isinstance(step := resume(flow, outcome), Yield | StopIteration):
             try:

@@ -104,7 +104,7 @@ class Core:
         return answer.json()
 
     def _get(self, path: str, **params: JSON) -> Flow[JSON]:
-        return self.request("GET", path, params=params)
+        return (yield from self.send(self.build("GET", path, params=params))).object()
 
     def pages(self, path: str, params: Mapping[str, JSON], *, limit: int | None = None) -> Items[JSON]:
         """Yield the rows of all pages of a list, none twice, at most `limit`."""
@@ -163,7 +163,7 @@ class Core:
     def once(self, path: str, body: Mapping[str, JSON], key: str | None) -> Flow[tuple[JSON, bool]]:
         """Send a POST that the server performs once for its key; return the JSON, and whether it is a replay."""
         answer = yield from self.send(self.build("POST", path, body, key=key or os.urandom(16).hex()))
-        return answer.json(), REPLAYED_HEADER in answer.headers
+        return answer.object(), REPLAYED_HEADER in answer.headers
 
     # Tasks
 
@@ -182,7 +182,8 @@ class Core:
 
     def update_task(self, task: Reference, **fields: "Unpack[types.TaskIn]") -> Flow["types.Task"]:
         known = _known("TaskIn", fields)
-        return (yield from self.request("PATCH", (yield from self.task_path(task)), json=known))
+        answer = yield from self.send(self.build("PATCH", (yield from self.task_path(task)), known))
+        return answer.object()
 
     def delete_task(self, task: Reference) -> Flow[None]:
         yield from self.request("DELETE", (yield from self.task_path(task)))
@@ -216,7 +217,7 @@ class Core:
         if refused := answer.get("error"):
             more = {"extra": refused, "body": answer}
             raise Conflict(str(refused.get("message")), code="command_refused", status=200, **more)
-        return answer.get("result")
+        return answer["result"]
 
     def send_message(self, run: Reference, text: str, *, steer: bool = False) -> Flow[JSON]:
         """Send a message to the agent; with `steer` in the middle of its turn, if it can be steered."""
@@ -392,14 +393,13 @@ class Core:
         content_type = guess_type(path.name)[0] or "application/octet-stream"
         item = {"name": path.name, "type": "user_attachment", "content_type": content_type}
         wanted = {"artifacts": [item | {"size": path.stat().st_size}]}
-        (prepared,) = (yield from self.request("POST", f"{staged}/prepare_upload", json=wanted))["artifacts"]
+        prepared = (yield from self.request("POST", f"{staged}/prepare_upload", json=wanted))["artifacts"][0]
         form = prepared["presigned_post"]
         # To the object store, which does not get the key.
         url = check_url(form["url"], insecure=self.settings.insecure)
         yield from self.send(Request("POST", url, form=form["fields"], file=path))
         done = {"artifacts": [item | {"id": prepared["id"], "storage_path": prepared["storage_path"]}]}
-        (artifact,) = (yield from self.request("POST", f"{staged}/finalize_upload", json=done))["artifacts"]
-        return artifact
+        return (yield from self.request("POST", f"{staged}/finalize_upload", json=done))["artifacts"][0]
 
     def content(self, run: Reference, artifact: "types.RunArtifact") -> Flow[bytes]:
         """Return the bytes of an artifact."""

@@ -103,6 +103,12 @@ def bad_answer(what: str, *, status: int = 200, request_id: str | None = None) -
     return ServerError(what, code="bad_answer", status=status, request_id=request_id)
 
 
+def unreadable(error: Exception) -> ServerError:
+    """Return the error for an answer in which a field is missing, or of another kind."""
+    reason = f"{type(error).__name__}: {error}"
+    return bad_answer(f"The server's answer is not what the API describes ({reason}).")
+
+
 _KINDS: Mapping[int, type[ApiError]] = {
     **dict.fromkeys((401, 403), AccessDenied), **dict.fromkeys((409, 410, 412), Conflict),
     404: NotFound, 429: RateLimited,

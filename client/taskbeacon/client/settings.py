@@ -74,19 +74,19 @@ def find_settings(
         raise ValueError(f"there is no profile {profile!r} in {config_file()}")
     kept = kept or {}
     kept_url = str(kept.get("url") or "").rstrip("/")
-    url = check_url(url or kept_url or _missing("no server is configured"), insecure=insecure)
+    url = check_url(url or kept_url or _missing("no server is configured", "URL"), insecure=insecure)
     # A stored key, and the number of a project, are of their server alone.
     if url == kept_url:
         project = project or kept.get("project")
         if not token:
             token, key_from = kept.get("key"), "file"
-    token = token or _missing(f"no key for {url}")
+    token = token or _missing(f"no key for {url}", url)
     return Settings(url, token, str(project or CURRENT_PROJECT), profile, key_from, insecure)
 
 
-def _missing(what: str) -> str:
+def _missing(what: str, url: str) -> str:
     raise TaskbeaconError(
-        f"{what}: sign in by `taskbeacon login`, or set TASKBEACON_URL and TASKBEACON_TOKEN",
+        f"{what}: sign in by `taskbeacon login --url {url}`, or set TASKBEACON_URL and TASKBEACON_TOKEN",
         code="not_signed_in",
     )
 

@@ -59,6 +59,13 @@ class Answer:
             id_ = self.headers.get("x-request-id")
             raise bad_answer("The server's answer is no JSON.", status=self.status, request_id=id_) from None
 
+    def object(self) -> Any:  # Any: one of the generated types
+        """Return the content. Raises ServerError if it is no JSON object."""
+        content = self.json()
+        if not isinstance(content, dict):
+            raise bad_answer("The server's answer is no JSON object.", status=self.status)
+        return content
+
 
 @dataclass(frozen=True)
 class Send:

@@ -42,7 +42,6 @@ class Client(ClientBase[httpx.Client]):
                 yield item.value
 
     def _advance(self, flow: Flow[Any] | Items[Any], opened: ExitStack) -> Yield[Any] | StopIteration:
-        """Perform steps up to the next item, or to the end of the generator, which has what it returns."""
         outcome: Any = None
         while not isinstance(step := resume(flow, outcome), Yield | StopIteration):
             try:

@@ -4,12 +4,13 @@ import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import GEN_CREATED, getgeneratorstate
 from typing import Any, Generic, Self, TypeVar
 
 import httpx
 
 from taskbeacon.client.core import Core
-from taskbeacon.client.errors import ConnectionFailed
+from taskbeacon.client.errors import ConnectionFailed, unreadable
 from taskbeacon.client.parts import Artifacts, Call, Events, Questions, Runs, Tasks, Webhooks
 from taskbeacon.client.settings import find_settings, is_loopback
 from taskbeacon.client.steps import Answer, Flow, Items, Request, Step, Yield
@@ -72,10 +73,16 @@ class ClientBase(Generic[HttpT]):
 
 def resume(flow: Flow[Any] | Items[Any], outcome: Any) -> Step | Yield[Any] | StopIteration:
     """Return the next step of a generator, or its end, which has what it returns."""
+    has_sent = getgeneratorstate(flow) != GEN_CREATED
     try:
         return flow.throw(outcome) if isinstance(outcome, ConnectionFailed) else flow.send(outcome)
     except StopIteration as stop:
         return stop
+    except (LookupError, TypeError, AttributeError) as error:
+        # Before the first step it is about what the caller gave, and behind it about what the server sent.
+        if not has_sent:
+            raise
+        raise unreadable(error) from error
 
 
 @dataclass(frozen=True)
