@@ -141,6 +141,47 @@ def test_what_cannot_be_applied_changes_nothing(
     assert file.read_text().splitlines()[::9] == ["ONE", "2"]
 
 
+@pytest.mark.parametrize("options", [[], ["--3way"]])
+@pytest.mark.parametrize("way", ["file", "folder", "untracked", "link"])
+def test_what_is_in_the_way_of_one_file_keeps_all_as_they_were(
+    beacon: Server, taskbeacon: Taskbeacon, checkout: Path, options: list[str], way: str
+) -> None:
+    def change() -> None:
+        (checkout / "a.txt").write_text("changed\n")
+        (checkout / "c" / "e").mkdir(parents=True)
+        (checkout / "c" / "e" / "x").write_text("new\n")
+        (checkout / "d").mkdir()
+        (checkout / "d" / "x").write_text("new\n")
+        (checkout / "gone.txt").unlink()
+        (checkout / "z.txt").write_text("changed\n")
+
+    (checkout / "gone.txt").write_text("gone\n")
+    (checkout / "z.txt").write_text("z\n")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "-m", "second")
+    serve_patch(beacon, patch_of(checkout, change))
+    match way:
+        case "file":
+            (checkout / "d").write_text("mine\n")
+        case "folder":
+            (checkout / "d" / "x").mkdir(parents=True)
+            (checkout / "d" / "x" / "y").write_text("mine\n")
+        case "untracked":
+            (checkout / "d").mkdir()
+            (checkout / "d" / "x").write_text("mine\n")
+        case _:
+            (checkout / "d").symlink_to("nowhere")
+
+    def state() -> tuple[str, str, dict[str, str]]:
+        paths = [path for path in checkout.rglob("*") if ".git" not in path.relative_to(checkout).parts]
+        files = {str(path): path.read_text() if path.is_file() else "" for path in paths}
+        return git(checkout, "status", "--porcelain=v2"), git(checkout, "ls-files", "-s"), files
+
+    before = state()
+    result = taskbeacon("run", "apply", "1", *options)
+    assert (result.code, state()) == (7, before), result.err
+
+
 def test_a_tree_with_carriage_returns_or_a_submodule_is_written_or_untouched(
     beacon: Server, taskbeacon: Taskbeacon, checkout: Path
 ) -> None:

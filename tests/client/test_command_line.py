@@ -5,7 +5,6 @@ import stat
 import subprocess
 import sys
 import time
-from io import StringIO
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -249,11 +248,10 @@ def test_a_wrong_choice_changes_nothing(beacon: Server, taskbeacon: Taskbeacon) 
     assert {sent.method for sent in beacon.received} == {"GET"}
 
 
-def test_a_wrong_choice_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "stdin", StringIO("9\n2\n"))
-    assert _choice(
-        {"kind": "permission", "options": [{"id": "a", "name": "A"}, {"id": "b", "name": "B"}]}
-    ) == {"option_id": "b"}
+def test_a_wrong_choice_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    options = [{"id": "a", "name": "A"}, {"id": "b", "name": "B"}]
+    said = iter(["9", "2"])
+    assert _choice({"kind": "permission", "options": options}, lambda _: next(said)) == {"option_id": "b"}
     assert "There is no such option." in capsys.readouterr().err
 
 

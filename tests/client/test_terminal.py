@@ -122,20 +122,46 @@ def test_help_of_the_server_is_narrow_too(beacon: Server, command: str) -> None:
     assert (done.code, max(map(len, done.text.splitlines()))) <= (0, 40)
 
 
+QUESTION = {
+    "id": "01890001-0000-7000-8000-000000000000", "project_id": 3, "digest": "d", "status": "open", "kind": "permission",
+    "title": "May I\x1b[2J?", "detail": "rm -r build", "link": None, "link_host": None,
+    "options": [{"id": "allow", "name": "Allow once"}, {"id": "deny", "name": "Deny"}],
+}  # fmt: skip
+FORM = QUESTION | {"kind": "form", "schema": {"properties": {"name": {"type": "string"}}}}
+
+
+@pytest.mark.parametrize(
+    ("question", "prompt"),
+    [(QUESTION, "number, name or id > "), (FORM, "name > "), (None, "conversation) > ")],
+)
+def test_a_question_that_is_answered_elsewhere_lets_the_follow_go_on(
+    beacon: Server, question: dict[str, Any] | None, prompt: str
+) -> None:
+    """Nobody types a line; what is half typed is dropped."""
+    kind = "message" if question is None else question["kind"]
+    asked, has_phone = RUN | {"state": {"waiting_for": {"kind": kind, "since": "1"}}}, list[bool]()
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    beacon.on(f"GET {PATH}", lambda _: answer(DONE if has_phone else asked))
+    beacon.on(f"GET {PATH}/stream", stream(ENTRY, ENDED))
+    beacon.on(f"GET {PATH}/questions", answer({"results": [question]}))
+    terminal = Terminal([*TASKBEACON, "run", "follow", RUN_ID], environment(beacon))
+    terminal.read_until(prompt)
+    terminal.type("al")
+    has_phone.append(True)
+    done = terminal.end()
+    assert (done.code, "It is answered already, elsewhere; the run goes on." in done.text) == (0, True)
+    assert {sent.method for sent in beacon.received if not sent.path.endswith("/presence")} == {"GET"}
+
+
 def test_a_question_is_answered_in_the_terminal_while_the_phone_answers_too(beacon: Server) -> None:
     """The second answer comes too late, and who won is told."""
     asked = RUN | {"state": {"waiting_for": {"kind": "permission", "since": "1"}}}
     again = RUN | {"state": {"waiting_for": {"kind": "permission", "since": "2"}}}
-    question = {
-        "id": "01890001-0000-7000-8000-000000000000", "project_id": 3, "digest": "d", "status": "open", "kind": "permission",
-        "title": "May I\x1b[2J?", "detail": "rm -r build", "link": None, "link_host": None,
-        "options": [{"id": "allow", "name": "Allow once"}, {"id": "deny", "name": "Deny"}],
-    }  # fmt: skip
-    path = f"POST /api/projects/3/questions/{question['id']}/answer"
+    path = f"POST /api/projects/3/questions/{QUESTION['id']}/answer"
     beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
-    beacon.on(f"GET {PATH}", answer(asked), answer(asked), answer(again), answer(again), answer(DONE))
+    beacon.on(f"GET {PATH}", lambda _: answer([asked, again, DONE][len(beacon.at(path))]))
     beacon.on(f"GET {PATH}/stream", stream(ENTRY), stream(ENDED))
-    beacon.on(f"GET {PATH}/questions", answer({"results": [question]}))
+    beacon.on(f"GET {PATH}/questions", answer({"results": [QUESTION]}))
     beacon.on(
         path, answer({"status": "answered"}), failure(409, "already_answered", extra={"answered_via": "push"})
     )

@@ -14,16 +14,12 @@ from taskbeacon.cli.options import Client, connected, parse_json, read_source
 @click.argument("method")
 @click.argument("path")
 @click.option(
-    "-f", "texts", multiple=True, metavar="KEY=TEXT", help="Field of the body, or of the query of a GET."
+    "-f", "texts", multiple=True, metavar="KEY=TEXT", help="Field of the body, or of a GET's query."
 )
-@click.option(
-    "-F", "values", multiple=True, metavar="KEY=VALUE", help="The same with JSON; @FILE and @- are read."
-)
+@click.option("-F", "values", multiple=True, metavar="KEY=JSON", help="The same as JSON, @FILE or @-.")
 @click.option("--input", "source", metavar="FILE", help="Body; - is standard input.")
 @click.option("--paginate", is_flag=True, help="Print the rows of all pages as one array.")
-@click.option(
-    "--request-id", metavar="ID", help="Repeat a POST where that is safe: the server performs it once."
-)
+@click.option("--request-id", metavar="ID", help="Have a POST repeated; the server performs it once.")
 @connected
 def api(
     client: Client,

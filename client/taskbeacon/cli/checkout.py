@@ -3,9 +3,9 @@
 import os
 import re
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,17 +95,27 @@ class Checkout:
         if changes and not three_way:
             raise _refusal("the checkout has changes: commit them, or use --3way")
         files = self._files(patch)
-        if not three_way:
-            # Staged, as with --3way: else a commit of what git knows would leave new files out.
-            self._apply(patch, "--index", "--binary")
-            return files
+        names = {name for each in files for name in (each["path"], each.get("old_path")) if name}
+        known = names & self._names("ls-files")
+        found = {name for name in names if os.path.lexists(self._folder / name)}
+        if own := sorted((found - known) | (names & self._names("diff", "--name-only"))):
+            raise _refusal(f"files of the run have changes here; commit or stash them: {', '.join(own)}")
         index = self._folder / os.fsdecode(self._run("rev-parse", "--git-path", "index").removesuffix(b"\n"))
-        # In a copy of the index first, where conflicts leave nothing behind.
-        with NamedTemporaryFile(prefix="taskbeacon-index-") as copy:
-            copy.write(index.read_bytes() if index.exists() else b"")
-            copy.flush()
-            self._apply(patch, "--3way", "--cached", index=copy.name)
-        self._apply(patch, "--3way", "--binary")
+        kept = index.read_bytes() if index.exists() else None
+        places = {place for name in names for place in (Path(name), *Path(name).parents)}
+        new = [self._folder / place for place in places if not os.path.lexists(self._folder / place)]
+        try:
+            # Staged: else a commit of what git knows would leave new files out.
+            self._apply(patch, "--3way" if three_way else "--index", "--binary")
+        except Failure:
+            # Conflicts, and what is in the way of one file, come when others are written.
+            for path in sorted(new, reverse=True):
+                with suppress(OSError):
+                    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+            if kept is not None:
+                index.write_bytes(kept)
+                self._run("checkout-index", "--force", "-z", "--stdin", content="\0".join(known).encode())
+            raise
         return files
 
     def fetch(self, pushed: str, name: str) -> None:
@@ -115,10 +125,8 @@ class Checkout:
         branches = f"refs/heads/{pushed}:refs/heads/{name}"
         self._run("fetch", "--quiet", "--no-tags", "--", remote, branches)
 
-    def _apply(self, patch: bytes, *options: str, index: str | None = None) -> None:
-        done = self._git("apply", "--whitespace=nowarn", *options, "-", content=patch, index=index)
-        if b"does not match index" in done.stderr:
-            raise _refusal(f"files of the run have changes here; commit or stash them: {_reason(done)}")
+    def _apply(self, patch: bytes, *options: str) -> None:
+        done = self._git("apply", "--whitespace=nowarn", *options, "-", content=patch)
         if done.returncode or b"with conflicts" in done.stderr:
             raise _refusal(f"the patch does not apply: {_reason(done)}")
 
@@ -138,8 +146,11 @@ class Checkout:
             files.append({"status": status, "path": _path(name)[2:]})
         return files
 
-    def _run(self, *arguments: str) -> bytes:
-        done = self._git(*arguments)
+    def _names(self, *arguments: str) -> set[str]:
+        return set(self._run(*arguments, "-z").decode(errors="replace").split("\0"))
+
+    def _run(self, *arguments: str, content: bytes = b"") -> bytes:
+        done = self._git(*arguments, content=content)
         if done.returncode:
             raise _refusal(_reason(done))
         return done.stdout
@@ -148,13 +159,9 @@ class Checkout:
         done = self._git(*arguments)
         return None if done.returncode else done.stdout
 
-    def _git(
-        self, *arguments: str, content: bytes = b"", index: str | None = None
-    ) -> "subprocess.CompletedProcess[bytes]":
+    def _git(self, *arguments: str, content: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
         environment = {name: value for name, value in os.environ.items() if name not in _VARIABLES}
         environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-        if index is not None:
-            environment["GIT_INDEX_FILE"] = index
         command = ["git", "-C", str(self._folder), *arguments]
         try:
             return subprocess.run(  # noqa: S603

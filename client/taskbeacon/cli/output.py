@@ -19,7 +19,6 @@ _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", 
 _PATCH_STYLES = {"diff ": "bold", "--- ": "bold", "+++ ": "bold", "@@": "cyan", "+": "green", "-": "red"}
 # Held while a line is written, and at the end by who ends the process.
 writing = RLock()
-DEFAULT_WIDTH = 80
 _LEAST_LAST_CELL = 20
 
 
@@ -45,13 +44,9 @@ def one_line(text: str) -> str:
 
 
 def width() -> int:
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdigit() and int(columns):
-        return int(columns)
-    try:
-        return os.get_terminal_size(1).columns or DEFAULT_WIDTH
-    except OSError:
-        return DEFAULT_WIDTH
+    from shutil import get_terminal_size  # noqa: PLC0415 - slow to load, for what some commands do without
+
+    return get_terminal_size().columns
 
 
 def has_colour() -> bool:

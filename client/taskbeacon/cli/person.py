@@ -5,41 +5,59 @@ import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from functools import partial
+from select import select
 from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
 from taskbeacon.cli import output
 from taskbeacon.cli.options import option_id
-from taskbeacon.client import Client, Conflict, TaskbeaconError
+from taskbeacon.client import Client, Conflict, ConnectionFailed, TaskbeaconError
+from taskbeacon.client.events import TERMINAL
 
 _BEAT_SECONDS = 30.0
+_LOOK_SECONDS = 2.0
+_Read = Callable[[str], str | None]
+
+
+class _Settled(Exception):
+    """What was asked is answered elsewhere."""
 
 
 def ask(client: Client, run: dict[str, Any], waiting_for: dict[str, Any]) -> bool:
     """Ask what a run waits for, and send the answer; return False if the person gives none."""
-    if waiting_for.get("kind") == "message":
-        text = _read("message (empty ends the conversation)")
-        if text:
-            client.runs.send(run, text)
-        else:
-            client.perform(client.core.command(run, "close", {}))
-        return True
-    path = client.perform(client.core.run_path(run))
-    questions = client.request("GET", f"{path}/questions")["results"]
-    question = next((each for each in questions if each["status"] == "open"), None)
-    if question is None:
-        return True  # answered meanwhile
-    _show(question)
-    body = _form(question) if question["kind"] == "form" else _choice(question)
-    if body is None:
+
+    def is_settled() -> bool:
+        with suppress(ConnectionFailed):
+            current = client.runs.get(run)
+            return current["status"] in TERMINAL or current["state"].get("waiting_for") != waiting_for
         return False
+
+    read = partial(_read, is_settled)
     try:
-        client.questions.answer(question, **body)
-    except Conflict as error:
-        said = error.extra if isinstance(error.extra, dict) else {}
-        via = said.get("answered_via")
-        output.note(f"It is answered already{f' ({via})' if via else ''}; the run goes on.")
+        if waiting_for.get("kind") == "message":
+            if text := read("message (empty ends the conversation)"):
+                client.runs.send(run, text)
+            else:
+                client.perform(client.core.command(run, "close", {}))
+            return True
+        questions = client.request("GET", f"{client.perform(client.core.run_path(run))}/questions")["results"]
+        question = next((each for each in questions if each["status"] == "open"), None)
+        if question is None:
+            return True  # answered meanwhile
+        _show(question)
+        body = _form(question, read) if question["kind"] == "form" else _choice(question, read)
+        if body is None:
+            return False
+        try:
+            client.questions.answer(question, **body)
+        except Conflict as error:
+            said = error.extra if isinstance(error.extra, dict) else {}
+            via = said.get("answered_via")
+            output.note(f"It is answered already{f' ({via})' if via else ''}; the run goes on.")
+    except _Settled:
+        output.note("\nIt is answered already, elsewhere; the run goes on.")
     return True
 
 
@@ -53,12 +71,12 @@ def _show(question: dict[str, Any]) -> None:
         output.note(f"  {number} {output.one_line(option['name'])}")
 
 
-def _choice(question: dict[str, Any]) -> dict[str, Any] | None:
+def _choice(question: dict[str, Any], read: _Read) -> dict[str, Any] | None:
     if question["kind"] == "url":
-        said = _read("accept, decline or cancel")
+        said = read("accept, decline or cancel")
         return {"action": said} if said in {"accept", "decline", "cancel"} else None
     while True:
-        said = _read("number, name or id")
+        said = read("number, name or id")
         if not said:
             return None
         if chosen := option_id(question["options"], said):
@@ -66,14 +84,14 @@ def _choice(question: dict[str, Any]) -> dict[str, Any] | None:
         output.note("There is no such option.")
 
 
-def _form(question: dict[str, Any]) -> dict[str, Any] | None:
+def _form(question: dict[str, Any], read: _Read) -> dict[str, Any] | None:
     content: dict[str, Any] = {}
     schema = question["schema"] or {}
     for name, field in (schema.get("properties") or {}).items():
         title = field.get("title") or field.get("description") or name
         choices = field.get("enum")
         listed = f" ({', '.join(map(str, choices))})" if isinstance(choices, list) else ""
-        said = _read(f"{title}{listed}")
+        said = read(f"{title}{listed}")
         if said is None:
             return None
         if said:
@@ -88,9 +106,17 @@ def _value(text: str) -> Any:
         return text
 
 
-def _read(prompt: str) -> str | None:
+def _read(is_settled: Callable[[], bool], prompt: str) -> str | None:
     sys.stderr.write(f"{output.one_line(prompt)} > ")
     sys.stderr.flush()
+    # Windows waits for sockets alone.
+    while os.name == "posix" and not select([sys.stdin], [], [], _LOOK_SECONDS)[0]:
+        if is_settled():
+            from termios import TCIFLUSH, tcflush  # noqa: PLC0415 - not everywhere
+
+            # What is half typed is no answer to the next question.
+            tcflush(sys.stdin, TCIFLUSH)
+            raise _Settled
     line = sys.stdin.readline()
     return line.strip() if line else None
 

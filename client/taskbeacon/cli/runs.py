@@ -33,12 +33,8 @@ run_options = together(
 )
 follow_options = together(
     click.option("--until", type=click.Choice(["terminal", "waiting"]), help="When to end."),
-    click.option(
-        "--timeout", callback=seconds, metavar="TIME", help="When to end at the latest, such as 30m."
-    ),
-    click.option(
-        "--require", type=click.Choice(["verified", "verified,ci"]), help="What the end must be; else 3."
-    ),
+    click.option("--timeout", callback=seconds, metavar="TIME", help="When to end at last, such as 30m."),
+    click.option("--require", type=click.Choice(["verified", "verified,ci"]), help="Of the end; else 3."),
     click.option("--close", is_flag=True, help="End the conversation when the agent has finished its turn."),
 )
 
@@ -283,9 +279,7 @@ def verify(client: Client, *, run: str, as_json: bool) -> None:
 
 @run.command()
 @click.argument("run")
-@click.option(
-    "--download", metavar="DIR", type=click.Path(), help="Write them into a folder; - prints the only one."
-)
+@click.option("--download", metavar="DIR", type=click.Path(), help="Write them there; - prints the only one.")
 @json_fields(*_ARTIFACT_FIELDS)
 @connected
 def artifacts(client: Client, *, run: str, download: str | None, fields: list[str] | None) -> None:

@@ -47,8 +47,6 @@ class Core:
         self._retries = retries
         self._headers = {"Authorization": f"Bearer {settings.token}", "User-Agent": _AGENT}
 
-    # Requests
-
     def build(
         self,
         method: str,
@@ -122,8 +120,6 @@ class Core:
             if not page["next"] or not page["results"]:
                 return
 
-    # References
-
     def find_task(self, task: Reference) -> Flow[Place]:
         place = known_place(task, url=self.settings.url, project=self.settings.project)
         if isinstance(place, Place):
@@ -165,8 +161,6 @@ class Core:
         answer = yield from self.send(self.build("POST", path, body, key=key or os.urandom(16).hex()))
         return answer.object(), REPLAYED_HEADER in answer.headers
 
-    # Tasks
-
     def create_task(
         self, *, request_id: str | None = None, **fields: "Unpack[types.TaskCreateIn]"
     ) -> Flow["types.TaskWithRun"]:
@@ -194,8 +188,6 @@ class Core:
         """Start a run; `latest_run` of the answer is the run. The same `request_id` gives the same run."""
         known = _known("RunIn", fields)
         return (yield from self.once(f"{yield from self.task_path(task)}/run", known, request_id))[0]
-
-    # Runs
 
     def get_run(self, run: Reference) -> Flow["types.Run"]:
         return (yield from self._get((yield from self.run_path(run))))
@@ -328,8 +320,6 @@ class Core:
             yield Pause(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_LOOK)
 
-    # Questions and events
-
     def list_questions(self, /, **filters: JSON) -> Items["types.Question"]:
         """Yield the questions of the inbox, the most urgent first."""
         return self.pages("/api/users/@me/inbox", filters)
@@ -382,8 +372,6 @@ class Core:
                 yield Yield(item_of(frame))
             yield from stream.patience.pause()
 
-    # Files
-
     def upload(self, task: Reference, path: str | Path) -> Flow["types.Artifact"]:
         """Upload a file for the next run of a task, whose `pending_user_artifact_ids` take its id."""
         from mimetypes import guess_type  # noqa: PLC0415 - uploads alone need it
@@ -435,8 +423,6 @@ class Core:
     def _download(self, path: str, artifact: Mapping[str, JSON]) -> Request:
         params = {"storage_path": artifact["storage_path"]}
         return self.build("GET", f"{path}/artifacts/download", params=params)
-
-    # Webhooks
 
     def list_webhooks(self) -> Items["types.Endpoint"]:
         return self.pages("webhook_endpoints", {})

@@ -114,8 +114,6 @@ _KINDS: Mapping[int, type[ApiError]] = {
     404: NotFound, 429: RateLimited,
 }  # fmt: skip
 _FIRST_OF_CLIENT, _FIRST_OF_SERVER = 400, 500
-
-
 # Of answers that name none.
 _CODES: Mapping[type[ApiError], str] = {NotFound: "not_found", Conflict: "conflict"}
 
