@@ -12,6 +12,7 @@ from app.agents.errors import AgentError
 from app.agents.git.fetch import Source
 from app.agents.git.repository import Author
 from app.ids import new_id
+from app.outages import is_outage
 from app.services.checks.scans import keep_scan, show_scan
 from app.services.code_hosts.host_credentials import read_project_host
 from app.services.retrying.retries import in_transaction
@@ -33,7 +34,9 @@ async def scan_repository(ctx: Mapping[str, Any], *, project_id: int, repository
         scan = {"error": error.message}
     except TimeoutError:
         scan = {"error": f"The scan took over {limit:.0f} s."}
-    except Exception:
+    except Exception as error:
+        if is_outage(error):
+            raise
         # The failure is kept too: the client asks until there is a result, and each question would start the next scan.
         log.exception("scan.unexpected_error", project_id=project_id, repository=repository)
         scan = {"error": "The scan failed unexpectedly. Try again in a minute; the worker's log says why."}

@@ -1,5 +1,6 @@
 """The job that scans a repository for the checks that it suggests, and its worker."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -9,13 +10,18 @@ import pytest
 from arq.constants import in_progress_key_prefix
 
 from app.clients.job_queue import ArqQueue, JobQueue
+from app.config import Settings
+from app.db import create_engine, create_session_factory
+from app.outages import DatabaseUnavailable
 from app.services.enqueueing import enqueue_scan
+from app.services.retrying.policies import DATABASE
 from app.worker.job_table import create_checks_worker, create_scans_worker
 from app.worker.jobs.scan_repository import scan_repository
 from app.worker.main import working
 from app.worker.worker_context import WorkerContext
 from tests.fixtures.worker import Repositories, Workshop
-from tests.support.stand_ins.outage import interruptible
+from tests.support.clock import let_time_pass
+from tests.support.stand_ins.outage import behind, interruptible
 from tests.support.waiting import eventually
 
 
@@ -75,6 +81,26 @@ async def test_scan_that_fails_unexpectedly_is_a_failure(
 
     assert kept["error"].startswith("The scan failed unexpectedly.")
     assert "scan.unexpected_error" in caplog.text
+
+
+async def test_outage_of_the_database_is_no_result_of_a_scan(
+    workshop: Workshop, settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: it was kept and logged as an unexpected failure of the scan."""
+    async with interruptible(settings.database_url) as between:
+        await between.refuse()
+        through = settings.model_copy(update={"database_url": behind(between, settings.database_url)})
+        engine = create_engine(through, application_name="taskbeacon-tests")
+        cut_off = workshop.with_process(sessions=create_session_factory(engine))
+        job = asyncio.create_task(scan(cut_off, cut_off.context, "acme/shop"))
+        await eventually(lambda: DATABASE.event in caplog.text)
+        let_time_pass(monkeypatch, seconds=DATABASE.within)
+        with pytest.raises(DatabaseUnavailable):
+            await job
+        await engine.dispose()
+
+    assert await kept_of(workshop, "acme/shop") is None
+    assert "scan.unexpected_error" not in caplog.text
 
 
 async def test_scan_does_not_wait_for_checks(
