@@ -9,6 +9,9 @@ Every change is one conditional UPDATE: the database decides each race, and both
     finish against recovery    the first decides: the run is over, even if its lease has lapsed; or it is queued again
                                or failed as lost, and the finish is refused
     heartbeat against recovery the first decides: the run keeps its job, or the job learns that it has lost the run
+    start of an agent or hand back against recovery
+                               the first decides: the agent starts, and the next sweep fails the run; or the run is
+                               queued, and its first job can neither start an agent nor hand it back
     sweep against anything     a sweep, such as the recovery, moves several runs, and leaves those of them that another
                                transaction has locked, or their tasks, for its next time: it never waits
     check against anything     a run whose work is being checked (`is_being_checked`) is in progress without a lease:

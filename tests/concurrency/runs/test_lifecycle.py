@@ -375,6 +375,12 @@ DONE = {"output": {"summary": "done"}}
 RECOVERED, NONE_LAPSED = "recovered", "none lapsed"
 
 
+def recovery(reason: str, losses: int) -> dict[str, object]:
+    at = (MovableClock().now + run_lifecycle.RUN_LEASE).isoformat()
+    note = {"decision": "queued again", "reason": reason, "at": at, "losses": losses}
+    return {"status": "queued", "facts": {RECOVERY: note}}
+
+
 class TestRaces:
     """Races that services/runs/run_lifecycle.py names: the steps, their results, and the row that they leave."""
 
@@ -398,6 +404,11 @@ class TestRaces:
             # A heartbeat in the last moment saves the run; one after it has the job stop.
             ("lapsed", "heartbeat", "recover", (True, NONE_LAPSED), {"lease_owner": OWNER}),
             ("lapsed", "recover", "heartbeat", (RECOVERED, False), {"status": "queued"}),
+            # The sweep leaves the run to the transaction that has locked it.
+            ("lapsed", "start agent", "recover", (True, NONE_LAPSED), {"status": "in_progress"}),
+            ("lapsed", "recover", "start agent", (RECOVERED, False), recovery("worker lost", 1)),
+            ("lapsed", "hand back", "recover", (True, NONE_LAPSED), recovery("worker stopped", 0)),
+            ("lapsed", "recover", "hand back", (RECOVERED, False), recovery("worker lost", 1)),
             ("lapsed", "recover", "recover", (RECOVERED, NONE_LAPSED), {"status": "queued"}),
             ("claimed", "cancel", "hand back", (True, False), {"status": "cancelled"}),
             ("claimed", "hand back", "cancel", (True, True), {"status": "cancelled", "lease_owner": None}),
