@@ -9,9 +9,8 @@ _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
 
 # Requests; more are answered with 429. Those of a project: `TASKBEACON_THROTTLE_PER_MINUTE` and `…_PER_HOUR`.
-ADDRESS_REQUESTS_PER_MINUTE: Final = (
-    60  # without a key: a person presses a button, and many may share an address
-)
+# Without a key: a person presses a button, and many may share an address.
+ADDRESS_REQUESTS_PER_MINUTE: Final = 60
 CODES_PER_MINUTE: Final = 10  # that a person types to sign a terminal in (contract 21)
 POLLS_PER_SECOND: Final = 1  # of such a terminal, for its key
 POLLS_OF_ADDRESS_PER_MINUTE: Final = 600
@@ -19,9 +18,8 @@ POLLS_OF_ADDRESS_PER_MINUTE: Final = 600
 # Heads of requests. A larger one is answered with 431, a slower one with 408.
 HEAD_BYTES: Final = 64 * _KIB
 HEAD_FIELDS: Final = 200  # headers, and trailers of the body: each costs more than its bytes
-HEAD_SECONDS: Final = (
-    10.0  # from the connection, or the first byte of a further request, to the end of the head
-)
+# From the connection, or the first byte of a further request, to the end of the head.
+HEAD_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 5  # between two requests of a connection
 PIPELINED_REQUESTS: Final = 16  # that wait for an earlier response; later ones are not read
 LINGER_SECONDS: Final = 2.0  # how long a refused client may go on sending before its connection is closed
@@ -29,9 +27,8 @@ LINGER_SECONDS: Final = 2.0  # how long a refused client may go on sending befor
 # Bodies. A larger one is answered with 413, a slower one with 408.
 BODY_BYTES: Final = 20 * _MIB
 WEBHOOK_BYTES: Final = 5 * _MIB
-DRAINED_BYTES: Final = (
-    100 * _MIB
-)  # read and dropped beyond the limit, so that clients get to read their answer
+# Read and dropped beyond the limit, so that clients get to read their answer.
+DRAINED_BYTES: Final = 100 * _MIB
 BODY_SECONDS: Final = 30.0  # for the body, and beyond that one second for each
 BODY_BYTES_PER_SECOND: Final = 32 * _KIB
 # Chunks of a body in one piece of at most HEAD_BYTES: this number, and beyond it one for each 64 bytes. A chunk costs

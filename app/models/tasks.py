@@ -153,7 +153,7 @@ def _alive(
     )
 
 
-# Each serves one query of services/tasks/task_reading.py, in the order of its page.
+# Each serves one query of services/tasks/filters.py, in the order of its page.
 _alive(
     "ix_tasks_inbox",
     Task.project_id,

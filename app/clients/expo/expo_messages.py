@@ -30,10 +30,10 @@ _CATEGORY = "question"
 _MAX_TICKET_LENGTH = 128
 _MAX_REASON_LENGTH = 64
 _DEAD = "DeviceNotRegistered"
-# Expo's names of transient errors.
 _OF_CONTENT = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
 )
+# Expo's names of transient errors.
 _TRANSIENT = frozenset({"MessageRateExceeded"})
 
 log = structlog.get_logger(__name__)
