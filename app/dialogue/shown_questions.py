@@ -14,6 +14,8 @@ from app.ids import new_id
 
 TITLE_CHARACTERS = 200
 DETAIL_CHARACTERS = 4000
+# With this the title of a question for a message begins if the turn before it failed.
+TURN_FAILED = "The agent's turn failed: "
 # Limits of a question in the state of a run; the run's log has the whole question.
 _TOOL_CALL_BYTES = 16 * 2**10
 _TEXT_CHARACTERS = 500
@@ -62,6 +64,7 @@ class ShownQuestion:
         return waiting_for(
             self.kind,
             self.request_id,
+            title=self.title[:TITLE_CHARACTERS],
             tool_call=shorten(self.tool_call),
             options=self.options,
             since=self.opened_at,
@@ -72,16 +75,19 @@ def waiting_for(
     kind: QuestionKind,
     request_id: str,
     *,
+    title: str,
     tool_call: dict[str, Any],
     options: Sequence[dict[str, Any]],
     since: datetime,
 ) -> dict[str, Any]:
     """Return a question as JSON for the key `waiting_for` in the state of a run.
 
-    A form or a page has the kind `permission` there, because every client can show a permission. A message has no id.
+    A form or a page has the kind `permission` there, because every client can show a permission. A message has no id,
+    and `failure` if the turn before it failed.
     """
     if kind is QuestionKind.MESSAGE:
-        return {"kind": "message", "since": since.isoformat()}
+        failure = {"failure": title} if title.startswith(TURN_FAILED) else {}
+        return {"kind": "message", "since": since.isoformat(), **failure}
     return {
         "kind": "permission",
         "request_id": request_id,

@@ -291,7 +291,8 @@ class Conversation:
     async def _wait_for_message(self, session: AgentSession) -> bool:
         # Under the lock, or a command that was fetched, and not executed yet, would be overlooked.
         async with self._taking:
-            asked = awaited_message(self._channel, session, self._policy.human_timeout)
+            failed = None if isinstance(self._failure, AgentCancelled | None) else self._failure.message
+            asked = awaited_message(self._channel, session, self._policy.human_timeout, failed)
             is_waiting = self._waits_for_people and not self._messages
             is_waiting = is_waiting and await self._commands.await_message(asked)
         if not is_waiting:

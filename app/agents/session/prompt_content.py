@@ -15,7 +15,7 @@ from app.agents.session.agent_session import AgentSession
 from app.agents.session.command_source import Command, CommandSource, RunChannel
 from app.clock import utcnow
 from app.dialogue.agent_reports import notification_entry
-from app.dialogue.shown_questions import ShownQuestion
+from app.dialogue.shown_questions import TURN_FAILED, ShownQuestion
 from app.dialogue.storable_text import storable
 from app.enums import QuestionKind
 
@@ -67,12 +67,21 @@ def links_to(cwd: Path, attachments: Sequence[Attachment]) -> list[ResourceConte
     ]
 
 
-def awaited_message(channel: RunChannel, session: AgentSession, human_timeout: timedelta) -> ShownQuestion:
-    """Return the question that people are shown while the agent waits for a message, with the agent's last message."""
+def awaited_message(
+    channel: RunChannel, session: AgentSession, human_timeout: timedelta, failure: str | None
+) -> ShownQuestion:
+    """Return the question that people are shown while the agent waits for a message, with the agent's last message.
+
+    `failure` is why its turn failed: the first line of that is the title.
+    """
     now = utcnow()
+    title = "The agent is done and waits for a message."
+    if failure is not None:
+        reason = failure.partition("\n")[0].removesuffix(" Its last lines:")
+        title = TURN_FAILED + channel.masker.text(storable(reason))
     return ShownQuestion(
         kind=QuestionKind.MESSAGE,
-        title="The agent is done and waits for a message.",
+        title=title,
         detail=channel.masker.text(storable(session.last_message)),
         opened_at=now,
         expires_at=now + human_timeout,

@@ -329,7 +329,8 @@ class RunOut(TypedDict):
         dict[str, Any],
         doc(
             "The run's options and its progress; keys without a value are absent. `waiting_for` is the "
-            "agent's question to people: a `message`, or a `permission` (`request_id`, `tool_call`, `options`).",
+            "agent's question to people: a `message` (`failure` if its turn failed), or a `permission` (`request_id`, "
+            "`tool_call`, `options`).",
             {"mode": "background"},
         ),
     ]

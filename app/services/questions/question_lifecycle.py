@@ -72,6 +72,7 @@ class AskedQuestion(NamedTuple):
     id: UUID
     kind: QuestionKind
     request_id: str
+    title: str
     detail: str
     tool_call: dict[str, Any] | None
     options: list[dict[str, Any]]
@@ -335,7 +336,12 @@ async def _show_waiting(session: AsyncSession, run_id: UUID) -> None:
         {"optionId": option["id"], "name": option["name"], "kind": option["kind"]} for option in row.options
     ]
     newest = waiting_for(
-        row.kind, row.request_id, tool_call=row.tool_call or {}, options=options, since=row.opened_at
+        row.kind,
+        row.request_id,
+        title=row.title,
+        tool_call=row.tool_call or {},
+        options=options,
+        since=row.opened_at,
     )
     await _set_waiting_for(session, run_id, newest)
 

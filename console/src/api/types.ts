@@ -50,6 +50,8 @@ export type Answer = { digest?: string } & (
 interface WaitingFor {
   kind: string;
   tool_call?: { title?: string };
+  /** Why the turn of the agent failed, if it did. */
+  failure?: string;
 }
 
 export function waitingFor(run: Run | null): WaitingFor | null {

@@ -7,7 +7,7 @@ import { append, EMPTY } from "../transcript/append";
 import { tasksWithSeveralRuns } from "./inbox/severalRuns";
 import { snoozeSeconds } from "./inbox/snooze";
 import { editorHref } from "./project/EditorLink";
-import { filesAtStart, noChangesText, reasonOf, runName, stateOf } from "./project/runState";
+import { filesAtStart, isBad, noChangesText, reasonOf, runName, stateOf } from "./project/runState";
 import { initialsOf, lookingText, viewersByTask } from "./project/viewers";
 import { Explanation } from "./questions/Explanation";
 import { answeredText, closedText, optionForKey } from "./questions/question";
@@ -163,6 +163,9 @@ describe("the state of a run", () => {
     expect(reasonOf(run("in_progress", { waiting_for: { kind: "message" }, attempts: 2, recovery }))).toBe(
       "The agent has finished its turn · Recovered: its worker was lost (attempt 2)",
     );
+    const failure = "The agent's turn failed: Step 3 ended with exit status 128.";
+    const idle = run("in_progress", { waiting_for: { kind: "message", failure } });
+    expect([reasonOf(idle), isBad(idle)]).toEqual([failure, true]);
     const lost = { decision: "failed", reason: "worker lost" };
     expect(reasonOf(run("failed", { recovery: lost }, { error_message: "Lost.\nMore" }))).toBe("Lost.");
     const lines = { error_message: "Step 1 ended with exit status 3. Its last lines:\nno" };

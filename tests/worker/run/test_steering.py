@@ -158,14 +158,18 @@ class TestMessages:
     ) -> None:
         pilot = await make_pilot("```sh\nexit 3\n```", interactive=True)
         job = pilot.start()
-        await pilot.until_waiting_for("message")
+        failed = await pilot.until_waiting_for("message")
         await pilot.say("```say\nbetter\n```")
         await pilot.until_logged("better")
-        await pilot.until_waiting_for("message")
+        well = await pilot.until_waiting_for("message")
         await pilot.send("close")
         await job
 
         assert (await workshop.read(pilot.run)).status == RunStatus.COMPLETED
+        assert (
+            failed["failure"] == "The agent's turn failed: Step 1 of 1 (sh, line 1) ended with exit status 3."
+        )
+        assert "failure" not in well
         [error] = await pilot.log("_posthog/error")
         assert "exit status 3" in error["message"]
         stops = [each["stopReason"] for each in await pilot.log("_posthog/turn_complete")]

@@ -124,9 +124,7 @@ function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
         <QuestionCard question={row} hasKeys={isSelected} above={above} />
       ) : (
         <p className="dim">
-          {row.kind === "message" && row.status === "open"
-            ? "The agent has finished its turn and waits for a message."
-            : row.title}
+          {row.title}
           {row.status !== "open" && <em> {closedText(row)}</em>}
         </p>
       )}

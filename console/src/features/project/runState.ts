@@ -18,6 +18,10 @@ export function stateOf(run: Run | null): State {
 export const isOver = (run: Run | null): boolean =>
   run !== null && ["completed", "failed", "cancelled"].includes(run.status);
 
+/** Whether the reason of its state is that something failed, though the run goes on or is completed. */
+export const isBad = (run: Run | null): boolean =>
+  stateOf(run) === "refuted" || waitingFor(run)?.failure !== undefined;
+
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
 
 const plural = new Intl.PluralRules("en", { type: "ordinal" });
@@ -38,7 +42,10 @@ export function reasonOf(run: Run | null): string | null {
   if (run.status === "failed") return run.error_message?.split("\n")[0]?.replace(LAST_LINES, "") ?? null;
   if (run.status !== "in_progress") return null;
   const waits = waitingFor(run);
-  const asks = waits?.kind === "message" ? "The agent has finished its turn" : text(waits?.tool_call?.title);
+  const asks =
+    waits?.kind === "message"
+      ? (waits.failure ?? "The agent has finished its turn")
+      : text(waits?.tool_call?.title);
   return [asks, attemptText(run)].filter(Boolean).join(" · ") || null;
 }
 

@@ -28,7 +28,17 @@ import { StateBadge, VerdictBadge } from "../../ui/status";
 import { durationText, Since, wholeTime } from "../../ui/time";
 import { SureButton } from "../../ui/unmeant";
 import { useProject } from "../project/project";
-import { agentOf, isOver, outputOf, reasonOf, runName, stateOf, titleOf, usageOf } from "../project/runState";
+import {
+  agentOf,
+  isBad,
+  isOver,
+  outputOf,
+  reasonOf,
+  runName,
+  stateOf,
+  titleOf,
+  usageOf,
+} from "../project/runState";
 import { useViewers, ViewerDots } from "../project/viewers";
 import { TaskDialog } from "../tasks/TaskDialog";
 import styles from "./run.module.css";
@@ -118,7 +128,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
           </span>
         )}
         <ViewerDots people={viewers.get(task.id)} />
-        {reason && <span className={classes("clip", styles.reason)}>{reason}</span>}
+        {reason && <span className={classes("clip", styles.reason, isBad(run) && "danger")}>{reason}</span>}
         <span>{task.slug}</span>
         {task.repository && <span>{task.repository}</span>}
         {output.head_branch && (

@@ -6,7 +6,7 @@ import { classes } from "../../ui/classes";
 import { Counts } from "../../ui/counts";
 import { StateIcon, stateWord, VerdictBadge } from "../../ui/status";
 import { Age } from "../../ui/time";
-import { figuresOf, outputOf, reasonOf, stateOf, titleOf, usageOf } from "../project/runState";
+import { figuresOf, isBad, outputOf, reasonOf, stateOf, titleOf, usageOf } from "../project/runState";
 import { ViewerDots } from "../project/viewers";
 import styles from "./tasks.module.css";
 
@@ -60,7 +60,9 @@ export const TaskRow = memo(function TaskRow(props: Props) {
               <span className={needsPerson ? "attention strong" : undefined}>{stateWord(state)}</span>
             )}
             {state !== "checking" && <VerdictBadge of={run?.verification} />}
-            {reason && <span className={classes("clip", styles.reason)}>{reason}</span>}
+            {reason && (
+              <span className={classes("clip", styles.reason, isBad(run) && "danger")}>{reason}</span>
+            )}
             {task.repository && (
               <span className={classes("clip faint", styles.repository)}>{task.repository}</span>
             )}
