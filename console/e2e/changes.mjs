@@ -199,8 +199,13 @@ export async function changesAreReviewedByKeysAlone(browser, { expect, watched }
   await page.keyboard.type("By keys");
   await page.keyboard.press("Control+Enter");
   await until("the comment", async () => (await review()).comments[0]?.path === "b.txt");
-  // Until the person has left the field, keys belong to it.
-  await page.keyboard.press("Escape");
+  const focused = () => page.evaluate(() => document.activeElement.ariaLabel);
+  expect((await focused()) === "Edit the comment: By keys", "a comment that is saved has the focus");
+  await page.keyboard.press("Enter");
+  await page.keyboard.type(", at last");
+  await page.keyboard.press("Control+Enter");
+  for (const key of ["k", "j"]) await page.keyboard.press(key);
+  await page.getByText("2 of 3 files").waitFor();
   await page.keyboard.press("v");
   await until("the mark", async () => (await review()).viewed[0]?.path === "b.txt");
   expect(true, "a line is commented on by keys alone, and the file marked as viewed");
@@ -208,7 +213,7 @@ export async function changesAreReviewedByKeysAlone(browser, { expect, watched }
   await file.locator("header").getByText("1 comment").waitFor();
   await page.keyboard.press("n");
   await page.keyboard.press("Enter");
-  await file.getByText("By keys").waitFor();
+  await file.getByText("By keys, at last").waitFor();
   await page.keyboard.press("n");
   await tabTo("Discard the comment");
   await page.keyboard.press("Enter");

@@ -66,15 +66,18 @@ export function addMark(marks: number[], length: number, mark: number): void {
   else marks.push(length, mark);
 }
 
+const lengthOf = (text: string): number => text.trim().length;
+const countWords = (text: string): number => text.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0;
+
 /** Return which words of two versions of a line differ; null if they have too little in common. */
 export function wordsOf(before: string, after: string): { before: LineMarks; after: LineMarks } | null {
   if (Math.max(before.length, after.length) > LONGEST) return null;
   const parts = diffWordsWithSpace(before, after);
-  const same = parts.reduce(
-    (sum, { value, added, removed }) => (added || removed ? sum : sum + value.trim().length),
-    0,
-  );
-  if (same < COMMON * Math.max(before.trim().length, after.trim().length)) return null;
+  const same = parts.filter(({ added, removed }) => !added && !removed);
+  const share = (sizeOf: (text: string) => number) =>
+    same.reduce((sum, { value }) => sum + sizeOf(value), 0) / Math.max(sizeOf(before), sizeOf(after));
+  // By words too: in a short line the name that another one replaces is most of its letters.
+  if (!(share(lengthOf) >= COMMON || share(countWords) >= COMMON)) return null;
   const side = (isOther: "added" | "removed") => {
     const own = parts.filter((part) => !part[isOther]);
     const isChanged = own.map(({ added, removed }) => added || removed);

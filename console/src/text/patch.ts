@@ -96,6 +96,7 @@ export function withGaps(
     const above = Math.min(top, size ?? 0);
     const below = Math.min(end, (size ?? 0) - above);
     const left = size === null ? null : size - above - below;
+    const gap = left === 0 ? null : { id, size: left };
     const lines = (from: number, count: number) =>
       (file ?? [])
         .slice(old - 1 + from, old - 1 + from + count)
@@ -105,7 +106,7 @@ export function withGaps(
     before?.lines.push(...lines(0, above));
     const isEndKnown = !first && !file && trailing(hunks.at(-1)) < CONTEXT;
     if (left === 0 && before) before.lines.push(...rest);
-    else if (!isEndKnown) shown.push({ ...hunk, lines: rest, gap: left === 0 ? null : { id, size: left } });
+    else if (!isEndKnown) shown.push({ header: gap ? hunk.header : "", lines: rest, gap });
     if (last) {
       const [oldEnd, newEnd] = countersOf(last);
       [old, now] = [oldEnd + (last.kind === "add" ? 0 : 1), newEnd + (last.kind === "delete" ? 0 : 1)];

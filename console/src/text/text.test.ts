@@ -71,7 +71,7 @@ describe("patches", () => {
 describe("gaps", () => {
   const before = Array.from({ length: 60 }, (_, index) => `line ${index + 1}`);
   const after = [...before.slice(0, 24), "new", ...before.slice(25, 44), ...before.slice(45)];
-  const hunks = diffTexts(before.join("\n"), after.join("\n"));
+  const hunks = diffTexts(before.join("\n"), after.join("\n")).map((hunk) => ({ ...hunk, header: "def f" }));
   const gapsOf = (shown: typeof hunks) => shown.map(({ gap }) => gap?.size ?? null);
   const numbers = (shown: typeof hunks) =>
     shown.flatMap(({ lines }) => lines.map((line) => [line.oldNumber, line.newNumber]));
@@ -102,6 +102,7 @@ describe("gaps", () => {
     const all = { top: 0, end: Number.POSITIVE_INFINITY };
     const whole = withGaps(hunks, before, new Map([0, 1, 2].map((id) => [id, all])));
     expect(gapsOf(whole)).toEqual([null]);
+    expect(whole[0]?.header).toBe("");
     expect(numbers(whole).flatMap(([, number]) => number ?? [])).toEqual(after.map((_, index) => index + 1));
     const places = new Set(whole[0]?.lines.map(({ at }) => at));
     expect(hunks.every(({ lines }) => lines.every(({ at }) => places.has(at)))).toBe(true);
@@ -125,11 +126,14 @@ describe("words of a line", () => {
   it("are those that differ", () => {
     expect(changed("a = price(1)", "a = price(2)")).toEqual([["1"], ["2"]]);
     expect(changed("  return x", "return x")).toEqual([["  "], []]);
+    expect(changed("return run_id", "return identifier_of_run")).toEqual([["run_id"], ["identifier_of_run"]]);
+    expect(changed("run_id: UUID,", "identifier_of_run: UUID,")).toEqual([["run_id"], ["identifier_of_run"]]);
     expect(changed("note 100 of this", "note one hundred of this")).toEqual([["100"], ["one hundred "]]);
   });
 
   it("are none where the lines have little in common, or are data", () => {
     expect(changed("import os", "x = 1")).toBeNull();
+    expect(changed("if ready:", "return [one, identifier_of_run(two), await three]")).toBeNull();
     expect(changed("a".repeat(1000), "a".repeat(1001))).toBeNull();
   });
 

@@ -6,8 +6,8 @@ let now = 0;
 let acted: string[] = [];
 let field: HTMLTextAreaElement;
 
-function press(target: EventTarget, key: string, after = 100, repeat = false): void {
-  const event = new KeyboardEvent("keydown", { key, repeat, bubbles: true, cancelable: true });
+function press(target: EventTarget, key: string, after = 100, init: KeyboardEventInit = {}): void {
+  const event = new KeyboardEvent("keydown", { ...init, key, bubbles: true, cancelable: true });
   now += after;
   Object.defineProperty(event, "timeStamp", { value: now });
   target.dispatchEvent(event);
@@ -78,6 +78,15 @@ describe("keys after a text field that has vanished", () => {
     expect(acted).toEqual(["e"]);
   });
 
+  it("act at once if the text was saved by Ctrl+Enter", () => {
+    field.addEventListener("keydown", (event) => event.preventDefault());
+    field.focus();
+    press(field, "Enter", 100, { ctrlKey: true });
+    field.remove();
+    for (const key of ["j", "n"]) press(document.body, key);
+    expect(acted).toEqual(["j", "n"]);
+  });
+
   it("act at once after other fields", () => {
     (document.body.lastElementChild as HTMLElement).focus();
     press(document.body, "e");
@@ -115,7 +124,7 @@ describe("a second click at the same place", () => {
   it("may be Enter held down", () => {
     const repeats: boolean[] = [];
     on("a").addEventListener("keydown", ({ repeat }) => repeats.push(repeat));
-    for (const repeat of [false, true]) press(on("a"), "Enter", 30, repeat);
+    for (const repeat of [false, true]) press(on("a"), "Enter", 30, { repeat });
     expect(repeats).toEqual([false]);
   });
 

@@ -4,7 +4,8 @@
  * - A second click or tap at the same place, and Enter held down, belong to what stood there at the first.
  * - A press on what has just appeared belongs to what stood there before: it cannot have been read yet.
  * - Single keys belong to a text field that had the focus, even one that has vanished, until the person leaves it by the
- *   pointer, Tab or Escape. A pause says nothing, since people stop to think, except after Enter has sent the text.
+ *   pointer, Tab or Escape, or has sent the text by Ctrl+Enter. A pause says nothing, since people stop to think, except
+ *   after Enter alone has sent the text.
  * - What asks for a request that is under way asks for the same one.
  */
 import { type QueryKey, type UseMutationOptions, useMutation, useQueryClient } from "@tanstack/react-query";
@@ -81,8 +82,10 @@ function ignoreKeysOfTexts(): void {
   document.addEventListener("keydown", onKey, true);
   // Fields have handled the key by then: one that takes Enter as a new line leaves it to the browser.
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && takesText(event.target))
-      isSent = event.defaultPrevented || event.target instanceof HTMLInputElement;
+    if (event.key !== "Enter" || !takesText(event.target)) return;
+    isSent = event.defaultPrevented || event.target instanceof HTMLInputElement;
+    // Nobody presses both while typing on.
+    if (event.defaultPrevented && (event.ctrlKey || event.metaKey)) isWriting = false;
   });
 }
 

@@ -171,8 +171,8 @@ function FileDiff({
             text={written.text}
             onText={(text) => keep({ ...written, text })}
             onCancel={() => pick(null)}
-            onSave={(text) => {
-              const [id, created_at] = [crypto.randomUUID(), new Date().toISOString()];
+            onSave={(text, id) => {
+              const created_at = new Date().toISOString();
               onComment({ id, path: file.path, ...placeOf(picked), text, created_at });
               pick(null);
             }}

@@ -1,23 +1,31 @@
+import { useState } from "react";
+import { flushSync } from "react-dom";
 import { classes } from "../../ui/classes";
 import { Button, Form, TextArea } from "../../ui/controls";
 import styles from "./changes.module.css";
 
 interface Props {
-  /** Whether the comment is there already. */
-  isKnown?: boolean;
+  /** Of the comment, if it is there already. */
+  id?: string;
   /** What the comment is about, in words. */
   place: string;
   text: string;
   onText: (text: string) => void;
-  onSave: (text: string) => void;
+  onSave: (text: string, id: string) => void;
   onCancel: () => void;
 }
 
-export function CommentForm({ isKnown = false, place, text, onText, onSave, onCancel }: Props) {
+export function CommentForm({ id: known, place, text, onText, onSave, onCancel }: Props) {
   const isReady = text.trim() !== "";
+  const [id] = useState(() => known ?? crypto.randomUUID());
+  const save = () => {
+    if (!isReady) return;
+    flushSync(() => onSave(text.trim(), id));
+    document.querySelector<HTMLElement>(`[data-comment="${id}"] button`)?.focus();
+  };
   return (
-    <Form className={classes("column", styles.commentForm)} onSubmit={() => isReady && onSave(text.trim())}>
-      {!isKnown && <p className="small dim">Comment on {place}; another line makes it reach to there.</p>}
+    <Form className={classes("column", styles.commentForm)} onSubmit={save}>
+      {!known && <p className="small dim">Comment on {place}; another line makes it reach to there.</p>}
       <TextArea
         autoFocus
         aria-label={`Comment on ${place}`}
@@ -26,7 +34,9 @@ export function CommentForm({ isKnown = false, place, text, onText, onSave, onCa
         onChange={(event) => onText(event.target.value)}
         onKeyDown={(event) => {
           if (event.key === "Escape") onCancel();
-          else if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && isReady) onSave(text.trim());
+          if (event.key !== "Enter" || !(event.metaKey || event.ctrlKey)) return;
+          event.preventDefault();
+          save();
         }}
       />
       <div className="row ends">
@@ -34,7 +44,7 @@ export function CommentForm({ isKnown = false, place, text, onText, onSave, onCa
           Cancel
         </Button>
         <Button tone="primary" type="submit" disabled={!isReady}>
-          {isKnown ? "Save the comment" : "Add the comment"}
+          {known ? "Save the comment" : "Add the comment"}
         </Button>
       </div>
     </Form>

@@ -33,7 +33,7 @@ export function CommentNote({ comment: { isAway, ...comment }, onComment, onDisc
   if (text !== null && !isAway)
     return (
       <CommentForm
-        isKnown
+        id={comment.id}
         place={placeText(comment)}
         text={text}
         onText={setText}
