@@ -8,6 +8,9 @@ const EDITS =
   "for n in $(seq 10 39); do echo made > made-$n.txt; done\nsed -i 's/note 100 /note one hundred /' notes.txt";
 const MORE = "```file path=later.txt\nmore\n```\n\n```sh\nrm made-10.txt made-11.txt\n```";
 
+/** Whether a text is not cut. */
+const fits = (text) => text.evaluate((one) => one.scrollWidth <= one.clientWidth);
+
 export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, watched, checkAccess }) {
   const task = await call("/tasks/", {
     title: "Acceptance: changes as they happen",
@@ -32,9 +35,15 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   const notes = pane.getByRole("region", { name: "notes.txt" });
   await notes.locator("mark", { hasText: "hundred" }).waitFor();
   expect((await notes.locator("mark").allInnerTexts()).join() === "100,one hundred ", "words are marked");
+  expect(await fits(pane.getByText("31 files")), "beside the conversation, the whole total is shown");
+  expect((await pane.getByRole("button", { name: "Show side by side" }).count()) === 0, "but no two columns");
+  await page.keyboard.press("f");
   await pane.getByRole("button", { name: "Show side by side" }).click();
   await notes.locator("td:nth-child(4)", { hasText: "note one hundred" }).waitFor();
   await checkAccess(page, "live changes, side by side");
+  await page.keyboard.press("f");
+  await notes.locator("td:nth-child(4)").first().waitFor({ state: "detached" });
+  expect(true, "two columns become one where there is no room for them");
   const whole = notes.getByRole("button", { name: /^Show all lines/ });
   await notes.getByRole("button", { name: /^Show 20 lines more before/ }).click();
   await notes.getByText("note 77 of this file", { exact: true }).first().waitFor();
@@ -43,8 +52,8 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await whole.click();
   await notes.getByText("note 200 of this file", { exact: true }).first().waitFor();
   expect((await whole.count()) === 0, "lines around a change can be opened, up to the whole file");
-  await notes.getByRole("button", { name: "Comment on line 150 of" }).click();
-  await notes.getByRole("textbox", { name: "Comment on line 150" }).fill("And this?");
+  await notes.getByRole("button", { name: "Comment on line 140 of" }).click();
+  await notes.getByRole("textbox", { name: "Comment on line 140" }).fill("And this?");
   await notes.getByRole("button", { name: "Add the comment" }).click();
   const review = `/tasks/${task.id}/runs/${run.id}/review/`;
   await until("the comment", async () => (await call(review)).comments.length === 1);
@@ -52,7 +61,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await page.getByLabel("Editor").selectOption("Visual Studio Code");
   await page.getByLabel("Folder of your clones").fill("/src/{repository}");
   await page.goto(`${base}/projects/1/tasks/${task.id}`);
-  await notes.getByText("note 150 of this file", { exact: true }).first().waitFor();
+  await notes.getByText("note 140 of this file", { exact: true }).first().waitFor();
   const inEditor = notes.getByRole("link", { name: "Open notes.txt in the editor" });
   const address = await inEditor.getAttribute("href");
   expect(address === "vscode://file/src/acme/notes/notes.txt", `files open in the editor (${address})`);
@@ -104,7 +113,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await page.getByRole("button", { name: "Transcript" }).click();
   await page.getByRole("log").getByText("notes.txt, line 100").waitFor();
   await page.getByRole("log").getByText("+note one hundred of").waitFor();
-  await page.getByRole("log").getByText("note 150 of this file").waitFor();
+  await page.getByRole("log").getByText("note 140 of this file").waitFor();
   expect((await page.getByText("Of Ana").count()) === 0, "each person has a review of their own");
   expect(true, "comments reach the agent while it waits, and quote their lines");
   await pane
@@ -202,6 +211,7 @@ export async function changesAreReviewedByKeysAlone(browser, { expect, watched }
   const focused = () => page.evaluate(() => document.activeElement.ariaLabel);
   expect((await focused()) === "Edit the comment: By keys", "a comment that is saved has the focus");
   await page.keyboard.press("Enter");
+  await page.keyboard.press("Control+End");
   await page.keyboard.type(", at last");
   await page.keyboard.press("Control+Enter");
   for (const key of ["k", "j"]) await page.keyboard.press(key);

@@ -147,8 +147,13 @@ export async function commentsAreEditedUntilTheyAreSent(browser, { expect, watch
   await phone.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
   await phone.getByText("Why four?").waitFor();
   // While the agent asks, messages wait for the end of its turn.
+  await page.keyboard.press("f");
   await page.getByRole("button", { name: "Send to the agent" }).click();
-  for (const one of [page, phone]) await one.getByText("On its way to the agent").waitFor();
+  for (const one of [page, phone]) await one.getByText("On its way to the agent", { exact: true }).waitFor();
+  const log = page.getByRole("log");
+  expect(!(await log.isVisible()), "at the full width, the conversation is hidden");
+  await page.getByRole("button", { name: "Show the conversation", exact: true }).click();
+  await log.getByText("Why four?").waitFor();
   expect(
     (await phone.getByRole("button", { name: "Send to the agent" }).count()) === 0,
     "on its way everywhere",
@@ -161,11 +166,54 @@ export async function commentsAreEditedUntilTheyAreSent(browser, { expect, watch
       optionId: "go",
     },
   });
-  for (const one of [page, phone])
-    await one.getByText("On its way to the agent").waitFor({ state: "detached" });
-  await until("the end of the comment", async () => (await review()).comments.length === 0);
-  expect(true, "and it goes when the agent has read it");
+  for (const one of [page, phone]) await one.getByText("Sent", { exact: true }).waitFor();
+  await page.reload();
+  await file.getByText("Sent", { exact: true }).waitFor();
+  const shown = await file.getByRole("button", { name: "Edit the comment" }).count();
+  expect(
+    shown === 0 && (await review()).comments[0].message_id !== null,
+    "what the agent has read cannot be changed",
+  );
+  await page.locator("body").press("n");
+  const focused = await page.evaluate(() => document.activeElement.ariaLabel);
+  expect(focused === "Discard the comment: Why four?", "and stays at its lines, where keys find it");
   await phone.context().close();
+  await page.context().close();
+}
+
+export async function commentsSentFromAPhoneAreSentOnce(browser, { expect, watched, checkAccess }) {
+  const task = await finishedRun("Acceptance: sent from a phone", "printf 'one\\ntwo\\n' > sent.txt");
+  const { latest_run: run } = task;
+  const review = () => call(`/tasks/${task.id}/runs/${run.id}/review/`);
+  const comment = { side: "new", hash: null, created_at: null, path: "sent.txt" };
+  const { version, viewed } = await review();
+  const comments = ["Why two?", "Why one?"].map((text, at) => ({
+    ...comment,
+    id: text,
+    text,
+    start_line: 2 - at,
+    line: 2 - at,
+  }));
+  await call(`/tasks/${task.id}/runs/${run.id}/review/`, { version, viewed, comments }, "PUT");
+  const page = await watched(browser, { size: "phone" });
+  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  await page.getByRole("button", { name: "Discard the comment: Why one?" }).tap();
+  const [undo, send] = ["Undo", "Send back: starts a new run"].map((name) =>
+    page.getByRole("button", { name }),
+  );
+  const [above, below] = [await undo.boundingBox(), await send.boundingBox()];
+  expect(above.y + above.height <= below.y, "what can be undone stands above what sends");
+  await checkAccess(page, "comments that start a run, on a phone");
+  await send.tap();
+  await page.getByText("This run continues from").waitFor();
+  const next = (await call(`/tasks/${task.id}/`)).latest_run;
+  await until("the mark", async () => (await review()).comments[0].message_id === `run:${next.id}`);
+  await page.goto(`${base}/projects/1/tasks/${task.id}/runs/${run.id}?pane=changes`);
+  await page.getByText("Sent · Run 2").waitFor();
+  expect(
+    (await send.count()) === 0,
+    "comments that were sent from a phone stay as sent, and are not sent again",
+  );
   await page.context().close();
 }
 

@@ -168,7 +168,7 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
         <ChangedFile
           {...{ index: 0, base: "start", mode: "split", view: "changed", patchPath: null, file, runRef }}
           {...{
-            comments: [{ ...comment, isAway: false }],
+            comments: [{ ...comment, sent: "" }],
             onViewed: nothing,
             onComment: nothing,
             onDiscard: nothing,

@@ -86,7 +86,8 @@ interface Message {
   id: number;
   text: string;
   tone: "info" | "danger";
-  undo?: () => void;
+  act: (() => void) | undefined;
+  label: string;
 }
 
 const messages = new Store<readonly Message[]>([]);
@@ -98,11 +99,11 @@ const SLOW_MS = 9000;
 
 const remove = (id: number) => messages.set(messages.get().filter((message) => message.id !== id));
 
-/** `undo` takes back what is said, by a button beside it. */
-export function say(text: string, tone: Message["tone"] = "info", undo?: () => void): void {
+/** `act` takes back what is said, or what `label` says, by a button beside it. */
+export function say(text: string, tone: Message["tone"] = "info", act?: () => void, label = "Undo"): void {
   const id = ++serial;
-  messages.set([...messages.get().slice(-1), { id, text, tone, ...(undo ? { undo } : {}) }]);
-  setTimeout(() => remove(id), undo || tone === "danger" ? SLOW_MS : QUICK_MS);
+  messages.set([...messages.get().slice(-1), { id, text, tone, act, label }]);
+  setTimeout(() => remove(id), act || tone === "danger" ? SLOW_MS : QUICK_MS);
 }
 
 export const sayError = (error: unknown) => say(errorText(error), "danger");
@@ -111,18 +112,18 @@ export const sayError = (error: unknown) => say(errorText(error), "danger");
 export function Messages() {
   return (
     <div className={classes("column", styles.messages)} role="status" aria-live="polite">
-      {useStore(messages).map(({ id, text, tone, undo }) => (
+      {useStore(messages).map(({ id, text, tone, act, label }) => (
         <p key={id} className={tone === "danger" ? "card bad" : "card raised"}>
           {text}
-          {undo && (
+          {act && (
             <Button
               tone="quiet"
               onClick={() => {
                 remove(id);
-                undo();
+                act();
               }}
             >
-              Undo
+              {label}
             </Button>
           )}
         </p>

@@ -14,7 +14,7 @@ import type { DiffMode } from "../../ui/diff";
 import { Empty, Failure, Loading, say } from "../../ui/feedback";
 import { useKept } from "../../ui/kept";
 import { useKeys } from "../../ui/keys";
-import { useMedia } from "../../ui/media";
+import { useMedia, useNarrow } from "../../ui/media";
 import { useAction } from "../../ui/unmeant";
 import { isOver, noChangesText, patchOf } from "../project/runState";
 import { basesOf, continues, missingOf } from "./bases";
@@ -37,6 +37,7 @@ const NOTHING: FileChange[] = [];
 const NONE: readonly ShownComment[] = [];
 const NO_GAPS = new Map();
 const FIRST = 20;
+const TWO_COLUMNS_PX = 900;
 
 interface Props {
   run: Run;
@@ -46,17 +47,19 @@ interface Props {
   /** Whether the pane takes the whole width; where it always does, that cannot be changed. */
   isFull: boolean;
   onFull: ((isFull: boolean) => void) | undefined;
-  /** Resume the run with a message; `onStarted` is called when the new run has begun. */
-  onResume: (message: string, onStarted: () => void) => void;
+  /** Resume the run with a message; `onStarted` gets the id of the new run. */
+  onResume: (message: string, onStarted: (run: string) => void) => void;
   isBusy: boolean;
   /** Send a message that gets this id. */
   onSend: (message: string, id: string) => void;
-  /** How far the message with comments has come. */
-  wayOf: (message: string) => "read" | "away" | "back";
+  /** Shows the conversation, where the pane hides it. */
+  onConversation: (() => void) | undefined;
+  /** How far a message with comments has come, in words; empty: it was not read, and will not be. */
+  sentText: (message: string) => string;
 }
 
 export default function ChangesPane(props: Props) {
-  const { run, runRef, tree, isFull, onFull, onResume, isBusy, onSend, wayOf } = props;
+  const { run, runRef, tree, isFull, onFull, onResume, isBusy, onSend, onConversation, sentText } = props;
   const queries = useQueryClient();
   const over = isOver(run);
   const [chosen, setBase] = useKept(sessionStorage, `taskbeacon.base.${runRef.task}`, SINCE_START);
@@ -77,21 +80,15 @@ export default function ChangesPane(props: Props) {
     const again = base === "start" ? undefined : setTimeout(refetch, FRESH_MS);
     return () => clearTimeout(again);
   }, [isOld, tree, refetch, base]);
-  const [{ mode }, keep] = useKept(localStorage, "taskbeacon.diff", UNIFIED);
-  const { review, toggleViewed, write, markSent, remove, discard } = useReview(runRef);
+  const [{ mode: wanted }, keep] = useKept(localStorage, "taskbeacon.diff", UNIFIED);
+  const { review, toggleViewed, write, markSent, discard, isStored } = useReview(runRef);
   const kept = review?.comments ?? NONE;
-  // Kept until the agent has read them.
-  const ways = kept.map(({ message_id: message }) => (message ? wayOf(message) : "back")).join();
+  const texts = kept.map(({ message_id: message }) => (message ? sentText(message) : "")).join();
   const comments = useMemo(() => {
-    const way = ways.split(",");
-    return kept.map((one, index) => ({ ...one, isAway: way[index] !== "back" }));
-  }, [kept, ways]);
-  const unsent = comments.filter(({ isAway }) => !isAway);
-  useEffect(() => {
-    const way = ways.split(",");
-    const gone = kept.filter((_, index) => way[index] === "read");
-    if (gone.length > 0) remove(gone);
-  }, [kept, ways, remove]);
+    const text = texts.split(",");
+    return kept.map((one, index) => ({ ...one, sent: text[index] ?? "" }));
+  }, [kept, texts]);
+  const unsent = comments.filter(({ sent }) => !sent);
   const commentsByPath = useMemo(() => Map.groupBy(comments, ({ path }) => path), [comments]);
   const files = useMemo(() => inOrder(changes.data?.files ?? NOTHING), [changes.data?.files]);
   const views = useMemo(() => {
@@ -116,23 +113,23 @@ export default function ChangesPane(props: Props) {
       const quotes = await Promise.all(unsent.map(async (one) => [one, await quoted(one)] as const));
       const message = reviewMessage(quotes);
       if (over) {
-        onResume(message, () => {
+        onResume(message, (started) => {
           say("A new run continues with your comments.");
-          remove(unsent);
+          markSent(unsent, `run:${started}`, true);
         });
         return;
       }
       const id = crypto.randomUUID();
-      markSent(
-        unsent.map((one) => one.id),
-        id,
-      );
+      markSent(unsent, id, false);
       onSend(message, id);
+      say("Your comments are on their way to the agent.", "info", onConversation, "Show the conversation");
     },
   });
   const list = useRef<HTMLDivElement>(null);
   const { at, onScroll, stay, go, goToComment } = usePlace(list);
   const isPhone = useMedia("(max-width: 760px)");
+  const [isNarrow, pane] = useNarrow(TWO_COLUMNS_PX);
+  const mode = isNarrow ? "unified" : wanted;
   const [isListed, setListed] = useState(!isPhone);
   const choose = useCallback(
     (index: number) => {
@@ -166,7 +163,7 @@ export default function ChangesPane(props: Props) {
   const viewedCount = [...views.values()].filter((view) => view === "viewed").length;
   const isLive = changes.data.source === "live";
   return (
-    <div className={styles.changes}>
+    <div className={styles.changes} ref={pane}>
       {(files.length > 0 || bases.length > 1) && (
         <header className={classes("row", styles.head)}>
           {files.length > 1 && (
@@ -203,13 +200,14 @@ export default function ChangesPane(props: Props) {
               <LoaderCircle size={14} /> Live
             </span>
           )}
-          <IconButton
-            label={mode === "split" ? "Show in one column" : "Show side by side"}
-            className={styles.mode ?? ""}
-            onClick={() => keep({ mode: mode === "split" ? "unified" : "split" })}
-          >
-            {mode === "split" ? <Rows2 size={16} /> : <Columns2 size={16} />}
-          </IconButton>
+          {!isNarrow && (
+            <IconButton
+              label={mode === "split" ? "Show in one column" : "Show side by side"}
+              onClick={() => keep({ mode: mode === "split" ? "unified" : "split" })}
+            >
+              {mode === "split" ? <Rows2 size={16} /> : <Columns2 size={16} />}
+            </IconButton>
+          )}
           {onFull && (
             <IconButton label={isFull ? BESIDE : FULL} onClick={() => onFull(!isFull)}>
               {isFull ? <Minimize2 size={16} /> : <Maximize2 size={16} />}
@@ -256,7 +254,7 @@ export default function ChangesPane(props: Props) {
               <ChangedFile
                 {...{ index, file, base, runRef }}
                 key={file.path}
-                mode={isPhone ? "unified" : mode}
+                mode={mode}
                 patchPath={patchPathOf(run, runRef)}
                 view={views.get(file.path) ?? "new"}
                 onViewed={toggleViewed}
@@ -269,13 +267,13 @@ export default function ChangesPane(props: Props) {
         </div>
       )}
       {unsent.length > 0 && (
-        <footer className={classes("row wrap", styles.send)}>
+        <footer className={classes("row wrap", styles.send)} data-bar>
           <span className="grow">{unsent.length === 1 ? "1 comment" : `${unsent.length} comments`}</span>
           <Button tone="quiet" onClick={() => discard(unsent)}>
             Discard
           </Button>
-          <Button tone="primary" disabled={submit.isPending || isBusy} onClick={() => submit.mutate()}>
-            <Send size={14} /> Send to the agent
+          <Button tone="primary" disabled={isBusy || !isStored} onClick={() => submit.mutate()}>
+            <Send size={14} /> {over ? "Send back: starts a new run" : "Send to the agent"}
           </Button>
         </footer>
       )}

@@ -20,17 +20,17 @@ interface NoteProps {
 /** A comment that stands at no line; `children` say why. */
 export function StaleNote({ children, ...note }: NoteProps & { children: ReactNode }) {
   return (
-    <div className={styles.stale}>
-      <p className="small attention">{children}</p>
+    <div className={note.comment.sent ? undefined : styles.stale}>
+      <p className={note.comment.sent ? "small faint" : "small attention"}>{children}</p>
       <CommentNote {...note} />
     </div>
   );
 }
 
-export function CommentNote({ comment: { isAway, ...comment }, onComment, onDiscard }: NoteProps) {
+export function CommentNote({ comment: { sent, ...comment }, onComment, onDiscard }: NoteProps) {
   const [text, setText] = useState<string | null>(null);
   const name = comment.text.slice(0, NAMED);
-  if (text !== null && !isAway)
+  if (text !== null && !sent)
     return (
       <CommentForm
         id={comment.id}
@@ -48,14 +48,14 @@ export function CommentNote({ comment: { isAway, ...comment }, onComment, onDisc
     <div className={classes("row card raised", styles.comment)} data-comment={comment.id}>
       <div className="grow">
         {comment.start_line !== comment.line && <p className="small dim">On {placeText(comment)}</p>}
-        <p>{comment.text}</p>
-        {isAway && (
+        <p className={sent && "dim"}>{comment.text}</p>
+        {sent && (
           <p className="row tight small faint">
-            <Send size={13} /> On its way to the agent
+            <Send size={13} /> {sent}
           </p>
         )}
       </div>
-      {!isAway && (
+      {!sent && (
         <IconButton label={`Edit the comment: ${name}`} onClick={() => setText(comment.text)}>
           <Pencil size={14} />
         </IconButton>

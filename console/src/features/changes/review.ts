@@ -1,4 +1,4 @@
-/** A person's review of a run's changes: what was viewed, and comments that are not sent yet. Pure. */
+/** A person's review of a run's changes: what was viewed, and comments for the agent. Pure. */
 import type { FileChange, Review } from "../../api/types";
 import type { DiffLine } from "../../text/patch";
 import { hashOf, placeText, quoteOf } from "./range";
@@ -6,8 +6,8 @@ import { hashOf, placeText, quoteOf } from "./range";
 export type Comment = Review["comments"][number];
 
 export interface ShownComment extends Comment {
-  /** Whether a message with it is on its way to the agent. */
-  isAway: boolean;
+  /** How far it has been sent, in words; empty: it can be changed, and sent. */
+  sent: string;
 }
 
 /**

@@ -9,7 +9,7 @@ import { type Comment, fingerprint } from "./review";
 
 /** The person's other devices write it, too. */
 const AGAIN_MS = 2000;
-const CONFLICT = 409;
+const isConflict = (error: unknown) => error instanceof ApiError && error.status === 409;
 
 type Change = (review: Review) => Review;
 
@@ -61,8 +61,7 @@ export function useReview(ref: RunRef) {
       },
       (error) => {
         isStoring.current = false;
-        if (error instanceof ApiError && error.status === CONFLICT)
-          void own.refetch().then(() => setTries(tries + 1));
+        if (isConflict(error)) void own.refetch().then(() => setTries(tries + 1));
         else {
           sayError(error);
           if (isTransient(error)) setTimeout(() => setTries(tries + 1), AGAIN_MS);
@@ -72,6 +71,15 @@ export function useReview(ref: RunRef) {
     );
   }, [review, pending, tries]);
   const actions = useMemo(() => {
+    /** Change what is stored, also when the page has been left. */
+    const rewrite = async (one: Change): Promise<void> => {
+      try {
+        queries.setQueryData(["review", ref.run], await storeReview(ref, one(await fetchReview(ref))));
+      } catch (error) {
+        if (!isConflict(error)) return sayError(error);
+        await rewrite(one);
+      }
+    };
     const change = (one: Change) => setPending((all) => [...all, one]);
     return {
       toggleViewed: (file: FileChange) =>
@@ -89,25 +97,20 @@ export function useReview(ref: RunRef) {
             ? comments.map((one) => (one.id === comment.id ? comment : one))
             : [...comments, comment],
         })),
-      /** Note that comments are on their way in a message. */
-      markSent: (ids: readonly string[], message: string) =>
-        change(({ comments, ...rest }) => ({
-          ...rest,
-          comments: comments.map((one) => (ids.includes(one.id) ? { ...one, message_id: message } : one)),
-        })),
-      remove: (gone: readonly Comment[]) => change((review) => without(review, gone)),
+      /** Note with which message comments have been sent. `isLeaving`: the page is left meanwhile. */
+      markSent: (sent: readonly Comment[], message: string, isLeaving: boolean) => {
+        const ids = new Set(sent.map(({ id }) => id));
+        const mark = (one: Comment) => (ids.has(one.id) ? { ...one, message_id: message } : one);
+        const marked: Change = ({ comments, ...rest }) => ({ ...rest, comments: comments.map(mark) });
+        void (isLeaving ? rewrite(marked) : change(marked));
+      },
       discard: (gone: readonly Comment[]) => {
         change((review) => without(review, gone));
-        const undo = async () => {
-          // The page may have been left since.
-          const now = without(await fetchReview(ref), gone);
-          const stored = await storeReview(ref, { ...now, comments: [...now.comments, ...gone] });
-          queries.setQueryData(["review", ref.run], stored);
-        };
+        const back: Change = (all) => ({ ...all, comments: [...without(all, gone).comments, ...gone] });
         const what = gone.length === 1 ? "The comment is" : `${gone.length} comments are`;
-        say(`${what} discarded.`, "info", () => void undo().catch(sayError));
+        say(`${what} discarded.`, "info", () => void rewrite(back));
       },
     };
   }, [queries, ref]);
-  return { review, ...actions };
+  return { review, isStored: pending.length === 0, ...actions };
 }

@@ -2,14 +2,14 @@
 
 import { ListChecks } from "lucide-react";
 import type { RunRef } from "../../api/commands";
-import type { Run, Task } from "../../api/types";
+import type { Run, RunList, Task } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Empty } from "../../ui/feedback";
 import { later } from "../../ui/later";
 import { bringAcross } from "../../ui/near";
-import { isOver } from "../project/runState";
+import { isOver, runName } from "../project/runState";
 import { FilesPane } from "./FilesPane";
 import { type Outbox, wayOf } from "./outbox";
 import { PlanList } from "./PlanList";
@@ -27,6 +27,8 @@ export const PANES = [
   { name: "files", label: "Files" },
   { name: "notifications", label: "Notifications" },
 ] as const;
+
+const SENT = { read: "Sent", away: "On its way to the agent", back: "" };
 
 export type PaneName = (typeof PANES)[number]["name"];
 
@@ -67,10 +69,12 @@ interface SideProps {
   full: [isFull: boolean, setFull: (isFull: boolean) => void] | null;
   task: Task;
   run: Run;
+  runs: RunList;
   runRef: RunRef;
   transcript: Transcript;
   actions: RunActions;
   outbox: Outbox;
+  isLogRead: boolean;
   /** Whether a question waits that the pane hides. */
   isAsked: boolean;
 }
@@ -82,10 +86,12 @@ function Side({
   full,
   task,
   run,
+  runs,
   runRef,
   transcript,
   actions,
   outbox,
+  isLogRead,
   isAsked,
 }: SideProps) {
   return (
@@ -109,7 +115,12 @@ function Side({
             isFull={full?.[0] ?? false}
             onFull={full?.[1]}
             isBusy={actions.isBusy}
-            wayOf={(message) => wayOf(message, outbox.list, transcript, isOver(run))}
+            onConversation={full && !full[0] ? undefined : () => onChoose(null)}
+            sentText={(message) => {
+              const started = /^run:(.+)/.exec(message)?.[1];
+              if (started) return `Sent · ${runName(runs, started) ?? "A later run"}`;
+              return SENT[wayOf(message, outbox.list, transcript, isLogRead && isOver(run))];
+            }}
             onSend={(text, id) =>
               outbox.send({ text, isReview: true, files: [], artifactIds: [], isKept: false }, id)
             }

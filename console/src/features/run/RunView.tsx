@@ -101,7 +101,8 @@ export function RunView({ task, run, runs, isLatest }: Props) {
           />
           {shown && (
             <Panes.Side
-              {...{ shown, files, task, run, transcript, actions, outbox }}
+              {...{ shown, files, task, run, runs, transcript, actions, outbox }}
+              isLogRead={load === "ready"}
               onChoose={choose}
               full={isWide ? [isFull, setFull] : null}
               runRef={ref}

@@ -14,7 +14,7 @@ import { isOver } from "../project/runState";
 import { rememberStart } from "./useDraft";
 
 interface Outcome {
-  onStarted?: (() => void) | undefined;
+  onStarted?: ((run: string) => void) | undefined;
   onFailed?: () => void;
 }
 
@@ -41,8 +41,10 @@ export function useRunActions(task: Task, run: Run | null, first: RunRequest = {
   const start = useAction({
     mutationFn: ({ body }: Start) => startRun(project.id, id, body),
     onSuccess: (started, { onStarted }) => {
-      onStarted?.();
-      if (started.latest_run) rememberStart(started.latest_run.id, run?.id ?? null);
+      if (started.latest_run) {
+        onStarted?.(started.latest_run.id);
+        rememberStart(started.latest_run.id, run?.id ?? null);
+      }
       queries.setQueryData(["task", id], started);
       expectPage();
       navigate(href(`/tasks/${id}`));
