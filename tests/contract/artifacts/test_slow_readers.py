@@ -33,9 +33,9 @@ async def object_store(settings: Settings) -> AsyncGenerator[ObjectStore, None]:
 
 @pytest.fixture
 def impatient(application: FastAPI) -> Generator[FastAPI, None, None]:
-    """The API, which waits but a moment for clients that do not read."""
+    """The API, which waits two seconds for clients that do not read, and longer for one that reads slowly."""
     before = application.state.large_responses
-    application.state.large_responses = LargeResponses(seconds=0.2, bytes_per_second=2**30)
+    application.state.large_responses = LargeResponses(seconds=2, bytes_per_second=2**23)
     yield application
     application.state.large_responses = before
 
