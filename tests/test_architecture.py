@@ -540,12 +540,26 @@ def test_files_of_tests_stay_readable() -> None:
     assert [f"{path.relative_to(_ROOT)}: {length}" for path, length in lengths.items() if length > 600] == []
 
 
-def test_tests_of_services_mirror_their_folders() -> None:
-    services, tests = _ROOT / "app/services", _ROOT / "tests/services"
-    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+# Tests of a theme rather than of a module, whose own tests stand beside them.
+_THEMES = {
+    "clients/test_ledger_wakes.py": "one of the listeners of wakes.py",
+    "clients/test_sentinel_urls.py": "one form of the URL that redis.py takes",
+    "services/streams/test_followed_ledger.py": "ledger_of of topics.py with every visibility",
+}
 
-    assert [folder for folder in sorted(folders) if not (services / folder).is_dir()] == []
-    assert folders
+
+def test_tests_of_clients_schemas_and_services_mirror_their_modules() -> None:
+    tests = [
+        path.relative_to(_ROOT / "tests")
+        for layer in ("clients", "schemas", "services")
+        for path in (_ROOT / "tests" / layer).rglob("test_*.py")
+    ]
+    of_no_module = {
+        str(test) for test in tests if not (_ROOT / "app" / test.with_name(test.name[5:])).is_file()
+    }
+
+    assert of_no_module == _THEMES.keys()
+    assert tests
 
 
 def test_modules_are_named_for_an_idea() -> None:

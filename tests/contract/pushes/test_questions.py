@@ -261,7 +261,7 @@ async def test_badge_counts_what_waits_over_all_tasks_but_messages(
 async def test_browser_gets_one_body_that_declares_and_is_read(
     session: AsyncSession, owner: User, process: ProcessContext, clock: MovableClock, ask: Asks
 ) -> None:
-    """The form of the body is held in tests/clients/test_web_push.py; here that links and buttons reach it."""
+    """tests/clients/web_push/test_web_push_client.py holds the form of the body; here links and buttons reach it."""
     from app.services.notifications.push_messages import Composer  # noqa: PLC0415 - what makes the message
 
     await make_device(session, user=owner, platform=Platform.WEB)

@@ -38,6 +38,7 @@ from app.models import (
     RunCommand,
     RunCredential,
     RunEventId,
+    WebhookEndpoint,
     WebhookEndpointDelivery,
 )
 from app.services.notifications.devices import session_device
@@ -48,11 +49,14 @@ from tests.support.database.faults import refusing_deletions
 from tests.support.database.plans import custom_plan
 from tests.support.database.queries import recorded
 from tests.support.devices import make_device, make_pending, make_presence
-from tests.support.factories import added, make_key, make_run, make_task
+from tests.support.factories import added, make_key, make_run, make_task, make_user
 from tests.support.questions import make_question
 from tests.support.webhooks import add_event, make_delivery, make_endpoint
 
 MINUTE = timedelta(minutes=1)
+URL = "https://hooks.example.com/"
+# As after a dump was restored.
+OF_ANOTHER_CLUSTER = 2**40
 DAYS = timedelta(days=30)
 # Tables that may have millions of rows.
 SWEPT_BY = {
@@ -299,4 +303,59 @@ async def test_table_that_cannot_be_swept_does_not_stop_the_others(
 
     assert await left(workshop, RunCredential.encrypted_token) == ["past"]
     assert await left(workshop, GithubDelivery.delivery_id) == []
+    assert "rows.not_swept" in caplog.text
+
+
+async def test_chore_sweeps_adopts_and_disables(workshop: Workshop) -> None:
+    now = utcnow()
+    old, recent = now - timedelta(days=31), now - timedelta(days=29)
+    async with unit_of_work(workshop.sessions) as session:
+        task = await make_task(session, project=workshop.project, created_by=workshop.owner)
+        of_task = {"project_id": task.project_id, "task_id": task.id, "subject_seq": 1}
+        await add_event(session, EventType.TASK_CREATED, occurred_at=old, **of_task)
+        kept = await add_event(session, EventType.TASK_UPDATED, occurred_at=recent, **of_task)
+        restored = await add_event(
+            session,
+            EventType.TASK_UPDATED,
+            occurred_at=recent,
+            transaction_id=OF_ANOTHER_CLUSTER,
+            **of_task,
+        )
+        own, _ = await make_endpoint(session, project=workshop.project, created_by=workshop.owner, url=URL)
+        await make_delivery(session, own, status="delivered", created_at=old)
+        delivery = await make_delivery(session, own, status="delivered", created_at=recent)
+        stranger = await make_user(session)
+        orphaned, _ = await make_endpoint(session, project=workshop.project, created_by=stranger, url=URL)
+
+    await sweep_rows(workshop.arq_context)
+    await sweep_rows(workshop.arq_context)
+
+    async with unit_of_work(workshop.sessions) as session:
+        of_tasks = select(Event.id).where(Event.task_id == task.id)
+        assert set(await session.scalars(of_tasks)) == {kept, restored}
+        assert await session.scalar(select(Event.transaction_id).where(Event.id == restored)) == 0
+        assert (await session.scalars(select(WebhookEndpointDelivery.id))).all() == [delivery.id]
+        enabled = select(WebhookEndpoint.id, WebhookEndpoint.enabled)
+        assert {tuple(row) for row in await session.execute(enabled)} == {
+            (own.id, True),
+            (orphaned.id, False),
+        }
+
+
+async def test_step_that_fails_does_not_stop_the_others(
+    workshop: Workshop, engine: AsyncEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: while old deliveries could not be deleted, no orphaned endpoint was disabled."""
+    async with unit_of_work(workshop.sessions) as session:
+        orphaned, _ = await make_endpoint(
+            session, project=workshop.project, created_by=await make_user(session), url=URL
+        )
+        old = utcnow() - timedelta(days=31)
+        await make_delivery(session, orphaned, status="delivered", created_at=old)
+
+    async with refusing_deletions(engine, "webhook_endpoint_deliveries"):
+        await sweep_rows(workshop.arq_context)
+
+    async with unit_of_work(workshop.sessions) as session:
+        assert not await session.scalar(select(WebhookEndpoint.enabled))
     assert "rows.not_swept" in caplog.text

@@ -22,7 +22,7 @@ from app.models import Notification, Task, User
 from app.runtime import ProcessContext
 from app.services.retrying.policies import PUSH_PROBES, PUSH_SECONDS
 from app.worker.loops.pushes import deliver_due
-from tests.clients.test_web_push import Browser
+from tests.clients.web_push.test_web_push_client import Browser
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device, make_many_pending, make_pending, notifications_of
 from tests.support.stand_ins.push import Fault, PushService, expo_application, with_push
