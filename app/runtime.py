@@ -115,14 +115,16 @@ async def open_process(
             cipher=Cipher(settings.secret_keys),
             hub=hub,
             watchers=StreamPresence(sessions),
-            push=cache(partial(_open_push, settings, redis, opened)),
+            push=cache(partial(_open_push, settings, redis, destinations.policy, opened)),
             catalog=catalog,
             destinations=destinations,
             gates=await opened.enter_async_context(open_gates(settings, sessions)),
         )
 
 
-def _open_push(settings: Settings, redis: RedisClient, stack: AsyncExitStack) -> PushServices:
+def _open_push(
+    settings: Settings, redis: RedisClient, policy: AddressPolicy, stack: AsyncExitStack
+) -> PushServices:
     from app.clients.expo.expo_client import ExpoClient, open_http  # noqa: PLC0415 - most processes need no such clients
 
     rate = (
@@ -145,9 +147,7 @@ def _open_push(settings: Settings, redis: RedisClient, stack: AsyncExitStack) ->
         from app.clients.web_push.vapid import VapidKey  # noqa: PLC0415 - as above
         from app.clients.web_push.web_push_client import WebPushClient  # noqa: PLC0415 - as above
 
-        browsers = create_guarded_client(
-            AddressPolicy.parse(settings.webhook_allow_private_networks), keepalive=_PUSH_CONNECTIONS
-        )
+        browsers = create_guarded_client(policy, keepalive=_PUSH_CONNECTIONS)
         stack.push_async_callback(browsers.aclose)
         senders[Platform.WEB] = WebPushClient(
             browsers,

@@ -84,7 +84,6 @@ async def receive_github(
     webhook secret of the integration that the query parameter `integration` names. Without this parameter, it must be
     signed with the webhook secret of the service.
     """
-    process = process_of(request)
-    secret = process.settings.github_webhook_secret
+    session, process = session_of(request), process_of(request)
     async with _wrong_signatures_counted(request):
-        return Json(await github_webhook.receive_github(session_of(request), sent, process, secret=secret))
+        return Json(await github_webhook.receive_github(session, sent, process, settings=process.settings))

@@ -66,5 +66,5 @@ async def retrieve_queue(call: TaskRead) -> QueueOut:
 
     All runs of the project count, also those of tasks that the caller does not see.
     """
-    limit = call.process.settings.project_concurrency
-    return await project_overview.show_queue(call.session, call.caller, call.process, limit=limit)
+    process = call.process
+    return await project_overview.show_queue(call.session, call.caller, process, settings=process.settings)

@@ -1,6 +1,5 @@
 """Routes that manage webhook endpoints and their deliveries, and list event types (contract 14)."""
 
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -22,12 +21,11 @@ from app.schemas.webhook_endpoints import (
     RotatedOut,
     RotateIn,
 )
-from app.security.addresses import AddressPolicy
 from app.services.events.catalogue import published_types
 from app.services.webhook_endpoints import deliveries, missed_events, registration
 from app.web.auth import OwnEndpoint, WebhookRead, WebhookWrite
 from app.web.body import Body
-from app.web.dependencies import Call, DeliveryId, EndpointId
+from app.web.dependencies import DeliveryId, EndpointId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.responses import Json
@@ -71,8 +69,9 @@ async def create_endpoint(call: WebhookWrite, body: Body[EndpointIn]) -> NewEndp
     `full` needs the scope `task:read` too. No request is sent to the URL now: use `ping` to check that it can be
     reached.
     """
+    process = call.process
     return await registration.create_endpoint(
-        call.session, call.caller, body, policy=_policy(call), cipher=call.process.cipher
+        call.session, call.caller, body, policy=process.destinations.policy, cipher=process.cipher
     )
 
 
@@ -92,12 +91,8 @@ async def update_endpoint(
     payload, event types and task filter need the scope `task:read` too.
     """
     return await registration.update_endpoint(
-        call.session, call.caller, endpoint_id, body, policy=_policy(call)
+        call.session, call.caller, endpoint_id, body, policy=call.process.destinations.policy
     )
-
-
-def _policy(call: Call) -> AddressPolicy:
-    return AddressPolicy.parse(call.process.settings.webhook_allow_private_networks)
 
 
 @router.delete(
@@ -116,9 +111,8 @@ async def rotate_secret(call: WebhookWrite, body: Body[RotateIn], endpoint_id: E
 
     Until the old secret expires, every message is signed with both secrets.
     """
-    overlap, cipher = timedelta(seconds=body.expire_old_after_seconds), call.process.cipher
     return await registration.rotate_secret(
-        call.session, call.caller, endpoint_id, overlap=overlap, cipher=cipher
+        call.session, call.caller, endpoint_id, body, cipher=call.process.cipher
     )
 
 

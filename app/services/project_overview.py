@@ -121,10 +121,10 @@ def list_limits(settings: Settings) -> LimitsOut:
 
 
 async def show_queue(
-    session: AsyncSession, caller: Principal, clients: ServiceClients, *, limit: int
+    session: AsyncSession, caller: Principal, clients: ServiceClients, *, settings: Settings
 ) -> QueueOut:
     """Return how many runs of the caller's project wait and are performed, and what workers offer to all projects."""
-    figures = await read_figures(session, caller.project.id)
+    limit, figures = settings.project_concurrency, await read_figures(session, caller.project.id)
     reports = await _find_reports(clients.redis)
     slots = None if reports is None else sum(report["slots"] for report in reports)
     waits_for: Literal["worker", "slot", "turn", "limit"] | None = None

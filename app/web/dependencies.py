@@ -85,6 +85,10 @@ async def _artifact_id(request: Request) -> str:
     return artifact_id
 
 
+async def _public_url(request: Request) -> str:
+    return process_of(request).settings.public_url or str(request.base_url)
+
+
 async def _started_at() -> float:
     return time.perf_counter()
 
@@ -98,6 +102,7 @@ DeliveryId = Annotated[UUID, Depends(_reader("delivery_id"))]
 EndpointId = Annotated[UUID, Depends(_reader("endpoint_id"))]
 EnvironmentId = Annotated[UUID, Depends(_reader("environment_id"))]
 KeyId = Annotated[UUID, Depends(_reader("key_id"))]
+PublicUrl = Annotated[str, Depends(_public_url)]
 QuestionId = Annotated[UUID, Depends(_reader("question_id"))]
 SessionId = Annotated[UUID, Depends(_reader("session_id"))]
 TaskId = Annotated[UUID, Depends(_task_id)]

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.http.guarded_http import create_guarded_client
+from app.clients.http.host_names import Destinations
 from app.clients.webhooks.webhook_client import TOTAL_SECONDS, WebhookClient
 from app.clock import utcnow
 from app.config import Settings
@@ -52,7 +53,7 @@ LOOPBACK = ("127.0.0.0/8", "::1/128")
 def with_loopback(process: ProcessContext) -> ProcessContext:
     """Return the process context with webhooks to this machine allowed, as in the development stack."""
     settings = process.settings.model_copy(update={"webhook_allow_private_networks": LOOPBACK})
-    return replace(process, settings=settings)
+    return replace(process, settings=settings, destinations=Destinations(AddressPolicy.parse(LOOPBACK)))
 
 
 async def make_endpoint(

@@ -16,7 +16,7 @@ from app.security.secrets import hash_session_secret
 from app.services.accounts import terminal_logins
 from app.web.auth import UserWrite
 from app.web.body import Body
-from app.web.dependencies import call_of, process_of, session_of
+from app.web.dependencies import PublicUrl, call_of, process_of, session_of
 from app.web.openapi.errors import errors
 from app.web.responses import Json
 from app.web.throttling import CODES, POLLS, POLLS_OF_ADDRESS, address_of, throttle_address, throttle_by
@@ -62,9 +62,10 @@ UserCode = Annotated[str, Depends(_user_code)]
     status_code=201,
     responses=errors(429),
 )
-async def begin(request: Request, address: Address, body: Body[TerminalLoginIn]) -> Json[TerminalLoginOut]:
+async def begin(
+    request: Request, base: PublicUrl, address: Address, body: Body[TerminalLoginIn]
+) -> Json[TerminalLoginOut]:
     """Return the codes of a new sign-in (RFC 8628). The terminal shows `user_code`, and asks for its key meanwhile."""
-    base = process_of(request).settings.public_url or str(request.base_url)
     begun = await terminal_logins.begin_login(session_of(request), body.client, address, base=base)
     return Json(begun, 201, _NO_STORE)
 

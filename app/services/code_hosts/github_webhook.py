@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.config import Settings
 from app.db import release
 from app.enums import CodeHostKind
 from app.errors import InvalidInput, MalformedBody, WrongSignature
@@ -51,13 +52,13 @@ class UnverifiedDelivery:
 
 
 async def receive_github(
-    session: AsyncSession, delivery: UnverifiedDelivery, clients: ServiceClients, *, secret: SecretStr | None
+    session: AsyncSession, delivery: UnverifiedDelivery, clients: ServiceClients, *, settings: Settings
 ) -> WebhookOut:
     """Process a delivery of GitHub once, unless a usage gate refused it; return the body of the response.
 
     Raises WrongSignature, with the session released.
     """
-    await _require_signature(session, delivery, clients.cipher, secret)
+    await _require_signature(session, delivery, clients.cipher, settings.github_webhook_secret)
     if not 0 < len(delivery.delivery_id) <= _LONGEST_ID:
         raise InvalidInput("This header is required.", code="required", attr="X-GitHub-Delivery")
     try:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.config import Settings
 from app.db.statements import Prepared
 from app.enums import (
     AnswerVia,
@@ -200,7 +201,7 @@ async def unfollow_task(session: AsyncSession, caller: Principal, task_id: UUID)
 
 
 async def snooze_question(
-    session: AsyncSession, caller: Principal, question_id: UUID, body: SnoozeIn, *, link: str
+    session: AsyncSession, caller: Principal, question_id: UUID, body: SnoozeIn, *, settings: Settings
 ) -> QuestionOut:
     """Send the caller no pushes about a question until the time in `body`; return the question."""
     row = await require_question(session, caller, question_id)
@@ -220,7 +221,7 @@ async def snooze_question(
     )
     await reminders.remind_after_snooze(session, question_id, caller.user_id, until)
     row = await require_question(session, caller, question_id)
-    return question_out(row, link, may_write=has_scope(caller, Scope.TASK_WRITE))
+    return question_out(row, settings.task_url, may_write=has_scope(caller, Scope.TASK_WRITE))
 
 
 def _until(body: SnoozeIn) -> datetime:

@@ -24,6 +24,7 @@ from app.schemas.webhook_endpoints import (
     EndpointUpdateIn,
     NewEndpointOut,
     RotatedOut,
+    RotateIn,
     TaskFilterIn,
 )
 from app.security.addresses import AddressPolicy, split_url
@@ -176,9 +177,9 @@ async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
 
 
 async def rotate_secret(
-    session: AsyncSession, caller: Principal, endpoint_id: UUID, *, overlap: timedelta, cipher: Cipher
+    session: AsyncSession, caller: Principal, endpoint_id: UUID, body: RotateIn, *, cipher: Cipher
 ) -> RotatedOut:
-    """Replace the secret of an endpoint, and return it; the old one signs too until `overlap` has passed."""
+    """Replace the secret of an endpoint, and return it; the old one signs too for the time in `body`."""
     locked = (
         select(WebhookEndpoint.encrypted_secret, WebhookEndpoint.encrypted_old_secrets)
         .where(own_endpoint(caller, endpoint_id))
@@ -189,9 +190,9 @@ async def rotate_secret(
         raise NotFound
     current, old_ones = row
     now = utcnow()
-    secret, until = new_secret(), now + overlap
+    secret, until = new_secret(), now + timedelta(seconds=body.expire_old_after_seconds)
     old = still_valid(old_ones, now)
-    if overlap:
+    if body.expire_old_after_seconds:
         old[until.isoformat()] = current
     if len(old) >= _MOST_SECRETS:
         raise InvalidInput(
