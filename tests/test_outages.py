@@ -30,6 +30,7 @@ from app.enums import RunStatus
 from app.models import Project, PushCooldown, Run, Task, User
 from app.outages import DatabaseUnavailable, is_outage, is_value_refused
 from app.runtime import ProcessContext
+from app.services.retrying.policies import RUN_LEASE
 from app.services.retrying.retries import in_transaction
 from app.services.runs import run_lifecycle
 from app.worker.run.lease_and_handback import hold_lease
@@ -104,7 +105,7 @@ def test_defect_does_not_count_as_an_outage(error: Exception) -> None:
 async def run(session: AsyncSession, project: Project, owner: User) -> Run:
     """A run that a worker performs."""
     task = await make_task(session, project=project, created_by=owner)
-    until = task.created_at + run_lifecycle.RUN_LEASE
+    until = task.created_at + RUN_LEASE
     return await make_run(
         session, task=task, status=RunStatus.IN_PROGRESS, lease_owner="w", lease_expires_at=until
     )
@@ -272,14 +273,14 @@ async def test_lease_lapses_for_the_worker_no_later_than_for_the_others(
         asked += 1
         if not slow or asked == 2:
             raise DatabaseUnavailable
-        clock.now += run_lifecycle.RUN_LEASE
+        clock.now += RUN_LEASE
         return True
 
     changes = WakeListener(redis)
     listening = asyncio.create_task(changes.listen())
     claimed_at = clock.now
     try:
-        for slow, passed in ((False, run_lifecycle.RUN_LEASE), (True, timedelta())):
+        for slow, passed in ((False, RUN_LEASE), (True, timedelta())):
             asked, clock.now = 0, claimed_at + passed
             async with hold_lease(
                 sessions, changes, run.id, partial(extend, slow=slow), since=claimed_at
@@ -305,7 +306,7 @@ async def test_database_that_does_not_answer_keeps_no_lapsed_lease(
 
     changes = WakeListener(redis)
     listening = asyncio.create_task(changes.listen())
-    claimed_at, clock.now = clock.now, clock.now + run_lifecycle.RUN_LEASE
+    claimed_at, clock.now = clock.now, clock.now + RUN_LEASE
     try:
         async with hold_lease(sessions, changes, run.id, extend, since=claimed_at) as lost:
 

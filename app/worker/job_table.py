@@ -12,7 +12,7 @@ from app.agents.session.run_clock import MAX_WAITING
 from app.clients.job_queue import CHECKS_QUEUE, CHORES_QUEUE, QUEUE_NAME, SCANS_QUEUE, decode_job, encode_job
 from app.clients.redis import create_pool
 from app.services.enqueueing import EXECUTE_RUN, SCAN_REPOSITORY, VERIFY_RUN
-from app.services.runs import run_lifecycle
+from app.services.retrying.policies import RUN_LEASE
 from app.tracing.spans import traced
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
@@ -91,7 +91,7 @@ def _leasing(job: Function, **options: Any) -> RunWorker:
     worker = RunWorker(functions=[job], self_removing=job.name, **options)
     # How long arq keeps other workers from a started job. From the claim on, the lease on the row does that.
     # If a worker dies before the claim, its job must not be blocked for the length of a run.
-    worker.in_progress_timeout_s = run_lifecycle.RUN_LEASE.total_seconds()
+    worker.in_progress_timeout_s = RUN_LEASE.total_seconds()
     return worker
 
 

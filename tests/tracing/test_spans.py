@@ -12,7 +12,8 @@ from app.config import LogFormat
 from app.db import unit_of_work
 from app.models import Task
 from app.observability import configure_logging
-from app.services.runs.run_lifecycle import RUN_LEASE, claim
+from app.services.retrying.policies import RUN_LEASE
+from app.services.runs.run_lifecycle import claim
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.recover_runs import recover_runs
 from tests.fixtures.worker import Workshop

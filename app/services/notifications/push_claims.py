@@ -26,7 +26,6 @@ from app.services.notifications.push_messages import Delivery, PushClaim, Stored
 from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.notifications.rules.notices import Notice, old_notices
 from app.services.notifications.rules.push_decision import (
-    PUSH_LEASE,
     NoticeContext,
     NoticeDecision,
     ReplacedNotice,
@@ -34,7 +33,7 @@ from app.services.notifications.rules.push_decision import (
     decide_reminder,
     decide_retraction,
 )
-from app.services.retrying.policies import PUSH_CLAIMS
+from app.services.retrying.policies import PUSH_CLAIMS, PUSH_LEASE
 from app.services.retrying.retries import by_halves
 
 # A notice whose row is gone.

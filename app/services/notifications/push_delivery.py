@@ -58,8 +58,7 @@ from app.services.notifications.devices import DeadDevice
 from app.services.notifications.push_messages import Composer, Delivery, PushClaim, StoredPush, Subject
 from app.services.notifications.push_sentences import message_body
 from app.services.notifications.rules.decision_transitions import decision_update, entry, replacement_update
-from app.services.notifications.rules.push_decision import PUSH_LEASE
-from app.services.retrying.policies import PUSH, PUSH_SECONDS
+from app.services.retrying.policies import PUSH, PUSH_LEASE, PUSH_SECONDS
 from app.tracing.spans import record
 
 # The requests of a claim share one statement before and one after them (ADR 16).

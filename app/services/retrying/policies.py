@@ -55,6 +55,8 @@ class Probing:
         return now + min(max(now - failing_since, self.shortest), self.longest)
 
 
+# Without a heartbeat for this long, the worker of a run, or of its checks, counts as lost.
+RUN_LEASE: Final = timedelta(seconds=60)
 # Somewhat less than a lease: after that, the sweep decides about the run.
 DATABASE: Final = RetryPolicy(
     (DatabaseUnavailable,), (0.5, 1, 2, 4, 8, 16), "database.unavailable", within=35.0
@@ -91,8 +93,9 @@ RUN_FILES_BRIEF_SECONDS: Final = 15.0
 # A push, for an hour from its event: after that it is of no use any more.
 PUSH: Final = RetrySchedule((5, 10, 20, 40, 80, 160, 300), jitter=1.5)
 PUSH_SECONDS: Final = 3600.0
-# Claims of a push, of a minute each (`PUSH_LEASE`). An hour of failures takes fewer; if its results are lost, it is
-# given up after two hours: each claim sends it once more.
+# How long a push that was claimed is its worker's.
+PUSH_LEASE: Final = timedelta(seconds=60)
+# An hour of failures takes fewer. Each claim of a push whose results are lost sends it once more, for two hours.
 PUSH_CLAIMS: Final = 120
 # Each process probes a push service for itself; all that waits is sent within a minute of its return.
 PUSH_PROBES: Final = Probing(timedelta(seconds=5), timedelta(seconds=35))
@@ -102,6 +105,9 @@ WEBHOOK: Final = RetrySchedule(
     (5, 300, 1800, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR), jitter=1.2
 )
 WEBHOOK_ATTEMPTS: Final = len(WEBHOOK.delays) + 1
+# Longer than an attempt (17 s) and the time in which tries to record its result begin (`DATABASE.within`): a shorter
+# lease would send again what was delivered. Until it ends, a killed worker's deliveries count as attempts under way.
+WEBHOOK_LEASE: Final = timedelta(seconds=60)
 # A delivery is given up after this many attempts more than it may have: their results were lost, and each claim of it
 # sends its message once more.
 WEBHOOK_LOST_ATTEMPTS: Final = 10

@@ -9,9 +9,8 @@ Every change is one conditional UPDATE: the database decides each race, and both
     finish against recovery    the first decides: the run is over, even if its lease has lapsed; or it is queued again
                                or failed as lost, and the finish is refused
     heartbeat against recovery the first decides: the run keeps its job, or the job learns that it has lost the run
-    start of an agent or hand back against recovery
-                               the first decides: the agent starts, and the next sweep fails the run; or the run is
-                               queued, and its first job can neither start an agent nor hand it back
+    start of an agent, or hand back, against recovery
+                               the first decides; a run whose agent has started fails at the next sweep
     sweep against anything     a sweep, such as the recovery, moves several runs, and leaves those of them that another
                                transaction has locked, or their tasks, for its next time: it never waits
     check against anything     a run whose work is being checked (`is_being_checked`) is in progress without a lease:
@@ -69,7 +68,7 @@ from app.models.runs.run import held_by, is_being_checked, is_repair, is_schedul
 from app.services.artifacts.manifest import manifest_with
 from app.services.events.ledger import publish_recorded
 from app.services.events.run_ledger import record_artifacts
-from app.services.retrying.policies import RUN_LOSSES
+from app.services.retrying.policies import RUN_LEASE, RUN_LOSSES
 from app.services.run_facts import (
     AGENT_STARTED,
     CANCELLATION,
@@ -98,8 +97,6 @@ from app.services.runs.transitions import (
 )
 from app.tracing.spans import current_traceparent
 
-# Without a heartbeat for this long, the worker of a run, or of its checks, counts as lost.
-RUN_LEASE = timedelta(seconds=60)
 # The stage of a run whose work is being checked.
 VERIFYING: Final = "verifying"
 _BEFORE_START = frozenset({RunStatus.NOT_STARTED, RunStatus.QUEUED})

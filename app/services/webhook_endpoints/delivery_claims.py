@@ -5,7 +5,7 @@ A message that a killed worker was sending is sent again under the same id: twic
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -36,12 +36,9 @@ from app.models import Run, WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant, literal_int
 from app.security.secrets import Cipher, DecryptionError
 from app.services import due_rows
-from app.services.retrying.policies import WEBHOOK_LOST_ATTEMPTS
+from app.services.retrying.policies import WEBHOOK_LEASE, WEBHOOK_LOST_ATTEMPTS
 from app.services.webhook_endpoints.signing import Message, live_secrets
 
-# Longer than an attempt (17 s) and the time in which tries to record its result begin (`DATABASE.within`): a shorter
-# lease would send again what was delivered. Until it ends, a killed worker's deliveries count as attempts under way.
-WEBHOOK_LEASE = timedelta(seconds=60)
 # The most parallel attempts of one endpoint: all 20 of a project may hang, and leave room for others.
 PER_ENDPOINT = 8
 # An endpoint with this many failures in a row is taken to refuse everything, and gets one message at a time.

@@ -16,7 +16,7 @@ from app.coroutines.periodic import wait
 from app.coroutines.shielded import shielded
 from app.db import SessionFactory, unit_of_work
 from app.outages import DatabaseUnavailable
-from app.services.runs.run_lifecycle import RUN_LEASE
+from app.services.retrying.policies import RUN_LEASE
 from app.worker.worker_context import WorkerContext
 
 _BEAT_SECONDS = RUN_LEASE.total_seconds() / 6

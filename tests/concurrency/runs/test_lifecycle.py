@@ -21,7 +21,7 @@ from app.runtime import ProcessContext
 from app.schemas.runs.run import RunUpdateIn, StartIn
 from app.schemas.tasks import BatchAction, BatchIn
 from app.services.enqueueing import EXECUTE_RUN
-from app.services.retrying.policies import RUN_LOSSES
+from app.services.retrying.policies import RUN_LEASE, RUN_LOSSES
 from app.services.run_facts import (
     AGENT_STARTED,
     CANCELLATION,
@@ -200,7 +200,7 @@ class TestStatuses:
         row = await stored(sessions, claimed)
         assert (row.status, row.latest_run_status) == ("in_progress", "in_progress")
         assert (row.lease_owner, row.attempts) == (OWNER, 1)
-        assert row.lease_expires_at == clock.now + run_lifecycle.RUN_LEASE
+        assert row.lease_expires_at == clock.now + RUN_LEASE
 
     @pytest.mark.parametrize("status", sorted(TERMINAL_STATUSES))
     async def test_finish_ends_the_run_and_its_lease(
@@ -268,14 +268,14 @@ class TestLapsedLease:
     async def test_live_lease_is_left_alone(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
-        clock.now += run_lifecycle.RUN_LEASE / 2
+        clock.now += RUN_LEASE / 2
         assert await perform(sessions, recover_lapsed) == ([], [])
         assert (await stored(sessions, claimed)).lease_owner == OWNER
 
     async def test_run_with_no_agent_started_is_repeated(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
-        clock.now += run_lifecycle.RUN_LEASE
+        clock.now += RUN_LEASE
         assert await perform(sessions, recover_lapsed) == ([claimed.id], [])
         row = await stored(sessions, claimed)
         assert (row.status, row.latest_run_status, row.lease_owner) == ("queued", "queued", None)
@@ -288,7 +288,7 @@ class TestLapsedLease:
     ) -> None:
         """The agent may have acted already."""
         assert await perform(sessions, mark_agent_started(claimed))
-        clock.now += run_lifecycle.RUN_LEASE
+        clock.now += RUN_LEASE
         assert await perform(sessions, recover_lapsed) == ([], [claimed.id])
         row = await stored(sessions, claimed)
         assert (row.status, row.completed_at) == ("failed", clock.now)
@@ -305,7 +305,7 @@ class TestLapsedLease:
             assert await perform(sessions, partial(set_status, run_id=claimed.id, status=to))
         assert not await perform(sessions, mark_agent_started(claimed))
         assert await perform(sessions, partial(claim, owner=OTHER))
-        clock.now += run_lifecycle.RUN_LEASE
+        clock.now += RUN_LEASE
         assert await perform(sessions, recover_lapsed) == ([claimed.id], [])
 
     @pytest.mark.parametrize("deploys", [0, RUN_LOSSES])
@@ -320,7 +320,7 @@ class TestLapsedLease:
         for attempt in range(RUN_LOSSES):
             claiming = partial(claim, owner=f"job-{attempt}")
             assert await perform(sessions, claiming) is not None
-            clock.now += run_lifecycle.RUN_LEASE
+            clock.now += RUN_LEASE
             decisions.append(await perform(sessions, recover_lapsed))
         assert decisions[:-1] == [([queued.id], [])] * (RUN_LOSSES - 1)
         assert decisions[-1] == ([], [queued.id])
@@ -376,7 +376,7 @@ RECOVERED, NONE_LAPSED = "recovered", "none lapsed"
 
 
 def recovery(reason: str, losses: int) -> dict[str, object]:
-    at = (MovableClock().now + run_lifecycle.RUN_LEASE).isoformat()
+    at = (MovableClock().now + RUN_LEASE).isoformat()
     note = {"decision": "queued again", "reason": reason, "at": at, "losses": losses}
     return {"status": "queued", "facts": {RECOVERY: note}}
 
@@ -461,7 +461,7 @@ class TestRaces:
         if request.param != "queued":
             await perform(request.getfixturevalue("sessions"), STEPS["claim"](run))
         if request.param == "lapsed":
-            clock.now += run_lifecycle.RUN_LEASE
+            clock.now += RUN_LEASE
         return run
 
     async def test_end_that_is_repeated_since_it_was_not_heard_brings_nothing_twice(
@@ -475,7 +475,7 @@ class TestRaces:
     async def test_finish_after_another_job_took_the_run_over(
         self, sessions: SessionFactory, claimed: Run, clock: MovableClock
     ) -> None:
-        clock.now += run_lifecycle.RUN_LEASE
+        clock.now += RUN_LEASE
         await perform(sessions, recover_lapsed)
         assert await perform(sessions, STEPS["claim by another"](claimed)) is not None
         assert await perform(sessions, finish(claimed)) is False

@@ -17,7 +17,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, PushToken, Run, Task, User
 from app.runtime import ProcessContext
-from app.services.notifications.rules.push_decision import PUSH_LEASE
+from app.services.retrying.policies import PUSH_LEASE
 from app.worker.jobs.fetch_receipts import fetch_due
 from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import answer, end_run, history, only_row, prefer

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.enums import RunStatus
 from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext
+from app.services.retrying.policies import RUN_LEASE
 from app.services.runs import run_lifecycle
 from app.services.runs.queue import report_worker
 from tests.support import runs
@@ -77,7 +78,7 @@ async def test_run_of_a_lost_worker_shows_what_was_decided(
         assert await claim(session, owner=f"job-{number}") is not None
     assert await run_lifecycle.mark_agent_started(session, waiting[1].id, owner="job-1")
     started_at = clock.now.isoformat()
-    clock.now += run_lifecycle.RUN_LEASE
+    clock.now += RUN_LEASE
     await recover_lapsed(session)
     lost = {"reason": "worker lost", "at": clock.now.isoformat(), "losses": 1}
     assert await states(client, task_url) == [

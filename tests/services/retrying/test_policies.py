@@ -9,13 +9,13 @@ from app.services.retrying.policies import (
     DATABASE,
     LOG_LOCK,
     PUSH,
+    RUN_LEASE,
     WEBHOOK,
+    WEBHOOK_LEASE,
     RetryPolicy,
     RetrySchedule,
 )
 from app.services.run_log import log_writing
-from app.services.runs.run_lifecycle import RUN_LEASE
-from app.services.webhook_endpoints.delivery_claims import WEBHOOK_LEASE
 
 
 @pytest.mark.parametrize("schedule", [PUSH, WEBHOOK])

@@ -19,9 +19,10 @@ from app.enums import CommandMethod, CommandStatus, RunStatus
 from app.ids import new_id
 from app.models import Run, RunCommand, Task
 from app.runtime import ProcessContext
+from app.services.retrying.policies import RUN_LEASE
 from app.services.runs import command_delivery
 from app.services.runs.lost_runs import recover_runs
-from app.services.runs.run_lifecycle import RUN_LEASE, claim, mark_agent_started
+from app.services.runs.run_lifecycle import claim, mark_agent_started
 from app.services.storage_keys import RunRef
 from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing_some

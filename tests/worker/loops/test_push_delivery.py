@@ -17,8 +17,7 @@ from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications.push_delivery import PUSHES_PER_CLAIM
-from app.services.notifications.rules.push_decision import PUSH_LEASE
-from app.services.retrying.policies import PUSH_PROBES
+from app.services.retrying.policies import PUSH_LEASE, PUSH_PROBES
 from app.worker.loops import pushes
 from app.worker.loops.pushes import PUSH_LANES
 from tests.support.clock import MovableClock

@@ -19,8 +19,7 @@ from app.enums import NotificationDecision, Platform
 from app.models import Notification, NotificationPreferences, Project, PushToken, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications.push_delivery import PUSHES_PER_CLAIM
-from app.services.notifications.rules.push_decision import PUSH_LEASE
-from app.services.retrying.policies import PUSH_CLAIMS
+from app.services.retrying.policies import PUSH_CLAIMS, PUSH_LEASE
 from app.worker.loops.pushes import PUSH_LANES, deliver_due
 from tests.support.clock import MovableClock
 from tests.support.database.faults import altered, refusing_some

@@ -16,8 +16,7 @@ from app.enums import NotificationDecision
 from app.models import Notification, NotificationPreferences, Project, PushToken, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications import digests
-from app.services.notifications.rules.push_decision import PUSH_LEASE
-from app.services.retrying.policies import PUSH_CLAIMS
+from app.services.retrying.policies import PUSH_CLAIMS, PUSH_LEASE
 from app.worker.loops.pushes import deliver_as_due, release_as_due, release_held
 from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing, refusing_some, rolled_back

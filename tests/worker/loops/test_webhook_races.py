@@ -16,13 +16,8 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryStatus, EventType
 from app.models import Event, Project, Task, User, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.services.events.cursor import SETTLED
-from app.services.retrying.policies import WEBHOOK_ATTEMPTS
-from app.services.webhook_endpoints.delivery_claims import (
-    FAILING_AFTER,
-    PER_ENDPOINT,
-    WEBHOOK_LEASE,
-    claim_due,
-)
+from app.services.retrying.policies import WEBHOOK_ATTEMPTS, WEBHOOK_LEASE
+from app.services.webhook_endpoints.delivery_claims import FAILING_AFTER, PER_ENDPOINT, claim_due
 from app.services.webhook_endpoints.relay import relay_events
 from tests.support.clock import MovableClock
 from tests.support.factories import make_project, make_task, make_user

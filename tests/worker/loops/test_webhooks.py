@@ -14,7 +14,8 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryError, DeliveryStatus, DisabledReason, EventType
 from app.models import Membership, Notification, Project, Task, User, WebhookEndpoint, WebhookEndpointDelivery
-from app.services.webhook_endpoints.delivery_claims import PER_ENDPOINT, WEBHOOK_LEASE, claim_due
+from app.services.retrying.policies import WEBHOOK_LEASE
+from app.services.webhook_endpoints.delivery_claims import PER_ENDPOINT, claim_due
 from tests.support.clock import MovableClock
 from tests.support.devices import make_device
 from tests.support.factories import make_task, make_user

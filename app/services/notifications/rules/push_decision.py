@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.enums import NotificationDecision, QuestionStatus, Urgency
+from app.services.retrying.policies import PUSH_LEASE
 
 # Added to the expiry of a presence: a client that is late with its beat has not left yet.
 LAPSE = timedelta(seconds=5)
@@ -15,8 +16,6 @@ ANSWER_GRACE = timedelta(seconds=10)
 WALKED_AWAY = timedelta(minutes=10)
 # While a retraction waits for its notice, or for the notice of the run's end.
 _LOOK_AGAIN = timedelta(seconds=1)
-# How long a push that was claimed is its worker's.
-PUSH_LEASE = timedelta(seconds=60)
 # One that is due within this time may be claimed: the clock of its worker may be ahead.
 _MAY_BE_CLAIMED = PUSH_LEASE + timedelta(seconds=5)
 

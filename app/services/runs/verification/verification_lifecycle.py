@@ -41,10 +41,10 @@ from app.services.artifacts.manifest import add_artifact
 from app.services.checks.shown_results import OPEN, show_closed, show_first, show_lost
 from app.services.events.run_ledger import record_for_run
 from app.services.questions import verdicts
-from app.services.retrying.policies import ATTEMPT_LOSSES
+from app.services.retrying.policies import ATTEMPT_LOSSES, RUN_LEASE
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import run_lifecycle
-from app.services.runs.run_lifecycle import RUN_LEASE, RunEnd
+from app.services.runs.run_lifecycle import RunEnd
 from app.services.tasks.latest_run import mirror_verification
 from app.verification.definitions import DEFINITIONS
 from app.verification.judgement import Judgement, Reason
