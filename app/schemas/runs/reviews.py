@@ -47,7 +47,7 @@ class ReviewComment(Input):
     message_id: Annotated[
         str | None,
         Text(max_length=64, null=True),
-        doc("The `id` of the `user_message` that it was sent with; null or absent: it was not sent."),
+        doc("The `id` of the `user_message` with it, or `run:` and the id of a run; null: not sent."),
     ] = None
 
 
