@@ -41,7 +41,7 @@ export async function archiveOnAnEarlierRunIsAskedForToo(browser, { expect, watc
   await start(task, { mode: "interactive" });
   const page = await watched(browser);
   await page.goto(`${base}/projects/1${earlier}`);
-  await page.getByRole("button", { name: "Run again" }).waitFor();
+  await page.getByRole("button", { name: "Start over" }).waitFor();
   await page.keyboard.press("e");
   await page.getByRole("dialog", { name: "Archive this task?" }).waitFor();
   expect(!(await call(`/tasks/${task.id}/`)).archived, "nor on the page of a run that has ended");

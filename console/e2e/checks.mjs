@@ -60,6 +60,8 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   expect(file === "check-tests-1-2.log", `the log of a check is a file (${file})`);
   const card = cardOf(page, "1 check fails");
   await card.waitFor();
+  await page.locator("main header").first().getByText(/^tests fails/).waitFor();
+  expect(true, "its head says which check refutes it");
   await checkAccess(page, "the checks of a run");
 
   const waive = card.getByRole("button", { name: "Waive", exact: true });
@@ -185,7 +187,7 @@ export async function runThatIsCheckedSaysSo(browser, { expect, watched, checkAc
   await page.locator("main header").first().getByText("Checking").waitFor();
   await pane.getByRole("button", { name: "slow Running" }).waitFor();
   await pane.getByRole("button", { name: "tests Waiting" }).waitFor();
-  await page.getByPlaceholder("No messages while the work is checked").waitFor();
+  await page.getByPlaceholder("No messages while the work is stored and checked").waitFor();
   expect(true, "a run that is checked says so, which check runs, and takes no message");
   await checkAccess(page, "a run that is checked");
   await call(`/tasks/${task.id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");

@@ -40,7 +40,7 @@ export async function questionIsAnsweredByKeyboard(browser, { expect, watched })
   );
   // While the work is stored, a second click must not cancel the run.
   await page.getByRole("button", { name: "Finish" }).dblclick();
-  await page.getByRole("button", { name: "Run again" }).waitFor();
+  await page.getByRole("button", { name: "Start over" }).waitFor();
   await page.locator("main header").getByText("Completed").waitFor();
   expect(true, "a run whose turn is over is finished by the button of its header, and completed");
   await page.getByRole("button", { name: "Comment on line 1" }).click();

@@ -39,7 +39,7 @@ export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watche
   await page.getByLabel("Agent", { exact: true }).selectOption("");
   await page.getByRole("button", { name: "Start a run" }).click();
   endLater(id);
-  await page.getByRole("button", { name: "Run again" }).waitFor();
+  await page.getByRole("button", { name: "Start over" }).waitFor();
   const { latest_run: run } = await call(`/tasks/${id}/`);
   expect(run.state.mode === "background" && !run.runtime_adapter, "its run is what was chosen");
 

@@ -147,7 +147,8 @@ export async function runAgainTakesTheDraftAlong(browser, { expect, watched }) {
   await button(page, "Send", true).waitFor();
   await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
   await button(page, "Start a run that continues from here", true).waitFor();
-  await page.getByRole("button", { name: "Run again" }).click();
+  await page.getByRole("button", { name: "Start over" }).press("Enter");
+  await page.getByRole("button", { name: "Really?", disabled: false }).press("Enter");
   await page.getByPlaceholder("Your turn: what next?").waitFor();
   expect(
     (await page.getByLabel(FIELD).inputValue()) === CAT,

@@ -50,7 +50,7 @@ export async function floodIsShownWhole(_browser, { expect }) {
       `a flood does not stop the page: the longest task took ${longest.toFixed(0)} ms, ${rest.filter((one) => one > 50).length} others over 50 ms`,
     );
     await run.end();
-    await page.getByRole("button", { name: "Run again" }).waitFor();
+    await page.getByRole("button", { name: "Start over" }).waitFor();
     const seen = linesOf(await outputOf(page, "flood", `line-${EVENTS}-end`));
     expect(isWhole(seen, EVENTS), `it loses and doubles nothing (${seen.length} of ${EVENTS} lines)`);
     expect((await page.getByText("events are missing here").count()) === 0, "it leaves no gap");

@@ -37,7 +37,7 @@ export async function everyPageIsAccessible(browser, { expect, watched, checkAcc
   const checkAll = async (size, theme, other) => {
     const page = await watched(browser, { size, theme });
     await page.goto(base + paths.find((path) => path.endsWith(ended.id)));
-    await page.getByRole("button", { name: "Run again" }).waitFor();
+    await page.getByRole("button", { name: "Start over" }).waitFor();
     for (const path of paths) {
       await page.goto(base + path);
       await page.waitForSelector("main");

@@ -85,7 +85,7 @@ export async function endOfARunSaysWhatIsNext(browser, { expect, watched, checkA
     const download = page.waitForEvent("download");
     await end.getByRole("link", { name: "Download the patch" }).press("Enter");
     expect((await download).suggestedFilename().endsWith(".patch"), `so can the patch be had (${size})`);
-    await end.getByRole("button", { name: "Send back" }).press("Enter");
+    await end.getByRole("button", { name: "Write to the agent" }).press("Enter");
     const field = page.getByRole("textbox", { name: "Message to the agent" });
     await until("the field", () => field.evaluate((one) => one === document.activeElement));
     await page.keyboard.type("Shorter, please");
@@ -109,7 +109,8 @@ export async function endOfARunSaysWhatIsNext(browser, { expect, watched, checkA
   await end.getByText("No branch was pushed, since the run failed").waitFor();
   await end.getByText("taskbeacon run apply").waitFor();
   await checkAccess(page, "the end of a run that failed");
-  await end.getByRole("button", { name: "Run it again" }).press("Enter");
+  await end.getByRole("button", { name: "Start over" }).press("Enter");
+  await end.getByRole("button", { name: "Really?", disabled: false }).press("Enter");
   await until("another run", async () => (await call(`/tasks/${failed.id}/runs/`)).count === 2);
   expect(true, "a run that failed says why there is no branch, and can be run again");
   await page.context().close();

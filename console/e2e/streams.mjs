@@ -47,7 +47,7 @@ async function watchRun(browser, title, url, { hasClock = false } = {}) {
     },
     /** Wait for the end of the run; every line must be there, once and in order. */
     async expectWhole(expect, what) {
-      await page.getByRole("button", { name: "Run again" }).waitFor();
+      await page.getByRole("button", { name: "Start over" }).waitFor();
       const seen = linesOf(await outputOf(page, TOOL, `line-${lines}-end`));
       expect(isWhole(seen, lines), `${what} loses and doubles nothing (${seen.length} of ${lines} lines)`);
       expect((await page.getByText("events are missing here").count()) === 0, `${what} leaves no gap`);

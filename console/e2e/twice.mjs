@@ -78,11 +78,17 @@ export async function secondClickDoesNothing(browser, { expect, watched }) {
     expect(asked.status !== "cancelled", `a double click does not end a run (${size})`);
     // A click here would make the next one a second click.
     await sure.and(page.locator('[aria-disabled="false"]')).press("Enter");
-    const again = page.getByRole("button", { name: "Run again" });
+    const again = page.getByRole("button", { name: "Start over" });
     await clickTwice(again, size);
+    const really = page.getByRole("button", { name: "Really?" });
+    await really.waitFor();
+    expect((await runs()).length === 1, `a double click starts nothing over (${size})`);
+    await page.getByText(/ ended it in the console\.$/).waitFor();
+    expect(true, `its end says who has ended it (${size})`);
+    await really.and(page.locator('[aria-disabled="false"]')).press("Enter");
     await end.waitFor();
     const [latest, ...earlier] = await runs();
-    expect(earlier.length === 1, `"Run again" starts one run (${size})`);
+    expect(earlier.length === 1, `"Start over" starts one run (${size})`);
     expect(["queued", "in_progress"].includes(latest.status), `and does not end it (${size})`);
     await page.context().close();
   }

@@ -91,7 +91,7 @@ export async function keysAfterAVanishedFieldDoNothing(browser, { expect, watche
   await page.keyboard.type("al");
   const { latest_run: run } = await call(`/tasks/${task.id}/`);
   await call(`/tasks/${task.id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
-  await page.getByRole("button", { name: "Run again" }).waitFor();
+  await page.getByRole("button", { name: "Start over" }).waitFor();
   await page.getByText("Closed without an answer").waitFor();
   expect(true, "a question that was withdrawn with its run waits for no answer");
   await page.keyboard.type("e c ");

@@ -95,5 +95,7 @@ export async function fetchRuns(project: number, task: string) {
 export const fetchRun = async (project: number, task: string, run: string) =>
   data(await api.GET(RUN, ofRun({ project, task, run })));
 
-export const cancelRun = async (project: number, task: string, run: string) =>
-  data(await api.PATCH(RUN, { ...ofRun({ project, task, run }), body: { status: "cancelled" } as never }));
+export const cancelRun = async (project: number, task: string, run: string, error_message?: string) => {
+  const body = { status: "cancelled", error_message } as never;
+  return data(await api.PATCH(RUN, { ...ofRun({ project, task, run }), body }));
+};

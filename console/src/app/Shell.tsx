@@ -2,6 +2,7 @@
 import { Inbox, Keyboard, ListTodo, Plus, Settings, WifiOff } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation, useRoute } from "wouter";
+import type { InboxRow } from "../api/types";
 import { runHref, useNeeds } from "../features/project/inbox";
 import { useNews } from "../features/project/news";
 import { ProjectSelect } from "../features/project/ProjectSelect";
@@ -12,7 +13,7 @@ import { classes } from "../ui/classes";
 import { IconButton } from "../ui/controls";
 import { markTitle } from "../ui/heading";
 import { useKeys } from "../ui/keys";
-import { StateIcon } from "../ui/status";
+import { type State, StateIcon } from "../ui/status";
 import { KeyboardHelp } from "./KeyboardHelp";
 import { Palette } from "./Palette";
 import styles from "./shell.module.css";
@@ -108,6 +109,12 @@ function Places() {
   );
 }
 
+/** A verdict that refutes has the urgency `normal`, and the look of its run. */
+const stateToShow = ({ kind, urgency }: InboxRow): State => {
+  if (kind === "message") return "message";
+  return kind === "verdict" && urgency === "normal" ? "refuted" : "question";
+};
+
 /** What needs the person, and the other runs at work: the way from one run to the next. */
 function Active() {
   const { project, href } = useProject();
@@ -118,7 +125,7 @@ function Active() {
     task: row.task.id,
     to: runHref(row),
     title: titleOf(row.task),
-    state: row.kind === "message" ? ("message" as const) : ("question" as const),
+    state: stateToShow(row),
   }));
   const runs = useActive(project.id, {}, "in_progress", true)
     .filter(({ id }) => !asks.some(({ task }) => task === id))

@@ -7,7 +7,15 @@ import { append, EMPTY } from "../transcript/append";
 import { tasksWithSeveralRuns } from "./inbox/severalRuns";
 import { snoozeSeconds } from "./inbox/snooze";
 import { editorHref } from "./project/EditorLink";
-import { filesAtStart, isBad, noChangesText, reasonOf, runName, stateOf } from "./project/runState";
+import {
+  filesAtStart,
+  isBad,
+  neverBegan,
+  noChangesText,
+  reasonOf,
+  runName,
+  stateOf,
+} from "./project/runState";
 import { initialsOf, lookingText, viewersByTask } from "./project/viewers";
 import { Explanation } from "./questions/Explanation";
 import { answeredText, closedText, optionForKey } from "./questions/question";
@@ -150,6 +158,13 @@ describe("the state of a run", () => {
     expect(started()).toEqual([]);
   });
 
+  it("says whether there is anything to continue", () => {
+    const began = { agent_started_at: "2026-01-01T00:00:00Z" };
+    expect([{}, began].map((state) => neverBegan(run("failed", state)))).toEqual([true, false]);
+    expect(neverBegan(run("failed", {}, { environment: "local" }))).toBe(false);
+    expect(neverBegan(run("queued"))).toBe(false);
+  });
+
   it("has its reason", () => {
     expect(reasonOf(run("queued", { queue_position: 1 }))).toBe("Next for a free worker");
     expect(reasonOf(run("queued", { queue_position: 22 }))).toBe("22nd in the queue for a worker");
@@ -166,6 +181,16 @@ describe("the state of a run", () => {
     const failure = "The agent's turn failed: Step 3 ended with exit status 128.";
     const idle = run("in_progress", { waiting_for: { kind: "message", failure } });
     expect([reasonOf(idle), isBad(idle)]).toEqual([failure, true]);
+    const checks = [
+      { id: "lint", base: "passed" },
+      { id: "tests", base: "passed" },
+      { id: "docs", base: "not_run" },
+    ];
+    const reasons = [{ check: "tests" }, { check: "docs" }];
+    const verification = { verdict: "refuted", waived: false, reasons, checks };
+    expect(reasonOf(run("completed", {}, { verification }))).toBe(
+      "tests fails, passed on the base · docs fails",
+    );
     const lost = { decision: "failed", reason: "worker lost" };
     expect(reasonOf(run("failed", { recovery: lost }, { error_message: "Lost.\nMore" }))).toBe("Lost.");
     const lines = { error_message: "Step 1 ended with exit status 3. Its last lines:\nno" };

@@ -24,6 +24,7 @@ interface Look {
   icon: LucideIcon;
   word: string;
   tone: Tone;
+  title?: string;
 }
 
 const LOOKS = {
@@ -58,9 +59,9 @@ interface BadgeProps extends Omit<Look, "word"> {
   children: string;
 }
 
-function Badge({ icon: Icon, tone, isSpinning = false, children }: BadgeProps) {
+function Badge({ icon: Icon, tone, title, isSpinning = false, children }: BadgeProps) {
   return (
-    <span className={classes("row inline tight fixed small strong", tone)}>
+    <span className={classes("row inline tight fixed small strong", tone)} title={title}>
       <Icon size={14} className={isSpinning ? "spin" : ""} />
       {children}
     </span>
@@ -78,15 +79,17 @@ export function StateBadge({ state }: { state: State }) {
 
 const VERDICTS: Record<string, Look> = {
   verified: { icon: ShieldCheck, word: "Verified", tone: "success" },
-  claimed: { icon: Shield, word: "Claimed", tone: "neutral" },
+  claimed: { icon: Shield, word: "Claimed", tone: "neutral", title: "Nothing was checked" },
   refuted: { icon: ShieldX, word: "Refuted", tone: "danger" },
   inconclusive: { icon: ShieldAlert, word: "Inconclusive", tone: "attention" },
 };
 
+const CHECKING: Look = LOOKS.checking;
+
 /** The verdict of a verification, if there is one. */
 export function VerdictBadge({ of }: { of: Pick<Verification, "verdict" | "waived"> | null | undefined }) {
   if (!of) return null;
-  const { word, ...look } = (of.verdict && VERDICTS[of.verdict]) || LOOKS.checking;
+  const { word, ...look } = (of.verdict && VERDICTS[of.verdict]) || CHECKING;
   if (!of.waived) return <Badge {...look}>{word}</Badge>;
   return <Badge {...look} tone="neutral">{`${word}, waived`}</Badge>;
 }

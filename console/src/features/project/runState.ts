@@ -40,6 +40,7 @@ export function reasonOf(run: Run | null): string | null {
     return [recoveryText(state.recovery), queueText(run)].filter(Boolean).join(" · ") || null;
   }
   if (run.status === "failed") return run.error_message?.split("\n")[0]?.replace(LAST_LINES, "") ?? null;
+  if (stateOf(run) === "refuted") return refutationOf(run);
   if (run.status !== "in_progress") return null;
   const waits = waitingFor(run);
   const asks =
@@ -47,6 +48,14 @@ export function reasonOf(run: Run | null): string | null {
       ? (waits.failure ?? "The agent has finished its turn")
       : text(waits?.tool_call?.title);
   return [asks, attemptText(run)].filter(Boolean).join(" · ") || null;
+}
+
+/** The checks that refute the work of a run. */
+function refutationOf({ verification }: Run): string | null {
+  const named = new Set(verification?.reasons.map(({ check }) => check));
+  const failed = verification?.checks.filter(({ id }) => named.has(id)) ?? [];
+  const words = failed.map(({ id, base }) => `${id} fails${base === "passed" ? ", passed on the base" : ""}`);
+  return words.join(" · ") || null;
 }
 
 function attemptText({ state }: Run): string | null {
@@ -118,14 +127,17 @@ export function filesAtStart({ state, artifacts }: Pick<Run, "state" | "artifact
   return artifacts.filter(({ id }) => ids.includes(id)).map(({ name }) => name);
 }
 
+/** Whether a run is over before its agent began: there is nothing to continue. */
+export const neverBegan = (run: Run): boolean =>
+  // A client that performs a run says when it ends, but not when its agent begins.
+  isOver(run) && run.environment !== "local" && !run.state.agent_started_at;
+
 const STORING_MS = 120_000;
 
 /** What is said of a run that is over and of which no changes are stored: its end may be stored before its patch. */
 export function noChangesText(run: Run): string {
   if (outputOf(run).files_changed?.length === 0) return "The run changed no file.";
-  // A client that performs a run says when it ends, but not when its agent begins.
-  if (run.environment !== "local" && !run.state.agent_started_at)
-    return "The run changed no file: its agent never began.";
+  if (neverBegan(run)) return "The run changed no file: its agent never began.";
   // The worker of a run that a person has ended stores what there is; any other run ends after that.
   const isFresh = run.completed_at !== null && Date.now() - Date.parse(run.completed_at) < STORING_MS;
   return run.status === "cancelled" && isFresh

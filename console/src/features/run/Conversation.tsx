@@ -13,7 +13,7 @@ import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
-import { filesAtStart, isOver, stateOf } from "../project/runState";
+import { filesAtStart, isOver, neverBegan, stateOf } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { isAsking, RunQuestions, useRunQuestions } from "../questions/runQuestions";
 import { Composer, type Written } from "./Composer";
@@ -58,17 +58,19 @@ export function Conversation({ task, run, runRef, transcript, load, actions, out
   const known = useKnownFiles(transcript.items);
   const waiting = waitingMessages(outbox.list, transcript, over);
   const items = useMemo(() => (over ? ended(transcript.items) : transcript.items), [over, transcript.items]);
+  const unasked = items.filter((item) => item.kind === "question" && item.state === "unasked").length;
   const isChecked = stateOf(run) === "checking";
-  const canWrite = run.status === "in_progress" && !isChecked;
+  const canWrite = run.status === "in_progress" && !isChecked && !actions.isFinishing;
   const toRun = {
     uploads: `${runPath(runRef)}/artifacts`,
-    placeholder: isChecked
-      ? "No messages while the work is checked"
-      : !canWrite
-        ? "Message the agent, once it has begun"
-        : isIdle
-          ? "Your turn: what next?"
-          : "Message the agent",
+    placeholder:
+      isChecked || actions.isFinishing
+        ? "No messages while the work is stored and checked"
+        : !canWrite
+          ? "Message the agent, once it has begun"
+          : isIdle
+            ? "Your turn: what next?"
+            : "Message the agent",
     sendLabel: "Send",
     isBusy: !canWrite,
     onSend: outbox.send,
@@ -78,9 +80,11 @@ export function Conversation({ task, run, runRef, transcript, load, actions, out
   };
   const toNextRun = {
     uploads: stagedFiles(runRef.project, runRef.task),
-    placeholder: "Continue from here: a new run with your message",
+    placeholder: neverBegan(run)
+      ? "Nothing to continue: edit the task, or start over"
+      : "Continue from here: a new run with your message",
     sendLabel: "Start a run that continues from here",
-    isBusy: actions.isBusy,
+    isBusy: actions.isBusy || neverBegan(run),
     onSend: (message: Written) =>
       actions.resume(message.text, message.artifactIds, {
         onFailed: () => draft.putBack(message, toNextRun.uploads),
@@ -118,7 +122,9 @@ export function Conversation({ task, run, runRef, transcript, load, actions, out
                   <ReceiptLine receipt={receipt} />
                 </Waiting>
               ))}
-              {over && <End {...{ task, run, runRef, actions }} onWrite={() => field.current?.focus()} />}
+              {over && (
+                <End {...{ task, run, runRef, actions, unasked }} onWrite={() => field.current?.focus()} />
+              )}
             </>
           }
         />

@@ -1,6 +1,7 @@
 /** How a run ended: what it has left, and what can be done next. */
 import { Archive, Download, ExternalLink, FileDiff, GitBranch, MessageSquare, RotateCcw } from "lucide-react";
-import { useSearchParams } from "wouter";
+import { useState } from "react";
+import { Link, useSearchParams } from "wouter";
 import { downloadPath, type RunRef } from "../../api/commands";
 import type { Run, Task } from "../../api/types";
 import { safeLink } from "../../text/links";
@@ -10,7 +11,10 @@ import { CopyButton } from "../../ui/copy";
 import { Counts } from "../../ui/counts";
 import { StateBadge, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
-import { figuresOf, outputOf, patchOf, stateOf } from "../project/runState";
+import { Age } from "../../ui/time";
+import { SureButton } from "../../ui/unmeant";
+import { figuresOf, neverBegan, outputOf, patchOf, reasonOf, stateOf } from "../project/runState";
+import { TaskDialog } from "../tasks/TaskDialog";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
 
@@ -21,9 +25,11 @@ interface Props {
   actions: RunActions;
   /** Go to the field in which a message continues the run. */
   onWrite: () => void;
+  /** How many questions the permission mode has answered. */
+  unasked: number;
 }
 
-export function End({ task, run, runRef, actions, onWrite }: Props) {
+export function End({ task, run, runRef, actions, onWrite, unasked }: Props) {
   const [, setSearch] = useSearchParams();
   const state = stateOf(run);
   const { left_out: leftOut, not_stored: notStored } = run.state;
@@ -32,6 +38,9 @@ export function End({ task, run, runRef, actions, onWrite }: Props) {
   const [problem, ...output] = run.error_message?.trim().split("\n") ?? [];
   const pullRequest = pr_url ? safeLink(pr_url) : "";
   const patch = patchOf(run);
+  const [isEditing, setEditing] = useState(false);
+  const reason = state === "refuted" && reasonOf(run);
+  const show = (pane: string) => setSearch({ pane }, { replace: true });
   return (
     <section
       aria-label="The end of the run"
@@ -40,12 +49,16 @@ export function End({ task, run, runRef, actions, onWrite }: Props) {
       <p className={classes("row wrap small", styles.facts)}>
         {state !== "refuted" && <StateBadge state={state} />}
         <VerdictBadge of={run.verification} />
+        {run.verification?.verdict === "claimed" && <Link href="?pane=checks">Nothing was checked</Link>}
+        {unasked > 0 && <span>Questions answered without you: {unasked}</span>}
+        {run.status === "cancelled" && run.completed_at && <Age at={run.completed_at} inSentence />}
         {files > 0 && <span>{files === 1 ? "1 file" : `${files} files`}</span>}
         {additions + deletions > 0 && <Counts additions={additions} deletions={deletions} />}
       </p>
+      {reason && <p className="danger">{reason}</p>}
       {problem && <p>{problem}</p>}
       {output.length > 0 && (
-        <details>
+        <details open>
           <summary>What was printed last</summary>
           <Terminal text={output.join("\n")} label="What was printed last" />
         </details>
@@ -61,9 +74,22 @@ export function End({ task, run, runRef, actions, onWrite }: Props) {
       )}
       {!pullRequest && <TakeOver run={run} branch={branch ?? undefined} />}
       <div className={classes("row wrap", styles.next)} role="group" aria-label="What next?">
+        {state === "refuted" && (
+          <Button tone="primary" onClick={() => show("checks")}>
+            See the check
+          </Button>
+        )}
         {files > 0 && (
-          <Button onClick={() => setSearch({ pane: "changes" }, { replace: true })}>
+          <Button
+            {...(state === "refuted" ? {} : { tone: "primary" as const })}
+            onClick={() => show("changes")}
+          >
             <FileDiff size={14} /> Review the changes
+          </Button>
+        )}
+        {files === 0 && run.status === "failed" && (
+          <Button tone="primary" onClick={() => setEditing(true)}>
+            Edit the task
           </Button>
         )}
         {pullRequest && (
@@ -71,12 +97,15 @@ export function End({ task, run, runRef, actions, onWrite }: Props) {
             <ExternalLink size={14} /> Open the pull request
           </a>
         )}
-        <Button onClick={onWrite} disabled={actions.isBusy}>
-          <MessageSquare size={14} /> Send back
-        </Button>
-        <Button onClick={actions.retry} disabled={actions.isBusy}>
-          <RotateCcw size={14} /> Run it again
-        </Button>
+        {!neverBegan(run) && (
+          <Button onClick={onWrite} disabled={actions.isBusy}>
+            <MessageSquare size={14} /> Write to the agent
+          </Button>
+        )}
+        {/* Asked, it is no wider: what moves takes a second tap, and the focus. */}
+        <SureButton sureLabel="Really?" onSure={actions.retry} disabled={actions.isBusy}>
+          <RotateCcw size={14} /> Start over
+        </SureButton>
         {patch && (
           <a href={downloadPath(runRef, patch.storage_path)} download>
             <Download size={14} /> Download the patch
@@ -88,6 +117,7 @@ export function End({ task, run, runRef, actions, onWrite }: Props) {
           </Button>
         )}
       </div>
+      {isEditing && <TaskDialog task={task} onClose={() => setEditing(false)} />}
     </section>
   );
 }

@@ -9,7 +9,8 @@ import { Button } from "../../ui/controls";
 import { Empty } from "../../ui/feedback";
 import { later } from "../../ui/later";
 import { bringAcross } from "../../ui/near";
-import { isOver, runName } from "../project/runState";
+import { StateIcon } from "../../ui/status";
+import { isOver, runName, stateOf } from "../project/runState";
 import { FilesPane } from "./FilesPane";
 import { type Outbox, wayOf } from "./outbox";
 import { PlanList } from "./PlanList";
@@ -37,11 +38,13 @@ interface TabsProps {
   onChoose: (name: PaneName | null) => void;
   /** How many files have changed. */
   files: number;
+  /** Whether checks refute the work. */
+  isRefuted: boolean;
   /** Whether the panes and the transcript take turns. */
   isWhole?: boolean;
 }
 
-function Tabs({ shown, onChoose, files, isWhole }: TabsProps) {
+function Tabs({ shown, onChoose, files, isRefuted, isWhole }: TabsProps) {
   return (
     <nav className={classes("row tight fixed", styles.tabs)} aria-label="Panes of the run">
       {[...(isWhole ? [{ name: null, label: "Transcript" }] : []), ...PANES].map(({ name, label }) => (
@@ -55,6 +58,7 @@ function Tabs({ shown, onChoose, files, isWhole }: TabsProps) {
         >
           {label}
           {name === "changes" && files > 0 && <span className="faint figures"> {files}</span>}
+          {name === "checks" && isRefuted && <StateIcon state="refuted" size={14} />}
         </button>
       ))}
     </nav>
@@ -99,7 +103,7 @@ function Side({
       className={classes("fill", styles.side)}
       aria-label={PANES.find(({ name }) => name === shown)?.label}
     >
-      {full && !full[0] && <Tabs {...{ shown, onChoose, files }} />}
+      {full && !full[0] && <Tabs {...{ shown, onChoose, files }} isRefuted={stateOf(run) === "refuted"} />}
       {isAsked && (
         <p className={classes("attention", styles.boundary)} role="status">
           The agent asks you. <Button onClick={() => onChoose(null)}>Show the question</Button>

@@ -9,7 +9,6 @@ import {
   ExternalLink,
   GitBranch,
   Pencil,
-  RotateCcw,
   Square,
   Trash2,
 } from "lucide-react";
@@ -76,7 +75,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   useKeys({
     ...Object.fromEntries(commands.map(({ key, title, act }) => [key, [title, act] as const])),
     F2: ["Rename the task", () => setEdits("title")],
-    ...(canRepeat ? { R: ["Run the task again", actions.retry] as const } : {}),
+    ...(canRepeat ? { R: ["Start over", actions.retry] as const } : {}),
   });
   return (
     <header className={styles.header}>
@@ -101,11 +100,6 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         )}
         <div className={"row tight fixed"}>
           {run && !isOver(run) && <EndButton run={run} actions={actions} />}
-          {run && isOver(run) && (
-            <Button onClick={actions.retry} disabled={actions.isBusy}>
-              <RotateCcw size={14} className="at-desk" /> Run again
-            </Button>
-          )}
           {/* On a phone, the palette has these and more. */}
           <IconButton className="on-phone" label="More" onClick={showPalette}>
             <Ellipsis size={18} />
@@ -216,7 +210,12 @@ function EndButton({ run, actions }: { run: Run; actions: RunActions }) {
     );
   }
   return (
-    <SureButton tone="danger" sureLabel="Really end it" onSure={actions.cancel} disabled={isBusy}>
+    <SureButton
+      tone="danger"
+      sureLabel="Really end it, keep changes"
+      onSure={actions.cancel}
+      disabled={isBusy}
+    >
       <Square size={13} className="at-desk" /> End run
     </SureButton>
   );

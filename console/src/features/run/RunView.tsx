@@ -80,13 +80,14 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   const figures = (isOver(run) ? null : transcript.standing.changes) ?? figuresOf(run);
   const { files } = figures;
   const shown = pane ?? (isWide && hasChanges(run, figures) ? "changes" : null);
+  const isRefuted = stateOf(run) === "refuted";
   const layout = shown === null ? "conversation" : isWide && !isFull ? "both" : "pane";
   return (
     <OfRepository value={task.repository}>
       <main className="fill">
         <RunHeader {...{ task, run, runs, figures, actions }} usage={transcript.standing.usage} />
         <div className={styles.body} data-layout={layout}>
-          {layout !== "both" && <Panes.Tabs {...{ shown, files }} onChoose={choose} isWhole />}
+          {layout !== "both" && <Panes.Tabs {...{ shown, files, isRefuted }} onChoose={choose} isWhole />}
           <Conversation
             {...{ task, run, transcript, load, actions, outbox }}
             runRef={ref}

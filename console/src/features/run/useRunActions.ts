@@ -8,7 +8,7 @@ import { expectPage } from "../../ui/arrival";
 import { say, sayError } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
 import { useBatch } from "../project/batch";
-import { useProject } from "../project/project";
+import { nameOf, useProject } from "../project/project";
 import { againOf } from "../project/RunChoices";
 import { isOver } from "../project/runState";
 import { rememberStart } from "./useDraft";
@@ -24,7 +24,7 @@ interface Start extends Outcome {
 
 /** `first` are the options of the first run, while there is none; `onFirst` is called when it has started. */
 export function useRunActions(task: Task, run: Run | null, first: RunRequest = {}, onFirst?: () => void) {
-  const { project, href } = useProject();
+  const { project, session, href } = useProject();
   const [, navigate] = useLocation();
   const queries = useQueryClient();
   const id = task.id;
@@ -55,7 +55,8 @@ export function useRunActions(task: Task, run: Run | null, first: RunRequest = {
       onFailed?.();
     },
   });
-  const cancel = useAction({ mutationFn: () => cancelRun(project.id, id, run?.id ?? ""), refreshes });
+  const why = `${nameOf(session.user)} ended it in the console.`;
+  const cancel = useAction({ mutationFn: () => cancelRun(project.id, id, run?.id ?? "", why), refreshes });
   const finish = useAction({
     mutationFn: () => closeConversation({ project: project.id, task: id, run: run?.id ?? "" }),
   });
@@ -93,7 +94,6 @@ export function useRunActions(task: Task, run: Run | null, first: RunRequest = {
     resume: (message: string, artifactIds: string[], outcome: Outcome) => {
       const body: RunRequest = {
         ...(run ? againOf(run) : first),
-        mode: "interactive",
         ...(run ? { resume_from_run_id: run.id } : {}),
         ...(message ? { pending_user_message: message } : {}),
         ...(artifactIds.length ? { pending_user_artifact_ids: artifactIds } : {}),
