@@ -60,7 +60,11 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   expect(file === "check-tests-1-2.log", `the log of a check is a file (${file})`);
   const card = cardOf(page, "1 check fails");
   await card.waitFor();
-  await page.locator("main header").first().getByText(/^tests fails/).waitFor();
+  await page
+    .locator("main header")
+    .first()
+    .getByText(/^tests fails/)
+    .waitFor();
   expect(true, "its head says which check refutes it");
   await checkAccess(page, "the checks of a run");
 
