@@ -24,7 +24,7 @@ from app.agents.checks.reports import Reports
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import Mirrors
-from app.agents.git.repository import Author
+from app.agents.git.run_repository import Author
 from app.agents.network.network_access import NetworkRules
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe

@@ -16,7 +16,7 @@ from typing import Final
 
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
-from app.agents.git.repository import Author
+from app.agents.git.run_repository import Author
 from app.agents.sandbox.confinement import Sandbox, confined_environment
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from app.agents.checks.check_context import Checked, CheckEffects, Preparation
 from app.agents.checks.clone import Clone, open_clone
 from app.agents.git.fetch import Source
-from app.agents.git.repository import Repository, TreeFile
+from app.agents.git.run_repository import Repository, TreeFile
 from app.agents.masking import Masker
 from app.agents.workspace.run_workspace import Workspace
 from app.dialogue.agent_reports import progress_entry

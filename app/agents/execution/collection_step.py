@@ -10,7 +10,7 @@ from app.agents.adapters.catalog import DEFAULT_ADAPTER
 from app.agents.errors import AgentError, OutputInvalid
 from app.agents.execution.active_run import ActiveRun
 from app.agents.files.attachments import take_artifacts
-from app.agents.git.repository import Changes
+from app.agents.git.run_repository import Changes
 from app.agents.run_result import RunResult, WholeBranch, WorkBase
 from app.agents.workspace.run_workspace import Collected
 from app.agents.workspace.structured_output import MISSING, check_apart, output_correction, read_output

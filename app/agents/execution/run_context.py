@@ -16,7 +16,7 @@ from app.agents.checks.check_context import Preparation
 from app.agents.files.attachments import Attachment
 from app.agents.git.askpass import CredentialSource
 from app.agents.git.fetch import Source
-from app.agents.git.repository import Author
+from app.agents.git.run_repository import Author
 from app.agents.network.network_access import NetworkRules
 from app.agents.outputs.killable_check import CHECK_SECONDS
 from app.agents.sandbox.confinement import Sandbox

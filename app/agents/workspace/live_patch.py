@@ -14,7 +14,7 @@ import orjson
 
 from app.agents.errors import WorkspaceBroken
 from app.agents.files.attachments import OWN_FOLDER
-from app.agents.git.repository import EMPTY_TREE, PATCH_LIMIT, cut_patch
+from app.agents.git.run_repository import EMPTY_TREE, PATCH_LIMIT, cut_patch
 from app.agents.sandbox.confinement import Sandbox, confined_environment
 from app.agents.sandbox.policy import Confinement
 from app.agents.workspace.work_bundle import GIT_ENVIRONMENT

@@ -1,6 +1,6 @@
 """The workspace of a run: its folders, from the clone for the agent to the collected work.
 
-<root>/<run>/repository     the worker's repository (app/agents/git/repository.py); the agent never sees it
+<root>/<run>/repository     the worker's repository (app/agents/git/run_repository.py); the agent never sees it
 <root>/<run>/work           the agent's clone, with `.taskbeacon/` for files that are never committed
 <root>/<run>/home, tmp      the agent's home and temporary folder
 <root>/<run>/collection     scratch repository of `collect`
@@ -30,7 +30,7 @@ from app.agents.files.safe_paths import make_folder, write_file
 from app.agents.git.fetch import CloneBase, Source
 from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
 from app.agents.git.patches import summarise
-from app.agents.git.repository import EXCLUDED, Author, Changes, Repository
+from app.agents.git.run_repository import EXCLUDED, Author, Changes, Repository
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.confinement import Sandbox, Streams, confined_environment
 from app.agents.sandbox.monitor import ResourceMonitor

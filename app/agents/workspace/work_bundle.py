@@ -8,7 +8,7 @@ from pathlib import Path
 from app.agents.errors import WorkspaceBroken
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.git.git_command import BIG_FILE, settings_environment
-from app.agents.git.repository import COLLECTED
+from app.agents.git.run_repository import COLLECTED
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.processes.output import last_lines
 

@@ -10,7 +10,7 @@ import structlog
 from app.agents.checks.commit_verification import find_suggested
 from app.agents.errors import AgentError
 from app.agents.git.fetch import Source
-from app.agents.git.repository import Author
+from app.agents.git.run_repository import Author
 from app.ids import new_id
 from app.outages import is_outage
 from app.services.checks.scans import keep_scan, show_scan

@@ -14,7 +14,7 @@ from app.agents.checks.commit_verification import verify
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import Mirrors
-from app.agents.git.repository import Author
+from app.agents.git.run_repository import Author
 from app.agents.network.network_access import NetworkRules
 from app.agents.sandbox.confinement import Sandbox
 from app.agents.workspace.run_workspace import Workspaces

@@ -16,7 +16,7 @@ from app.agents.errors import RepositoryNotFound
 from app.agents.git.fetch import CloneBase, Source
 from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import Mirrors
-from app.agents.git.repository import Author
+from app.agents.git.run_repository import Author
 from app.agents.workspace.run_workspace import Workspace, Workspaces
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, Runner, eventually
 from tests.support.marked import processes_with

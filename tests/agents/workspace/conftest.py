@@ -12,7 +12,7 @@ import pytest
 
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
-from app.agents.git.repository import Author
+from app.agents.git.run_repository import Author
 from app.agents.sandbox.confinement import Sandbox
 from app.agents.workspace.run_workspace import Collected, Workspace, Workspaces
 from app.agents.workspace.work_bundle import GATHER

@@ -15,7 +15,7 @@ import pytest
 from app.agents.errors import RepositoryError, WorkspaceBroken
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
-from app.agents.git.repository import Author
+from app.agents.git.run_repository import Author
 from app.agents.workspace.run_workspace import Workspaces
 from app.agents.workspace.work_bundle import GATHER
 from tests.agents.conftest import PUSH_BRANCH, Cell, GitFolder, in_each_sandbox, make_origin
