@@ -22,7 +22,7 @@ from app.routers.tasks import create_task, list_tasks, retrieve_task, update_tas
 from app.schemas.base import QueryInput
 from app.web.dependencies import session_of
 from app.web.responses import Json
-from app.web.unit_route import UnitRoute, gates_of
+from app.web.unit_route import UnitRoute, gates_of, parse_query
 
 
 def serving(endpoint: Callable[..., Any], sessions: SessionFactory) -> httpx.AsyncClient:
@@ -162,6 +162,17 @@ async def test_route_asks_its_gates_as_the_framework_does(sessions: SessionFacto
             await client.get("/things?first=a&second=refused&number=x")
         with pytest.raises(InvalidInput):
             await client.get("/things?first=a&second=b&number=x")
+
+
+async def test_query_with_a_key_is_not_kept(sessions: SessionFactory) -> None:
+    """Regression: keys that were sent in the query outlived their requests in a cache."""
+    parse_query.cache_clear()
+    async with serving(behind_a_query, sessions) as client:
+        path = "/things?first=a&second=b&number=3"
+        assert (await client.get(f"{path}&personal_api_key=tbk_secret")).json() == ["a", "b", 3]
+        assert parse_query.cache_info().currsize == 0
+        assert (await client.get(path)).json() == ["a", "b", 3]
+        assert parse_query.cache_info().currsize == 1
 
 
 def test_gates_of_an_endpoint_are_its_dependencies_in_order() -> None:

@@ -19,7 +19,7 @@ from app.schemas.runs.diff import ChangeTotals
 SHOWN_BYTES = 256 * 1024
 
 _FILE = b"diff --git "
-# As repository.py ends a patch that is too long.
+# As run_repository.py ends a patch that is too long.
 _CUT = b"# The patch was cut here: "
 _LONGEST_LINE = 64 * 1024
 _LONGEST_PATH = 4096

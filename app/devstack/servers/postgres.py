@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import asyncpg
@@ -145,8 +146,12 @@ class Postgres:
         draft.rename(self._data)
 
 
+@cache
 def find_account() -> PostgresAccount:
-    """Return the account of the current user; for root, one without the rights with which PostgreSQL refuses to run."""
+    """Return the account of the current user; for root, one without the rights with which PostgreSQL refuses to run.
+
+    It is found once: a machine that refuses a namespace for a moment must not give a server's files two owners.
+    """
     if os.geteuid() != 0:
         return PostgresAccount()
     in_namespace = namespace_account()

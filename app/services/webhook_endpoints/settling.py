@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.webhooks.webhook_messages import AttemptResult
 from app.clock import utcnow
+from app.db import after_commit
 from app.db.statements import rows_of
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
@@ -121,10 +122,14 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
         )
     for endpoint_id, reason in sorted(reasons.items()):
         await disable(session, WebhookEndpoint.id == endpoint_id, reason)
-    # Last: what fails before this is settled again, and counts once.
-    for claimed, result, end in counted:
-        _measure(claimed, result, end)
-    _log_failures(counted)
+
+    async def count() -> None:
+        for claimed, result, end in counted:
+            _measure(claimed, result, end)
+        _log_failures(counted)
+
+    # A settlement may be repeated, in parts too.
+    after_commit(session, count)
 
 
 async def _log(session: AsyncSession, entries: Sequence[dict[str, Any]]) -> set[tuple[UUID, int]]:

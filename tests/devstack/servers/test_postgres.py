@@ -74,6 +74,19 @@ def test_root_without_user_namespaces_lends_the_server_to_an_unprivileged_user(t
 
 
 @needs_root
+def test_account_is_found_once() -> None:
+    """Regression: a namespace that was refused for a moment gave a server's copy another owner than its process."""
+    source = textwrap.dedent("""
+        from app.devstack.servers import postgres
+
+        first = postgres.find_account()
+        postgres.subprocess.run = None
+        print(postgres.find_account() is first)
+    """)
+    assert run_source(source).stdout.split() == ["True"]
+
+
+@needs_root
 def test_ordinary_user_needs_no_detour(tmp_path: Path) -> None:
     # May read what root installed (an interpreter below /root, perhaps), and has no other rights.
     rights = "+dac_override"

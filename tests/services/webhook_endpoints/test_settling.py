@@ -16,6 +16,7 @@ from app.services.webhook_endpoints import admin
 from app.services.webhook_endpoints.delivery_claims import FAILING_AFTER, Claimed, claim_due
 from app.services.webhook_endpoints.settling import settle
 from tests.support.clock import MovableClock
+from tests.support.database.faults import rolled_back
 from tests.support.metrics import growth
 from tests.support.webhooks import attempts_of, make_delivery, make_endpoint
 
@@ -60,6 +61,19 @@ async def test_results_that_are_stored_twice_count_once(
     assert (await stored_row(process.sessions, first)).due_at == due_at
     await session.refresh(endpoint)
     assert (endpoint.consecutive_failures, counted()) == (2, 2)
+
+
+async def test_result_whose_commit_fails_counts_when_it_is_stored(
+    session: AsyncSession, process: ProcessContext, endpoint: WebhookEndpoint
+) -> None:
+    """Regression: an attempt was counted before its transaction was committed, and again when that was repeated."""
+    await make_delivery(session, endpoint)
+    counted = growth("taskbeacon_webhook_deliveries_total", outcome="http_5xx")
+    stored = (await claim(process), result(DeliveryError.HTTP_5XX, 503))
+    for transaction in (rolled_back, unit_of_work):
+        async with transaction(process.sessions) as own:
+            await settle(own, [stored])
+    assert counted() == 1
 
 
 async def test_result_that_disabled_its_endpoint_does_not_disable_it_again(
