@@ -52,7 +52,8 @@ async def test_service_is_started_although_what_it_makes_is_in_a_cache(checking:
     checking.write({"a": ""})
     serves = {"shell": "mkdir deps; touch deps/made; exec sleep 3519", "cache": ["deps"], "background": True}
     runs = {"runs": "grep -l '^sleep' /proc/[0-9]*/cmdline"}
-    setup = [serves | {"ready": ["test", "-e", "deps/made"]}]
+    # The file is there before the service, if it comes from the cache.
+    setup = [serves | {"ready": ["sh", "-c", f"test -e deps/made && {runs['runs']}"]}]
     await checking.check(setup=setup, checks=runs, base="always")
 
     seen = await checking.check(setup=setup, checks=runs)
