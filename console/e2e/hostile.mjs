@@ -9,6 +9,9 @@ const LANES = 8;
 const BATCH = 20;
 const LONGEST_TITLE = 255;
 const LONGEST_NAME = 200;
+/** The patch that the card of a run offers, from the service itself. */
+const DOWNLOAD =
+  /^\/api\/projects\/\d+\/tasks\/[\da-f-]+\/runs\/[\da-f-]+\/artifacts\/download\/\?storage_path=[\w%.-]+$/;
 // Only what agents' output cannot be: the page itself has its icon.
 const FORBIDDEN =
   'script, iframe, object, embed, link, meta, base, style, img:not([src="/console/icon.svg"]), video, audio, form[action], svg image, svg use, math';
@@ -88,20 +91,24 @@ async function hostileRun(corpus) {
 
 /** Return what stands in the page that must not. */
 function intruders(page) {
-  return page.evaluate((forbidden) => {
-    const elements = [...document.body.querySelectorAll(forbidden)].filter(
-      (element) => !element.matches("body > script"),
-    );
-    const odd = [...document.body.querySelectorAll("*")].filter((element) =>
-      [...element.attributes].some(({ name }) => name.startsWith("on") || name === "srcdoc"),
-    );
-    const links = [...document.body.querySelectorAll("main a[href]")].filter((link) => {
-      const isOurs = link.getAttribute("href").startsWith("/console/");
-      const isWeb = /^(https?|mailto):/i.test(link.protocol) && link.rel === "noopener noreferrer nofollow";
-      return !isOurs && !isWeb;
-    });
-    return [...elements, ...odd, ...links].map((element) => element.outerHTML.slice(0, 200));
-  }, FORBIDDEN);
+  return page.evaluate(
+    ([forbidden, download]) => {
+      const elements = [...document.body.querySelectorAll(forbidden)].filter(
+        (element) => !element.matches("body > script"),
+      );
+      const odd = [...document.body.querySelectorAll("*")].filter((element) =>
+        [...element.attributes].some(({ name }) => name.startsWith("on") || name === "srcdoc"),
+      );
+      const links = [...document.body.querySelectorAll("main a[href]")].filter((link) => {
+        const href = link.getAttribute("href");
+        const isOurs = href.startsWith("/console/") || (link.download === "" && download.test(href));
+        const isWeb = /^(https?|mailto):/i.test(link.protocol) && link.rel === "noopener noreferrer nofollow";
+        return !isOurs && !isWeb;
+      });
+      return [...elements, ...odd, ...links].map((element) => element.outerHTML.slice(0, 200));
+    },
+    [FORBIDDEN, DOWNLOAD],
+  );
 }
 
 /** Scroll an element from its end to its top, and look at all of it. */
