@@ -91,9 +91,9 @@ export async function endOfARunSaysWhatIsNext(browser, { expect, watched, checkA
     await page.keyboard.type("Shorter, please");
     expect((await field.inputValue()) === "Shorter, please", `sending back leads to the field (${size})`);
     if (size === "phone") {
-      await end.getByRole("button", { name: "Archive the task" }).tap();
+      await end.getByRole("button", { name: "Archive it" }).tap();
       await until("the archive", async () => (await call(`/tasks/${task.id}/`)).archived);
-      await end.getByRole("button", { name: "Archive the task" }).waitFor({ state: "detached" });
+      await end.getByRole("button", { name: "Archive it" }).waitFor({ state: "detached" });
       expect(true, "and the task can be archived there");
     }
     await page.context().close();

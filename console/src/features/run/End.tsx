@@ -113,7 +113,7 @@ export function End({ task, run, runRef, actions, onWrite, unasked }: Props) {
         )}
         {!task.archived && (
           <Button onClick={actions.archive}>
-            <Archive size={14} /> Archive the task
+            <Archive size={14} /> Archive it
           </Button>
         )}
       </div>
