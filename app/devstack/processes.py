@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -141,18 +142,11 @@ class Supervisor:
         is_shown: bool = False,
         cwd: Path | None = None,
         stop_signal: signal.Signals = signal.SIGTERM,
-        prepare: Callable[[], None] | None = None,
         stdout: IO[bytes] | None = None,
     ) -> Child:
         """Start a child process in a new operating-system session, and return at once."""
-        parent = os.getpid()
         output = _open_log(log)
         start = os.fstat(output.fileno()).st_size
-
-        def before_exec() -> None:
-            if prepare is not None:
-                prepare()
-            bind_to_parent(parent, stop_signal)
 
         try:
             process = subprocess.Popen(
@@ -164,7 +158,7 @@ class Supervisor:
                 stderr=output,
                 start_new_session=True,
                 pass_fds=self._keep_open,
-                preexec_fn=before_exec,  # noqa: PLW1509 - the launcher has one thread
+                preexec_fn=partial(bind_to_parent, os.getpid(), stop_signal),  # noqa: PLW1509 - the launcher has one thread
             )
         except (OSError, subprocess.SubprocessError) as error:
             output.close()
@@ -181,14 +175,11 @@ class Supervisor:
         environment: Mapping[str, str],
         log: Path,
         timeout: float,
-        prepare: Callable[[], None] | None = None,
         stdout: IO[bytes] | None = None,
     ) -> str:
         """Run a command, wait until it has ended, and return its standard output without the last line break."""
         with TemporaryFile("a+b") as result:
-            child = self.start(
-                name, argv, environment=environment, log=log, prepare=prepare, stdout=stdout or result
-            )
+            child = self.start(name, argv, environment=environment, log=log, stdout=stdout or result)
             self.wait(lambda: child.process.poll() is not None, what=name, timeout=timeout, one_shot=child)
             result.seek(0)
             printed = result.read().decode(errors="replace")

@@ -15,7 +15,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 PROGRAMS = (
     "python3", "git", "make", "sh", "bash", "awk", "basename", "cat", "chmod", "cp", "cut", "date",
     "dirname", "env", "expr", "false", "find", "grep", "gzip", "head", "id", "ln", "ls", "mkdir", "mktemp",
-    "mv", "printf", "rm", "sed", "sleep", "sort", "tail", "tar", "test", "touch", "tr", "true", "uname",
+    "mv", "printf", "rm", "sed", "setpriv", "sleep", "sort", "tail", "tar", "test", "touch", "tr", "true", "uname",
     "wc",
 )  # fmt: skip
 # Tests that need a program of the machine, and the reason of those that cannot run without it.

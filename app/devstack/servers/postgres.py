@@ -5,18 +5,13 @@ survives restarts and kills.
 """
 
 import asyncio
-import ctypes
 import importlib.util
 import os
 import pwd
 import secrets
 import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import asyncpg
@@ -26,18 +21,15 @@ from app.devstack.home import keep_private
 from app.devstack.processes import Child, Supervisor
 
 _NAME = "taskbeacon"
-_CLONE_NEWUSER = 0x10000000
 _START_SECONDS = 60.0
 _STATUS_LINE = 7  # of postmaster.pid: "starting", "ready", ...
 _FAST_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresAccount:
     """The operating-system user as which PostgreSQL runs, because PostgreSQL refuses to run as root."""
 
-    prepare: Callable[[], None] | None = None
     command: tuple[str, ...] = ()
     owner: int | None = None  # user id for the data folder, if not our own
 
@@ -45,14 +37,12 @@ class PostgresAccount:
 class Postgres:
     """A PostgreSQL server of the development stack."""
 
-    def __init__(
-        self, folder: Path, port: int, *, durable: bool, account: PostgresAccount | None = None
-    ) -> None:
+    def __init__(self, folder: Path, port: int, *, durable: bool) -> None:
         self._folder = folder
         self._data = folder / "data"
         self._port = port
         self._durable = durable
-        self._account = account or find_account()
+        self._account = find_account()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._passwords = keep_private(
             folder / "passwords.json",
@@ -70,6 +60,11 @@ class Postgres:
     def start(self, supervisor: Supervisor, log: Path) -> Child:
         if not (self._data / "PG_VERSION").exists():
             self._initialise(supervisor, log)
+        owner = self._account.owner
+        if owner is not None and self._data.stat().st_uid != owner:
+            # Made by a version that ran the server in a user namespace, where root's files are its own.
+            for path in (self._data, *self._data.rglob("*")):
+                os.chown(path, owner, -1, follow_symlinks=False)
         # Of a killed one. Its processes have ended, since they held the lock of the home; its id may be reused.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         options = [
@@ -84,7 +79,6 @@ class Postgres:
             environment=_server_environment(),
             log=log,
             stop_signal=signal.SIGINT,  # "fast": ends sessions, then writes a checkpoint
-            prepare=self._account.prepare,
         )
 
     def is_ready(self) -> bool:
@@ -139,51 +133,21 @@ class Postgres:
                 environment=_server_environment(),
                 log=log,
                 timeout=_START_SECONDS,
-                prepare=self._account.prepare,
-            )  # fmt: skip
+                )  # fmt: skip
         finally:
             password_file.unlink()
         draft.rename(self._data)
 
 
-@cache
 def find_account() -> PostgresAccount:
-    """Return the account of the current user; for root, one without the rights with which PostgreSQL refuses to run.
-
-    It is found once: a machine that refuses a namespace for a moment must not give a server's files two owners.
-    """
+    """Return the account of the current user; for root, `nobody` with the right to enter folders of root."""
     if os.geteuid() != 0:
         return PostgresAccount()
-    in_namespace = namespace_account()
-    probe = [*in_namespace.command, str(_binary("postgres")), "--version"]
-    try:
-        subprocess.run(probe, preexec_fn=in_namespace.prepare, check=True, capture_output=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return setuid_account()  # many containers refuse new user namespaces
-    return in_namespace
-
-
-def namespace_account() -> PostgresAccount:
-    """Return the account `nobody` of a user namespace, which is root outside: the files belong to root."""
-    account = pwd.getpwnam("nobody")
-
-    def enter() -> None:
-        if _libc is None or _libc.unshare(_CLONE_NEWUSER) != 0:
-            raise OSError(ctypes.get_errno(), "user namespaces are not available")
-        Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
-        Path("/proc/self/uid_map").write_text(f"{account.pw_uid} 0 1", encoding="ascii")
-        Path("/proc/self/gid_map").write_text(f"{account.pw_gid} 0 1", encoding="ascii")
-
-    return PostgresAccount(prepare=enter)
-
-
-def setuid_account() -> PostgresAccount:
-    """Return the account `nobody`, which setpriv switches to. It may enter folders of root, such as /root."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise DevstackError(
-            "PostgreSQL refuses to run as root, and neither user namespaces nor setpriv (util-linux) are available "
-            "here: run this as an ordinary user, or set TASKBEACON_DATABASE_URL to a server of your own"
+            "PostgreSQL refuses to run as root, and setpriv (util-linux) is not here: run this as an ordinary user, or "
+            "set TASKBEACON_DATABASE_URL to a server of your own"
         )
     account = pwd.getpwnam("nobody")
     command = (

@@ -35,7 +35,6 @@ def take_base_backup(supervisor: Supervisor, server: Path, port: int, folder: Pa
         environment={**postgres._server_environment(), "PGPASSWORD": password},
         log=folder.parent / "basebackup.log",
         timeout=_START_SECONDS,
-        prepare=account.prepare,
     )  # fmt: skip
 
 
