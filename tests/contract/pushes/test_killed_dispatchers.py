@@ -117,7 +117,6 @@ async def test_notice_of_a_question_is_shown_once(
     assert (row.decision, row.due_at, history(row)) == ("sent", None, [("sent", None)])
 
 
-@pytest.mark.chaos
 @pytest.mark.parametrize("step", STEPS)
 async def test_notice_of_an_end_is_shown_once(
     sessions: SessionFactory,
@@ -139,7 +138,6 @@ async def test_notice_of_an_end_is_shown_once(
     assert history(await only_row(sessions, task)) == [("sent", None)]
 
 
-@pytest.mark.chaos
 @pytest.mark.parametrize("step", STEPS)
 async def test_deferred_notice_is_shown_once(
     session: AsyncSession,
@@ -165,7 +163,6 @@ async def test_deferred_notice_is_shown_once(
     assert row.deferred_for == pytest.approx(66 if step is not Step.DECIDED else row.deferred_for)
 
 
-@pytest.mark.chaos
 @pytest.mark.parametrize("step", STEPS)
 async def test_retraction_is_shown_once(
     sessions: SessionFactory,
@@ -187,11 +184,10 @@ async def test_retraction_is_shown_once(
     assert text_shown.startswith("Answered")
     assert len(push_service.received) == sent(2, step)
     row = await only_row(sessions, task)
-    assert (row.decision, row.follow_up_at) == ("retracted", None)
+    assert row.decision == "retracted"
     assert history(row) == [("sent", None), ("retracted", "answered")]
 
 
-@pytest.mark.chaos
 @pytest.mark.parametrize("step", STEPS)
 async def test_reminder_is_shown_once(
     session: AsyncSession,
