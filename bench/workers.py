@@ -1,14 +1,17 @@
 """Processor time of a run with one, two and three workers: what a further worker costs (docs/operating/scaling.md).
 
 Each worker gets as many runs of an agent that mostly waits, so that the time of its slots is used and not processors.
-Counted are API, workers with all that their runs start, PostgreSQL and Valkey; the machine may be busy.
-`make bench ARGS="--only workers"`.
+Counted are API, workers with all that their runs start, PostgreSQL and Valkey. A busier machine is slower by itself,
+since its caches are shared: each figure stands beside one worker alone, and beside one worker and as many strangers as
+there are further workers. `make bench ARGS="--only workers"`.
 """
 
 import asyncio
 import os
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -27,30 +30,52 @@ from bench.servers import environment_of, servers, serving
 from bench.table import timing
 
 _WORKERS: Final = (1, 2, 3)
-_ROUNDS: Final = 3
+_ROUNDS: Final = 5
 _SLOTS: Final = 4
 # Of each worker, in a round.
 _RUNS: Final = 8
 _PROMPT: Final = "```sh\nsleep 1\n```"
 _LOOK_SECONDS: Final = 0.2
 _WAIT_SECONDS: Final = 300.0
+# A process with as much work as a worker, which shares nothing with it but the machine.
+_STRANGER: Final = """
+import json, time
+rows = [{"number": n, "text": str(n) * 5, "list": [n] * 5} for n in range(3000)]
+while True:
+    began = time.process_time()
+    while time.process_time() - began < 0.003:
+        json.loads(json.dumps(rows[:200]))
+    time.sleep(0.007)
+"""
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 # Fields of /proc/<pid>/stat behind the name: the parent; user and system time, its own and of children that ended.
 _PARENT, _TIMES = 1, slice(11, 15)
 
 
 def _seconds() -> float:
-    """Return the processor time in seconds of all processes that this one has started, but the object store."""
+    """Return the processor time in seconds of all processes that this one has started, but those left out."""
     stats = dict(_stats())
     counted, news = set[int](), {os.getpid()}
     while news:
-        news = {pid for pid, fields in stats.items() if int(fields[_PARENT]) in news and not _is_store(pid)}
+        news = {
+            pid for pid, fields in stats.items() if int(fields[_PARENT]) in news and not _is_left_out(pid)
+        }
         counted |= news
     return sum(sum(map(int, stats[pid][_TIMES])) for pid in counted) / _TICKS
 
 
-def _is_store(pid: int) -> bool:
-    return b"weed" in Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0]
+def _is_left_out(pid: int) -> bool:
+    command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"weed" in command.partition(b"\0")[0] or _STRANGER.encode() in command
+
+
+@contextmanager
+def _strangers(count: int) -> Iterator[None]:
+    with ExitStack() as stack:
+        for _ in range(count):
+            process = stack.enter_context(subprocess.Popen([sys.executable, "-c", _STRANGER]))  # noqa: S603 - constants
+            stack.callback(process.kill)
+        yield
 
 
 def _stats() -> Iterator[tuple[int, list[str]]]:
@@ -96,30 +121,40 @@ async def _loading(settings: Settings, folder: Path) -> AsyncGenerator[_Load, No
                 yield _Load(process.sessions, client, account)
 
 
-async def _measure(settings: Settings, folder: Path) -> dict[int, float]:
-    spent: dict[int, list[float]] = {count: [] for count in _WORKERS}
+async def _measure(settings: Settings, folder: Path) -> dict[tuple[int, int], float]:
+    """Return the processor time of a run in milliseconds, by the workers and the strangers beside them."""
+    spent: dict[tuple[int, int], list[float]] = {
+        case: [] for count in _WORKERS for case in ((1, count - 1), (count, 0))
+    }
     async with _loading(settings, folder) as load:
         for turn in range(_ROUNDS):
-            for count in _WORKERS:
+            for (count, strangers), seconds in spent.items():
                 async with AsyncExitStack() as stack:
+                    stack.enter_context(_strangers(strangers))
                     for number in range(count):
-                        log = folder / f"worker-{turn}-{count}-{number}.log"
+                        log = folder / f"worker-{turn}-{count}-{strangers}-{number}.log"
                         slots = {"TASKBEACON_WORKER_CONCURRENCY": str(_SLOTS)}
                         await stack.enter_async_context(working(settings, log, **slots))
                     # The first runs of a process load what they need.
                     await load.perform(_SLOTS * count)
                     before = _seconds()
                     await load.perform(_RUNS * count)
-                    spent[count].append((_seconds() - before) / (_RUNS * count))
-    return {count: median(seconds) * 1000 for count, seconds in spent.items()}
+                    seconds.append((_seconds() - before) / (_RUNS * count))
+    return {case: median(each) * 1000 for case, each in spent.items()}
 
 
 def rows() -> list[tuple[str, ...]]:
     """Measure the processor time of a run beside one, two and three workers; return rows of the table."""
     with servers() as (settings, folder):
         found = asyncio.run(_measure(settings, folder))
-    alone = found[_WORKERS[0]]
     return [
-        timing(f"run, with {count} workers", found[count], reference=alone, referee="one worker")[0]
-        for count in _WORKERS
+        row
+        for count in _WORKERS[1:]
+        for strangers in (0, count - 1)
+        for row in timing(
+            f"run, with {count} workers",
+            found[count, 0],
+            reference=found[1, strangers],
+            referee=f"one worker, {strangers} strangers" if strangers else "one worker",
+        )
     ]

@@ -59,7 +59,9 @@ class WakeListener:
         self._silence_seconds = silence_seconds
         self._watchers: dict[tuple[str, str], set[asyncio.Event]] = {}
         self._turn_seconds = turn_seconds
+        # Until when a process has the turn, and whether it is this one.
         self._turn_ends = 0.0
+        self._has_turn = False
 
     def watch(self, run_id: UUID) -> AbstractContextManager[asyncio.Event]:
         """Yield an `asyncio.Event` that is set at every change of the run; clear it before you wait again."""
@@ -101,19 +103,21 @@ class WakeListener:
                 if message["type"] == "message":
                     about = (message["channel"].decode(), message["data"].decode())
                     watchers = self._watchers.get(about, ())
-                    if watchers and (about[1] != LEDGER or await self._has_turn()):
+                    if watchers and (about[1] != LEDGER or await self._takes_turn()):
                         for watcher in watchers:
                             watcher.set()
 
-    async def _has_turn(self) -> bool:
+    async def _takes_turn(self) -> bool:
         # What one process does for an event, each would only look for: a worker more must not cost that at each event.
         now = time.monotonic()
         if now >= self._turn_ends:
-            if not await self._redis.set(_TURN_KEY, b"", nx=True, px=int(self._turn_seconds * 1000)):
-                return False
-            # Counted from before the request, so that the turn is over here before another process can have it.
-            self._turn_ends = now + self._turn_seconds
-        return True
+            self._has_turn = bool(
+                await self._redis.set(_TURN_KEY, b"", nx=True, px=int(self._turn_seconds * 1000))
+            )
+            # Counted from before the requests, so that a turn is over here before another process can have it.
+            left = self._turn_seconds if self._has_turn else await self._redis.pttl(_TURN_KEY) / 1000
+            self._turn_ends = now + left
+        return self._has_turn
 
     def _wake_all(self) -> None:
         for watchers in self._watchers.values():

@@ -61,9 +61,26 @@ async def test_wake_of_the_ledger_reaches_one_process_until_its_turn_ends(redis:
         woken = await wake_all()
         assert sorted(woken) == [False, True]
         assert await wake_all() == woken
-        # The turn has ended in Redis, as it does if its process hangs.
+        # Nobody asks Redis again before the turn ends, which would cost each event a request in each process.
         await redis.delete("taskbeacon:turn")
-        assert all(await wake_all())
+        assert await wake_all() == woken
     for task in listening:
         task.cancel()
     await asyncio.gather(*listening, return_exceptions=True)
+
+
+async def test_turn_of_a_process_that_has_ended_passes_to_another(redis: RedisClient) -> None:
+    await redis.set("taskbeacon:turn", b"", px=300)
+    listener = WakeListener(redis, turn_seconds=60)
+    listening = asyncio.create_task(listener.listen())
+    with listener.watch_topic(LEDGER) as woken:
+        await eventually(woken.is_set)
+        woken.clear()
+
+        async def is_woken() -> bool:
+            await wake(redis, LEDGER)
+            return woken.is_set()
+
+        await eventually(is_woken)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
