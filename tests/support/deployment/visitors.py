@@ -54,7 +54,7 @@ class Visitors:
             task = await client.tasks.create(title="Shown")
             path, body = f"tasks/{task['id']}/presence", {"device_id": self._device_id}
             while True:
-                await client.perform(client.core.once(path, body, None))
+                await client.request("POST", path, json=body)
                 for each in _READ:
                     found = await client.request("GET", each)
                     if each == "viewers":
