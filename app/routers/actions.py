@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import ActionIn, AnsweredOut
-from app.services.inbox import answering
+from app.services.inbox import token_answers
 from app.web.body import Body
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors, refused, settled
@@ -33,7 +33,7 @@ async def act(request: Request, token: OpenAction, body: Body[ActionIn]) -> Json
     question's page then asks for an API key, or for a browser that is signed in to the console.
     """
     arguments = (session_of(request), token, body, client_of(request), process_of(request))
-    return Json(await answering.act(*arguments))
+    return Json(await token_answers.act(*arguments))
 
 
 @page_router.get("/{token}", include_in_schema=False)

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import AnsweredOut, AnswerIn, QuestionList, QuestionOut, SnoozeIn
-from app.services.inbox import answering, inbox_questions
+from app.services.inbox import answer_acceptance, inbox_questions
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import Body
 from app.web.dependencies import QuestionId, RunId, TaskId
@@ -44,7 +44,8 @@ async def answer_question(
     """
     arguments = (call.session, call.caller, question_id, body, call.process)
     return await once(
-        answering.answer_question(*arguments), first=answering.require_answer_allowance(*arguments)
+        answer_acceptance.answer_question(*arguments),
+        first=answer_acceptance.require_answer_allowance(*arguments),
     )
 
 

@@ -13,7 +13,7 @@ from app.models import Question, RunCommand, Task
 from app.runtime import ProcessContext
 from app.schemas.questions import AnswerIn
 from app.services.access.principal import Principal
-from app.services.inbox.answering import answer_question
+from app.services.inbox.answer_acceptance import answer_question
 from tests.concurrency.races import race
 from tests.support.factories import make_project, make_task, make_user
 from tests.support.principals import member_of

@@ -18,7 +18,7 @@ from app.schemas.questions import AnswerIn
 from app.schemas.runs.run import RunIn
 from app.schemas.tasks import BatchAction, BatchIn
 from app.services.access.principal import Principal
-from app.services.inbox.answering import answer_question
+from app.services.inbox.answer_acceptance import answer_question
 from app.services.runs.new_runs import start_cloud_run
 from app.services.runs.verification import verification_lifecycle
 from app.services.tasks.batches import change_tasks

@@ -51,7 +51,7 @@ from app.services.access.visibility import visible_task
 from app.services.events.activity_notes import note_message
 from app.services.events.run_ledger import record_for_runs
 from app.services.notifications import reminders
-from app.services.questions.answers import Answer, Origin
+from app.services.questions.answer_validation import Answer, Origin
 from app.services.questions.risk import risk_of
 from app.services.run_facts import WAITING_FOR, with_fact, without_fact
 from app.services.views.users import CREATOR_COLUMNS, Creator

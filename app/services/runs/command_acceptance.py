@@ -24,7 +24,7 @@ from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.events.activity_notes import note_message
 from app.services.opened_clients import ServiceClients
 from app.services.questions import question_lifecycle
-from app.services.questions.answers import Answer, Origin, read_answer
+from app.services.questions.answer_validation import Answer, Origin, read_answer
 from app.services.questions.question_lifecycle import follow
 from app.services.run_log.log_entries import announce_entries
 from app.services.runs.authority import lock_to_steer

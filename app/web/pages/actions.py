@@ -13,8 +13,8 @@ from app.schemas.questions import ActionIn
 from app.services.access.authentication import authenticate, authenticate_session
 from app.services.access.principal import require_project
 from app.services.access.scopes import require_scope
-from app.services.inbox import answering
-from app.services.inbox.answering import Action, TokenSender
+from app.services.inbox import token_answers
+from app.services.inbox.token_answers import Action, TokenSender
 from app.web.body import first_error, read_bytes
 from app.web.console.cookie import session_secret
 from app.web.dependencies import process_of, session_of
@@ -33,7 +33,7 @@ async def _open_action(request: Request) -> Action:
     process = process_of(request)
     await throttle_address(request, process, "action")
     token, settings = request.path_params["token"], process.settings
-    return await answering.open_action(
+    return await token_answers.open_action(
         session_of(request), token, settings.secret_keys, settings.action_tokens
     )
 
@@ -51,7 +51,7 @@ async def answer_by_form(request: Request, action: Action) -> Response:
     form = await _read_form(request)
     client = client_of(request, has_key=await _has_key(request, action, form))
     session, process = session_of(request), process_of(request)
-    _ = await answering.act(session, action, _body(action, form), client, process)
+    _ = await token_answers.act(session, action, _body(action, form), client, process)
     return back_to_page(request)
 
 

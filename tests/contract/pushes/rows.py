@@ -8,7 +8,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import AnswerVia, CommandMethod, RunStatus
 from app.models import Notification, NotificationPreferences, Project, Question, Run, Task, User
 from app.services.questions import question_lifecycle
-from app.services.questions.answers import Answer, Origin
+from app.services.questions.answer_validation import Answer, Origin
 from app.services.runs import run_lifecycle
 from app.services.runs.run_lifecycle import RunEnd
 from tests.support.devices import notifications_of

@@ -25,7 +25,7 @@ from app.enums import (
 )
 from app.ids import new_id
 from app.models import Event, Project, Question, Run, RunCommand, Task, User
-from app.services.questions.answers import Answer, Origin
+from app.services.questions.answer_validation import Answer, Origin
 from app.services.questions.question_lifecycle import close_question
 from app.services.questions.risk import risk_of
 from app.services.runs import command_delivery, run_lifecycle

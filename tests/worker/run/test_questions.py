@@ -13,7 +13,7 @@ from app.db import unit_of_work
 from app.enums import RunStatus, ServiceMethod
 from app.models import Question, Run
 from app.schemas.questions import ActionIn
-from app.services.inbox.answering import answer_question
+from app.services.inbox.answer_acceptance import answer_question
 from tests.agents.conftest import scripted_adapter
 from tests.dialogue.test_form_answers import CLAUDE, FOREIGN
 from tests.fixtures.worker import Workshop
