@@ -42,10 +42,8 @@ async def answer_question(
     has `repeated`; another answer is refused. Send `digest` to make sure that the question has not changed since it was
     shown. A member who answers follows the task from then on.
     """
-    arguments = (call.session, call.caller, question_id, body, call.process)
     return await once(
-        answer_acceptance.answer_question(*arguments),
-        first=answer_acceptance.require_answer_allowance(*arguments),
+        answer_acceptance.prepare_answer(call.session, call.caller, question_id, body, call.process)
     )
 
 

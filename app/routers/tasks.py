@@ -71,8 +71,8 @@ async def create_task(call: TaskWrite, body: TaskBody, once: OnceDep) -> Json:
     This starts no run, unless `start_run` or `scheduled_at` says so: use `POST …/tasks/{task_id}/run`. A run that is
     refused, by a usage limit for example, does not prevent the task: `run` is null then, and `run_error` says why.
     """
-    creation = new_runs.TaskCreation(call.session, call.caller, body, call.process)
-    return await once(creation.perform(), status_code=201, first=creation.ask_others())
+    prepared = new_runs.prepare_task(call.session, call.caller, body, call.process)
+    return await once(prepared, status_code=201)
 
 
 @router.get("/repositories", summary="List the repositories of tasks")

@@ -1,12 +1,12 @@
 """Usage gates, with which operators limit the cloud runs of a project (contract 2.4, 5.8 step 3)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -14,6 +14,8 @@ from app.config import Settings
 from app.db import SessionFactory
 from app.enums import LimitType
 from app.errors import UsageLimitExceeded
+
+Result = TypeVar("Result")
 
 _PATIENCE_SECONDS = 5.0
 
@@ -44,6 +46,13 @@ class UsageGate(Protocol):
 
 # The object that `TASKBEACON_USAGE_GATE` names. A process opens the gate when it starts, until it ends.
 UsageGateFactory = Callable[[Settings, SessionFactory], AbstractAsyncContextManager[UsageGate]]
+
+
+class GatedWork(NamedTuple, Generic[Result]):
+    """Work that cannot commit, and what may and comes before it: it asks the usage gates, with no connection held."""
+
+    allowance: Coroutine[Any, Any, None]
+    work: Coroutine[Any, Any, Result]
 
 
 class UsageGateInvalid(Exception):

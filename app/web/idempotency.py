@@ -1,8 +1,9 @@
 """Handle `Idempotency-Key`: a repeated request is performed once, and gets the first response for a day."""
 
 import hashlib
-from collections.abc import Coroutine
-from typing import Annotated, Any, cast
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Annotated, Any, TypeVar, cast
 
 import orjson
 from fastapi import Depends, Request, Response
@@ -11,9 +12,12 @@ from app.db import undivided
 from app.errors import InvalidInput, too_long
 from app.services.access.principal import Principal
 from app.services.idempotency import StoredResponse, claim_key, find_response, store_response
+from app.services.usage_gates import GatedWork
 from app.web.body import read_json
 from app.web.dependencies import Call, call_of
-from app.web.responses import Content, Json
+from app.web.responses import Content, Json, json_by
+
+Result = TypeVar("Result")
 
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
@@ -31,25 +35,36 @@ class Once:
         self._key = key
 
     async def __call__(
-        self,
-        work: Coroutine[Any, Any, Content | Json[Content]],
-        *,
-        status_code: int = 200,
-        first: Coroutine[Any, Any, None] | None = None,
+        self, work: Coroutine[Any, Any, Content] | GatedWork[Content], *, status_code: int = 200
     ) -> Json[Content]:
         """Return the response to the request: either the result of `work` as JSON, or the stored response.
 
-        `work` may return a `Json` itself, if the status depends on what it has done. It cannot commit: its effect and
-        the key are stored in one transaction. `first` may; it runs before `work`. Neither begins if the request was
+        `work` cannot commit: its effect and the key are stored in one transaction. It does not begin if the request was
         performed already.
         """
+        if isinstance(work, GatedWork):
+            return await self._perform(work.work, partial(Json, status_code=status_code), work.allowance)
+        return await self._perform(work, partial(Json, status_code=status_code))
+
+    async def json_by(
+        self, work: Coroutine[Any, Any, tuple[Content, bool]], *, yes: int, no: int
+    ) -> Json[Content]:
+        """Return the response to the request, likewise, with the status for what the result of `work` says of it."""
+        return await self._perform(work, partial(json_by, yes=yes, no=no))
+
+    async def _perform(
+        self,
+        work: Coroutine[Any, Any, Result],
+        respond: Callable[[Result], Json[Content]],
+        first: Coroutine[Any, Any, None] | None = None,
+    ) -> Json[Content]:
         session, caller = self._call.session, self._call.caller
         try:
             if not self._key:
                 if first is not None:
                     await first
                 with undivided(session):
-                    return _response(await work, status_code)
+                    return respond(await work)
             request_hash = await _hash(self._request, caller)
             if first is not None:
                 kept = await find_response(session, caller, self._key, request_hash=request_hash)
@@ -60,7 +75,7 @@ class Once:
             if kept is not None:
                 return _replay(kept)
             with undivided(session):
-                response = _response(await work, status_code)
+                response = respond(await work)
             body = response.encode(self._request.scope)
             await store_response(session, caller, self._key, StoredResponse(response.status_code, body))
             return response
@@ -68,10 +83,6 @@ class Once:
             work.close()
             if first is not None:
                 first.close()
-
-
-def _response(result: Content | Json[Content], status_code: int) -> Json[Content]:
-    return result if isinstance(result, Json) else Json(result, status_code=status_code)
 
 
 def _replay(kept: StoredResponse) -> Json[Any]:

@@ -1,7 +1,5 @@
 """Routes of the runs of a task (contract 5.8, 6.4)."""
 
-from uuid import UUID
-
 from fastapi import APIRouter
 
 from app.schemas.errors import RunRefusedOut, StateRefusedOut
@@ -24,12 +22,12 @@ from app.services.runs.usage import task_usage
 from app.services.views import runs as runs_view
 from app.web.auth import TaskRead, TaskWrite, VisibleRun
 from app.web.body import Body
-from app.web.dependencies import TASK_URL, Call, RunId, TaskId
+from app.web.dependencies import TASK_URL, RunId, TaskId
 from app.web.idempotency import OnceDep
 from app.web.not_modified import HeldDep, conditional, conditional_page
 from app.web.openapi.errors import UNCHANGED, over_limit, refused
 from app.web.pagination import PageDep
-from app.web.responses import Json, json_by
+from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=TASK_URL, tags=["runs"], route_class=UnitRoute)
@@ -47,10 +45,7 @@ async def run_task(call: TaskWrite, body: Body[RunIn], task_id: TaskId, once: On
     An empty body selects all defaults. The run is queued; when a worker has a free slot, it performs the run
     in a sandbox. Follow the run's `stream`, or poll the run.
     """
-    arguments = (call.session, call.caller, task_id, body, call.process)
-    return await once(
-        new_runs.start_cloud_run(*arguments), first=new_runs.require_new_run_allowance(*arguments)
-    )
+    return await once(new_runs.prepare_cloud_run(call.session, call.caller, task_id, body, call.process))
 
 
 @router.post(
@@ -63,10 +58,8 @@ async def create_run(
     call: TaskWrite, body: Body[RunCreateIn], task_id: TaskId, once: OnceDep
 ) -> Json[RunOut]:
     """Create a run without starting it: the client performs it itself (`local`), or starts it later (`cloud`)."""
-    arguments = (call.session, call.caller, task_id, body, call.process)
-    return await once(
-        new_runs.create_run(*arguments), status_code=201, first=new_runs.require_new_run_allowance(*arguments)
-    )
+    prepared = new_runs.prepare_run(call.session, call.caller, task_id, body, call.process)
+    return await once(prepared, status_code=201)
 
 
 @router.get(
@@ -148,12 +141,8 @@ async def cancel_run(
     Every member of the project who sees the run may cancel it. The request can be repeated: of any number of requests
     one cancels the run, and the others find it over. A `local` run is cancelled by its client, by an update.
     """
-    return await once(_cancel(call, body, task_id, run_id))
-
-
-async def _cancel(call: Call, body: CancelIn, task_id: UUID, run_id: UUID) -> Json[RunOut]:
-    cancelled = await run_edits.cancel_run(call.session, call.caller, task_id, run_id, body, call.process)
-    return json_by(cancelled, yes=202, no=200)
+    cancelled = run_edits.cancel_run(call.session, call.caller, task_id, run_id, body, call.process)
+    return await once.json_by(cancelled, yes=202, no=200)
 
 
 @router.post(

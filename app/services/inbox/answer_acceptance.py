@@ -23,6 +23,7 @@ from app.services.questions.question_lifecycle import ClosedQuestion, close_ques
 from app.services.runs.authority import lock_run, lock_to_steer
 from app.services.runs.new_runs import require_new_run_allowance, start_cloud_run
 from app.services.runs.verification.verification_requests import waive
+from app.services.usage_gates import GatedWork
 from app.verification.definitions import DEFINITIONS
 from app.verification.repair import repair_message
 
@@ -30,6 +31,14 @@ from app.verification.repair import repair_message
 _MESSAGE_CHARACTERS = 200_000
 
 _WAS_CANCELLED = Verification.shown["reasons"].contains([{"code": VerdictReason.CANCELLED}])
+
+
+def prepare_answer(
+    session: AsyncSession, caller: Principal, question_id: UUID, body: ActionIn, clients: ServiceClients
+) -> GatedWork[AnsweredOut]:
+    """Return the answer of the caller to a question behind the usage gates of the run that it may start."""
+    arguments = (session, caller, question_id, body, clients)
+    return GatedWork(require_answer_allowance(*arguments), answer_question(*arguments))
 
 
 async def answer_question(

@@ -42,6 +42,7 @@ from app.services.runs.verification import verification_lifecycle
 from app.services.sweeping import until_none_is_left
 from app.services.tasks.task_reading import retrieve_task
 from app.services.tasks.task_writing import create_task, require_references
+from app.services.usage_gates import GatedWork
 from app.services.views.runs import retrieve_run
 
 _MOST_AHEAD = timedelta(days=90)
@@ -53,13 +54,37 @@ _HINTS_LOST = (
 )
 
 
+def prepare_cloud_run(
+    session: AsyncSession, caller: Principal, task_id: UUID, body: RunIn, clients: ServiceClients
+) -> GatedWork[TaskOut]:
+    """Return the start of a cloud run behind its usage gates; its result is the task."""
+    arguments = (session, caller, task_id, body, clients)
+    return GatedWork(require_new_run_allowance(*arguments), start_cloud_run(*arguments))
+
+
+def prepare_run(
+    session: AsyncSession, caller: Principal, task_id: UUID, body: RunCreateIn, clients: ServiceClients
+) -> GatedWork[RunOut]:
+    """Return the creation of a run without a worker behind its usage gates (contract 6.4, 13.1)."""
+    arguments = (session, caller, task_id, body, clients)
+    return GatedWork(require_new_run_allowance(*arguments), _create_run(*arguments))
+
+
+def prepare_task(
+    session: AsyncSession, caller: Principal, body: TaskCreateIn, clients: ServiceClients
+) -> GatedWork[TaskOut]:
+    """Return the creation of a task, and of the run that it starts or schedules, behind the usage gates of that."""
+    creation = _TaskCreation(session, caller, body, clients)
+    return GatedWork(creation.ask_others(), creation.perform())
+
+
 async def require_new_run_allowance(
     session: AsyncSession, caller: Principal, task_id: UUID, body: RunIn, clients: ServiceClients
 ) -> None:
     """Check that the usage gates, if there are any, allow a new run of a task (contract 5.8, 6.4).
 
-    Check too that the MCP servers are at permitted addresses. Call this before creating the run. It may commit the
-    session's transaction, because the gates may send requests.
+    Check too that the MCP servers are at permitted addresses. It may commit the session's transaction, because the
+    gates may send requests.
     """
     if body.imported_mcp_servers:
         await release(session)
@@ -117,7 +142,7 @@ async def start_cloud_run(
 
 
 @dataclass(slots=True)
-class TaskCreation:
+class _TaskCreation:
     """A request for a new task, which may start or schedule the first run of the task (contract 5.2)."""
 
     session: AsyncSession
@@ -182,10 +207,9 @@ class TaskCreation:
         return {**task, "run": task["latest_run"], "run_error": refusal}
 
 
-async def create_run(
+async def _create_run(
     session: AsyncSession, caller: Principal, task_id: UUID, body: RunCreateIn, clients: ServiceClients
 ) -> RunOut:
-    """Create a queued run without a worker, and return it (contract 6.4, 13.1)."""
     run_id = await _create(session, caller, task_id, body, clients, dispatch=False)
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
 
