@@ -37,7 +37,7 @@ class Project(Base):
     push_text: Mapped[str | None] = mapped_column(String(16))
     # Whether agents may send messages to the people of its tasks.
     notify_user: Mapped[bool] = mapped_column(server_default=text("true"))
-    # When a worker last claimed a run of it: claims go round by project (services/runs/queue.py).
+    # When a worker last claimed a run of it: claims go round by project (services/runs/queue/claim_order.py).
     claimed_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 

@@ -20,7 +20,9 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
 from app.services.checks.check_sets import warn_of_networks
 from app.services.opened_clients import ServiceClients
-from app.services.runs.queue import WorkerReport, find_next_project, read_figures, read_reports
+from app.services.runs.queue.claim_order import find_next_project
+from app.services.runs.queue.queue_figures import read_figures
+from app.services.runs.queue.worker_reports import WorkerReport, read_reports
 
 _MIB = 2**20
 

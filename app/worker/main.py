@@ -27,7 +27,7 @@ from app.security.addresses import AddressPolicy
 from app.services.checks.check_sets import warn_of_networks
 from app.services.code_hosts.host_credentials import CodeHosts
 from app.services.retrying.policies import LOOP_SECONDS
-from app.services.runs.queue import REPORT_SECONDS, report_worker, withdraw_report
+from app.services.runs.queue.worker_reports import REPORT_SECONDS, report_worker, withdraw_report
 from app.services.schema_revision import require_current_schema
 from app.services.shared_clock import keep_synchronised
 from app.tracing.standard_variables import tracing

@@ -7,7 +7,7 @@ import pytest
 from app.clients.object_store import ObjectStore
 from app.clients.redis import create_redis
 from app.enums import RunStatus
-from app.services.runs.queue import read_reports
+from app.services.runs.queue.worker_reports import read_reports
 from tests.support.deployment.ledger import take_stock, wait_for_pushes
 from tests.support.deployment.site import Site, let_go_on, work
 from tests.support.stand_ins.push import PushService

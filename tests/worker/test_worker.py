@@ -26,7 +26,7 @@ from app.runtime import ProcessContext, open_process
 from app.security.addresses import AddressPolicy
 from app.services.enqueueing import enqueue_run
 from app.services.runs.lost_runs import recover_runs
-from app.services.runs.queue import read_reports
+from app.services.runs.queue.worker_reports import read_reports
 from app.services.runs.run_lifecycle import claim
 from app.worker.job_table import create_chores_worker, create_worker
 from app.worker.main import looping, reporting, working

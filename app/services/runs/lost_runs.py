@@ -25,7 +25,7 @@ from app.services.opened_clients import ServiceClients
 from app.services.run_log.log_entries import log_line
 from app.services.run_log.log_writing import append_lines
 from app.services.runs.command_delivery import receipts_of_lost
-from app.services.runs.queue import startable
+from app.services.runs.queue.claim_order import startable
 from app.services.runs.run_lifecycle import (
     fail_silent,
     lapsed_runs,

@@ -15,7 +15,8 @@ from app.outages import REDIS_ERRORS, DatabaseUnavailable
 from app.services.events.ledger import Recorded
 from app.services.run_facts import USAGE, USAGE_BEFORE
 from app.services.run_log.log_entries import RunState
-from app.services.runs.queue import read_figures, read_reports
+from app.services.runs.queue.queue_figures import read_figures
+from app.services.runs.queue.worker_reports import read_reports
 
 # Buckets from an immediate start to a queue of hours, and from a step of a runbook to a day of work.
 _START_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400)

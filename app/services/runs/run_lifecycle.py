@@ -85,9 +85,8 @@ from app.services.run_facts import (
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import command_delivery
 from app.services.runs import metrics as run_metrics
-from app.services.runs import queue as run_queue
 from app.services.runs.metrics import MovedRun
-from app.services.runs.queue import Claim
+from app.services.runs.queue.claim_order import Claim, find_next_project, lock_claims
 from app.services.runs.transitions import (
     OpenedRun,
     claim_statement,
@@ -254,10 +253,10 @@ async def claim(session: AsyncSession, *, owner: str, events: RunEvents, limit: 
     now = utcnow()
     values = {"owner": owner, "now": now, "until": now + RUN_LEASE, "limit": limit}
     if limit:
-        await run_queue.lock_claims(session)
+        await lock_claims(session)
     claimed = await _CLAIM.first(session, values)
     # It came too late for the last run of the project that was next: another job claimed it, or a person cancelled it.
-    while claimed is None and await run_queue.find_next_project(session, limit) is not None:
+    while claimed is None and await find_next_project(session, limit) is not None:
         claimed = await _CLAIM.first(session, values)
     if claimed is None:
         return None

@@ -46,7 +46,7 @@ from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_e
 from app.services.runs import command_delivery, run_credentials
 from app.services.runs import metrics as run_metrics
 from app.services.runs.metrics import MovedRun
-from app.services.runs.queue import longest_waiting, next_project
+from app.services.runs.queue.claim_order import longest_waiting, next_project
 from app.services.tasks.latest_run import COPIED, copies_of, mirror_moved, mirror_opened
 from app.services.views.queue_position import position
 

@@ -17,7 +17,7 @@ from app.agents.errors import AgentError
 from app.clock import utcnow
 from app.services.enqueueing import enqueue_next_run, remove_job, run_job_id
 from app.services.runs import run_lifecycle
-from app.services.runs.queue import Claim
+from app.services.runs.queue.claim_order import Claim
 from app.tracing.spans import record, span
 from app.worker.run.lease_and_handback import perform_claimed
 from app.worker.run.outcome import end_run

@@ -36,7 +36,7 @@ from app.services.retrying.retries import in_transaction
 from app.services.run_facts import USAGE
 from app.services.runs.claimed_run import ClaimedEnvironment, ClaimedRun, read_claimed_run
 from app.services.runs.options import token_budget
-from app.services.runs.queue import Claim
+from app.services.runs.queue.claim_order import Claim
 from app.services.runs.usage import spent_by_others
 from app.services.task_links import task_page
 from app.tracing.spans import traced

@@ -20,7 +20,7 @@ from app.db import unit_of_work
 from app.dialogue.agent_reports import notification_entry
 from app.outages import DatabaseUnavailable
 from app.services.run_facts import USAGE, note_fact
-from app.services.runs.queue import Claim
+from app.services.runs.queue.claim_order import Claim
 from app.services.runs.usage import spent_by_others
 from app.worker.run.command_inbox import CommandInbox
 from app.worker.run.context_reading import Publication, read_context

@@ -23,7 +23,7 @@ from app.services.code_hosts import verdict_reports
 from app.services.retrying.retries import in_transaction
 from app.services.runs import run_lifecycle
 from app.services.runs.lost_runs import recover_runs
-from app.services.runs.queue import Claim
+from app.services.runs.queue.claim_order import Claim
 from app.services.runs.run_edits import cancel_run
 from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.redis import RedisClient, create_redis
 from app.models import Project, Task
 from app.runtime import ProcessContext
-from app.services.runs.queue import report_worker, withdraw_report
+from app.services.runs.queue.worker_reports import report_worker, withdraw_report
 from tests.support.assertions import assert_not_found
 from tests.support.factories import make_run
 

@@ -14,7 +14,7 @@ from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.retrying.policies import RUN_LEASE
 from app.services.runs import run_lifecycle
-from app.services.runs.queue import report_worker
+from app.services.runs.queue.worker_reports import report_worker
 from tests.support import runs
 from tests.support.assertions import assert_page
 from tests.support.clock import MovableClock

@@ -13,7 +13,7 @@ from app.clients.redis import create_redis
 from app.enums import AgentNetwork, SandboxKind
 from app.models import CheckSet, Project, User
 from app.runtime import ProcessContext
-from app.services.runs.queue import report_worker
+from app.services.runs.queue.worker_reports import report_worker
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page, concerning
 from tests.support.callers import CallerKind, Cast, bearer
 from tests.support.clock import MovableClock

@@ -14,7 +14,7 @@ from app.models import Run, Task
 from app.services.run_facts import note_fact
 from app.services.runs import run_lifecycle
 from app.services.runs.metrics import measure_queue
-from app.services.runs.queue import report_worker, withdraw_report
+from app.services.runs.queue.worker_reports import report_worker, withdraw_report
 from app.services.runs.run_lifecycle import RunEnd
 from tests.support import runs
 from tests.support.clock import MovableClock

@@ -8,7 +8,7 @@ from app.clients.run_event_publisher import RunEvents
 from app.db import SessionFactory, unit_of_work
 from app.enums import Environment
 from app.models import Task
-from app.services.runs.queue import read_figures
+from app.services.runs.queue.queue_figures import read_figures
 from app.services.runs.run_lifecycle import NewRun, claim, open_run
 from tests.support.database.plans import generic_plan
 from tests.support.database.queries import recorded

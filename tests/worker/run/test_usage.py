@@ -13,7 +13,7 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import EventType, RunStatus
 from app.models import Event, Run
-from app.services.runs.queue import Claim
+from app.services.runs.queue.claim_order import Claim
 from app.services.runs.usage import spent_by_others
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run

@@ -19,7 +19,7 @@ from app.schemas.runs.run import CancelIn
 from app.services.artifacts.live_diff import unpack_texts
 from app.services.runs import run_lifecycle
 from app.services.runs.lost_runs import recover_runs
-from app.services.runs.queue import Claim
+from app.services.runs.queue.claim_order import Claim
 from app.services.runs.run_edits import cancel_run
 from app.services.runs.verification import verification_lifecycle
 from app.services.storage_keys import RunRef

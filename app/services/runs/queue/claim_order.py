@@ -1,21 +1,13 @@
-"""Runs that wait for a worker, their order in a project, runs that jobs hold, and what workers report of themselves.
+"""Which run a worker claims next: the oldest of the project, below its limit, that holds the fewest workers."""
 
-The report of a worker is in Redis and has a life of a minute, so that it ends with its worker.
-"""
-
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import orjson
 from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
-from typing_extensions import TypedDict
 
-from app.clients.redis import RedisClient
-from app.clock import utcnow
 from app.db.statements import Prepared
 from app.enums import RunStatus
 from app.models import Project, Run
@@ -24,10 +16,6 @@ from app.models.runs.run import is_performed, is_waiting
 from app.services.storage_keys import RunRef
 
 _LOCK_NAME = "taskbeacon:claims-of-runs"
-REPORT_SECONDS = 20.0
-_LIFE_SECONDS = 60
-_REPORTS = "taskbeacon:workers"
-_MOST_WORKERS = 1000
 
 
 class Claim(NamedTuple):
@@ -44,26 +32,6 @@ class Claim(NamedTuple):
     @property
     def ref(self) -> RunRef:
         return RunRef(self.project_id, self.task_id, self.run_id)
-
-
-class QueueFigures(NamedTuple):
-    queued: int
-    oldest_asked_at: datetime | None
-    active: int
-
-    @property
-    def oldest_seconds(self) -> float:
-        """How long the run that has waited longest has waited; 0 if none waits."""
-        if self.oldest_asked_at is None:
-            return 0.0
-        return max(0.0, (utcnow() - self.oldest_asked_at).total_seconds())
-
-
-class WorkerReport(TypedDict):
-    # For each agent: whether its program is installed, and whether the worker has a key for it.
-    agents: Mapping[str, tuple[bool, bool]]
-    slots: int
-    warnings: Sequence[str]  # what it cannot hold of check sets
 
 
 _CLAIMED = Prepared(
@@ -165,47 +133,3 @@ def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
 
 async def find_claimed(session: AsyncSession, *, owner: str) -> Claim | None:
     return await _CLAIMED.first(session, {"asked_by": owner})
-
-
-def _select_figures(*of: ColumnElement[bool]) -> Select[int, datetime | None, int]:
-    waiting = (is_waiting(), *of)
-    # Each from an index of its own: the oldest is the first entry of one.
-    return select(
-        select(func.count()).select_from(Run).where(*waiting).scalar_subquery().label("queued"),
-        select(func.min(Run.dispatch_requested_at))
-        .where(*waiting)
-        .scalar_subquery()
-        .label("oldest_asked_at"),
-        select(func.count()).select_from(Run).where(is_performed(), *of).scalar_subquery().label("active"),
-    )
-
-
-_FIGURES = Prepared(_select_figures(), QueueFigures)
-_FIGURES_OF_PROJECT = Prepared(_select_figures(Run.project_id == bindparam("project_id")), QueueFigures)
-
-
-async def read_figures(session: AsyncSession, project_id: int | None = None) -> QueueFigures:
-    """Return the figures of a project, or of all together (contract 20)."""
-    if project_id is None:
-        return await _FIGURES.one(session)
-    return await _FIGURES_OF_PROJECT.one(session, {"project_id": project_id})
-
-
-async def report_worker(redis: RedisClient, worker: str, report: WorkerReport) -> None:
-    now = utcnow().timestamp()
-    async with redis.pipeline(transaction=True) as pipeline:
-        pipeline.set(f"{_REPORTS}:{worker}", orjson.dumps(report), ex=_LIFE_SECONDS)
-        pipeline.zremrangebyscore(_REPORTS, "-inf", now - _LIFE_SECONDS)
-        pipeline.zadd(_REPORTS, {worker: now})
-        await pipeline.execute()
-
-
-async def withdraw_report(redis: RedisClient, worker: str) -> None:
-    await redis.delete(f"{_REPORTS}:{worker}")
-
-
-async def read_reports(redis: RedisClient) -> list[WorkerReport]:
-    """Return the reports of the workers that are alive, of a thousand at most."""
-    workers = await redis.zrevrange(_REPORTS, 0, _MOST_WORKERS - 1)
-    found = await redis.mget([f"{_REPORTS}:{worker.decode()}" for worker in workers]) if workers else []
-    return [orjson.loads(report) for report in found if report is not None]
