@@ -10,9 +10,8 @@ from app.schemas.notifications import (
     PushTestIn,
     PushTestOut,
 )
-from app.services.notifications import history, push_delivery
+from app.services.notifications import history, push_trial
 from app.services.notifications import preferences as notification_preferences
-from app.services.notifications.push_messages import Composer
 from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
 from app.web.body import Body
 from app.web.dependencies import TaskId
@@ -41,9 +40,9 @@ async def push_test(call: ProjectUserWrite, body: Body[PushTestIn], task_id: Tas
 
     The push is sent regardless of presence, cooldown and preferences.
     """
-    senders, composer = call.process.push().senders, Composer(call.process.settings)
-    return await push_delivery.send_trial(
-        call.session, call.caller, task_id, body, senders=senders, composer=composer
+    process = call.process
+    return await push_trial.send_test_push(
+        call.session, call.caller, task_id, body, senders=process.push().senders, settings=process.settings
     )
 
 

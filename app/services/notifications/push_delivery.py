@@ -20,7 +20,6 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
-    insert,
     select,
     update,
 )
@@ -41,22 +40,15 @@ from app.clients.push import (
     TryLater,
 )
 from app.clock import utcnow
-from app.db import after_commit, release
-from app.db.statements import Prepared, row_of
-from app.enums import NotificationDecision, NotificationKind, Platform
-from app.errors import NotFound
-from app.ids import new_id
-from app.models import Notification, PushToken, Task
+from app.db import after_commit
+from app.db.statements import Prepared
+from app.enums import NotificationDecision, Platform
+from app.models import Notification
 from app.models.base import given_rows, literal_int
-from app.models.devices.push_tokens import HAS_ADDRESS
-from app.schemas.notifications import PushTestIn, PushTestOut
 from app.services import due_rows
-from app.services.access.principal import Principal
-from app.services.access.visibility import visible_task
 from app.services.notifications import devices, reminders
 from app.services.notifications.devices import DeadDevice
-from app.services.notifications.push_messages import Composer, Delivery, PushClaim, StoredPush, Subject
-from app.services.notifications.push_sentences import message_body
+from app.services.notifications.push_messages import Composer, Delivery
 from app.services.notifications.rules.decision_transitions import decision_update, entry, replacement_update
 from app.services.retrying.policies import PUSH, PUSH_LEASE, PUSH_SECONDS
 from app.tracing.spans import record
@@ -351,78 +343,3 @@ def _count(results: Sequence[_Outcome], now: datetime) -> None:
                 notification_id=str(deliveries[0].id),
                 device_id=str(deliveries[0].device_id),
             )
-
-
-async def send_trial(
-    session: AsyncSession,
-    caller: Principal,
-    task_id: UUID,
-    body: PushTestIn,
-    *,
-    senders: Mapping[Platform, PushSender],
-    composer: Composer,
-) -> PushTestOut:
-    """Send a test push to the given device of the caller, or to the one seen last, whatever their preferences."""
-    delivery = await _open_trial(session, caller, task_id, body.device_id)
-    await release(session)
-    deadline = Deadline(SEND_WITHIN.total_seconds())
-    outcomes = await send(senders, [delivery], composer=composer, deadline=deadline)
-    await settle(session, [delivery], outcomes)
-    outcome = outcomes[delivery.id]
-    end = end_of(delivery, outcome, utcnow())
-    return {
-        "id": delivery.id,
-        "device": delivery.device_id,
-        "platform": delivery.platform,
-        "decision": end.decision,
-        "reason": end.reason,
-        "ticket": outcome.ticket if isinstance(outcome, Accepted) else None,
-    }
-
-
-async def _open_trial(
-    session: AsyncSession, caller: Principal, task_id: UUID, device_id: UUID | None
-) -> Delivery:
-    title = await session.scalar(select(Task.title).where(Task.id == task_id, visible_task(caller)))
-    if title is None:
-        raise NotFound
-    own = select(PushToken.id, PushToken.platform, PushToken.token).where(
-        PushToken.user_id == caller.user_id, HAS_ADDRESS
-    )
-    if device_id is not None:
-        own = own.where(PushToken.id == device_id)
-    newest = own.order_by(PushToken.last_seen_at.desc(), PushToken.id.desc()).limit(1)
-    device = await row_of(session, newest)
-    if device is None:
-        raise NotFound("The caller has no such device.")
-    id_, platform, token = device
-    now = utcnow()
-    delivery = Delivery(
-        id=new_id(),
-        attempts=1,
-        user_id=caller.user_id,
-        device_id=id_,
-        platform=Platform(platform),
-        body=message_body(NotificationKind.TEST, title),
-        token=token,
-        subject=Subject(NotificationKind.TEST, task_id=task_id),
-        stored=StoredPush(now),
-        # Claimed from the start: a worker sends it only if this process dies first.
-        claim=PushClaim(now + PUSH_LEASE),
-    )
-    await session.execute(
-        insert(Notification).values(
-            id=delivery.id,
-            task_id=task_id,
-            user_id=caller.user_id,
-            kind=NotificationKind.TEST,
-            body=delivery.body,
-            device_id=delivery.device_id,
-            platform=delivery.platform,
-            decision=NotificationDecision.PENDING,
-            created_at=now,
-            due_at=delivery.claim.until,
-            attempts=delivery.attempts,
-        )
-    )
-    return delivery
