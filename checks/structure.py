@@ -47,7 +47,6 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/services/notifications/rules/quiet_hours.py": "holds the arithmetic of time zones, to be found by its name",
     "app/agents/tools/report_result.py": "is one tool of an agent; the protocol that uses it is no tool",
     "app/agents/checks/reports.py": "starts a program in the sandbox; the module beside it is that program",
-    "app/clients/object_extension.py": "is about parts of uploads; the service that uses it is about logs",
     "app/services/health.py": "asks the servers of a process; the process context that uses it only holds them",
     "app/services/webhook_endpoints/admin.py": "has the SQL of a command; commands have none",
     "app/services/artifacts/bucket_comparison.py": "has the SQL of a command; commands have none",

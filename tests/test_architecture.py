@@ -68,10 +68,6 @@ def _commits(node: ast.AST) -> bool:
     return _called(node).endswith(".commit")
 
 
-def _reaches_into_the_object_store(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == "s3"
-
-
 def _imports_arq(node: ast.AST) -> bool:
     return any(name.partition(".")[0] == "arq" for name in _imported(node))
 
@@ -284,12 +280,6 @@ _RULES = {
         "if isinstance(session.bind, AsyncEngine): pass",
         "app",
         {},
-    ),
-    "the library of S3 stays in clients": _Rule(
-        _reaches_into_the_object_store,
-        "client = (await store.s3.clients()).internal",
-        "app",
-        {"app/clients": "the object store and the modules beside it"},
     ),
     "arq stays in three files": _Rule(
         _imports_arq,

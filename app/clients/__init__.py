@@ -1,1 +1,1 @@
-"""Clients of other servers: each behind a small protocol, with its own errors and a timeout on every call."""
+"""Clients of other servers: each with its own errors, and a timeout on every call."""

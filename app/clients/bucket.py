@@ -12,9 +12,14 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
-from app.clients.object_store import TTL_TAG, ObjectStore
-from app.clients.s3 import ObjectStoreUnavailable, status_of
+from app.clients.object_store_errors import ObjectStoreUnavailable
+from app.clients.s3_connection import S3Connection, status_of
 from app.clients.signed_urls import create_signer
+
+# The bucket's lifecycle rules use this tag (contract 8.3): an object that was only uploaded expires after a day.
+TTL_TAG = "ttl_days"
+STAGED_DAYS = 1
+KEPT_DAYS = 30
 
 _RULE_PREFIX = "taskbeacon-ttl-"
 _CHECK_LIFETIME = timedelta(minutes=5)
@@ -29,22 +34,64 @@ class ListedObject:
     modified_at: datetime
 
 
-async def check_bucket(store: ObjectStore) -> None:
-    """Find the bucket, if possible without the library. Raises ObjectStoreUnavailable."""
-    signer = create_signer(store.s3.settings, store.s3.settings.s3_endpoint_url)
-    if signer is None:
-        async with store.s3.calling("find the bucket") as client:
-            await client.head_bucket(Bucket=store.s3.name)
-        return
-    url = signer.sign("", _CHECK_LIFETIME, method="HEAD")
-    try:
-        async with asyncio.timeout(store.s3.seconds):
-            status = await asyncio.to_thread(_send_head, url, store.s3.seconds)
-    except (HTTPClientError, TimeoutError):
-        # Without the error's own message, which contains the URL.
-        raise ObjectStoreUnavailable("could not reach the object store") from None
-    if status != HTTPStatus.OK:
-        raise ObjectStoreUnavailable(f"could not find the bucket: HTTP {status}")
+class Bucket:
+    """All that is in the bucket of an object store. Every method may raise ObjectStoreUnavailable."""
+
+    def __init__(self, s3: S3Connection) -> None:
+        self._s3 = s3
+
+    async def check(self) -> None:
+        """Find the bucket, if possible without the library."""
+        signer = create_signer(self._s3.settings, self._s3.settings.s3_endpoint_url)
+        if signer is None:
+            async with self._s3.calling("find the bucket") as client:
+                await client.head_bucket(Bucket=self._s3.name)
+            return
+        url = signer.sign("", _CHECK_LIFETIME, method="HEAD")
+        try:
+            async with asyncio.timeout(self._s3.seconds):
+                status = await asyncio.to_thread(_send_head, url, self._s3.seconds)
+        except (HTTPClientError, TimeoutError):
+            # Without the error's own message, which contains the URL.
+            raise ObjectStoreUnavailable("could not reach the object store") from None
+        if status != HTTPStatus.OK:
+            raise ObjectStoreUnavailable(f"could not find the bucket: HTTP {status}")
+
+    async def list_pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
+        """Yield lists of at most 1000 objects with keys that begin with `prefix`, in the order of the keys."""
+        request: dict[str, Any] = {"Bucket": self._s3.name, "Prefix": prefix}
+        while True:
+            async with self._s3.calling(f"list {prefix}") as client:
+                page = await client.list_objects_v2(**request)
+            yield [
+                ListedObject(key=item["Key"], size=item["Size"], modified_at=item["LastModified"])
+                for item in page.get("Contents", ())
+            ]
+            if not page.get("IsTruncated"):
+                return
+            request["ContinuationToken"] = page["NextContinuationToken"]
+
+    async def write_rules(self, days: Sequence[int]) -> bool:
+        """Set the expiry rules, one for each value of the tag `ttl_days`; return False if they were set already."""
+        ours = [_rule(number) for number in days]
+        async with self._s3.calling("write the bucket's rules") as client:
+            try:
+                answer = await client.get_bucket_lifecycle_configuration(Bucket=self._s3.name)
+                present: list[dict[str, Any]] = answer.get("Rules", [])
+            except ClientError as error:
+                if status_of(error) != HTTPStatus.NOT_FOUND:
+                    raise
+                present = []
+            foreign = [rule for rule in present if not rule.get("ID", "").startswith(_RULE_PREFIX)]
+            # Whole rules: one that is disabled, or filters by something else, deletes nothing of what it should.
+            if {rule["ID"]: rule for rule in ours} == {
+                rule["ID"]: rule for rule in present if rule not in foreign
+            }:
+                return False
+            await client.put_bucket_lifecycle_configuration(
+                Bucket=self._s3.name, LifecycleConfiguration={"Rules": [*foreign, *ours]}
+            )
+        return True
 
 
 def _send_head(url: str, seconds: float) -> int:
@@ -54,44 +101,6 @@ def _send_head(url: str, seconds: float) -> int:
         return int(session.send(AWSRequest(method="HEAD", url=url).prepare()).status_code)
     finally:
         session.close()
-
-
-async def list_pages(store: ObjectStore, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
-    """Yield lists of at most 1000 objects with keys that begin with `prefix`, in the order of the keys."""
-    request: dict[str, Any] = {"Bucket": store.s3.name, "Prefix": prefix}
-    while True:
-        async with store.s3.calling(f"list {prefix}") as client:
-            page = await client.list_objects_v2(**request)
-        yield [
-            ListedObject(key=item["Key"], size=item["Size"], modified_at=item["LastModified"])
-            for item in page.get("Contents", ())
-        ]
-        if not page.get("IsTruncated"):
-            return
-        request["ContinuationToken"] = page["NextContinuationToken"]
-
-
-async def write_rules(store: ObjectStore, days: Sequence[int]) -> bool:
-    """Set the expiry rules, one for each value of the tag `ttl_days`; return False if they were set already."""
-    ours = [_rule(number) for number in days]
-    async with store.s3.calling("write the bucket's rules") as client:
-        try:
-            answer = await client.get_bucket_lifecycle_configuration(Bucket=store.s3.name)
-            present: list[dict[str, Any]] = answer.get("Rules", [])
-        except ClientError as error:
-            if status_of(error) != HTTPStatus.NOT_FOUND:
-                raise
-            present = []
-        foreign = [rule for rule in present if not rule.get("ID", "").startswith(_RULE_PREFIX)]
-        # Whole rules: one that is disabled, or filters by something else, deletes nothing of what it should.
-        if {rule["ID"]: rule for rule in ours} == {
-            rule["ID"]: rule for rule in present if rule not in foreign
-        }:
-            return False
-        await client.put_bucket_lifecycle_configuration(
-            Bucket=store.s3.name, LifecycleConfiguration={"Rules": [*foreign, *ours]}
-        )
-    return True
 
 
 def _rule(days: int) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import structlog
 from prometheus_client import generate_latest
 
 from app.api_limits import METRICS_SECONDS
-from app.clients.bucket import check_bucket
 from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient
 from app.coroutines.shielded import JoinedWork
@@ -51,7 +50,7 @@ async def _check(
     states = await asyncio.gather(
         _state("database", _database(sessions)),
         _state("redis", _redis(redis)),
-        _state("object_store", check_bucket(store)),
+        _state("object_store", store.bucket.check()),
     )
     is_ready = set(states) == {_OK}
     database, redis_state, object_store = states

@@ -26,7 +26,7 @@ from app.api_limits import (
     RESPONSE_SECONDS,
 )
 from app.clients.object_store import ObjectStore
-from app.clients.s3 import ObjectMissing, RangeNotSatisfiable
+from app.clients.object_store_errors import ObjectMissing, RangeNotSatisfiable
 from app.errors import ArtifactNotFound, Unavailable
 from app.schemas.base import ApiPath
 from app.services.artifacts.manifest import DownloadableFile

@@ -12,10 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.clients.bucket import check_bucket, list_pages
-from app.clients.object_extension import ObjectTooShort, extend_object
 from app.clients.object_store import ObjectStore
-from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable, failures
+from app.clients.object_store_errors import (
+    ObjectMissing,
+    ObjectStoreUnavailable,
+    ObjectTooShort,
+    RangeNotSatisfiable,
+)
+from app.clients.s3_connection import failures
 from app.config import Settings
 from app.ids import new_hex_id
 from tests.support.deployment.processes import closed_port
@@ -70,7 +74,7 @@ async def test_missing_object_is_no_outage(store: ObjectStore) -> None:
 
 async def test_listing_names_size_and_time_and_deleting_is_repeatable(store: ObjectStore, key: str) -> None:
     prefix = key.rpartition("/")[0]
-    pages = [page async for page in list_pages(store, prefix)]
+    pages = [page async for page in store.bucket.list_pages(prefix)]
     assert [(listed.key, listed.size) for page in pages for listed in page] == [(key, 10)]
     assert await store.delete([key]) == 1
     assert await store.delete([key]) == 1
@@ -117,7 +121,7 @@ async def test_missing_bucket_is_an_outage_to_those_who_write(settings: Settings
         with pytest.raises(ObjectStoreUnavailable):
             await store.put("a", b"a", content_type="text/plain", tags={})
         with pytest.raises(ObjectStoreUnavailable):
-            await check_bucket(store)
+            await store.bucket.check()
 
 
 async def test_server_that_is_away_is_an_outage(settings: Settings) -> None:
@@ -137,7 +141,7 @@ async def test_object_shorter_than_what_is_to_be_kept_is_not_extended(
     await store.put(key, b"a" * stored, content_type="text/plain", tags={})
 
     with pytest.raises(ObjectTooShort):
-        await extend_object(store, key, stored + 1, b"b", content_type="text/plain", tags={})
+        await store.extend(key, stored + 1, b"b", content_type="text/plain", tags={})
 
     assert await read(store, key) == (b"a" * stored, None)
 

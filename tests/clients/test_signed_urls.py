@@ -6,7 +6,6 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from app.clients.bucket import check_bucket
 from app.clients.object_store import ObjectStore
 from app.clients.signed_urls import URL_LIFETIME, UrlSigner
 from app.config import Settings
@@ -103,7 +102,7 @@ async def test_without_a_key_of_ours_the_library_finds_one_and_signs(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", settings.s3_secret_access_key.get_secret_value())
     keyless = settings.model_copy(update={"s3_access_key_id": None, "s3_secret_access_key": None})
     async with ObjectStore(keyless) as store:
-        await check_bucket(store)
+        await store.bucket.check()
         url = await store.urls.of(key)
         assert await store.urls.of(key) == url
 
@@ -122,13 +121,13 @@ async def test_library_is_opened_at_the_first_need_and_once(settings: Settings, 
     async with ObjectStore(settings) as store:
 
         def opened() -> object:
-            return store.s3._clients
+            return store._s3._clients
 
-        await check_bucket(store)
+        await store.bucket.check()
         await store.urls.of(key)
         assert opened() is None
 
         await store.head(key)
 
-        assert opened() is await store.s3.clients()
-        assert await store.s3.clients() is await store.s3.clients()
+        assert opened() is await store._s3.clients()
+        assert await store._s3.clients() is await store._s3.clients()

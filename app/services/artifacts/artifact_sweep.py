@@ -21,9 +21,9 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.bucket import ListedObject, list_pages, write_rules
-from app.clients.object_store import KEPT_DAYS, STAGED_DAYS, ObjectStore
-from app.clients.s3 import ObjectStoreUnavailable
+from app.clients.bucket import KEPT_DAYS, STAGED_DAYS, ListedObject
+from app.clients.object_store import ObjectStore
+from app.clients.object_store_errors import ObjectStoreUnavailable
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.db.statements import rows_of
@@ -51,7 +51,7 @@ class KnownFiles:
 async def write_lifecycle(bucket: ObjectStore) -> None:
     """Configure the bucket to delete each tagged file after the number of days in its tag (contract 8.3)."""
     try:
-        if await write_rules(bucket, (STAGED_DAYS, KEPT_DAYS)):
+        if await bucket.bucket.write_rules((STAGED_DAYS, KEPT_DAYS)):
             log.info("artifacts.lifecycle_written")
     except ObjectStoreUnavailable as error:
         log.warning("artifacts.lifecycle_not_written", error=repr(error.__cause__ or error))
@@ -63,7 +63,7 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: ObjectStore) -> None
     Raises ObjectStoreUnavailable.
     """
     removed = 0
-    async for page in list_pages(bucket, KEYS_PREFIX):
+    async for page in bucket.bucket.list_pages(KEYS_PREFIX):
         async with unit_of_work(sessions) as session:
             known = await read_known(session, page)
         if going := [listed.key for listed in page if _is_unreachable(listed, known)]:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, select, tuple_
 
-from app.clients.bucket import list_pages
-from app.clients.object_store import KEPT_DAYS, ObjectStore
+from app.clients.bucket import KEPT_DAYS
+from app.clients.object_store import ObjectStore
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.db.statements import rows_of
@@ -40,7 +40,7 @@ async def compare_files(sessions: SessionFactory, store: ObjectStore) -> AsyncIt
             is_same = stored == size or (key.startswith(LOGS_PREFIX) and (stored or 0) > size)
             found = "missing" if info is None else "same" if is_same else "differs"
             yield ComparedFile(found, key, size, stored, at)
-    async for page in list_pages(store, KEYS_PREFIX):
+    async for page in store.bucket.list_pages(KEYS_PREFIX):
         owners = {listed.key: owner[1] for listed in page if (owner := owner_of_key(listed.key))}
         async with unit_of_work(sessions) as session:
             known = await read_known(session, page)

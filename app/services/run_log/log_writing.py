@@ -34,9 +34,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import LOG_BYTES
-from app.clients.object_extension import ObjectTooShort, extend_object
 from app.clients.object_store import LOG_TAGS, ObjectStore
-from app.clients.s3 import ObjectMissing, ObjectStoreUnavailable
+from app.clients.object_store_errors import ObjectMissing, ObjectStoreUnavailable, ObjectTooShort
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.db.statements import Prepared, rows_of
@@ -366,7 +365,7 @@ async def _extend(store: ObjectStore, ref: RunRef, lock: LogLock, lines: bytes) 
     # The store may still be writing if this is cancelled or fails unexpectedly.
     lock.is_writing = True
     try:
-        await extend_object(store, ref.log_key, size, new, content_type=CONTENT_TYPE, tags=LOG_TAGS)
+        await store.extend(ref.log_key, size, new, content_type=CONTENT_TYPE, tags=LOG_TAGS)
     except ObjectStoreUnavailable as error:
         lock.is_writing = error.may_be_applied
         raise

@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from app.clients.s3 import ObjectStoreUnavailable
+from app.clients.object_store_errors import ObjectStoreUnavailable
 from app.services.artifacts import artifact_sweep
 from app.worker.worker_context import worker_context
 

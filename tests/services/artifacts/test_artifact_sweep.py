@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.clients.bucket import list_pages, write_rules
 from app.clients.object_store import ObjectStore
 from app.clock import utcnow
 from app.db import SessionFactory
@@ -56,7 +55,7 @@ def run_path(run: Run) -> str:
 
 
 async def list_keys(bucket: ObjectStore) -> set[str]:
-    return {listed.key async for page in list_pages(bucket, "") for listed in page}
+    return {listed.key async for page in bucket.bucket.list_pages("") for listed in page}
 
 
 async def test_expired_entry_goes_with_its_object(
@@ -210,29 +209,29 @@ async def test_what_is_not_ours_is_left_alone(
 async def test_lifecycle_rules_follow_the_tags_and_leave_foreign_rules_alone(bucket: ObjectStore) -> None:
     days = {"Expiration": {"Days": 90}}
     foreign = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "backups/"}, **days}
-    client = (await bucket.s3.clients()).internal
+    client = (await bucket._s3.clients()).internal
     await client.put_bucket_lifecycle_configuration(
-        Bucket=bucket.s3.name, LifecycleConfiguration={"Rules": [foreign]}
+        Bucket=bucket._s3.name, LifecycleConfiguration={"Rules": [foreign]}
     )
 
     await write_lifecycle(bucket)
 
     rules = {
         rule["ID"]: rule
-        for rule in (await client.get_bucket_lifecycle_configuration(Bucket=bucket.s3.name))["Rules"]
+        for rule in (await client.get_bucket_lifecycle_configuration(Bucket=bucket._s3.name))["Rules"]
     }
     assert rules["theirs"]["Expiration"] == {"Days": 90}
     tagged = [rule for name, rule in rules.items() if name != "theirs"]
     lifetimes = {rule["Filter"]["Tag"]["Value"]: rule["Expiration"]["Days"] for rule in tagged}
     assert lifetimes == {"1": 1, "30": 30}
     assert {rule["Filter"]["Tag"]["Key"] for rule in tagged} == {"ttl_days"}
-    assert await write_rules(bucket, (1, 30)) is False
+    assert await bucket.bucket.write_rules((1, 30)) is False
 
     ours = rules["taskbeacon-ttl-30"]
     for broken in ({"Status": "Disabled"}, {"Filter": {"Tag": {"Key": "ttl_days", "Value": "31"}}}):
         rest = [rule for rule in rules.values() if rule != ours]
         await client.put_bucket_lifecycle_configuration(
-            Bucket=bucket.s3.name, LifecycleConfiguration={"Rules": [*rest, ours | broken]}
+            Bucket=bucket._s3.name, LifecycleConfiguration={"Rules": [*rest, ours | broken]}
         )
-        assert await write_rules(bucket, (1, 30)) is True
-        assert await write_rules(bucket, (1, 30)) is False
+        assert await bucket.bucket.write_rules((1, 30)) is True
+        assert await bucket.bucket.write_rules((1, 30)) is False

@@ -9,10 +9,10 @@ import orjson
 from sqlalchemy import select
 
 from app.clients.object_store import ObjectStore
+from app.clients.object_store_errors import ObjectMissing
 from app.clients.redis import RedisClient, create_redis
 from app.clients.run_event_stream import MAX_EVENTS, read_events
 from app.clients.run_events import EventKind
-from app.clients.s3 import ObjectMissing
 from app.db import unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Run, RunLogState, Task

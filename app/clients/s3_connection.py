@@ -12,32 +12,14 @@ from typing import Any, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.exceptions import ConnectionError as NotConnected
 
+from app.clients.object_store_errors import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable
 from app.config import Settings
-from app.outages import Outage
 
 # The time limit of small calls, so that an outage becomes an error and not a hanging request.
 SMALL_CALL_SECONDS = 5.0
 _SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
 # The most objects that are read at the same time.
 STREAMS = 100
-
-
-class ObjectStoreUnavailable(Outage):
-    """The store did not respond, or refused; with `may_be_applied` it may still perform the write."""
-
-    server = "object store"
-
-    def __init__(self, message: str = "", *, may_be_applied: bool = False) -> None:
-        super().__init__(message)
-        self.may_be_applied = may_be_applied
-
-
-class ObjectMissing(Exception):
-    """The object store has no object with the requested key."""
-
-
-class RangeNotSatisfiable(Exception):
-    """The requested byte range begins after the end of the object."""
 
 
 class S3Clients(NamedTuple):
@@ -104,14 +86,14 @@ def failures(what: str, *, of_object: bool = False, writes: bool = False) -> Ite
     except NotConnected as error:
         # The server could not be reached, so it cannot be at work on an earlier try of the library either.
         raise ObjectStoreUnavailable(f"could not {what}") from error
-    except (BotoCoreError, TimeoutError) as error:
+    except (BotoCoreError, TimeoutError, _http_error()) as error:
         raise ObjectStoreUnavailable(f"could not {what}", may_be_applied=writes) from error
-    except Exception as error:
-        from aiohttp import ClientError as HttpError  # noqa: PLC0415 - part of the library that is loaded late
 
-        if isinstance(error, HttpError):
-            raise ObjectStoreUnavailable(f"could not {what}", may_be_applied=writes) from error
-        raise
+
+def _http_error() -> type[Exception]:
+    from aiohttp import ClientError as HttpError  # noqa: PLC0415 - part of the library that is loaded late
+
+    return HttpError
 
 
 def status_of(error: ClientError) -> int:
@@ -119,7 +101,7 @@ def status_of(error: ClientError) -> int:
     return status
 
 
-class S3Bucket:
+class S3Connection:
     """The connections to a bucket, opened at the first call. A small call takes at most `seconds`."""
 
     def __init__(self, settings: Settings, *, seconds: float, attempts: int) -> None:
