@@ -22,7 +22,7 @@ from app.ids import new_id
 from app.models import GithubDelivery, Integration
 from app.schemas.github_webhook import WebhookOut
 from app.security.secrets import Cipher, DecryptionError
-from app.services.code_hosts.pushed_branches import BRANCH_PREFIX
+from app.services.code_hosts.branch_records import BRANCH_PREFIX
 from app.services.code_hosts.verdict_reports import OWN_CHECK
 from app.services.opened_clients import ServiceClients
 from app.services.runs.code_host_checks import CiReport, fold_ci

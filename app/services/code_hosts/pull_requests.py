@@ -17,7 +17,7 @@ from app.clients.github.github_client import GitHubClient
 from app.db import SessionFactory
 from app.dialogue.agent_reports import progress_entry
 from app.services.code_hosts.host_credentials import HostAccess
-from app.services.code_hosts.pushed_branches import sole_writer
+from app.services.code_hosts.pull_request_lease import sole_writer
 from app.services.code_hosts.section_marks import WORK
 from app.services.retrying.policies import CODE_HOST
 from app.services.retrying.retries import RetryBudget

@@ -27,7 +27,7 @@ from app.enums import Verdict
 from app.models import PushedBranch, Run, VerdictReport, Verification
 from app.outages import is_outage
 from app.services.code_hosts.host_credentials import CodeHost, CodeHosts, HostAccess, read_code_host
-from app.services.code_hosts.pushed_branches import sole_writer
+from app.services.code_hosts.pull_request_lease import sole_writer
 from app.services.code_hosts.section_marks import VERIFICATION
 from app.services.retrying.policies import VERDICT_REPORT_LEASE, VERDICT_REPORT_SECONDS
 from app.services.retrying.retries import in_transaction

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from app.agents.git.run_repository import Author
 from app.enums import PrAuthorshipMode
-from app.services.code_hosts.pushed_branches import BRANCH_PREFIX
+from app.services.code_hosts.branch_records import BRANCH_PREFIX
 from app.services.run_facts import AUTHORSHIP
 from app.services.runs.claimed_run import ClaimedRun
 

@@ -28,9 +28,9 @@ from app.dialogue.agent_reports import Spent
 from app.enums import RunMode
 from app.schemas.staged_artifacts import ArtifactOut
 from app.security.secrets import Cipher, DecryptionError
+from app.services.code_hosts.branch_records import BranchRecord, ContinuedBranch, branch_to_resume
 from app.services.code_hosts.host_credentials import CodeHost, HostAccess, clone_url, read_code_host
 from app.services.code_hosts.pull_requests import PullRequestResult, PullRequestSubject, open_pull_request
-from app.services.code_hosts.pushed_branches import ContinuedBranch, PushRecord, branch_to_resume
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.retries import in_transaction
 from app.services.run_facts import USAGE
@@ -59,7 +59,7 @@ class Publication:
     @traced("run.publish")
     async def publish(
         self, github: GitHubClient, result: RunResult, emit: Emit
-    ) -> tuple[PullRequestResult, PushRecord | None]:
+    ) -> tuple[PullRequestResult, BranchRecord | None]:
         """Create or update the pull request of a run; return it, and what to store of the branch that the run pushed.
 
         If this is cancelled, the host may have opened the pull request all the same.
@@ -67,7 +67,7 @@ class Publication:
         opened = await open_pull_request(github, self.access, self.subject, result, emit)
         if not self.subject.repository or result.head_branch is None or result.head_sha is None:
             return opened, None
-        return opened, PushRecord(
+        return opened, BranchRecord(
             repository=self.subject.repository,
             integration_id=self.access.host.integration_id,
             branch=result.head_branch,

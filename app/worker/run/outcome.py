@@ -12,7 +12,7 @@ from app.agents.git.patches import summarise
 from app.agents.run_result import RunResult
 from app.enums import RunReason, RunStatus, StopReason
 from app.services.checks.shown_results import show_unchecked
-from app.services.code_hosts.pushed_branches import PushRecord, record_push
+from app.services.code_hosts.branch_records import BranchRecord, record_branch
 from app.services.enqueueing import enqueue_verification_after_commit
 from app.services.retrying.retries import in_transaction
 from app.services.run_facts import CHANGES, LEFT_OUT, NOT_STORED
@@ -43,7 +43,7 @@ class RunReport:
     is_repair: bool = True  # whether its agent was to correct its work, or that is not known
     # The keys about the pull request for the run's output and state.
     published: Mapping[str, Any] = field(default_factory=dict)
-    pushed: PushRecord | None = None
+    pushed: BranchRecord | None = None
     stored: StoredFiles = field(default_factory=StoredFiles)
     log_is_whole: bool = True
 
@@ -73,7 +73,7 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
 
     async def finish(session: AsyncSession) -> bool:
         if report.pushed is not None:
-            await record_push(session, task_id=claim.task_id, run_id=claim.run_id, pushed=report.pushed)
+            await record_branch(session, task_id=claim.task_id, run_id=claim.run_id, pushed=report.pushed)
         if is_checked and isinstance(report.work, RunResult):
             base = report.pushed.base_sha if report.pushed else report.work.base.sha
             delivery = RunDelivery(work=report.work, base=base, end=end, has_schema=report.has_schema)

@@ -28,7 +28,7 @@ from app.models import Base, Event, Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
 from app.services.action_tokens import ActionClaims, mint
-from app.services.code_hosts.pushed_branches import PushRecord, record_push
+from app.services.code_hosts.branch_records import BranchRecord, record_branch
 from tests.support.callers import bearer
 from tests.support.database.faults import failing_answer, failing_commits
 from tests.support.devices import expo_token, make_device, make_pending, make_presence
@@ -450,14 +450,14 @@ async def hear_of_a_failed_check(scene: Scene, path: str) -> Sent:
     )
     task = await make_task(scene.session, project=scene.project, created_by=scene.owner, ci_prompt="Mend it.")
     run = await make_run(scene.session, task=task, status=RunStatus.COMPLETED)
-    pushed = PushRecord(
+    pushed = BranchRecord(
         repository="acme/app",
         integration_id=integration.id,
         branch="taskbeacon/b",
         base_branch="main",
         head_sha="a" * 40,
     )
-    await record_push(scene.session, task_id=task.id, run_id=run.id, pushed=pushed)
+    await record_branch(scene.session, task_id=task.id, run_id=run.id, pushed=pushed)
     check = {"conclusion": "failure", "head_branch": "taskbeacon/b", "head_sha": "a" * 40, "name": "tests"}
     repository = {"full_name": "Acme/App"}
     body = json.dumps(

@@ -31,7 +31,7 @@ from app.ids import new_hex_id, new_id
 from app.models import Membership, Project, Run, RunCredential, SandboxEnvironment, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
-from app.services.code_hosts.pushed_branches import PushRecord, record_push
+from app.services.code_hosts.branch_records import BranchRecord, record_branch
 from tests.support.assertions import concerning
 from tests.support.callers import bearer
 from tests.support.factories import (
@@ -207,14 +207,14 @@ class Scene:
 
     async def push(self, run: Run, integration_id: int, repository: str) -> None:
         """Note that a run pushed the commit of which the checks fail."""
-        pushed = PushRecord(
+        pushed = BranchRecord(
             repository=repository,
             integration_id=integration_id,
             branch=BRANCH,
             base_branch="main",
             head_sha=SHA,
         )
-        await record_push(self.session, task_id=self.task.id, run_id=run.id, pushed=pushed)
+        await record_branch(self.session, task_id=self.task.id, run_id=run.id, pushed=pushed)
 
     async def address(self, way: Way, run: Run) -> str:
         """Return the URL of a way to the run; an answer has a question that it is about."""

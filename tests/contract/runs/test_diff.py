@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.git.patches import SHOWN_BYTES
 from app.clients.object_store import ObjectStore
 from app.models import Run, Task
-from app.services.code_hosts.pushed_branches import PushRecord, record_push
+from app.services.code_hosts.branch_records import BranchRecord, record_branch
 from tests.support.assertions import assert_invalid, concerning
 from tests.support.factories import make_run
 from tests.support.makers import NewRun
@@ -97,14 +97,14 @@ async def test_changes_are_listed_by_file(client: httpx.AsyncClient, run_url: st
 async def test_base_and_head_are_those_of_the_push(
     client: httpx.AsyncClient, session: AsyncSession, task: Task, run: Run, run_url: str, task_url: str
 ) -> None:
-    pushed = PushRecord(
+    pushed = BranchRecord(
         repository="acme/app",
         integration_id=None,
         branch="taskbeacon/b",
         base_branch="main",
         head_sha="a" * 40,
     )
-    await record_push(session, task_id=task.id, run_id=run.id, pushed=pushed)
+    await record_branch(session, task_id=task.id, run_id=run.id, pushed=pushed)
     assert (await client.get(f"{run_url}/diff")).json() == {
         **STORED,
         "base": "main",

@@ -16,7 +16,7 @@ from app.ids import new_hex_id
 from app.models import Integration, Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
-from app.services.code_hosts.pushed_branches import PushRecord, record_push
+from app.services.code_hosts.branch_records import BranchRecord, record_branch
 from tests.support.factories import make_run, make_task
 
 SECRET = "a-secret-between-github-and-us"
@@ -75,14 +75,14 @@ class Hook:
         return await self.session.get_one(Run, answer.json()["run"])
 
     async def push(self, run: Run, sha: str) -> None:
-        pushed = PushRecord(
+        pushed = BranchRecord(
             repository="acme/app",
             integration_id=self.integration.id,
             branch=BRANCH,
             base_branch="main",
             head_sha=sha,
         )
-        await record_push(self.session, task_id=self.task.id, run_id=run.id, pushed=pushed)
+        await record_branch(self.session, task_id=self.task.id, run_id=run.id, pushed=pushed)
 
     async def end(self, run: Run, sha: str) -> None:
         """End a run that has pushed this commit."""

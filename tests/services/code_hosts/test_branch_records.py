@@ -11,11 +11,12 @@ from app.clients.github.github_answers import PullRequest
 from app.db import SessionFactory
 from app.enums import EventType
 from app.models import Event, Run, Task
-from app.services.code_hosts.pushed_branches import PushRecord, record_push, sole_writer
+from app.services.code_hosts.branch_records import BranchRecord, record_branch
+from app.services.code_hosts.pull_request_lease import sole_writer
 
 FIRST, SECOND = (f"https://github.test/acme/app/pull/{number}" for number in (7, 8))
 
-PUSHED = PushRecord(
+PUSHED = BranchRecord(
     repository="acme/app",
     integration_id=None,
     branch="taskbeacon/b",
@@ -30,7 +31,7 @@ async def test_pull_request_that_is_stored_again_is_no_second_event(
     """Regression: the end of a run, repeated after a lost acknowledgement, recorded a second event."""
     for url in (None, FIRST, FIRST, SECOND):
         opened = None if url is None else PullRequest(number=int(url[-1]), url=url, body="")
-        await record_push(
+        await record_branch(
             session, task_id=task.id, run_id=run.id, pushed=replace(PUSHED, pull_request=opened)
         )
 
@@ -44,7 +45,7 @@ async def test_busy_branch_is_not_waited_for_without_end(
     sessions: SessionFactory, session: AsyncSession, task: Task, run: Run
 ) -> None:
     """Regression: a run whose work was done stayed in its slot as long as others wrote about its branch."""
-    await record_push(session, task_id=task.id, run_id=run.id, pushed=PUSHED)
+    await record_branch(session, task_id=task.id, run_id=run.id, pushed=PUSHED)
     await session.commit()
     async with sole_writer(sessions, "acme/app", PUSHED.branch):
         with pytest.raises(TimeoutError):

@@ -1,0 +1,75 @@
+"""The lease by which one process at a time writes the pull request of a branch; it is in the rows of the branch."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import ColumnElement, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.agents.session.transcript import Emit
+from app.clock import utcnow
+from app.db import SessionFactory
+from app.db.statements import count_changed
+from app.dialogue.agent_reports import progress_entry
+from app.models import PushedBranch
+from app.services.retrying.policies import (
+    PULL_REQUEST_LEASE,
+    PULL_REQUEST_LOOK_SECONDS,
+    PULL_REQUEST_PATIENCE,
+)
+from app.services.retrying.retries import in_transaction
+
+# Before the end of its lease a writer is cut off.
+_MARGIN = timedelta(seconds=10)
+
+
+@asynccontextmanager
+async def sole_writer(
+    sessions: SessionFactory,
+    repository: str,
+    branch: str,
+    emit: Emit | None = None,
+    *,
+    patience: timedelta = PULL_REQUEST_PATIENCE,
+) -> AsyncGenerator[None, None]:
+    """Wait until no other process writes about a branch that was pushed before, and keep others waiting in the body.
+
+    The text of a pull request is read, changed and replaced as a whole: two writers at once would undo each other. What
+    takes too long, as a wait of more than `patience` does, ends with TimeoutError; the lease of a lost process ends by
+    itself. A wait, and its end, are told to `emit`.
+    """
+    gives_up_at = utcnow() + patience
+    where = (PushedBranch.repository == repository.lower(), PushedBranch.branch == branch)
+    has_waited = False
+    while (until := await in_transaction(sessions, partial(_take, where=where))) is None:
+        if utcnow() >= gives_up_at:
+            raise TimeoutError
+        if emit and not has_waited:
+            message = f"The pull request waits: another process writes about the branch {branch}."
+            await emit(progress_entry("pull_request", message))
+        has_waited = True
+        await asyncio.sleep(PULL_REQUEST_LOOK_SECONDS)
+    try:
+        async with asyncio.timeout((PULL_REQUEST_LEASE - _MARGIN).total_seconds()):
+            if emit and has_waited:
+                await emit(progress_entry("pull_request", "The pull request goes on."))
+            yield
+    finally:
+        held = update(PushedBranch).where(*where, PushedBranch.writing_until == until)
+        released = held.values(writing_until=None)
+        await in_transaction(sessions, lambda session: count_changed(session, released))
+
+
+async def _take(session: AsyncSession, where: tuple[ColumnElement[bool], ...]) -> datetime | None:
+    # The rows of all runs that pushed it, in one order: another process that takes it waits, and finds the lease.
+    rows = select(PushedBranch.writing_until).where(*where).order_by(PushedBranch.run_id)
+    now = utcnow()
+    leases = await session.scalars(rows.with_for_update(key_share=True))
+    if any(until is not None and until > now for until in leases):
+        return None
+    until = now + PULL_REQUEST_LEASE
+    await session.execute(update(PushedBranch).where(*where).values(writing_until=until))
+    return until
