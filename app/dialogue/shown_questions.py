@@ -1,9 +1,9 @@
 """A question of an agent, as it is stored and shown to people."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any  # JSON
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Self  # Any: JSON
 from uuid import UUID
 
 import orjson
@@ -39,6 +39,11 @@ class ShownQuestion:
     url: str | None = None
     opened_at: datetime = field(default_factory=utcnow)
     expires_at: datetime | None = None
+
+    def open_for(self, patience: timedelta) -> Self:
+        """Return the question opened now, with the time until which a person may answer it."""
+        now = utcnow()
+        return replace(self, opened_at=now, expires_at=now + patience)
 
     @property
     def request_id(self) -> str:

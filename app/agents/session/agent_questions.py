@@ -4,7 +4,7 @@ import asyncio
 import re
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from difflib import Match, SequenceMatcher
 from itertools import takewhile
@@ -17,7 +17,6 @@ from app.agents.errors import AgentStopped
 from app.agents.session.command_source import Command, RunChannel
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest, refuse
 from app.agents.session.transport import Message
-from app.clock import utcnow
 from app.coroutines.periodic import wait
 from app.dialogue.agent_reports import notification_entry, progress_entry
 from app.dialogue.forms import REJECT, Form, FormRefused, read_form
@@ -267,8 +266,8 @@ class Questions:
 
     async def _publish(self, pending: _PendingQuestion, refusal: str | None) -> None:
         # The question may be over by now: it waited until earlier questions were closed.
-        now, turn = utcnow(), self._turn
-        shown = pending.shown = replace(pending.shown, opened_at=now, expires_at=now + self._human_timeout)
+        turn = self._turn
+        shown = pending.shown = pending.shown.open_for(self._human_timeout)
         # Set before it is published: the answer may be fetched before the next line runs.
         self._current = pending
         try:

@@ -13,7 +13,6 @@ from app.agents.errors import AgentFailed
 from app.agents.files.attachments import Attachment, attached_path, place_attachments
 from app.agents.session.agent_session import AgentSession
 from app.agents.session.command_source import Command, CommandSource, RunChannel
-from app.clock import utcnow
 from app.dialogue.agent_reports import notification_entry
 from app.dialogue.shown_questions import TURN_FAILED, ShownQuestion
 from app.dialogue.storable_text import storable
@@ -74,7 +73,6 @@ def awaited_message(
 
     `failure` is why its turn failed: the first line of that is the title.
     """
-    now = utcnow()
     title = "The agent is done and waits for a message."
     if failure is not None:
         reason = failure.partition("\n")[0].removesuffix(" Its last lines:")
@@ -83,6 +81,4 @@ def awaited_message(
         kind=QuestionKind.MESSAGE,
         title=title,
         detail=channel.masker.text(storable(session.last_message)),
-        opened_at=now,
-        expires_at=now + human_timeout,
-    )
+    ).open_for(human_timeout)
