@@ -22,6 +22,7 @@ MAX_AGENT_PARAMETERS: Final = 7
 MAX_ROUTER_LINES: Final = 12
 MAX_FUNCTION_LINES: Final = 50
 MAX_FIELDS: Final = 10
+_DECIDING: Final = (ast.If, ast.IfExp, ast.Try, ast.Match, ast.With, ast.AsyncWith, ast.Assert)
 METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 
 # Folders with small modules that one module imports, which lists them, with the reason.
@@ -159,8 +160,11 @@ def routes(root: Path) -> Iterator[tuple[str, str]]:
     """Yield the route functions that decide something: what does is a dependency or a service."""
     for path in _modules(root / "app/routers"):
         for function in filter(_is_route, _functions(path)):
-            if any(isinstance(node, ast.If | ast.Try | ast.Match) for node in ast.walk(function)):
-                yield f"{_name(path, root)}:{function.name}", "has `if`, `try` or `match`; routes only call"
+            if any(isinstance(node, _DECIDING) for node in ast.walk(function)):
+                yield (
+                    f"{_name(path, root)}:{function.name}",
+                    "has `if`, `try`, `with` or the like; routes only call",
+                )
 
 
 def _is_route(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

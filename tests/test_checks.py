@@ -28,12 +28,17 @@ PLANTED = {
     "agents/many.py": ("class A:\n    def act(self, a, b, c, d, *, e, f, g, h): ...", "takes 8 parameters"),
     "routers/busy.py": ("async def act():\n" + "    pass\n" * 13, "has 13 lines"),
     "routers/branching.py": (
-        '@router.get("")\nasync def act():\n    async with a:\n        if b:\n            return\n',
-        "has `if`, `try` or `match`",
+        '@router.get("")\nasync def act():\n    c = [a if b else None for a in d]\n',
+        "has `if`, `try`, `with`",
     ),
     "routers/trying.py": (
         '@own_router.post("/a", status_code=201)\nasync def act():\n    try:\n        b()\n    finally:\n        c()\n',
-        "has `if`, `try` or `match`",
+        "has `if`, `try`, `with`",
+    ),
+    "routers/asserting.py": ('@router.get("")\nasync def act():\n    assert b\n', "has `if`, `try`, `with`"),
+    "routers/catching.py": (
+        '@router.get("")\nasync def act():\n    async with a:\n        b()\n',
+        "has `if`, `try`, `with`",
     ),
     "agents/spec.py": (
         "@dataclass(frozen=True)\nclass Spec:\n" + "".join(f"    f{n}: int\n" for n in range(11)),

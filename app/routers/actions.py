@@ -8,9 +8,7 @@ from app.services.inbox import token_answers
 from app.web.body import Body
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors, refused, settled
-from app.web.pages.actions import OpenAction, answer_by_form, asks_for_key, client_of
-from app.web.pages.question import page_of
-from app.web.pages.render import render
+from app.web.pages.actions import OpenAction, answer_by_form, client_of, show_page
 from app.web.pages.route import ActionRoute, PageRoute
 from app.web.responses import Json
 
@@ -32,8 +30,8 @@ async def act(request: Request, token: OpenAction, body: Body[ActionIn]) -> Json
     higher than the operator's setting `TASKBEACON_ACTION_TOKENS` allows, a token alone is refused with 403: the
     question's page then asks for an API key, or for a browser that is signed in to the console.
     """
-    arguments = (session_of(request), token, body, client_of(request), process_of(request))
-    return Json(await token_answers.act(*arguments))
+    client, process = client_of(request), process_of(request)
+    return Json(await token_answers.act(session_of(request), token, body, client, process))
 
 
 @page_router.get("/{token}", include_in_schema=False)
@@ -42,8 +40,7 @@ async def show_question(request: Request, token: OpenAction) -> Response:
 
     This request changes nothing, because scanners of e-mails follow links.
     """
-    needs_key = await asks_for_key(request, token)
-    return render(page_of(token.question, token.offered, asks_for_key=needs_key))
+    return await show_page(request, token)
 
 
 @page_router.post("/{token}", include_in_schema=False)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query
 
 from app.schemas.checks.check_sets import (
     CheckSetIn,
@@ -14,11 +14,10 @@ from app.schemas.checks.check_sets import (
     ScanOut,
 )
 from app.schemas.errors import StateRefusedOut
-from app.services import project_overview
 from app.services.checks import check_sets, scans
 from app.web.auth import TaskRead, TaskWrite, VisibleCheckSet
 from app.web.body import Body
-from app.web.dependencies import CheckSetId, process_of
+from app.web.dependencies import CheckSetId, CheckSetWarnings
 from app.web.idempotency import OnceDep
 from app.web.openapi.errors import refused
 from app.web.pagination import PageDep
@@ -26,14 +25,6 @@ from app.web.responses import Json, json_by
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects/{project_id}/check_sets", tags=["check sets"], route_class=UnitRoute)
-
-
-async def _find_warnings(request: Request) -> list[str]:
-    process = process_of(request)
-    return await project_overview.find_warnings(process.redis, process.settings)
-
-
-Warnings = Annotated[list[str], Depends(_find_warnings)]
 
 
 @router.get("", summary="List check sets")
@@ -53,7 +44,7 @@ async def list_sets(
     status_code=201,
 )
 async def create_set(
-    call: TaskWrite, body: Body[CheckSetIn], once: OnceDep, warnings: Warnings
+    call: TaskWrite, body: Body[CheckSetIn], once: OnceDep, warnings: CheckSetWarnings
 ) -> Json[CheckSetOut]:
     """Create the check set of a repository, or that of all repositories of the project.
 
@@ -87,7 +78,7 @@ async def retrieve_set(call: TaskRead, set_id: CheckSetId) -> CheckSetOut:
 
 @router.patch("/{set_id}", summary="Update a check set")
 async def update_set(
-    call: TaskWrite, set_id: VisibleCheckSet, body: Body[CheckSetIn], warnings: Warnings
+    call: TaskWrite, set_id: VisibleCheckSet, body: Body[CheckSetIn], warnings: CheckSetWarnings
 ) -> CheckSetOut:
     """Update a check set: each given field is replaced as a whole; null stands for its default."""
     return await check_sets.update_set(call.session, call.caller, set_id, body, warnings)

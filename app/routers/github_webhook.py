@@ -1,13 +1,10 @@
 """Route that receives the webhooks of code hosts. They have no API key: each delivery is signed."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 
 from app.api_limits import WEBHOOK_BYTES
-from app.errors import WrongSignature
 from app.ids import MAX_BIGINT
 from app.schemas.github_webhook import WebhookOut
 from app.services.code_hosts import github_webhook
@@ -16,7 +13,7 @@ from app.web.body import read_bytes
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors, over_limit
 from app.web.responses import Json
-from app.web.throttling import throttle_address
+from app.web.throttling import throttle_wrong_signatures
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/webhooks", tags=["operations"], route_class=UnitRoute)
@@ -59,16 +56,6 @@ async def _read_delivery(
     )
 
 
-@asynccontextmanager
-async def _wrong_signatures_counted(request: Request) -> AsyncGenerator[None, None]:
-    try:
-        yield
-    except WrongSignature:
-        # Only these count: all projects get their deliveries from the same few addresses of GitHub.
-        await throttle_address(request, process_of(request), "github")
-        raise
-
-
 @router.post(
     "/github",
     summary="Receive a webhook of GitHub",
@@ -85,5 +72,5 @@ async def receive_github(
     signed with the webhook secret of the service.
     """
     session, process = session_of(request), process_of(request)
-    async with _wrong_signatures_counted(request):
-        return Json(await github_webhook.receive_github(session, sent, process, settings=process.settings))
+    received = github_webhook.receive_github(session, sent, process, settings=process.settings)
+    return Json(await throttle_wrong_signatures(request, process, received))

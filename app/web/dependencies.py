@@ -16,6 +16,7 @@ from app.errors import MethodNotAllowed, NotFound
 from app.runtime import ProcessContext
 from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
+from app.services.project_overview import find_warnings
 from app.web.asgi_keys import CALL, SESSION
 
 
@@ -89,6 +90,11 @@ async def _public_url(request: Request) -> str:
     return process_of(request).settings.public_url or str(request.base_url)
 
 
+async def _check_set_warnings(request: Request) -> list[str]:
+    process = process_of(request)
+    return await find_warnings(process.redis, process.settings)
+
+
 async def _started_at() -> float:
     return time.perf_counter()
 
@@ -97,6 +103,7 @@ TASK_URL = "/api/projects/{project_id}/tasks/{task_id}"
 RUN_URL = f"{TASK_URL}/runs/{{run_id}}"
 
 ArtifactId = Annotated[str, Depends(_artifact_id)]
+CheckSetWarnings = Annotated[list[str], Depends(_check_set_warnings)]
 CheckSetId = Annotated[UUID, Depends(_reader("set_id"))]
 DeliveryId = Annotated[UUID, Depends(_reader("delivery_id"))]
 EndpointId = Annotated[UUID, Depends(_reader("endpoint_id"))]

@@ -1,20 +1,23 @@
 """Apply request limits: of a project per minute and hour (contract 2.7), and of an address without a key."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
+from typing import TypeVar
 
 import structlog
 from fastapi import Request
 
 from app import api_limits
 from app.clock import utcnow
-from app.errors import AppError, Throttled
+from app.errors import AppError, Throttled, WrongSignature
 from app.outages import REDIS_ERRORS
 from app.runtime import ProcessContext
 from app.services.access.principal import Principal
 from app.services.request_counter import Quota, RateLimit
 from app.web.asgi_keys import RATE_LIMIT
+
+Result = TypeVar("Result")
 
 _MINUTE = 60
 _HOUR = 3600
@@ -48,6 +51,18 @@ async def throttle(
 async def throttle_address(request: Request, process: ProcessContext, purpose: str) -> None:
     """Count one request of a client without a key against the limit of the client's IP address."""
     await throttle_by(process, f"{purpose}:{address_of(request)}", _OF_ADDRESS)
+
+
+async def throttle_wrong_signatures(
+    request: Request, process: ProcessContext, work: Awaitable[Result]
+) -> Result:
+    """Return the result of `work` on a signed request; count the request only if its signature is wrong."""
+    try:
+        return await work
+    except WrongSignature:
+        # All projects get their deliveries from the same few addresses of GitHub.
+        await throttle_address(request, process, "github")
+        raise
 
 
 async def throttle_by(

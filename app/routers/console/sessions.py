@@ -1,34 +1,17 @@
 """Routes that sign a browser in to the console and out, and list and end sessions (contract 17)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from app.schemas.console import ConsoleSessionList, ConsoleSessionOut, SignIn
 from app.services.accounts import console_sessions
-from app.services.accounts.console_sessions import Browser
 from app.web.auth import ConsoleUser, UserRead, UserWrite
 from app.web.body import Body
-from app.web.console.cookie import new_cookie, no_cookie, refuse_other_sites
-from app.web.dependencies import SessionId, process_of, session_of
+from app.web.console.cookie import new_cookie, no_cookie
+from app.web.console.sign_in import SigningIn
+from app.web.dependencies import SessionId, session_of
 from app.web.openapi.errors import errors
 from app.web.responses import Json
-from app.web.throttling import address_of, throttle_address
 from app.web.unit_route import UnitRoute
-
-_USER_AGENT_CHARACTERS = 200
-_ADDRESS_CHARACTERS = 64
-
-
-async def _identify_browser(request: Request) -> Browser:
-    refuse_other_sites(request)
-    await throttle_address(request, process_of(request), "console")
-    user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_CHARACTERS]
-    return Browser(address_of(request)[:_ADDRESS_CHARACTERS], user_agent)
-
-
-SigningIn = Annotated[Browser, Depends(_identify_browser)]
-
 
 _SESSION = "/session"
 router = APIRouter(prefix="/api/console", tags=["console"], route_class=UnitRoute)
@@ -68,8 +51,7 @@ async def retrieve_session(call: ConsoleUser) -> ConsoleSessionOut:
 )
 async def sign_out(request: Request, call: ConsoleUser) -> Response:
     """End the console session that the request's cookie belongs to, and delete the cookie in the browser."""
-    assert call.caller.session_id is not None
-    await console_sessions.end_session(call.session, call.caller, call.caller.session_id)
+    await console_sessions.end_current(call.session, call.caller)
     return Response(status_code=204, headers={"Set-Cookie": no_cookie(request)})
 
 

@@ -1,59 +1,28 @@
 """Routes that sign terminals in by a code, which a person confirms in the console (contract 21)."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 
 from app.schemas.console import (
     ApproveLoginIn,
     PendingLoginOut,
     TerminalLoginIn,
     TerminalLoginOut,
-    TerminalTokenIn,
     TerminalTokenOut,
 )
-from app.security.secrets import hash_session_secret
 from app.services.accounts import terminal_logins
 from app.web.auth import UserWrite
 from app.web.body import Body
-from app.web.dependencies import PublicUrl, call_of, process_of, session_of
+from app.web.console.sign_in import DeviceCode, TerminalAddress, UserCode
+from app.web.dependencies import PublicUrl, session_of
 from app.web.openapi.errors import errors
 from app.web.responses import Json
-from app.web.throttling import CODES, POLLS, POLLS_OF_ADDRESS, address_of, throttle_address, throttle_by
 from app.web.unit_route import UnitRoute
 
-_ADDRESS_CHARACTERS = 64
-_CODE_CHARACTERS = 100
 _LOGIN = "/login"
 _CODE = _LOGIN + "/{user_code}"
 _NO_STORE = {"Cache-Control": "no-store"}
 
 router = APIRouter(prefix="/api/cli", tags=["console"], route_class=UnitRoute)
-
-
-async def _identify_address(request: Request) -> str:
-    await throttle_address(request, process_of(request), "terminal")
-    return address_of(request)[:_ADDRESS_CHARACTERS]
-
-
-async def _user_code(request: Request) -> str:
-    # Counted whether it is known or not: what a person tries must not tell it.
-    await throttle_by(process_of(request), f"codes:{call_of(request).caller.user_id}", CODES)
-    code: str = request.path_params["user_code"]
-    return code[:_CODE_CHARACTERS]
-
-
-async def _device_code(request: Request, body: Body[TerminalTokenIn]) -> str:
-    process = process_of(request)
-    await throttle_by(process, f"polls:{address_of(request)}", POLLS_OF_ADDRESS)
-    bucket = f"polls:{hash_session_secret(body.device_code)}"
-    await throttle_by(process, bucket, POLLS, refusal=terminal_logins.asks_too_often())
-    return body.device_code
-
-
-Address = Annotated[str, Depends(_identify_address)]
-DeviceCode = Annotated[str, Depends(_device_code)]
-UserCode = Annotated[str, Depends(_user_code)]
 
 
 @router.post(
@@ -63,7 +32,7 @@ UserCode = Annotated[str, Depends(_user_code)]
     responses=errors(429),
 )
 async def begin(
-    request: Request, base: PublicUrl, address: Address, body: Body[TerminalLoginIn]
+    request: Request, base: PublicUrl, address: TerminalAddress, body: Body[TerminalLoginIn]
 ) -> Json[TerminalLoginOut]:
     """Return the codes of a new sign-in (RFC 8628). The terminal shows `user_code`, and asks for its key meanwhile."""
     begun = await terminal_logins.begin_login(session_of(request), body.client, address, base=base)

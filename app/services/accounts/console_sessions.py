@@ -198,6 +198,12 @@ async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSess
     return cast("ConsoleSessionList", {"results": shown})
 
 
+async def end_current(session: AsyncSession, caller: Principal) -> None:
+    """End the console session that authenticated this request."""
+    assert caller.session_id is not None
+    await end_session(session, caller, caller.session_id)
+
+
 async def end_session(session: AsyncSession, caller: Principal, session_id: UUID) -> None:
     """End one of the caller's console sessions: delete it, with its device."""
     own = select(ApiKey.id).where(ApiKey.user_id == caller.user_id)

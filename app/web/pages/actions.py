@@ -18,7 +18,8 @@ from app.services.inbox.token_answers import Action, TokenSender
 from app.web.body import first_error, read_bytes
 from app.web.console.cookie import session_secret
 from app.web.dependencies import process_of, session_of
-from app.web.pages.question import content_of, form_of
+from app.web.pages.question import content_of, form_of, page_of
+from app.web.pages.render import render
 from app.web.pages.route import back_to_page
 from app.web.throttling import address_of, throttle_address
 
@@ -45,6 +46,12 @@ def client_of(request: Request, *, has_key: bool = False) -> TokenSender:
     """Return a description of the client that sent a request with an action token. It is stored with the answer."""
     user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_CHARACTERS]
     return TokenSender(address_of(request), user_agent, has_key)
+
+
+async def show_page(request: Request, action: Action) -> Response:
+    """Return the page of a question; it asks for a key if the risk is high, unless the person is signed in."""
+    asks_for_key = action.needs_key and not await _is_signed_in(request, action)
+    return render(page_of(action.question, action.offered, asks_for_key=asks_for_key))
 
 
 async def answer_by_form(request: Request, action: Action) -> Response:
@@ -83,11 +90,6 @@ async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence
     if holder.user_id != action.person.user_id:
         raise PermissionDenied("This API key belongs to another person than the notification.")
     return True
-
-
-async def asks_for_key(request: Request, action: Action) -> bool:
-    """Return whether the page must ask for a key: a high risk, and no browser that is signed in as the person."""
-    return action.needs_key and not await _is_signed_in(request, action)
 
 
 async def _is_signed_in(request: Request, action: Action) -> bool:
