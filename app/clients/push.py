@@ -108,7 +108,7 @@ class NotSent:
 
 PushOutcome = Accepted | DeadToken | BadMessage | TryLater | NotSent
 
-# The most messages of one `PushSender.send`, and tickets of one `ReceiptSource.receipts`.
+# The most messages of one `PushSender.send`, and tickets of one `ReceiptSource.fetch_receipts`.
 MESSAGES_PER_REQUEST = 100
 TICKETS_PER_REQUEST = 1000
 
@@ -170,5 +170,5 @@ class PushSender(Protocol):
 class ReceiptSource(Protocol):
     """The interface to a push service that can be asked later whether the messages that it accepted have arrived."""
 
-    async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
+    async def fetch_receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
         """Return the known final outcomes of at most TICKETS_PER_REQUEST messages by ticket; raise PushUnavailable."""

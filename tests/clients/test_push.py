@@ -251,7 +251,7 @@ class TestAnySender:
             "c": {"status": "error", "details": {"error": "InvalidCredentials"}},
         }
 
-        receipts = await sender.receipts(["a", "b", "c", "d"])
+        receipts = await sender.fetch_receipts(["a", "b", "c", "d"])
 
         assert isinstance(receipts.pop("a"), Accepted)
         assert receipts == {"b": DeadToken("DeviceNotRegistered"), "c": BadMessage("InvalidCredentials")}
@@ -344,7 +344,7 @@ async def test_no_more_sends_are_under_way_than_the_service_wants(
         ]
         await eventually(lambda: push_service.open_sends >= MAX_PARALLEL_SENDS)
         # What had been sent beside them would have arrived before this.
-        await wire.receipts(["ticket"])
+        await wire.fetch_receipts(["ticket"])
         push_service.may_answer.set()
 
     assert all(isinstance(task.result()[0], Accepted) for task in sending)

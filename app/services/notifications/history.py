@@ -1,17 +1,20 @@
-"""Show people the decisions about their own pushes: sent or not, and why (contract 16)."""
+"""Show people the decisions about their own pushes, sent or not and why, and delete old ones (contract 16)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.enums import NotificationDecision, NotificationKind, Platform
-from app.models import Notification
+from app.clock import utcnow
+from app.enums import NotificationDecision, NotificationKind, Platform, QuestionStatus
+from app.models import Notification, Question
+from app.models.base import constant
 from app.schemas.base import Page
 from app.schemas.notifications import NotificationOut, WatchedBy
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task
+from app.services.sweeping import delete_batch
 
 
 async def list_notifications(
@@ -67,3 +70,14 @@ def _notification_out(row: Notification) -> NotificationOut:
             for entry in row.history
         ],
     }
+
+
+async def sweep_history(session: AsyncSession, *, kept: timedelta) -> int:
+    """Delete a batch of notifications older than `kept`, unless they wait or their question does; return how many."""
+    push = Notification
+    # Looked up for each old push: for a join the planner would read all questions.
+    question = select(Question.status).where(Question.id == push.question_id).scalar_subquery()
+    is_answered = question.is_distinct_from(constant(QuestionStatus.OPEN))
+    is_over = and_(push.due_at.is_(None), push.receipt_due_at.is_(None), is_answered)
+    expired = and_(push.created_at <= utcnow() - kept, is_over)
+    return await delete_batch(session, push, expired, oldest=push.created_at)

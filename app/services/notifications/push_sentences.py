@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from app.enums import NotificationDecision, NotificationKind, PushText, QuestionStatus
-from app.services.notifications.rules.limits import FIVE_A_RUN, ONE_A_MINUTE
+from app.services.notifications.rules.cooldowns import FIVE_A_RUN, ONE_A_MINUTE
 
 _UNTITLED = "Untitled task"
 _SENTENCES: Mapping[NotificationKind, str] = {

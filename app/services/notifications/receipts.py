@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, Update, and_, any_, bindparam, select
+from sqlalchemy import ColumnElement, Update, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,15 +18,13 @@ from app.clients.push import TICKETS_PER_REQUEST, Accepted, DeadToken, PushOutco
 from app.clock import utcnow
 from app.db import after_commit
 from app.db.statements import Prepared, rows_of
-from app.enums import NotificationDecision, QuestionStatus
-from app.models import Notification, PushCooldown, Question
-from app.models.base import constant
+from app.enums import NotificationDecision
+from app.models import Notification
 from app.services import due_rows
 from app.services.notifications import devices
 from app.services.notifications.devices import DeadDevice
 from app.services.notifications.push_delivery import RECEIPT_AFTER
 from app.services.notifications.rules.decision_transitions import Change, store
-from app.services.sweeping import delete_batch
 
 BATCH = TICKETS_PER_REQUEST
 # Expo deletes a receipt after a day.
@@ -123,20 +121,3 @@ _LOCK = Prepared(
         Notification.id,
     )
 )
-
-
-async def sweep_history(session: AsyncSession, *, kept: timedelta) -> int:
-    """Delete a batch of notifications older than `kept`, unless they wait or their question does; return how many."""
-    push = Notification
-    # Looked up for each old push: for a join the planner would read all questions.
-    question = select(Question.status).where(Question.id == push.question_id).scalar_subquery()
-    is_answered = question.is_distinct_from(constant(QuestionStatus.OPEN))
-    is_over = and_(push.due_at.is_(None), push.receipt_due_at.is_(None), is_answered)
-    expired = and_(push.created_at <= utcnow() - kept, is_over)
-    return await delete_batch(session, push, expired, oldest=push.created_at)
-
-
-async def sweep_cooldowns(session: AsyncSession) -> int:
-    """Delete a batch of cooldowns that are over; return how many. Readers ignore them anyway."""
-    ended = PushCooldown.expires_at
-    return await delete_batch(session, PushCooldown, ended <= utcnow(), oldest=ended)

@@ -27,7 +27,7 @@ async def fetch_due(process: ProcessContext) -> int:
         if not tickets:
             return asked
         try:
-            answers = await process.push().receipts.receipts([ticket.ticket_id for ticket in tickets])
+            answers = await process.push().receipts.fetch_receipts([ticket.ticket_id for ticket in tickets])
         except PushUnavailable as error:
             log.warning("push.receipts_unavailable", reason=error.reason, tickets=len(tickets))
             return asked

@@ -44,7 +44,7 @@ from app.services.notifications import push_recipients as notifications
 from app.services.notifications.devices import hash_token
 from app.services.notifications.presence import TIME_TO_LIVE
 from app.services.notifications.push_sentences import message_body
-from app.services.notifications.rules.limits import COOLDOWNS
+from app.services.notifications.rules.cooldowns import COOLDOWNS
 from app.services.run_facts import AGENT_STARTED, with_fact
 from app.services.runs import run_lifecycle
 from app.services.runs.run_lifecycle import RunEnd

@@ -202,7 +202,7 @@ class ScriptedSender(PushSender, ReceiptSource):
         return _refusal(ticket)
 
     @override
-    async def receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
+    async def fetch_receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
         self.service.receipt_batches.append(len(tickets))
         known = {
             ticket: self.service.receipts[ticket] for ticket in tickets if ticket in self.service.receipts

@@ -413,7 +413,7 @@ async def test_stopped_worker_begins_nothing_more_and_gives_the_rest_back_at_onc
     await eventually(wire_is_full)
     job.cancel()
     # By the time of this answer the lanes have the signal to stop.
-    await worker.push().receipts.receipts(["ticket"])
+    await worker.push().receipts.fetch_receipts(["ticket"])
     assert not job.done()
     push_service.may_answer.set()
     await asyncio.wait({job})

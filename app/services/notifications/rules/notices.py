@@ -47,7 +47,7 @@ from app.models import (
     User,
 )
 from app.models.events import CURRENT_TRANSACTION
-from app.services.notifications.rules.limits import COOLDOWNS
+from app.services.notifications.rules.cooldowns import COOLDOWNS
 from app.services.notifications.rules.push_decision import FromAgent, NoticeContext, Recipient, Watching
 from app.services.notifications.rules.quiet_hours import QuietHours
 

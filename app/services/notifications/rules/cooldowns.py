@@ -9,10 +9,12 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 
+from app.clock import utcnow
 from app.db.statements import Prepared
 from app.enums import NotificationKind
 from app.models import Notification, PushCooldown
 from app.models.base import given_rows
+from app.services.sweeping import delete_batch
 
 COOLDOWNS = {
     NotificationKind.COMPLETED: timedelta(seconds=600),
@@ -71,3 +73,9 @@ def _take_statement() -> ReturningInsert[UUID]:
 
 
 _TAKE = Prepared(_take_statement())
+
+
+async def sweep_cooldowns(session: AsyncSession) -> int:
+    """Delete a batch of cooldowns that are over; return how many. Readers ignore them anyway."""
+    ended = PushCooldown.expires_at
+    return await delete_batch(session, PushCooldown, ended <= utcnow(), oldest=ended)
