@@ -21,7 +21,7 @@ from app.db import create_engine, create_session_factory
 from app.enums import Platform
 from app.security.addresses import AddressPolicy
 from app.security.secrets import Cipher
-from app.services.access.cache import CallerCache
+from app.services.access.caller_cache import CallerCache
 from app.services.access.stream_watch import StreamWatch
 from app.services.events import ledger
 from app.services.health import Health

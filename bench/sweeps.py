@@ -16,7 +16,7 @@ from app.db import unit_of_work
 from app.runtime import open_process
 from app.services.events.event_sweep import prune_events
 from app.services.idempotency import sweep_keys
-from app.services.notifications.history import sweep_history
+from app.services.notifications.push_history import sweep_history
 from app.services.notifications.rules.cooldowns import sweep_cooldowns
 from app.services.run_log.log_writing import sweep_event_ids
 from app.services.runs.command_delivery import sweep_commands

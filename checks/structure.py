@@ -48,7 +48,7 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/agents/tools/report_result.py": "is one tool of an agent; the protocol that uses it is no tool",
     "app/agents/checks/reports.py": "starts a program in the sandbox; the module beside it is that program",
     "app/services/health.py": "asks the servers of a process; the process context that uses it only holds them",
-    "app/services/webhook_endpoints/admin.py": "has the SQL of a command; commands have none",
+    "app/services/webhook_endpoints/webhook_administration.py": "has the SQL of a command; commands have none",
     "app/services/artifacts/bucket_comparison.py": "has the SQL of a command; commands have none",
     "app/services/tasks/references.py": "has the SQL of a route; routes have none",
     "app/services/tasks/pins.py": "has the SQL of routes; routes have none",

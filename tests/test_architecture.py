@@ -271,7 +271,7 @@ _RULES = {
         {
             "app/services/runs/run_lifecycle.py": "the writer of the status",
             "app/services/runs/transitions.py": "its statements",
-            "app/services/runs/authority.py": "writes who the run acts for",
+            "app/services/runs/run_authority.py": "writes who the run acts for",
             "app/services/runs/run_edits.py": "writes what a client may change, and leaves the status to run_lifecycle.py",
         },
     ),
@@ -331,7 +331,7 @@ _RULES = {
         "app",
         {
             "app/services/access/visibility.py": "decides who sees them",
-            "app/services/runs/authority.py": "reads whether a visible environment is private",
+            "app/services/runs/run_authority.py": "reads whether a visible environment is private",
             "app/services/sandbox_environments.py": "shows the creator of what the caller can see",
             "app/services/webhook_endpoints/registration.py": "shows the creator of what the caller can see",
             "app/services/webhook_endpoints/relay.py": "sends each creator the events that they see",
@@ -417,7 +417,10 @@ def test_sleep_in_disguise_is_found() -> None:
 
 def test_rows_and_statements_have_types() -> None:
     """An attribute of SQLAlchemy's rows may have any name, and Any passes everywhere (app/db/statements.py)."""
-    of_any_columns = {"app/cli/admin/inventory.py", "app/services/webhook_endpoints/admin.py"}
+    of_any_columns = {
+        "app/cli/admin/inventory.py",
+        "app/services/webhook_endpoints/webhook_administration.py",
+    }
     for path in _sources("app/services", "app/models", "app/cli/admin"):
         name = path.relative_to(_ROOT).as_posix()
         found = [] if name in of_any_columns else list(_untyped(_module(path)))

@@ -12,7 +12,7 @@ from pathlib import Path
 from app import errors
 from app.config import Settings
 from app.enums import DeliveryError, Scope
-from app.services.events.catalogue import CATALOGUE
+from app.services.events.event_types import CATALOGUE
 
 _ROOT = Path(__file__).parents[1]
 _DOCUMENTS = sorted(

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class EventType(StrEnum):
-    """The types of events that the ledger records and webhooks send; services/events/catalogue.py describes each."""
+    """The types of events that the ledger records and webhooks send; services/events/event_types.py describes each."""
 
     TASK_CREATED = "task.created"
     TASK_UPDATED = "task.updated"

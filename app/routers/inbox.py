@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.schemas.events import InboxStreamQuery
 from app.schemas.questions import InboxPage, InboxQuery
-from app.services.inbox import listing
+from app.services.inbox import inbox_listing
 from app.services.streams.topics import follow_topics, open_inbox_stream
 from app.web.auth import InboxRead
 from app.web.pagination import PageDep
@@ -26,7 +26,7 @@ async def list_inbox(
     The most urgent question is first; of equally urgent ones, the oldest. `open_count` is the number for a badge: it
     counts all open questions except those of the kind `message`, regardless of the filters.
     """
-    count, open_count, results = await listing.list_inbox(
+    count, open_count, results = await inbox_listing.list_inbox(
         call.session, call.caller, query, page.asked, link=call.process.settings.task_url
     )
     return Json(page.page(count, results) | {"open_count": open_count})

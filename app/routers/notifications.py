@@ -10,8 +10,7 @@ from app.schemas.notifications import (
     PushTestIn,
     PushTestOut,
 )
-from app.services.notifications import history, push_trial
-from app.services.notifications import preferences as notification_preferences
+from app.services.notifications import notification_preferences, push_history, push_trial
 from app.web.auth import ProjectUserWrite, TaskRead, TaskWrite, UserRead, UserWrite
 from app.web.body import Body
 from app.web.dependencies import TaskId
@@ -30,7 +29,7 @@ async def list_notifications(call: TaskRead, task_id: TaskId, page: PageDep) -> 
 
     Pushes to other people are not shown. Entries are kept for 30 days.
     """
-    count, results = await history.list_notifications(call.session, call.caller, task_id, page.asked)
+    count, results = await push_history.list_notifications(call.session, call.caller, task_id, page.asked)
     return Json(page.page(count, results))
 
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.staged_artifacts import ArtifactsOut, FinalizeIn, PreparedPage, PrepareIn
-from app.services.artifacts import staged as staged_artifacts
+from app.services.artifacts import staged_artifacts
 from app.web.auth import TaskWrite
 from app.web.body import Body
 from app.web.dependencies import TASK_URL, TaskId

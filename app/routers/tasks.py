@@ -23,8 +23,7 @@ from app.schemas.tasks import (
     TaskPage,
     TaskWithRunOut,
 )
-from app.services.runs import new_runs
-from app.services.runs import options as run_options
+from app.services.runs import new_runs, run_options
 from app.services.tasks import batches, pins, search, task_reading, task_writing
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import Body, TaskBodyReader, TaskChangeBodyReader

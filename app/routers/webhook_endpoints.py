@@ -21,7 +21,7 @@ from app.schemas.webhook_endpoints import (
     RotatedOut,
     RotateIn,
 )
-from app.services.events.catalogue import published_types
+from app.services.events.event_types import published_types
 from app.services.webhook_endpoints import deliveries, missed_events, registration
 from app.web.auth import OwnEndpoint, WebhookRead, WebhookWrite
 from app.web.body import Body

@@ -13,7 +13,7 @@ from app.clients.redis import RedisClient
 from app.coroutines.shielded import JoinedWork
 from app.db import SessionFactory, unit_of_work
 from app.schemas.health import ReadinessOut
-from app.services.runs.metrics import measure_queue
+from app.services.runs.run_metrics import measure_queue
 from app.services.schema_revision import schema_is_current
 
 _TIMEOUT_SECONDS = 3

@@ -13,7 +13,7 @@ from app.db import release
 from app.enums import Scope
 from app.errors import AppError, NotAuthenticated
 from app.ids import MAX_BIGINT
-from app.services.access import visibility as access
+from app.services.access import visibility
 from app.services.access.authentication import authenticate, authenticate_session
 from app.services.access.principal import CURRENT_PROJECT, Principal, require_project
 from app.services.access.scopes import require_scope
@@ -111,7 +111,7 @@ async def _key_in_body(request: Request) -> str:
 
 async def _visible_run(request: Request) -> UUID:
     call, task_id, run_id = call_of(request), task_id_of(request), path_uuid(request, "run_id")
-    await access.require_run(call.session, call.caller, task_id, run_id)
+    await visibility.require_run(call.session, call.caller, task_id, run_id)
     return run_id
 
 
@@ -127,9 +127,9 @@ def _required(
 
 
 # For routes with a look-up behind the gate and before the body (contract 2.3).
-OwnEndpoint = Annotated[UUID, Depends(_required("endpoint_id", access.require_endpoint))]
-VisibleCheckSet = Annotated[UUID, Depends(_required("set_id", access.require_check_set))]
-VisibleEnvironment = Annotated[UUID, Depends(_required("environment_id", access.require_environment))]
+OwnEndpoint = Annotated[UUID, Depends(_required("endpoint_id", visibility.require_endpoint))]
+VisibleCheckSet = Annotated[UUID, Depends(_required("set_id", visibility.require_check_set))]
+VisibleEnvironment = Annotated[UUID, Depends(_required("environment_id", visibility.require_environment))]
 VisibleRun = Annotated[UUID, Depends(_visible_run)]
 
 

@@ -10,7 +10,7 @@ from app.enums import PushText, Scope
 from app.models import Project
 from app.schemas.fields import parse_timestamp
 from app.services.accounts import administration, api_keys
-from app.services.accounts.fields import clean_name
+from app.services.accounts.account_fields import clean_name
 
 _name = click.option("--name", required=True)
 _project = click.option("--project", type=ROW_ID, required=True, help="Id of the project.")

@@ -18,7 +18,7 @@ from app.services.accounts.integrations import AppInstallation
 from app.services.artifacts.bucket_comparison import compare_files
 from app.services.events.event_sweep import prune_events
 from app.services.sweeping import until_none_is_left
-from app.services.webhook_endpoints import admin as webhook_admin
+from app.services.webhook_endpoints import webhook_administration
 
 _STANDARD_INPUT = "-"
 _LONGEST_INPUT = 10_000
@@ -164,7 +164,7 @@ def webhooks() -> None:
 @transactional
 async def list_webhooks(transaction: AdminTransaction, *, project: int | None) -> Output:
     """List webhook endpoints. Each has its owner and its numbers of pending and failed deliveries."""
-    results = await webhook_admin.list_all(transaction.session, project_id=project)
+    results = await webhook_administration.list_all(transaction.session, project_id=project)
     return {"count": len(results), "results": results}
 
 
@@ -173,7 +173,7 @@ async def list_webhooks(transaction: AdminTransaction, *, project: int | None) -
 @transactional
 async def ping_webhook(transaction: AdminTransaction, *, endpoint: UUID) -> Output:
     """Queue a test event for a webhook endpoint. Print the id of its delivery."""
-    return {"delivery_id": await webhook_admin.ping(transaction.session, endpoint)}
+    return {"delivery_id": await webhook_administration.ping(transaction.session, endpoint)}
 
 
 @webhooks.command("redeliver")
@@ -181,7 +181,7 @@ async def ping_webhook(transaction: AdminTransaction, *, endpoint: UUID) -> Outp
 @transactional
 async def redeliver_webhook(transaction: AdminTransaction, *, delivery: UUID) -> Output:
     """Queue a webhook delivery again. It has the same event, with the same message id."""
-    return {"delivery_id": await webhook_admin.redeliver(transaction.session, delivery)}
+    return {"delivery_id": await webhook_administration.redeliver(transaction.session, delivery)}
 
 
 @admin.group("events")

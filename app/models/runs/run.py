@@ -100,7 +100,7 @@ class Run(Base):
     # The person who last started the run. No foreign key: a deleted account must differ from none.
     asked_by_id: Mapped[int | None]
     # The task when that person first asked for the run, if it uses a personal account or environment
-    # (services/runs/authority.py).
+    # (services/runs/run_authority.py).
     asked_task: Mapped[JsonDict | None]
     # The newest verification of what the run delivered, as the API shows it
     # (services/runs/verification/verification_lifecycle.py).

@@ -10,7 +10,7 @@ from app.schemas.devices.push_tokens import (
     UnregisterIn,
     VapidPublicKeyOut,
 )
-from app.services.notifications import devices as push_tokens
+from app.services.notifications import devices
 from app.web.auth import DeviceWrite, UserRead
 from app.web.body import Body
 from app.web.openapi.errors import errors
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api", tags=["push"], route_class=UnitRoute)
 @router.get("/users/@me/push_tokens", summary="List the caller's devices")
 async def list_devices(call: DeviceWrite) -> DeviceList:
     """Return the devices that receive the caller's pushes, the most recently seen first."""
-    return {"results": await push_tokens.list_devices(call.session, call.caller)}
+    return {"results": await devices.list_devices(call.session, call.caller)}
 
 
 @router.post(
@@ -36,7 +36,7 @@ async def register_device(call: DeviceWrite, body: Body[PushTokenIn]) -> DeviceO
     If the token belongs to another user's device, the device is moved to the caller. A user has at most 20 devices: a
     new device replaces the least recently seen one.
     """
-    return await push_tokens.register(call.session, call.caller, body)
+    return await devices.register(call.session, call.caller, body)
 
 
 @router.post(
@@ -46,7 +46,7 @@ async def register_device(call: DeviceWrite, body: Body[PushTokenIn]) -> DeviceO
 )
 async def unregister_device(call: DeviceWrite, body: Body[UnregisterIn]) -> None:
     """Delete a device by its token. The response is 204 even if the caller has no such device."""
-    await push_tokens.unregister(call.session, call.caller, body.token)
+    await devices.unregister(call.session, call.caller, body.token)
 
 
 # The answer is the same for any user in the path.
@@ -69,4 +69,4 @@ async def retrieve_vapid_public_key(call: UserRead) -> VapidPublicKeyOut:
     Register the browser's subscription, as JSON, as a device of the platform `web`. The response is 404 if
     web push is not configured.
     """
-    return {"public_key": push_tokens.vapid_public_key(call.process.settings)}
+    return {"public_key": devices.vapid_public_key(call.process.settings)}

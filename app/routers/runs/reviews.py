@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from app.schemas.runs.reviews import ReviewIn, ReviewOut
-from app.services.artifacts import review_versions
+from app.services.artifacts import reviews
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import Body
 from app.web.dependencies import RUN_URL, RunId, TaskId
@@ -29,7 +29,7 @@ async def retrieve_review(call: TaskRead, task_id: TaskId, run_id: RunId, held: 
 
     Nobody else sees them. To follow what another device of the person writes, ask again with `If-None-Match`.
     """
-    return conditional(await review_versions.read_review(call.session, call.caller, task_id, run_id, held))
+    return conditional(await reviews.read_review(call.session, call.caller, task_id, run_id, held))
 
 
 @router.put(
@@ -42,4 +42,4 @@ async def write_review(call: TaskWrite, task_id: TaskId, run_id: RunId, body: Bo
 
     If another device has written it meanwhile, the answer is 409 `version_conflict`, with that review in `extra`.
     """
-    return await review_versions.write_review(call.session, call.caller, task_id, run_id, body)
+    return await reviews.write_review(call.session, call.caller, task_id, run_id, body)

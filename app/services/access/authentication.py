@@ -27,7 +27,7 @@ from app.db.statements import Prepared
 from app.errors import AuthenticationError, AuthenticationFailed, SessionEnded
 from app.models import ApiKey, ConsoleSession, Membership, Project, User
 from app.security.secrets import hash_api_key, hash_session_secret
-from app.services.access.cache import CallerCache
+from app.services.access.caller_cache import CallerCache
 from app.services.access.principal import CURRENT_PROJECT, Principal, ProjectRef
 
 _LAST_USED_RESOLUTION = timedelta(hours=1)

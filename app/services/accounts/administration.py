@@ -15,7 +15,7 @@ from app.errors import InvalidInput, NotFound, too_long
 from app.ids import new_id
 from app.models import Membership, Organization, Project, TaskCounter, User
 from app.security.secrets import new_project_token
-from app.services.accounts.fields import clean_email, clean_label, clean_name
+from app.services.accounts.account_fields import clean_email, clean_label, clean_name
 from app.services.webhook_endpoints.disabling import disable_of_user
 
 DEFAULT_ORGANIZATION = "Default organization"

@@ -19,8 +19,8 @@ from app.schemas.users import NewOwnKeyOut, OwnKeyIn, OwnKeyOut
 from app.security.secrets import hash_api_key, mask_api_key, new_api_key
 from app.services.access.principal import Principal
 from app.services.access.scopes import require_scope
+from app.services.accounts.account_fields import clean_label
 from app.services.accounts.administration import require_organizations, require_projects, require_user
-from app.services.accounts.fields import clean_label
 
 LABEL_LENGTH = 40
 _MOST_KEYS = 500

@@ -10,14 +10,14 @@ from app.errors import InvalidInput, unknown_choice
 from app.ids import new_id
 from app.models import Integration, SignalReport, UserIntegration
 from app.security.secrets import Cipher
-from app.services.accounts.administration import require_projects, require_user
-from app.services.accounts.fields import (
+from app.services.accounts.account_fields import (
     clean_app_number,
     clean_label,
     clean_private_key,
     clean_token,
     clean_url,
 )
+from app.services.accounts.administration import require_projects, require_user
 
 _TITLE_LENGTH = 255
 _API_SCHEMES = frozenset({"http", "https"})

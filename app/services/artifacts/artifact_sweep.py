@@ -7,8 +7,7 @@
 
 The bucket is read page by page; for each page the database is asked for references before anything is removed. Files
 that a run of an existing task lists, and files of a live run, are never removed. No new reference can appear in
-between: finalising refuses uploads of that age (services/artifacts/uploads.py). Repeatable, and safe while another
-sweeps.
+between: finalising refuses uploads of that age (artifact_uploads.py). Repeatable, and safe while another sweeps.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -29,7 +28,7 @@ from app.db import SessionFactory, unit_of_work
 from app.db.statements import rows_of
 from app.enums import TERMINAL_STATUSES
 from app.models import Run, StagedArtifact, Task
-from app.services.artifacts.uploads import UNCLAIMED_LIFETIME, manifest_entry
+from app.services.artifacts.artifact_uploads import UNCLAIMED_LIFETIME, manifest_entry
 from app.services.storage_keys import ARTIFACTS_PREFIX, KEYS_PREFIX, owner_of_key
 from app.services.sweeping import delete_batch, until_none_is_left
 

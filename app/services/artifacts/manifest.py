@@ -36,8 +36,8 @@ from app.schemas.runs.artifacts import (
 from app.schemas.staged_artifacts import FinalizeIn, PreparedOut, PrepareIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
-from app.services.artifacts import uploads as artifact_uploads
-from app.services.artifacts.uploads import (
+from app.services.artifacts import artifact_uploads
+from app.services.artifacts.artifact_uploads import (
     DOWNLOAD_LIFETIME,
     content_disposition,
     manifest_entry,

@@ -32,7 +32,7 @@ from app.services.access.visibility import active_member
 from app.services.retrying.policies import CODE_HOST
 from app.services.retrying.retries import RetryBudget, in_transaction
 from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
-from app.services.runs.authority import frozen_or_current, person_of
+from app.services.runs.run_authority import frozen_or_current, person_of
 from app.services.tasks.task_writing import default_github_integration
 
 # A token must not expire while git uses it.

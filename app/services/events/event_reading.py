@@ -41,8 +41,8 @@ from app.services.access.visibility import (
     sees_task,
     visibility_anywhere,
 )
-from app.services.events.catalogue import VALID_SELECTORS
 from app.services.events.cursor import AFTER, IN_ORDER, PLACE, PLACE_COLUMNS, SETTLED, START, Cursor
+from app.services.events.event_types import VALID_SELECTORS
 from app.services.events.rendering import EventRow, event_out
 
 EVENT_COLUMNS = [getattr(Event, name) for name in EventRow._fields]

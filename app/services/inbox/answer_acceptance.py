@@ -20,8 +20,8 @@ from app.services.inbox.inbox_questions import QuestionRow, require_question, wi
 from app.services.opened_clients import ServiceClients
 from app.services.questions.answer_validation import Answer, Origin, read_answer
 from app.services.questions.question_lifecycle import ClosedQuestion, close_question, follow
-from app.services.runs.authority import lock_run, lock_to_steer
 from app.services.runs.new_runs import require_new_run_allowance, start_cloud_run
+from app.services.runs.run_authority import lock_run, lock_to_steer
 from app.services.runs.verification.verification_requests import waive
 from app.services.usage_gates import GatedWork
 from app.verification.definitions import DEFINITIONS

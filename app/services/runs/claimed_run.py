@@ -15,7 +15,7 @@ from app.models.runs.run import is_repair
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.visibility import usable_environment
 from app.services.run_facts import ACCEPTANCE
-from app.services.runs.authority import frozen_or_current, person_of
+from app.services.runs.run_authority import frozen_or_current, person_of
 from app.services.task_links import slug, slug_prefix
 from app.verification.definitions import CHECK_SET, CheckSet
 

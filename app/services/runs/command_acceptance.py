@@ -27,8 +27,8 @@ from app.services.questions import question_lifecycle
 from app.services.questions.answer_validation import Answer, Origin, read_answer
 from app.services.questions.question_lifecycle import follow
 from app.services.run_log.log_entries import announce_entries
-from app.services.runs.authority import lock_to_steer
 from app.services.runs.command_delivery import OPEN, REPEATED_REASON, clear_queue, read_queue
+from app.services.runs.run_authority import lock_to_steer
 from app.services.runs.run_edits import cancel_checks
 from app.services.runs.verification.verification_requests import skip as skip_verification
 

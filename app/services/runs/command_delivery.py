@@ -23,7 +23,7 @@ from app.models.base import constant
 from app.models.runs.run import held_by
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.events.ledger import wake_readers
-from app.services.notifications import push_recipients as notifications
+from app.services.notifications import push_recipients
 from app.services.questions import question_lifecycle
 from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.storage_keys import RunRef
@@ -164,7 +164,7 @@ async def start_waiting(
         return result
     if not await question_lifecycle.open_question(session, run_id, asked):
         return result
-    await notifications.notify_people(session, NotificationKind.AWAITING, [run_id], question_id=asked.id)
+    await push_recipients.notify_people(session, NotificationKind.AWAITING, [run_id], question_id=asked.id)
     return result
 
 
@@ -178,7 +178,7 @@ async def notify_user(
     """
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is StepResult.LOST:
         return None
-    outcome = await notifications.notify_for_agent(session, run_id, message)
+    outcome = await push_recipients.notify_for_agent(session, run_id, message)
     # The worker's loop of pushes is one of them.
     wake_readers(session)
     return outcome

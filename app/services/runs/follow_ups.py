@@ -28,9 +28,9 @@ from app.services.opened_clients import ServiceClients
 from app.services.questions.question_lifecycle import withdraw
 from app.services.run_facts import CI_FOLLOW_UP, SANDBOX_ENVIRONMENT, with_fact
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
-from app.services.runs import options as run_options
-from app.services.runs import run_lifecycle
-from app.services.runs.authority import (
+from app.services.runs import run_lifecycle, run_options
+from app.services.runs.code_host_checks import CiReport, is_from_others
+from app.services.runs.run_authority import (
     HOLDINGS,
     Holdings,
     Intent,
@@ -39,7 +39,6 @@ from app.services.runs.authority import (
     frozen_or_current,
     person_of,
 )
-from app.services.runs.code_host_checks import CiReport, is_from_others
 from app.services.usage_gates import UsageGate
 
 MAX_FOLLOW_UPS: Final = 3

@@ -28,14 +28,12 @@ from app.security.secrets import Cipher, DecryptionError
 from app.services import usage_gates
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task
-from app.services.artifacts.staged import keep_artifacts, take_artifacts
+from app.services.artifacts.staged_artifacts import keep_artifacts, take_artifacts
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
 from app.services.questions.question_lifecycle import withdraw
 from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
-from app.services.runs import authority as run_authority
-from app.services.runs import options as run_options
-from app.services.runs import run_lifecycle
+from app.services.runs import run_authority, run_lifecycle, run_options
 from app.services.runs.run_credentials import keep_token
 from app.services.runs.run_edits import write_columns
 from app.services.runs.verification import verification_lifecycle

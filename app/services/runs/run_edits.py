@@ -35,9 +35,8 @@ from app.services.run_facts import (
     SANDBOX_ENVIRONMENT,
 )
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
-from app.services.runs import authority as run_authority
-from app.services.runs import run_lifecycle
-from app.services.runs.authority import Intent, authorize_run
+from app.services.runs import run_authority, run_lifecycle
+from app.services.runs.run_authority import Intent, authorize_run
 from app.services.runs.usage import reported_usage
 from app.services.runs.verification import verification_lifecycle
 from app.services.views.queue_position import ATTEMPTS, QUEUE_POSITION

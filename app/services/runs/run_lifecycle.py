@@ -83,10 +83,9 @@ from app.services.run_facts import (
     without_fact,
 )
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
-from app.services.runs import command_delivery
-from app.services.runs import metrics as run_metrics
-from app.services.runs.metrics import MovedRun
+from app.services.runs import command_delivery, run_metrics
 from app.services.runs.queue.claim_order import Claim, find_next_project, lock_claims
+from app.services.runs.run_metrics import MovedRun
 from app.services.runs.transitions import (
     OpenedRun,
     claim_statement,

@@ -39,14 +39,13 @@ from app.services.events.ledger import (
     publish_recorded,
     recorded_columns,
 )
-from app.services.notifications import push_recipients as notifications
+from app.services.notifications import push_recipients
 from app.services.questions import question_lifecycle
 from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_entries, announce_state
-from app.services.runs import command_delivery, run_credentials
-from app.services.runs import metrics as run_metrics
-from app.services.runs.metrics import MovedRun
+from app.services.runs import command_delivery, run_credentials, run_metrics
 from app.services.runs.queue.claim_order import longest_waiting, next_project
+from app.services.runs.run_metrics import MovedRun
 from app.services.tasks.latest_run import COPIED, copies_of, mirror_moved, mirror_opened
 from app.services.views.queue_position import position
 
@@ -122,7 +121,7 @@ async def transition(
         assert reason is not None, "every end has a reason"
         run_metrics.count_ended(session, rows, reason)
         await run_credentials.forget_tokens(session, ids)
-        await notifications.notify_people(session, NotificationKind(to.value), ids)
+        await push_recipients.notify_people(session, NotificationKind(to.value), ids)
     await publish_recorded(session, [row.recorded for row in rows])
     return rows
 

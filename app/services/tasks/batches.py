@@ -34,7 +34,7 @@ from app.services.access.visibility import VISIBLE_TASKS, visibility, visible_ta
 from app.services.events.activity_notes import moved_to
 from app.services.events.ledger import Recorded, publish_recorded, recorded_columns
 from app.services.questions.question_lifecycle import leave_inboxes, lock_asking
-from app.services.questions.verdicts import withdraw_all
+from app.services.questions.verdict_questions import withdraw_all
 from app.services.tasks.task_writing import task_event_cte
 
 

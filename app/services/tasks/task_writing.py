@@ -41,7 +41,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, require_task, visibility, visible_task
 from app.services.events.activity_notes import moved_to
 from app.services.events.ledger import Recorded, as_data, insert_event_cte, publish_recorded, recorded_columns
-from app.services.questions.verdicts import withdraw_all
+from app.services.questions.verdict_questions import withdraw_all
 from app.services.views.tasks import TaskRow, select_tasks, task_out
 
 # The columns that an update may change; origin and report decide who sees a task and are fixed at creation (contract

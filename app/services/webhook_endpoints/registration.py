@@ -32,7 +32,7 @@ from app.security.secrets import Cipher
 from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope, require_scope
 from app.services.access.visibility import active_member, own_endpoint, own_endpoints
-from app.services.events.catalogue import VALID_SELECTORS
+from app.services.events.event_types import VALID_SELECTORS
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret, still_valid
 

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse
 
 from app.schemas.base import Input
-from app.services.events.catalogue import CATALOGUE, PING, CataloguedType
+from app.services.events.event_types import CATALOGUE, PING, CataloguedType
 from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate
 from app.web.body import BodyReader
 from app.web.dependencies import root_of

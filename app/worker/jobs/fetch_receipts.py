@@ -8,7 +8,7 @@ import structlog
 from app.clients.push import PushUnavailable
 from app.db import unit_of_work
 from app.runtime import ProcessContext
-from app.services.notifications import receipts
+from app.services.notifications import push_receipts
 from app.worker.worker_context import worker_context
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ async def fetch_due(process: ProcessContext) -> int:
     asked = 0
     while True:
         async with unit_of_work(process.sessions) as session:
-            tickets = await receipts.claim_receipts(session)
+            tickets = await push_receipts.claim_receipts(session)
         if not tickets:
             return asked
         try:
@@ -32,5 +32,5 @@ async def fetch_due(process: ProcessContext) -> int:
             log.warning("push.receipts_unavailable", reason=error.reason, tickets=len(tickets))
             return asked
         async with unit_of_work(process.sessions) as session:
-            await receipts.settle_receipts(session, tickets, answers)
+            await push_receipts.settle_receipts(session, tickets, answers)
         asked += len(tickets)

@@ -15,8 +15,8 @@ from app.services.checks.kept_bases import sweep_bases
 from app.services.code_hosts.github_webhook import sweep_deliveries
 from app.services.events.event_sweep import adopt_events, prune_events
 from app.services.idempotency import sweep_keys
-from app.services.notifications.history import sweep_history
 from app.services.notifications.presence import sweep_expired, sweep_silent_viewers
+from app.services.notifications.push_history import sweep_history
 from app.services.notifications.rules.cooldowns import sweep_cooldowns
 from app.services.run_log.log_writing import sweep_event_ids
 from app.services.runs.command_delivery import sweep_commands

@@ -21,10 +21,10 @@ from app.db import unit_of_work
 from app.runtime import ProcessContext
 from app.services.due_rows import settle_each
 from app.services.retrying.policies import LOOP_SECONDS
+from app.services.webhook_endpoints.attempt_results import settle
 from app.services.webhook_endpoints.delivery_claims import Claimed, claim_due, next_due
 from app.services.webhook_endpoints.missed_events import continue_recovery
 from app.services.webhook_endpoints.relay import BATCH, relay_events
-from app.services.webhook_endpoints.settling import settle
 from app.services.webhook_endpoints.signing import sign
 from app.tracing.spans import span
 from app.worker.loops.supervision import repeat

@@ -35,8 +35,8 @@ from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.retries import in_transaction
 from app.services.run_facts import USAGE
 from app.services.runs.claimed_run import ClaimedEnvironment, ClaimedRun, read_claimed_run
-from app.services.runs.options import token_budget
 from app.services.runs.queue.claim_order import Claim
+from app.services.runs.run_options import token_budget
 from app.services.runs.usage import spent_by_others
 from app.services.task_links import task_page
 from app.tracing.spans import traced

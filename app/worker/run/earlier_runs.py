@@ -14,7 +14,7 @@ from app.agents.workspace.kept_session import MAX_PACKED_BYTES, KeptSession, unp
 from app.clients.bucket import KEPT_DAYS
 from app.clients.object_store import ObjectStore
 from app.clients.object_store_errors import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable
-from app.services.artifacts.uploads import tags
+from app.services.artifacts.artifact_uploads import tags
 from app.services.resume_chain import EarlierRun
 from app.services.storage_keys import RunRef
 from app.worker.run.store_retry import StoreRetryBudget

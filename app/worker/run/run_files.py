@@ -20,10 +20,10 @@ from app.clients.object_store import ObjectStore
 from app.clients.object_store_errors import ObjectMissing, ObjectStoreUnavailable
 from app.enums import ArtifactType, RunReason
 from app.schemas.staged_artifacts import ArtifactOut
+from app.services.artifacts.artifact_uploads import guess_content_type, tag_objects, tags
 from app.services.artifacts.diff import PATCH_NAME
 from app.services.artifacts.live_diff import pack_texts
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
-from app.services.artifacts.uploads import guess_content_type, tag_objects, tags
 from app.services.retrying.policies import ATTACHMENT
 from app.services.retrying.retries import RetryBudget
 from app.services.storage_keys import RunRef, safe_name

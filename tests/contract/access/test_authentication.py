@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.models import ApiKey, Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.security.secrets import hash_api_key, new_api_key
-from app.services.access.cache import CallerCache
+from app.services.access.caller_cache import CallerCache
 from tests.support.assertions import (
     assert_error,
     assert_key_refused,

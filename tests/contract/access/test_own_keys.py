@@ -15,7 +15,7 @@ from app.ids import new_id
 from app.models import ApiKey, Project, User
 from app.runtime import ProcessContext
 from app.security.secrets import hash_api_key
-from app.services.access.cache import CallerCache
+from app.services.access.caller_cache import CallerCache
 from tests.support.assertions import assert_invalid, assert_not_found, assert_permission_denied, concerning
 from tests.support.callers import bearer
 from tests.support.factories import make_key, make_user

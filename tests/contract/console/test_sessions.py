@@ -17,7 +17,7 @@ from app.enums import Scope
 from app.models import ApiKey, ConsoleSession, Project, PushToken, Task, User
 from app.runtime import ProcessContext
 from app.security.secrets import hash_api_key, new_api_key
-from app.services.access.cache import CallerCache
+from app.services.access.caller_cache import CallerCache
 from app.services.accounts.console_sessions import MAX_SESSIONS, create_login_code, sweep_sessions
 from tests.support.assertions import (
     assert_error,
@@ -320,7 +320,7 @@ class TestEnd:
         clock: MovableClock,
         what: str,
     ) -> None:
-        """At once, as no caller is cached here; within a second elsewhere (tests/services/access/test_cache.py)."""
+        """At once, as no caller is cached here; within a second elsewhere (tests/services/access/test_caller_cache.py)."""
         await sign_in(page, key)
         which = ApiKey.secret_hash == hash_api_key(key)
         match what:

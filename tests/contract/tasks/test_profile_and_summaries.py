@@ -16,7 +16,7 @@ from app.clock import utcnow
 from app.enums import Environment, RunStatus
 from app.models import Membership, Organization, Project, Run, Task, User
 from app.runtime import ProcessContext
-from app.services.access.cache import CallerCache
+from app.services.access.caller_cache import CallerCache
 from tests.support.assertions import assert_error, assert_not_found, assert_page, concerning
 from tests.support.callers import CallerKind, bearer
 from tests.support.deployment.processes import closed_port

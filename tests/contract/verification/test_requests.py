@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import Environment, EventType, RunStatus
 from app.models import Event, Project, Run, Task, User, Verification
-from app.services.events.catalogue import CATALOGUE
 from app.services.events.event_reading import EVENT_COLUMNS
+from app.services.events.event_types import CATALOGUE
 from app.services.events.rendering import EventRow, event_out
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.callers import bearer

@@ -18,7 +18,7 @@ from app.dialogue.shown_questions import ShownQuestion
 from app.enums import QuestionKind, RunReason, RunStatus
 from app.models import Event, EventSnapshot, Project, Run, User
 from app.runtime import ProcessContext
-from app.services.events.catalogue import CATALOGUE
+from app.services.events.event_types import CATALOGUE
 from app.services.runs import command_delivery, run_lifecycle
 from tests.support import runs
 from tests.support.assertions import assert_invalid

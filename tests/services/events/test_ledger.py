@@ -21,10 +21,10 @@ from app.errors import InvalidInput
 from app.models import Event, EventHorizon, EventSnapshot, Project, Run, User
 from app.schemas.events import EventQuery
 from app.services.access.principal import Principal
-from app.services.events.catalogue import CATALOGUE, PING, VALID_SELECTORS
 from app.services.events.cursor import START, Cursor
 from app.services.events.event_reading import find_end, list_events, parse_types, read_events
 from app.services.events.event_sweep import adopt_events, prune_events
+from app.services.events.event_types import CATALOGUE, PING, VALID_SELECTORS
 from app.services.events.run_ledger import record_for_runs
 from app.services.sweeping import until_none_is_left
 from app.services.webhook_endpoints.relay import relay_events

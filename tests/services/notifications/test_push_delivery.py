@@ -8,7 +8,7 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind
 from app.models import Project, User
-from app.services.notifications import push_claims, push_delivery, push_recipients, receipts
+from app.services.notifications import push_claims, push_delivery, push_receipts, push_recipients
 from tests.support.database.faults import rolled_back
 from tests.support.database.plans import custom_plan, generic_plan
 from tests.support.database.queries import recorded
@@ -68,8 +68,8 @@ async def test_metrics_count_what_is_committed_and_once(
             await push_delivery.settle(own, [delivery], {delivery.id: Accepted("ticket")})
     assert (sent(), delayed()) == (1, 1)
 
-    ticket = receipts.Ticket(delivery.id, "ticket", device.id, owner.id, utcnow())
+    ticket = push_receipts.Ticket(delivery.id, "ticket", device.id, owner.id, utcnow())
     for transaction in transactions:
         async with transaction(sessions) as own:
-            await receipts.settle_receipts(own, [ticket], {"ticket": Accepted("ticket")})
+            await push_receipts.settle_receipts(own, [ticket], {"ticket": Accepted("ticket")})
     assert received() == 1

@@ -14,7 +14,7 @@ from app.errors import NotFound
 from app.ids import new_id
 from app.models import Membership, Notification, Project, User, WebhookEndpoint, WebhookEndpointDelivery
 from app.services.accounts import administration
-from app.services.webhook_endpoints import admin
+from app.services.webhook_endpoints import webhook_administration
 from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import Health, disable_orphaned
 from tests.support.devices import make_device
@@ -135,16 +135,16 @@ async def test_operators_list_test_and_repeat(
 ) -> None:
     failed = await make_delivery(session, endpoint, status="failed", attempts=10)
     async with unit_of_work(sessions) as own:
-        (listed,) = await admin.list_all(own, project_id=project.id)
+        (listed,) = await webhook_administration.list_all(own, project_id=project.id)
         assert (listed["id"], listed["failed"], listed["pending"]) == (endpoint.id, 1, 0)
         assert not any("secret" in name for name in listed)
-        assert await admin.list_all(own, project_id=project.id + 1) == []
-        await admin.ping(own, endpoint.id)
-        assert await admin.redeliver(own, failed.id) == failed.id
+        assert await webhook_administration.list_all(own, project_id=project.id + 1) == []
+        await webhook_administration.ping(own, endpoint.id)
+        assert await webhook_administration.redeliver(own, failed.id) == failed.id
     async with unit_of_work(sessions) as own:
-        (listed,) = await admin.list_all(own, project_id=None)
+        (listed,) = await webhook_administration.list_all(own, project_id=None)
         assert (listed["failed"], listed["pending"]) == (0, 2)
-        for repeat in (admin.ping, admin.redeliver):
+        for repeat in (webhook_administration.ping, webhook_administration.redeliver):
             with pytest.raises(NotFound):
                 await repeat(own, new_id())
 

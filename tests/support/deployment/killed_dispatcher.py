@@ -19,7 +19,7 @@ from app.clock import set_clock
 from app.config import Settings
 from app.runtime import open_process
 from app.services import due_rows
-from app.services.notifications import digests, push_claims, push_delivery, receipts
+from app.services.notifications import digests, push_claims, push_delivery, push_receipts
 from app.worker.jobs.fetch_receipts import fetch_due
 from app.worker.loops import pushes
 from app.worker.loops.pushes import release_held
@@ -47,9 +47,9 @@ class Step(Enum):
     SENT = _Place(push_delivery, "send")
     SETTLING = _Place(push_delivery, "settle")
     SETTLED = _Place(due_rows, "in_transaction")
-    RECEIPTS_CLAIMED = _Place(receipts, "claim_receipts")
-    RECEIPTS_READ = _Place(receipts, "settle_receipts", is_before=True)
-    RECEIPTS_SETTLING = _Place(receipts, "settle_receipts")
+    RECEIPTS_CLAIMED = _Place(push_receipts, "claim_receipts")
+    RECEIPTS_READ = _Place(push_receipts, "settle_receipts", is_before=True)
+    RECEIPTS_SETTLING = _Place(push_receipts, "settle_receipts")
 
 
 def _deadly(function: Callable[..., Awaitable[Any]], *, is_before: bool) -> Callable[..., Awaitable[Any]]:

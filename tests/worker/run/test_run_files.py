@@ -12,7 +12,7 @@ from app.enums import ArtifactType, RunStatus
 from app.ids import new_hex_id
 from app.models import Run
 from app.schemas.staged_artifacts import ArtifactOut
-from app.services.artifacts.uploads import tags
+from app.services.artifacts.artifact_uploads import tags
 from app.services.storage_keys import RunRef, staged_folder
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop

@@ -40,7 +40,7 @@ from app.schemas.runs.artifacts import ManifestEntry
 from app.services.artifacts.manifest import add_artifact
 from app.services.checks.shown_results import OPEN, show_closed, show_first, show_lost
 from app.services.events.run_ledger import record_for_run
-from app.services.questions import verdicts
+from app.services.questions import verdict_questions
 from app.services.retrying.policies import ATTEMPT_LOSSES, RUN_LEASE
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import run_lifecycle
@@ -262,7 +262,7 @@ async def conclude(
     shown = await _show(session, run_id, claimed.attempt, conclusion.shown)
     if claimed.delivery is None:
         await _record_update(session, run_id, shown, cause="rerun", previous=claimed.previous_verdict)
-        await verdicts.renew(session, run_id, shown)
+        await verdict_questions.renew(session, run_id, shown)
     elif conclusion.repair is not None:
         await _record_finish(session, run_id, shown, is_final=False)
         await run_lifecycle.queue_repair(session, run_id, stage=claimed.delivery["stage"], events=events)
@@ -290,7 +290,7 @@ async def _end(
         end = replace(end, reason=RunReason.VERIFICATION_FAILED, error_message=fault)
     is_ended = await run_lifecycle.finish(session, run_id, end, owner=owner, events=events)
     if is_ended and status is not RunStatus.CANCELLED:
-        await verdicts.ask(session, run_id, shown)
+        await verdict_questions.ask(session, run_id, shown)
 
 
 def _status(definitions: Mapping[str, Any] | None, shown: Mapping[str, Any]) -> RunStatus:

@@ -17,7 +17,7 @@ from app.services.access.visibility import require_run
 from app.services.enqueueing import enqueue_verification_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
 from app.services.questions.question_lifecycle import withdraw
-from app.services.runs.authority import Intent, LockedRun, authorize_run, lock_run
+from app.services.runs.run_authority import Intent, LockedRun, authorize_run, lock_run
 from app.services.runs.verification import verification_lifecycle
 from app.services.views.users import Creator, user_basic
 

@@ -18,8 +18,8 @@ from app.schemas.runs.artifacts import ManifestEntry
 from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, PreparedOut, PrepareIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task, require_task
-from app.services.artifacts import uploads as artifact_uploads
-from app.services.artifacts.uploads import STAGED_LIFETIME, Upload, manifest_entry, tags
+from app.services.artifacts import artifact_uploads
+from app.services.artifacts.artifact_uploads import STAGED_LIFETIME, Upload, manifest_entry, tags
 from app.services.storage_keys import staged_folder
 
 

@@ -13,9 +13,9 @@ from app.enums import RunStatus
 from app.models import Run, Task
 from app.services.run_facts import note_fact
 from app.services.runs import run_lifecycle
-from app.services.runs.metrics import measure_queue
 from app.services.runs.queue.worker_reports import report_worker, withdraw_report
 from app.services.runs.run_lifecycle import RunEnd
+from app.services.runs.run_metrics import measure_queue
 from tests.support import runs
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.errors import AuthenticationFailed
 from app.models import ApiKey, Membership, Project, User
 from app.services.access.authentication import authenticate
-from app.services.access.cache import LIFETIME_SECONDS, CallerCache
+from app.services.access.caller_cache import LIFETIME_SECONDS, CallerCache
 from app.services.access.principal import Principal
 from app.services.accounts import administration, api_keys
 from tests.support.database.queries import recorded

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from app.errors import InvalidInput
-from app.services.accounts.fields import clean_email, clean_label, clean_name, clean_token, clean_url
+from app.services.accounts.account_fields import clean_email, clean_label, clean_name, clean_token, clean_url
 
 _SCHEMES = frozenset({"https", "file"})
 

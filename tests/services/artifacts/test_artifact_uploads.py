@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.enums import ArtifactType
-from app.services.artifacts.uploads import content_disposition, size_error
+from app.services.artifacts.artifact_uploads import content_disposition, size_error
 from app.services.storage_keys import RunRef, owner_of_key, safe_name, staged_folder
 
 PROJECT = 7

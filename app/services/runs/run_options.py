@@ -14,7 +14,7 @@ from app.services.run_facts import ACCEPTANCE, AUTHORSHIP, SANDBOX_ENVIRONMENT
 _NEEDED = "This field is required when selecting a cloud runtime."
 
 # Keys that a run inherits from the run that it resumes, if the request omits them (contract 9.2). The sandbox
-# environment is inherited only if the caller may still use it (authority.py).
+# environment is inherited only if the caller may still use it (run_authority.py).
 _INHERITED = (
     AUTHORSHIP,
     "run_source",

@@ -12,9 +12,9 @@ from app.enums import DeliveryError, DeliveryStatus, DisabledReason
 from app.models import Project, User, WebhookEndpoint, WebhookEndpointDelivery
 from app.runtime import ProcessContext
 from app.services.retrying.policies import WEBHOOK_ATTEMPTS
-from app.services.webhook_endpoints import admin
+from app.services.webhook_endpoints import webhook_administration
+from app.services.webhook_endpoints.attempt_results import settle
 from app.services.webhook_endpoints.delivery_claims import FAILING_AFTER, Claimed, claim_due
-from app.services.webhook_endpoints.settling import settle
 from tests.support.clock import MovableClock
 from tests.support.database.faults import rolled_back
 from tests.support.metrics import growth
@@ -110,7 +110,7 @@ async def test_message_that_is_asked_for_again_during_an_attempt_is_sent_at_once
     claimed = await claim(process)
     clock.advance(seconds=1)
     async with unit_of_work(process.sessions) as own:
-        _ = await admin.redeliver(own, delivery.id)
+        _ = await webhook_administration.redeliver(own, delivery.id)
 
     async with unit_of_work(process.sessions) as own:
         await settle(own, [(claimed, result(DeliveryError.HTTP_5XX, 503))])
@@ -128,7 +128,7 @@ async def test_message_that_arrives_in_an_attempt_is_not_sent_again_for_a_reques
     claimed = await claim(process)
     clock.advance(seconds=1)
     async with unit_of_work(process.sessions) as own:
-        _ = await admin.redeliver(own, delivery.id)
+        _ = await webhook_administration.redeliver(own, delivery.id)
 
     async with unit_of_work(process.sessions) as own:
         taken = AttemptResult(started_at=utcnow(), duration=timedelta(seconds=1))
