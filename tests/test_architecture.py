@@ -311,7 +311,7 @@ _RULES = {
         {
             "app/config/settings.py": "is that reader, and names the variables that no setting reads",
             "app/agents/runbook/steps.py": "a step inherits what the sandbox left of the environment",
-            "app/cli/privacy.py": "wipes what others could read of the environment",
+            "app/cli/hidden_environment.py": "wipes what others could read of the environment",
             "app/cli/agents.py": "hands agents the variables that their adapter lists",
             "app/worker/main.py": "hands agents the variables that their adapter lists",
             "app/tracing/standard_variables.py": "reads variables that OpenTelemetry names, as its SDK does",

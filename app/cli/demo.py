@@ -2,7 +2,7 @@
 
 import click
 
-from app.cli.privacy import hide_environment
+from app.cli.hidden_environment import hide_environment
 from app.devstack.demo import run_demo
 
 

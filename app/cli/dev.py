@@ -2,7 +2,7 @@
 
 import click
 
-from app.cli.privacy import hide_environment
+from app.cli.hidden_environment import hide_environment
 from app.cli.settings import development_settings
 from app.devstack.stack import run_dev
 

@@ -14,7 +14,7 @@ from uvicorn.supervisors import Multiprocess
 
 from app.api_limits import IDLE_SECONDS
 from app.cli.database import check_clock_and_schema
-from app.cli.privacy import hide_environment, start_tracker
+from app.cli.hidden_environment import hide_environment, start_tracker
 from app.cli.serving.http_protocol import StreamingProtocol
 from app.cli.serving.loading import load_api
 from app.cli.settings import check_catalog, service_settings, warn_of_unknown_variables

@@ -4,7 +4,7 @@ import click
 
 from app.agents.errors import SandboxUnavailable
 from app.cli.database import check_clock_and_schema
-from app.cli.privacy import hide_environment
+from app.cli.hidden_environment import hide_environment
 from app.cli.settings import check_catalog, service_settings, warn_of_unknown_variables
 from app.config import Settings
 from app.worker.main import run_worker

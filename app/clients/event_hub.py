@@ -14,7 +14,7 @@ import structlog
 
 from app.clients.redis import RedisClient, messages_of
 from app.clients.run_event_stream import channel_of, parse_message
-from app.clients.subscriptions import SUBSCRIBE_AGAIN_SECONDS, Channel, Subscription
+from app.clients.run_followers import SUBSCRIBE_AGAIN_SECONDS, Channel, Subscription
 from app.outages import REDIS_ERRORS
 
 _SILENCE_SECONDS = 15.0

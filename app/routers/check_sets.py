@@ -14,7 +14,7 @@ from app.schemas.checks.check_sets import (
     ScanOut,
 )
 from app.schemas.errors import StateRefusedOut
-from app.services.checks import check_sets, scans
+from app.services.checks import check_sets, repository_scans
 from app.web.auth import TaskRead, TaskWrite, VisibleCheckSet
 from app.web.body import Body
 from app.web.dependencies import CheckSetId, CheckSetWarnings
@@ -67,7 +67,7 @@ async def detect_checks(call: TaskWrite, body: Body[DetectIn]) -> Json:
 
     Each is valid as an item of `checks`: to use them, create or update the check set of the repository.
     """
-    return json_by(await scans.detect(call.caller, body.repository, call.process), yes=200, no=202)
+    return json_by(await repository_scans.detect(call.caller, body.repository, call.process), yes=200, no=202)
 
 
 @router.get("/{set_id}", summary="Retrieve a check set")

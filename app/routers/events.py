@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.schemas.events import EventPage, EventQuery, EventStreamQuery
 from app.services.events import event_reading
-from app.services.streams.topics import follow_topics, open_project_stream
+from app.services.streams.topic_streams import follow_topics, open_project_stream
 from app.web.auth import TaskRead
 from app.web.pagination import LimitDep
 from app.web.sse import EventStream, LastEventId, streamed

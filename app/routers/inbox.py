@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from app.schemas.events import InboxStreamQuery
 from app.schemas.questions import InboxPage, InboxQuery
 from app.services.inbox import inbox_listing
-from app.services.streams.topics import follow_topics, open_inbox_stream
+from app.services.streams.topic_streams import follow_topics, open_inbox_stream
 from app.web.auth import InboxRead
 from app.web.pagination import PageDep
 from app.web.responses import Json

@@ -9,13 +9,13 @@ from uuid import UUID
 import orjson
 import pytest
 
-from app.clients import subscriptions
+from app.clients import run_followers
 from app.clients.event_hub import EventHub
 from app.clients.redis import RedisClient
 from app.clients.run_event_publisher import RunEventPublisher, RunEvents
 from app.clients.run_event_stream import channel_of, stream_keys
 from app.clients.run_events import EventKind, RunEvent
-from app.clients.subscriptions import Subscription
+from app.clients.run_followers import Subscription
 from app.ids import new_id
 from tests.support.stand_ins.outage import Interruptible
 from tests.support.waiting import eventually
@@ -134,7 +134,7 @@ async def test_follower_that_does_not_keep_up_is_cut_off_and_the_others_are_not(
         await start(quick)
         got: list[RunEvent] = []
         batch = 100
-        for round_ in range(subscriptions.MAX_QUEUED_EVENTS // batch + 1):
+        for round_ in range(run_followers.MAX_QUEUED_EVENTS // batch + 1):
             await say(events, run_id, *range(round_ * batch, (round_ + 1) * batch))
             got += await take(quick, batch)
 

@@ -38,7 +38,7 @@ def collect_seldom() -> None:
 def load_api() -> "ASGIApp":
     """Hide the environment, then load and return the API; uvicorn calls this in each process."""
     with defer_garbage_collection():
-        from app.cli.privacy import hide_environment  # noqa: PLC0415 - above, garbage would be collected
+        from app.cli.hidden_environment import hide_environment  # noqa: PLC0415 - above, garbage would be collected
 
         hide_environment()  # first: the rest takes a second
         from app.config import get_settings  # noqa: PLC0415 - as above

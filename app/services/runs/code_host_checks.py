@@ -64,7 +64,7 @@ async def fold_ci(session: AsyncSession, report: CiReport, *, events: RunEvents)
     ]
     if report.integration_id is not None:
         conditions.append(PushedBranch.integration_id == report.integration_id)
-    # Before the run is locked, as at its end (worker/run/outcome.py).
+    # Before the run is locked, as at its end (worker/run/run_outcome.py).
     known = (
         select(PushedBranch.run_id, PushedBranch.ci)
         .outerjoin(Integration, Integration.id == PushedBranch.integration_id)

@@ -20,8 +20,8 @@ from app.services.runs import run_lifecycle
 from app.services.runs.queue.claim_order import Claim
 from app.tracing.spans import record, span
 from app.worker.run.lease_and_handback import perform_claimed
-from app.worker.run.outcome import end_run
 from app.worker.run.run_claim import claim_run, hand_back_run
+from app.worker.run.run_outcome import end_run
 from app.worker.run.run_stages import perform_run
 from app.worker.worker_context import WorkerContext, worker_context
 

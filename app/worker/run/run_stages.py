@@ -27,9 +27,9 @@ from app.worker.run.context_reading import Publication, read_context
 from app.worker.run.earlier_runs import store_session
 from app.worker.run.live_changes import LiveDiffs
 from app.worker.run.log_recorder import RunLog, open_log
-from app.worker.run.outcome import RunReport
 from app.worker.run.run_claim import mark_agent_started
 from app.worker.run.run_files import Exchange, open_exchange, store_artifacts, store_texts
+from app.worker.run.run_outcome import RunReport
 from app.worker.run.store_retry import StoreRetryBudget
 from app.worker.worker_context import WorkerContext
 

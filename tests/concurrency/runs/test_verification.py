@@ -28,8 +28,8 @@ from app.services.runs.run_edits import cancel_run
 from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
 from app.verification.definitions import unite
-from app.worker.run.outcome import RunReport, end_run
 from app.worker.run.run_files import StoredFiles
+from app.worker.run.run_outcome import RunReport, end_run
 from tests.concurrency.races import perform, race
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_some, unacknowledged_once

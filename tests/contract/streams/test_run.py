@@ -23,7 +23,7 @@ from app.clients.redis import RedisClient
 from app.clients.run_event_publisher import RunEvents
 from app.clients.run_event_stream import MAX_EVENTS, channel_of, stream_keys
 from app.clients.run_events import MAX_EVENT_BYTES, EventKind
-from app.clients.subscriptions import MAX_QUEUED_BYTES
+from app.clients.run_followers import MAX_QUEUED_BYTES
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work

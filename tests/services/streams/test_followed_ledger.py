@@ -15,7 +15,7 @@ from app.models import Project, TaskFollow, User
 from app.services.events.event_reading import find_end, read_new_events
 from app.services.events.rendering import EventRow
 from app.services.streams.ledger_feed import Batch
-from app.services.streams.topics import INBOX, TASKS, ledger_of
+from app.services.streams.topic_streams import INBOX, TASKS, ledger_of
 from tests.support.factories import make_project, make_task, make_user
 from tests.support.principals import member_of
 from tests.support.waiting import eventually

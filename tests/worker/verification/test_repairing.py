@@ -25,8 +25,8 @@ from app.services.runs.verification import verification_lifecycle
 from app.services.storage_keys import RunRef
 from app.verification.definitions import Check, unite
 from app.verification.definitions import CheckSet as CheckSetOf
-from app.worker.run.outcome import RunReport, end_run
 from app.worker.run.run_files import StoredFiles
+from app.worker.run.run_outcome import RunReport, end_run
 from tests.agents.conftest import remembering_adapter
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.principals import member_of

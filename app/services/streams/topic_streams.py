@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.run_events import EventId, EventKind, RunEvent
-from app.clients.subscriptions import Subscription
+from app.clients.run_followers import Subscription
 from app.errors import InvalidInput, NotFound, unknown_choice
 from app.outages import DatabaseUnavailable
 from app.schemas.fields import parse_uuid

@@ -21,7 +21,7 @@ from app.services.events.cursor import START, Cursor
 from app.services.events.event_reading import LIVE_PAGE, read_events
 from app.services.events.rendering import EventRow
 from app.services.streams.ledger_feed import LedgerFeed
-from app.services.streams.topics import (
+from app.services.streams.topic_streams import (
     INBOX,
     TASKS,
     FollowedLedger,
