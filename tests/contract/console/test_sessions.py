@@ -320,7 +320,7 @@ class TestEnd:
         clock: MovableClock,
         what: str,
     ) -> None:
-        """At once, as no caller is cached here; elsewhere within a second (services/access/test_caller_cache.py)."""
+        """At once: no caller is cached here. Elsewhere within a second (tests/services/access/test_caller_cache.py)."""
         await sign_in(page, key)
         which = ApiKey.secret_hash == hash_api_key(key)
         match what:
