@@ -8,8 +8,8 @@ from app.services.inbox import token_answers
 from app.web.body import Body
 from app.web.dependencies import process_of, session_of
 from app.web.openapi.errors import errors, refused, settled
+from app.web.pages.action_route import ActionRoute, PageRoute
 from app.web.pages.actions import OpenAction, answer_by_form, client_of, show_page
-from app.web.pages.route import ActionRoute, PageRoute
 from app.web.responses import Json
 
 api_router = APIRouter(prefix="/api/actions", tags=["inbox"], route_class=ActionRoute)

@@ -1,7 +1,7 @@
 """Map expected errors, and outages of servers, to HTTP responses with JSON (contract 2.4).
 
-Three other modules answer errors: `web/middleware.py` unexpected ones, `web/pages/route.py` those of the routes of
-action tokens, with the functions below or as a page, and `cli/serving/http_protocol.py` those of requests that never
+Three other modules answer errors: `web/middleware.py` unexpected ones, `web/pages/action_route.py` those of routes with
+an action token, with the functions below or as a page, and `cli/serving/http_protocol.py` those of requests that never
 reach the application.
 """
 

@@ -30,7 +30,7 @@ from app.services.notifications.push_claims import (
 from app.services.notifications.push_messages import Delivery
 from app.services.notifications.push_sentences import digest_body
 from app.services.notifications.rules.decision_transitions import IS_HELD, Change
-from app.services.notifications.rules.notices import Notice
+from app.services.notifications.rules.notice_reading import Notice
 from app.services.notifications.rules.push_decision import decide
 from app.services.retrying.policies import PUSH_LEASE
 from app.services.retrying.retries import by_halves

@@ -24,7 +24,7 @@ from app.services.notifications import badges, presence, reminders
 from app.services.notifications.push_delivery import PUSHES_PER_CLAIM
 from app.services.notifications.push_messages import Delivery, PushClaim, StoredPush, Subject
 from app.services.notifications.rules.decision_transitions import Change, store
-from app.services.notifications.rules.notices import Notice, old_notices
+from app.services.notifications.rules.notice_reading import Notice, old_notices
 from app.services.notifications.rules.push_decision import (
     NoticeContext,
     NoticeDecision,

@@ -25,7 +25,7 @@ from app.services.notifications import presence
 from app.services.notifications.push_sentences import message_body, reason_in_words
 from app.services.notifications.rules.cooldowns import COOLDOWNS, end_cooldowns, reached_limit, take_cooldowns
 from app.services.notifications.rules.decision_transitions import entry
-from app.services.notifications.rules.notices import Notice, new_notices
+from app.services.notifications.rules.notice_reading import Notice, new_notices
 from app.services.notifications.rules.push_decision import FromAgent, NoticeContext, NoticeDecision, decide
 from app.verification.summaries import summarize
 

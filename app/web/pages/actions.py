@@ -18,9 +18,9 @@ from app.services.inbox.token_answers import Action, TokenSender
 from app.web.body import first_error, read_bytes
 from app.web.console.cookie import session_secret
 from app.web.dependencies import process_of, session_of
+from app.web.pages.action_route import back_to_page
 from app.web.pages.question import content_of, form_of, page_of
 from app.web.pages.render import render
-from app.web.pages.route import back_to_page
 from app.web.throttling import address_of, throttle_address
 
 _FORM = "application/x-www-form-urlencoded"

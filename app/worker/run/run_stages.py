@@ -22,7 +22,6 @@ from app.outages import DatabaseUnavailable
 from app.services.run_facts import USAGE, note_fact
 from app.services.runs.queue.claim_order import Claim
 from app.services.runs.usage import spent_by_others
-from app.worker.run.command_inbox import CommandInbox
 from app.worker.run.context_reading import Publication, read_context
 from app.worker.run.earlier_runs import store_session
 from app.worker.run.live_changes import LiveDiffs
@@ -31,6 +30,7 @@ from app.worker.run.run_claim import mark_agent_started
 from app.worker.run.run_files import Exchange, open_exchange, store_artifacts, store_texts
 from app.worker.run.run_outcome import RunReport
 from app.worker.run.store_retry import StoreRetryBudget
+from app.worker.run.stored_commands import StoredCommands
 from app.worker.worker_context import WorkerContext
 
 log = structlog.get_logger(__name__)
@@ -87,7 +87,7 @@ async def _run_agent(
     worker: WorkerContext, claim: Claim, exchange: Exchange, run_log: RunLog, lost: asyncio.Event
 ) -> tuple[RunReport, Publication | None]:
     diffs = LiveDiffs(worker, claim, run_log)
-    async with CommandInbox(
+    async with StoredCommands(
         worker, claim, run_log, exchange.attachments, before_message=diffs.catch_up
     ) as commands:
         try:

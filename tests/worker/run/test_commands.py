@@ -22,7 +22,7 @@ from app.services.runs import run_lifecycle
 from app.services.runs.command_acceptance import send_command
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.run_edits import update_run
-from app.worker.run.command_inbox import CommandInbox
+from app.worker.run.stored_commands import StoredCommands
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import cut_once
@@ -51,7 +51,7 @@ async def send_together(workshop: Workshop, pilot: Pilot, *commands: tuple[str, 
 async def settle_all(
     workshop: Workshop,
     run: Run,
-    inbox: CommandInbox,
+    inbox: StoredCommands,
     *,
     agent: bool,
     status: CommandStatus = CommandStatus.CONSUMED,

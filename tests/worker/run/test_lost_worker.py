@@ -25,9 +25,9 @@ from app.services.runs.lost_runs import recover_runs
 from app.services.runs.queue.claim_order import Claim
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.command_inbox import CommandInbox
 from app.worker.run.log_recorder import RunLog
 from app.worker.run.run_claim import claim_run
+from app.worker.run.stored_commands import StoredCommands
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.clock import let_time_pass
 from tests.support.database.faults import unacknowledged_once
@@ -224,15 +224,15 @@ async def test_command_gets_its_receipt_though_the_commit_is_not_acknowledged(
     assert await pilot.statuses() == ["consumed"]
 
 
-def opened(workshop: Workshop, claim: Claim, log: RunLog) -> CommandInbox:
+def opened(workshop: Workshop, claim: Claim, log: RunLog) -> StoredCommands:
     async def nothing() -> None:
         pass
 
-    return CommandInbox(workshop.context, claim, log, Path("unused"), before_message=nothing)
+    return StoredCommands(workshop.context, claim, log, Path("unused"), before_message=nothing)
 
 
 @asynccontextmanager
-async def inbox_of(workshop: Workshop) -> AsyncGenerator[CommandInbox, None]:
+async def inbox_of(workshop: Workshop) -> AsyncGenerator[StoredCommands, None]:
     """Claim the next run, and yield the commands that its worker receives."""
     claim = await claim_run(workshop.context)
     assert claim is not None

@@ -40,7 +40,7 @@ _ENDS_WAITING = frozenset(
 log = structlog.get_logger(__name__)
 
 
-class CommandInbox(CommandSource):
+class StoredCommands(CommandSource):
     """The commands that people send to the agent of one run, read from the database. An async context manager."""
 
     def __init__(
