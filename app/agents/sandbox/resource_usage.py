@@ -86,7 +86,7 @@ class ProcessTable:
         for entry in os.listdir("/proc"):  # noqa: PTH208 - several times a second, for every process of the machine
             if entry.isdigit():
                 with suppress(OSError, ValueError, IndexError):
-                    fields = Path(f"/proc/{entry}/stat").read_bytes().rpartition(b")")[2].split()
+                    fields = _read(f"/proc/{entry}/stat").rpartition(b")")[2].split(maxsplit=18)
                     children.setdefault(int(fields[1]), []).append(int(entry))
                     threads[int(entry)] = int(fields[17])
         self._children, self._threads, self._read_at = children, threads, began
@@ -168,6 +168,11 @@ class _Held:
         return self._seen <= MAX_DESCRIPTORS
 
 
+def _read(file: str) -> bytes:
+    with open(file, "rb", buffering=0) as opened:  # noqa: PTH123 - as above
+        return opened.read()
+
+
 def _shared_memory(process: int) -> dict[int, int]:
     # Nothing if it is the worker's own.
     place = f"/proc/{process}/root{_SHARED_MEMORY}"
@@ -182,8 +187,7 @@ def _shared_memory(process: int) -> dict[int, int]:
 
 def _read_mappings(process: int) -> tuple[bytes, int]:
     try:
-        with open(f"/proc/{process}/maps", "rb", buffering=0) as file:  # noqa: PTH123 - as above
-            maps = file.read()
+        maps = _read(f"/proc/{process}/maps")
     except PermissionError:
         return b"", _MOST_MAPPINGS  # the process hides them (PR_SET_DUMPABLE)
     except OSError:
@@ -240,7 +244,7 @@ def _network_bytes(process: int, sockets: Container[str], *, is_private: bool) -
 def _lines(process: int, name: str, *, fields: int) -> Iterator[list[str]]:
     # Names with line breaks make lines with fewer fields.
     with suppress(OSError):
-        for line in Path(f"/proc/{process}/net/{name}").read_bytes().split(b"\n")[1:]:
+        for line in _read(f"/proc/{process}/net/{name}").split(b"\n")[1:]:
             found = line.decode(errors="replace").split()
             if len(found) >= fields:
                 yield found
@@ -249,7 +253,7 @@ def _lines(process: int, name: str, *, fields: int) -> Iterator[list[str]]:
 def _sent_files(descriptor: str) -> int:
     # Linux has this since 5.10.
     with suppress(OSError, ValueError):
-        for line in Path(descriptor.replace("/fd/", "/fdinfo/")).read_bytes().split(b"\n"):
+        for line in _read(descriptor.replace("/fd/", "/fdinfo/")).split(b"\n"):
             if line.startswith(b"scm_fds:"):
                 return int(line.split()[1])
     return 0
@@ -260,7 +264,7 @@ def _resident_bytes(process: int) -> tuple[int, int]:
     private = common = 0
     with suppress(OSError):
         # The first line has the name of the process, as in `_mapped_files`.
-        for line in Path(f"/proc/{process}/status").read_bytes().split(b"\n"):
+        for line in _read(f"/proc/{process}/status").split(b"\n"):
             if line.startswith((b"RssAnon:", b"VmPTE:", b"VmSwap:")):
                 private += int(line.split()[1]) * _KIB
             elif line.startswith(b"RssShmem:"):
