@@ -1,5 +1,5 @@
 // The changes of a run: as they happen, reviewed on two devices, and many of them.
-import { call, start } from "./api.mjs";
+import { call, newRun, start } from "./api.mjs";
 import { base, until } from "./browser.mjs";
 import { newFile, runWithPatch } from "./outside.mjs";
 import { newMember } from "./people.mjs";
@@ -149,6 +149,35 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await pane.getByText("Live").waitFor({ state: "detached" });
   await pane.getByText("30 files").waitFor();
   await checkAccess(page, "a finished run");
+  await page.context().close();
+}
+
+export async function changesStayWhileTheirWorkerIsSilent(browser, { expect, watched, checkAccess }) {
+  const task = await newRun("Acceptance: a silent worker", [["sh", "echo one > stays.txt"]]);
+  const { latest_run: run } = await call(`/tasks/${task.id}/`);
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  const file = page.getByRole("region", { name: "stays.txt" });
+  await file.locator("td", { hasText: "one" }).waitFor();
+  await page.route(/\/diff\/?\?/, async (route) => {
+    const answer = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...answer, files: [], tree: null, missing: "no_answer" } });
+  });
+  await call(`/tasks/${task.id}/runs/${run.id}/command/`, {
+    ...{
+      jsonrpc: "2.0",
+      id: "more",
+      method: "user_message",
+      params: { content: MORE.replace("rm", "echo") },
+    },
+  });
+  await page.getByText("The worker of the run does not answer.").waitFor();
+  expect(await file.isVisible(), "what was shown stays while the worker does not answer");
+  await checkAccess(page, "changes of a silent worker");
+  await page.unrouteAll({ behavior: "wait" });
+  await page.getByRole("region", { name: "later.txt" }).waitFor();
+  await page.getByText("The worker of the run does not answer.").waitFor({ state: "detached" });
+  expect(true, "and the next answer takes its place");
   await page.context().close();
 }
 

@@ -63,6 +63,122 @@ export async function sendBackShowsTheWholeBranch(browser, { expect, watched, ch
   await page.context().close();
 }
 
+const MAKES = `[ -e guide.py ] || {
+  { echo '"""How notes are kept.'; seq -f 'note %g is kept' 30; echo 'while one of them is open'; echo '"""'; } > guide.py
+  { echo 'import sys'; seq -f 'VALUE_%g = 1' 60; echo 'sys.exit(VALUE_60)'; } > tool.py
+}`;
+
+export async function sendBackShowsWhatWasAsked(browser, { expect, watched, checkAccess }) {
+  const task = await finishedRun("Acceptance: what was asked", MAKES);
+  const page = await watched(browser);
+  const pane = page.getByRole("complementary", { name: "Changes" });
+  const review = () => call(`/tasks/${task.id}/runs/${task.latest_run.id}/review/`);
+  const comment = async (file, line, text) => {
+    const { length } = (await review()).comments;
+    await pane.getByRole("button", { name: `Comment on line ${line} of ${file}` }).click();
+    await pane.getByRole("textbox", { name: `Comment on line ${line}` }).fill(text);
+    await pane.getByRole("button", { name: "Add the comment" }).click();
+    await until("the comment", async () => (await review()).comments.length > length);
+  };
+  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  await comment("guide.py", 32, "Say all.\n```sh\nsed -i 's/while one/while all/; 1a of all' guide.py\n```");
+  await comment("guide.py", 3, "Is that so?");
+  await comment("tool.py", 5, "Why five?");
+  await pane.getByRole("textbox", { name: "Remark on the whole" }).fill("Nearly there.");
+  await pane.locator("[data-scrolls]").evaluate((one) => one.scrollTo(0, 0));
+  await checkAccess(page, "a review with a remark on the whole");
+  await pane.getByRole("button", { name: "Send back: starts a new run" }).click();
+  await page.getByText("This run continues from").waitFor();
+  const { latest_run: next } = await call(`/tasks/${task.id}/`);
+  const message = next.state.pending_user_message;
+  expect(message.startsWith("Nearly there.\n\nComments on your changes:"), "a remark goes before comments");
+  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  const guide = pane.getByRole("region", { name: "guide.py" });
+  await guide.getByText("Asked of this run: changed here").waitFor();
+  const notes = pane.locator("[data-comment]");
+  expect((await notes.count()) === 3, "the next run shows what was asked");
+  await guide.getByText("Asked of this run: nothing changed here").waitFor();
+  const rows = await guide.locator("tr").allInnerTexts();
+  const at = (text) => rows.findIndex((row) => row.includes(text));
+  expect(at("while all") >= 0 && at("while all") + 1 === at("Say all."), "below what has come in its place");
+  expect(
+    at("note 2 is kept") + 1 === at("Is that so?"),
+    "and where nothing has changed, in the gap that it opens",
+  );
+  await pane.getByText("tool.py, line 5 of the run before: not in this diff").waitFor();
+  await pane.locator("pre").getByText("VALUE_4 = 1").waitFor();
+  expect(true, "or, in a file that the run has left alone, with its lines");
+  expect((await pane.locator("footer").count()) === 0, "and is not sent again");
+  const marks = guide.locator("tr", { hasText: "while all" }).locator('[style*="--code-"]');
+  await marks.first().waitFor();
+  const colours = await marks.evaluateAll((all) => all.map((one) => one.getAttribute("style")));
+  expect(
+    colours.every((style) => !style.includes("keyword")),
+    `words in a text that begins above the hunk have its colour (${[...new Set(colours)].join()})`,
+  );
+  await page.locator("body").press("n");
+  await page.locator("body").press("n");
+  expect(
+    (await page.evaluate(() => document.activeElement.textContent)).includes("Is that so?"),
+    "keys find it",
+  );
+  await checkAccess(page, "what was asked of a run");
+  await pane.getByRole("combobox", { name: "Changes of" }).selectOption("Whole branch");
+  const stands = guide.locator("tr", { hasText: "Is that so?" });
+  await stands.waitFor();
+  expect(true, "in the whole branch, it stands at its lines");
+  await checkAccess(page, "what was asked, in the whole branch");
+  await pane.getByRole("combobox", { name: "Changes of" }).selectOption("Only this run");
+  await page.context().close();
+
+  const phone = await watched(browser, { size: "phone", theme: "dark" });
+  await phone.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  await phone.getByText("Asked of this run: changed here").waitFor();
+  await checkAccess(phone, "what was asked, on a phone");
+  await phone.context().close();
+}
+
+export async function startingOverIsAskedFirst(browser, { expect, watched, checkAccess }) {
+  const task = await finishedRun("Acceptance: start over by a key", "date > over.txt");
+  const page = await watched(browser);
+  const runs = async () => (await call(`/tasks/${task.id}/runs/`)).count;
+  await page.goto(`${base}/projects/1/tasks/${task.id}`);
+  await page.getByRole("region", { name: "The end of the run" }).waitFor();
+  await page.keyboard.press("R");
+  const dialog = page.getByRole("dialog", { name: "Start over?" });
+  await dialog.waitFor();
+  await checkAccess(page, "starting over is asked first");
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  expect((await runs()) === 1, "a key alone starts no run");
+  await page.keyboard.press("R");
+  await dialog.getByRole("button", { name: "Start over", exact: true }).click();
+  await until("another run", async () => (await runs()) === 2);
+  expect(true, "and does so once that is confirmed");
+  await page.context().close();
+}
+
+export async function brokenSendBackKeepsTheBranch(browser, { expect, watched, checkAccess }) {
+  const task = await finishedRun("Acceptance: a branch stands", "echo kept > kept.txt");
+  const { head_branch: branch } = task.latest_run.output;
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  const field = page.getByRole("textbox", { name: "Message to the agent" });
+  await field.fill("```sh\necho more > more.txt\nexit 3\n```");
+  const send = page.getByRole("button", { name: "Start a run that continues from here" });
+  expect((await send.textContent()).trim() === "Start a run", "what sending does stands on its button");
+  await send.click();
+  const end = page.getByRole("region", { name: "The end of the run" });
+  await end.getByText(`since the run failed; ${branch} stands as an earlier run has left it`).waitFor();
+  expect(true, "a run that failed says that the branch of the run before stands");
+  await checkAccess(page, "the end of a run that failed behind another one");
+  await page.goto(`${base}/projects/1/`);
+  const row = page.locator(`[data-task="${task.id}"]`);
+  await row.getByText("last run").waitFor();
+  expect(true, "the list says whose lines it counts");
+  await page.context().close();
+}
+
 export async function endOfARunSaysWhatIsNext(browser, { expect, watched, checkAccess }) {
   const task = await finishedRun("Acceptance: what next", "date +%N > next.txt");
   const { head_branch: branch } = task.latest_run.output;

@@ -29,6 +29,8 @@ interface Props {
   name: string;
   /** The grammar of the code; null: none. */
   language: string | null;
+  /** All lines of the file, where they are known: what a line belongs to may have begun far above it. */
+  whole?: readonly Hunk[];
   actions?: LineActions;
 }
 
@@ -40,7 +42,7 @@ export const ROW_PX = 24;
 type Marks = ReadonlyMap<number, LineMarks>;
 
 /** The marks of each line: deleted ones are read in the code as it was, all others as it is. */
-function useDiffMarks(hunks: Hunk[], language: string | null): Marks {
+function useDiffMarks(hunks: readonly Hunk[], language: string | null): Marks {
   const sides = useMemo(() => hunks.flatMap(sidesOf), [hunks]);
   const marked = useMarks(
     language,
@@ -68,8 +70,8 @@ interface Shared {
   actions: LineActions | undefined;
 }
 
-export const Diff = memo(function Diff({ hunks, mode, name, language, actions }: Props) {
-  const marks = useDiffMarks(hunks, language);
+export const Diff = memo(function Diff({ hunks, mode, name, language, whole = hunks, actions }: Props) {
+  const marks = useDiffMarks(whole, language);
   const [pieces, beside] = useMemo(() => layOut(hunks, mode), [hunks, mode]);
   const shared = { mode, name, marks, beside, actions };
   return (

@@ -17,7 +17,7 @@ import { CommentForm } from "./CommentForm";
 import { CommentNote, StaleNote } from "./CommentNote";
 import styles from "./changes.module.css";
 import { Amount, StatusLetter } from "./FileList";
-import { anchorOf, linesOf, openedFor, placeOf, placeText, type Range, reaching } from "./range";
+import { anchorOf, laterOf, linesOf, openedFor, placeOf, placeText, type Range, reaching } from "./range";
 import { type Comment, headOf, type ShownComment, type View } from "./review";
 import { useDrag } from "./useDrag";
 import { linesQuery } from "./useReview";
@@ -25,6 +25,9 @@ import { linesQuery } from "./useReview";
 // A file with more changed lines is opened by a click, so that the next one stays in reach.
 const LONG = 1500;
 const STEP = 20;
+/** Of longer ones, colours would come late: those that are shown are read alone. */
+const LONGEST_WHOLE = 60_000;
+const ALL = { top: 0, end: Number.POSITIVE_INFINITY };
 /** A comment that is being written. */
 const NOTHING: { range: Range | null; text: string } = { range: null, text: "" };
 
@@ -92,7 +95,7 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
         </Check>
       </header>
       {isOpen && !isWhole && (
-        <p className={classes("row wrap dim", styles.none)}>
+        <p className={"row wrap dim padded"}>
           {changed.toLocaleString("en")} changed lines, folded so that the other files stay in reach.
           <Button onClick={() => setWhole(true)}>Show them</Button>
         </p>
@@ -124,21 +127,33 @@ function FileDiff({
   onDiscard,
 }: DiffProps) {
   const hunks = useMemo(() => parseHunks(file.patch ?? ""), [file.patch]);
+  const language = languageOfFile(file.path);
+  /** Whether the patch does not have all of the file: what its lines belong to may have begun above them. */
+  const isPart = hunks.length > 0 && (file.status === "M" || file.status === "R");
   const [opened, setOpened] = useState<ReadonlyMap<number, Opened>>(new Map());
   const isBetween = useMemo(
-    () => comments.some((comment) => anchorOf(hunks, comment).length === 0),
+    () => comments.some((comment) => !comment.asked && anchorOf(hunks, comment).length === 0),
     [hunks, comments],
   );
   const before = useQuery({
     ...linesQuery(runRef, base, file),
-    enabled: opened.size > 0 || (isBetween && !file.truncated),
+    enabled: opened.size > 0 || ((isBetween || (language !== null && isPart)) && !file.truncated),
   });
   const lines = before.data && isOf(hunks, before.data) ? before.data : null;
   const hasGaps = !(file.truncated || before.isError || (before.data !== undefined && !lines));
-  const reached = useMemo(
-    () => (lines ? openedFor(comments, hunks, lines, opened) : opened),
-    [comments, hunks, lines, opened],
-  );
+  const whole = useMemo(() => {
+    if (before.isLoading) return [];
+    if (!lines || lines.join("\n").length > LONGEST_WHOLE) return hunks;
+    return withGaps(hunks, lines, new Map([...hunks, null].map((_, id) => [id, ALL] as const)));
+  }, [hunks, lines, before.isLoading]);
+  const side = base === "start" ? "old" : "new";
+  const reached = useMemo(() => {
+    const places = comments.map((one) => {
+      const moved = one.asked ? (laterOf(whole, one, one.asked, side)?.now ?? 0) - one.start_line : 0;
+      return { ...one, start_line: one.start_line + moved, line: one.line + moved };
+    });
+    return lines ? openedFor(places, hunks, lines, opened) : opened;
+  }, [comments, hunks, whole, side, lines, opened]);
   const shown = useMemo(
     () => (hasGaps ? withGaps(hunks, lines, reached) : hunks),
     [hunks, lines, hasGaps, reached],
@@ -155,7 +170,13 @@ function FileDiff({
   const pick = (range: Range | null) => keep(range && { ...written, range });
   const [dragged, onDrag] = useDrag(shown, pick);
   const inRange = dragged ? linesOf(shown, dragged) : picked;
-  const anchored = comments.map((comment) => [comment, anchorOf(shown, comment).at(-1)?.at] as const);
+  const anchored = comments.map((comment) => {
+    if (!comment.asked) return [comment, anchorOf(shown, comment).at(-1)?.at] as const;
+    const later = laterOf(shown, comment, comment.asked, side);
+    const fate = later?.isChanged ? "changed here" : "nothing changed here";
+    const sent = later && side === "old" ? `${comment.sent}: ${fate}` : comment.sent;
+    return [{ ...comment, sent }, later?.at] as const;
+  });
   const below = ({ at }: DiffLine) => {
     const here = anchored.filter(([, anchor]) => anchor === at);
     const isForm = picked.at(-1)?.at === at;
@@ -190,7 +211,9 @@ function FileDiff({
           anchor === undefined &&
           !before.isLoading && (
             <StaleNote key={comment.id} {...{ comment, onComment, onDiscard }}>
-              The lines of this comment ({placeText(comment)}) have changed since, or are not shown.
+              {comment.asked
+                ? `${placeText(comment)} of the run before: not among these changes.`
+                : `The lines of this comment (${placeText(comment)}) have changed since, or are not shown.`}
             </StaleNote>
           ),
       )}
@@ -199,7 +222,8 @@ function FileDiff({
           hunks={shown}
           mode={isOneSided ? "unified" : mode}
           name={visible(file.path)}
-          language={languageOfFile(file.path)}
+          language={language}
+          whole={whole}
           actions={{
             onPick: ({ at }) => pick(reaching(shown, written.range, at)),
             onDrag,
@@ -209,10 +233,10 @@ function FileDiff({
           }}
         />
       ) : (
-        <p className={classes("row wrap dim", styles.none)}>{missingText(file)}</p>
+        <p className={"row wrap dim padded"}>{missingText(file)}</p>
       )}
       {file.truncated && (
-        <p className={classes("row wrap dim", styles.none)}>
+        <p className={"row wrap dim padded"}>
           {file.patch && "Only the beginning is shown: the file's changes are too large for this page."}
           {patchPath ? (
             <a href={patchPath} download>

@@ -1,31 +1,30 @@
 /** What a run has changed: files, their diffs, marks of what was viewed, and comments that go to the agent as one message. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Columns2, FileDiff, ListTree, LoaderCircle, Maximize2, Minimize2, Rows2, Send } from "lucide-react";
+import { Columns2, FileDiff, ListTree, Maximize2, Minimize2, Rows2 } from "lucide-react";
 import { useCallback, useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { type Base, fetchChanges } from "../../api/changes";
 import { downloadPath, type RunRef } from "../../api/commands";
-import type { FileChange, Run } from "../../api/types";
+import type { Diff, FileChange, Run } from "../../api/types";
 import { visible } from "../../text/marks";
-import { isOf, parseHunks, withGaps } from "../../text/patch";
 import { classes } from "../../ui/classes";
 import { Button, IconButton, Select } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import type { DiffMode } from "../../ui/diff";
-import { Empty, Failure, Loading, say } from "../../ui/feedback";
+import { Empty, Failure, Loading } from "../../ui/feedback";
 import { useKept } from "../../ui/kept";
 import { useKeys } from "../../ui/keys";
 import { useMedia, useNarrow } from "../../ui/media";
-import { useAction } from "../../ui/unmeant";
-import { isOver, noChangesText, patchOf } from "../project/runState";
-import { basesOf, continues, missingOf } from "./bases";
+import { earlierOf, isOver, noChangesText, patchOf } from "../project/runState";
+import { basesOf, missingOf } from "./bases";
 import { ChangedFile } from "./ChangedFile";
 import { StaleNote } from "./CommentNote";
 import styles from "./changes.module.css";
 import { FileList } from "./FileList";
-import { anchorOf, openedFor, placeText } from "./range";
-import { type Comment, inOrder, reviewMessage, type ShownComment, viewOf } from "./review";
+import { placeText } from "./range";
+import { inOrder, type ShownComment, viewOf } from "./review";
+import { SendBar, type Sending } from "./SendBar";
 import { usePlace } from "./usePlace";
-import { linesQuery, useReview } from "./useReview";
+import { changesKey, useAsked, useReview } from "./useReview";
 
 const SINCE_START: { base: Base } = { base: "start" };
 const UNIFIED: { mode: DiffMode } = { mode: "unified" };
@@ -35,25 +34,15 @@ const FULL = "Use the whole width";
 const BESIDE = "Show the conversation beside it";
 const NOTHING: FileChange[] = [];
 const NONE: readonly ShownComment[] = [];
-const NO_GAPS = new Map();
 const FIRST = 20;
 const TWO_COLUMNS_PX = 900;
 
-interface Props {
-  run: Run;
-  runRef: RunRef;
+interface Props extends Sending {
   /** Changes with the workspace of a run that is not over, as its stream says it. */
   tree: string | null;
   /** Whether the pane takes the whole width; where it always does, that cannot be changed. */
   isFull: boolean;
   onFull: ((isFull: boolean) => void) | undefined;
-  /** Resume the run with a message; `onStarted` gets the id of the new run. */
-  onResume: (message: string, onStarted: (run: string) => void) => void;
-  isBusy: boolean;
-  /** Send a message that gets this id. */
-  onSend: (message: string, id: string) => void;
-  /** Shows the conversation, where the pane hides it. */
-  onConversation: (() => void) | undefined;
   /** How far a message with comments has come, in words; empty: it was not read, and will not be. */
   sentText: (message: string) => string;
 }
@@ -66,8 +55,14 @@ export default function ChangesPane(props: Props) {
   const bases = basesOf(run);
   const base = bases.some(([name]) => name === chosen.base) ? chosen.base : "start";
   const changes = useQuery({
-    queryKey: ["task", runRef.task, "diff", run.id, base],
-    queryFn: () => fetchChanges(runRef, base),
+    queryKey: changesKey(runRef, base),
+    queryFn: async ({ queryKey }) => {
+      const diff = await fetchChanges(runRef, base);
+      const known = queries.getQueryData<Diff>(queryKey);
+      // What a person reads stays until there is more to say than that.
+      const stays = known?.files.length && missingOf(diff, base).passes;
+      return known && stays ? { ...known, missing: diff.missing } : diff;
+    },
     refetchInterval: ({ state }) => (missingOf(state.data, base).passes ? AGAIN_MS : false),
     staleTime: over ? Number.POSITIVE_INFINITY : 0,
   });
@@ -84,13 +79,18 @@ export default function ChangesPane(props: Props) {
   const { review, toggleViewed, write, markSent, discard, isStored } = useReview(runRef);
   const kept = review?.comments ?? NONE;
   const texts = kept.map(({ message_id: message }) => (message ? sentText(message) : "")).join();
-  const comments = useMemo(() => {
+  const files = useMemo(() => inOrder(changes.data?.files ?? NOTHING), [changes.data?.files]);
+  const asked = useAsked(run, runRef);
+  const comments = useMemo<readonly ShownComment[]>(() => {
     const text = texts.split(",");
-    return kept.map((one, index) => ({ ...one, sent: text[index] ?? "" }));
-  }, [kept, texts]);
+    const names = new Map(files.map(({ old_path, path }) => [old_path ?? path, path]));
+    return [
+      ...kept.map((one, index) => ({ ...one, sent: text[index] ?? "" })),
+      ...asked.map((one) => ({ ...one, path: names.get(one.path) ?? one.path })),
+    ];
+  }, [kept, texts, asked, files]);
   const unsent = comments.filter(({ sent }) => !sent);
   const commentsByPath = useMemo(() => Map.groupBy(comments, ({ path }) => path), [comments]);
-  const files = useMemo(() => inOrder(changes.data?.files ?? NOTHING), [changes.data?.files]);
   const views = useMemo(() => {
     const viewed = new Map(review?.viewed.map(({ path, hash }) => [path, hash]));
     return new Map(files.map((file) => [file.path, viewOf(viewed, file)]));
@@ -98,33 +98,6 @@ export default function ChangesPane(props: Props) {
   // What is in sight is there at once. Many come a moment later: each answer to the page makes their drawing begin again.
   const whole = useDeferredValue(files, NOTHING);
   const drawn = whole.length > 0 ? whole : files.slice(0, FIRST);
-  /** The lines that a comment is about; between the hunks of a patch they are those of the file. */
-  const quoted = async (comment: Comment) => {
-    const file = files.find(({ path }) => path === comment.path);
-    const hunks = parseHunks(file?.patch ?? "");
-    const lines = anchorOf(hunks, comment);
-    if (!file || file.truncated || lines.length > 0) return lines;
-    const before = await queries.fetchQuery(linesQuery(runRef, base, file)).catch(() => null);
-    if (!before || !isOf(hunks, before)) return [];
-    return anchorOf(withGaps(hunks, before, openedFor([comment], hunks, before, NO_GAPS)), comment);
-  };
-  const submit = useAction({
-    mutationFn: async () => {
-      const quotes = await Promise.all(unsent.map(async (one) => [one, await quoted(one)] as const));
-      const message = reviewMessage(quotes);
-      if (over) {
-        onResume(message, (started) => {
-          say("A new run continues with your comments.");
-          markSent(unsent, `run:${started}`, true);
-        });
-        return;
-      }
-      const id = crypto.randomUUID();
-      markSent(unsent, id, false);
-      onSend(message, id);
-      say("Your comments are on their way to the agent.", "info", onConversation, "Show the conversation");
-    },
-  });
   const list = useRef<HTMLDivElement>(null);
   const { at, onScroll, stay, go, goToComment } = usePlace(list);
   const isPhone = useMedia("(max-width: 760px)");
@@ -160,6 +133,7 @@ export default function ChangesPane(props: Props) {
   const { text: missing, passes: isAskedAgain } = missingOf(changes.data, base);
   const left = isAskedAgain ? NONE : comments.filter(({ path }) => !views.has(path));
   const sum = (key: "additions" | "deletions") => files.reduce((total, file) => total + file[key], 0);
+  const lines = { additions: sum("additions"), deletions: sum("deletions") };
   const viewedCount = [...views.values()].filter((view) => view === "viewed").length;
   const isLive = changes.data.source === "live";
   return (
@@ -182,7 +156,7 @@ export default function ChangesPane(props: Props) {
               <>
                 {" · "}
                 <span className={styles.viewed}>{viewedCount} viewed · </span>
-                <Counts additions={sum("additions")} deletions={sum("deletions")} />
+                {lines.additions + lines.deletions > 0 && <Counts {...lines} />}
               </>
             )}
           </span>
@@ -196,8 +170,11 @@ export default function ChangesPane(props: Props) {
             />
           )}
           {isLive && !over && (
-            <span className="row tight small running" title="The workspace of the run as it is now">
-              <LoaderCircle size={14} /> Live
+            <span
+              className="small dim"
+              title="The workspace of the run as it is now; changes come by themselves"
+            >
+              <span className="running">●</span> Live
             </span>
           )}
           {!isNarrow && (
@@ -215,8 +192,9 @@ export default function ChangesPane(props: Props) {
           )}
         </header>
       )}
+      {files.length > 0 && missing && <p className="padded attention">{missing}</p>}
       {changes.data.left_out.length > 0 && (
-        <p className={classes("dim", styles.none)}>
+        <p className="padded dim">
           {!missing && "Left out: "}
           {changes.data.left_out.join(", ")}
         </p>
@@ -226,7 +204,7 @@ export default function ChangesPane(props: Props) {
           <p>
             {missing ?? (over ? noChangesText(run) : "What the agent changes appears here as it happens.")}
           </p>
-          {bases.length > 1 && base === "start" && continues(run) && (
+          {bases.length > 1 && base === "start" && earlierOf(run) && (
             <Button onClick={() => setBase({ base: "first" })}>Show the whole branch</Button>
           )}
         </Empty>
@@ -247,7 +225,8 @@ export default function ChangesPane(props: Props) {
           >
             {left.map((comment) => (
               <StaleNote key={comment.id} comment={comment} onComment={write} onDiscard={discard}>
-                {visible(comment.path)}, {placeText(comment)}: not in this diff.
+                {visible(comment.path)}, {placeText(comment)}
+                {comment.asked && " of the run before"}: not in this diff.
               </StaleNote>
             ))}
             {drawn.map((file, index) => (
@@ -267,15 +246,12 @@ export default function ChangesPane(props: Props) {
         </div>
       )}
       {unsent.length > 0 && (
-        <footer className={classes("row wrap", styles.send)} data-bar>
-          <span className="grow">{unsent.length === 1 ? "1 comment" : `${unsent.length} comments`}</span>
-          <Button tone="quiet" onClick={() => discard(unsent)}>
-            Discard
-          </Button>
-          <Button tone="primary" disabled={isBusy || !isStored} onClick={() => submit.mutate()}>
-            <Send size={14} /> {over ? "Send back: starts a new run" : "Send to the agent"}
-          </Button>
-        </footer>
+        <SendBar
+          {...{ run, runRef, base, files, isBusy, onResume, onSend, onConversation, markSent }}
+          comments={unsent}
+          isStored={isStored}
+          onDiscard={discard}
+        />
       )}
     </div>
   );

@@ -1,15 +1,18 @@
 /** A comment of the review, where it stands. */
 import { Pencil, Send, X } from "lucide-react";
 import { type ReactNode, useState } from "react";
+import { visible } from "../../text/marks";
 import { classes } from "../../ui/classes";
 import { IconButton } from "../../ui/controls";
 import { CommentForm } from "./CommentForm";
 import styles from "./changes.module.css";
-import { placeText } from "./range";
+import { placeText, quoteOf } from "./range";
 import type { Comment, ShownComment } from "./review";
 
 /** How much of a comment names its buttons. */
 const NAMED = 40;
+/** How much of its code is quoted. */
+const QUOTED = 400;
 
 interface NoteProps {
   comment: ShownComment;
@@ -19,15 +22,18 @@ interface NoteProps {
 
 /** A comment that stands at no line; `children` say why. */
 export function StaleNote({ children, ...note }: NoteProps & { children: ReactNode }) {
+  const { sent, asked } = note.comment;
+  const isOpen = !sent || asked !== undefined;
   return (
-    <div className={note.comment.sent ? undefined : styles.stale}>
-      <p className={note.comment.sent ? "small faint" : "small attention"}>{children}</p>
+    <div className={isOpen ? styles.stale : undefined}>
+      <p className={isOpen ? "small attention" : "small faint"}>{children}</p>
+      {asked && <pre className="well small">{visible(quoteOf(asked).code.slice(0, QUOTED))}</pre>}
       <CommentNote {...note} />
     </div>
   );
 }
 
-export function CommentNote({ comment: { sent, ...comment }, onComment, onDiscard }: NoteProps) {
+export function CommentNote({ comment: { sent, asked, ...comment }, onComment, onDiscard }: NoteProps) {
   const [text, setText] = useState<string | null>(null);
   const name = comment.text.slice(0, NAMED);
   if (text !== null && !sent)
@@ -45,7 +51,7 @@ export function CommentNote({ comment: { sent, ...comment }, onComment, onDiscar
       />
     );
   return (
-    <div className={classes("row card raised", styles.comment)} data-comment={comment.id}>
+    <div className={classes("row card raised", styles.comment)} data-comment={comment.id} tabIndex={-1}>
       <div className="grow">
         {comment.start_line !== comment.line && <p className="small dim">On {placeText(comment)}</p>}
         <p className={sent && "dim"}>{comment.text}</p>
@@ -60,9 +66,11 @@ export function CommentNote({ comment: { sent, ...comment }, onComment, onDiscar
           <Pencil size={14} />
         </IconButton>
       )}
-      <IconButton label={`Discard the comment: ${name}`} onClick={() => onDiscard([comment])}>
-        <X size={14} />
-      </IconButton>
+      {!asked && (
+        <IconButton label={`Discard the comment: ${name}`} onClick={() => onDiscard([comment])}>
+          <X size={14} />
+        </IconButton>
+      )}
     </div>
   );
 }

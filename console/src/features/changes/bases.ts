@@ -1,7 +1,7 @@
 /** What the files of a run are compared with, and why there may be nothing to show. Pure. */
 import type { Base } from "../../api/changes";
 import type { Diff, Run } from "../../api/types";
-import { isOver } from "../project/runState";
+import { earlierOf, isOver } from "../project/runState";
 
 /** Why there is no diff; the first ones pass. */
 const MISSING: Record<string, [text: string, passes: boolean]> = {
@@ -24,12 +24,9 @@ export function missingOf(diff: Diff | undefined, base: Base): { text?: string; 
   return { text: base === "first" && diff?.missing === "no_branch" ? NO_WHOLE : text, passes };
 }
 
-/** Whether there is a branch of runs before it. */
-export const continues = (run: Run): boolean => typeof run.state.resume_from_run_id === "string";
-
 /** What can be shown: the workspace, which can be compared with another commit, is gone when the run is over. */
 export function basesOf(run: Run) {
-  const whole = continues(run) ? [["first", "Whole branch"] as const] : [];
+  const whole = earlierOf(run) ? [["first", "Whole branch"] as const] : [];
   const now = isOver(run) ? [] : [["branch", "Against its base now"] as const];
-  return [["start", "This run"] as const, ...whole, ...now];
+  return [["start", earlierOf(run) ? "Only this run" : "This run"] as const, ...whole, ...now];
 }

@@ -8,6 +8,8 @@ export type Comment = Review["comments"][number];
 export interface ShownComment extends Comment {
   /** How far it has been sent, in words; empty: it can be changed, and sent. */
   sent: string;
+  /** The lines that it is about, if this run began with it: it was sent back from the run before. */
+  asked?: readonly DiffLine[];
 }
 
 /**
@@ -36,9 +38,10 @@ export function viewOf(viewed: Viewed, file: FileChange): View {
   return mark === fingerprint(file) ? "viewed" : "changed";
 }
 
-/** One message for the agent: each comment with its file, and the lines that it is about unless they are others now. */
+/** One message for the agent: a remark on the whole, and each comment with its file and the lines that it is about. */
 export function reviewMessage(
   comments: readonly (readonly [comment: Comment, lines: readonly DiffLine[]])[],
+  remark = "",
 ): string {
   const parts = comments.map(([{ path, text, ...place }, lines]) => {
     const { code, hasSigns } = quoteOf(lines);
@@ -47,7 +50,7 @@ export function reviewMessage(
     const quote = lines.length > 0 ? `${fence}${hasSigns ? "diff" : ""}\n${code}\n${fence}\n` : "";
     return `${path}, ${placeText(place)}\n${quote}${text}`;
   });
-  return `Comments on your changes:\n\n${parts.join("\n\n")}`;
+  return [remark.trim(), "Comments on your changes:", ...parts].filter(Boolean).join("\n\n");
 }
 
 export const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/") + 1);

@@ -9,7 +9,7 @@ export function usePlace(list: RefObject<HTMLDivElement | null>) {
   const moves = useMemo(() => {
     const filesOf = () => [...(list.current?.querySelectorAll<HTMLElement>(":scope > [data-file]") ?? [])];
     const focus = (element: Element | undefined) =>
-      element?.querySelector("button")?.focus({ preventScroll: true });
+      (element?.querySelector("button") ?? (element as HTMLElement))?.focus({ preventScroll: true });
     return {
       onScroll: () => {
         const [files, top] = [filesOf(), (list.current?.scrollTop ?? 0) + 1];

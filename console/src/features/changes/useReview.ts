@@ -1,11 +1,14 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { type Base, fetchLines, fetchReview, storeReview } from "../../api/changes";
+import { type Base, fetchChanges, fetchLines, fetchReview, storeReview } from "../../api/changes";
 import type { RunRef } from "../../api/commands";
 import { ApiError, isTransient } from "../../api/errors";
-import type { FileChange, Review } from "../../api/types";
+import type { FileChange, Review, Run } from "../../api/types";
+import { type DiffLine, isOf, parseHunks, withGaps } from "../../text/patch";
 import { say, sayError } from "../../ui/feedback";
-import { type Comment, fingerprint } from "./review";
+import { earlierOf } from "../project/runState";
+import { anchorOf, openedFor } from "./range";
+import { type Comment, fingerprint, type ShownComment } from "./review";
 
 /** The person's other devices write it, too. */
 const AGAIN_MS = 2000;
@@ -19,6 +22,52 @@ export const linesQuery = (ref: RunRef, base: Base, { old_path, path }: FileChan
   queryFn: () => fetchLines(ref, base, old_path ?? path),
   staleTime: Number.POSITIVE_INFINITY,
 });
+
+export const changesKey = (ref: RunRef, base: Base) => ["task", ref.task, "diff", ref.run, base];
+
+/** Return the lines that a comment is about; between the hunks of a patch they are those of the file. */
+export async function linesAbout(
+  comment: Comment,
+  files: readonly FileChange[],
+  queries: QueryClient,
+  ref: RunRef,
+  base: Base,
+): Promise<DiffLine[]> {
+  const file = files.find(({ path }) => path === comment.path);
+  const hunks = parseHunks(file?.patch ?? "");
+  const lines = anchorOf(hunks, comment);
+  if (!file || file.truncated || lines.length > 0) return lines;
+  const before = await queries.fetchQuery(linesQuery(ref, base, file)).catch(() => null);
+  if (!before || !isOf(hunks, before)) return [];
+  return anchorOf(withGaps(hunks, before, openedFor([comment], hunks, before, new Map())), comment);
+}
+
+const NONE: readonly ShownComment[] = [];
+
+/** The comments with which the person has sent the run before back to this one. */
+export function useAsked(run: Run, ref: RunRef): readonly ShownComment[] {
+  const queries = useQueryClient();
+  const before = { ...ref, run: earlierOf(run) ?? "" };
+  const review = useQuery({
+    queryKey: ["review", before.run],
+    queryFn: () => fetchReview(before),
+    enabled: before.run !== "",
+  });
+  const comments = review.data?.comments.filter((one) => one.message_id === `run:${run.id}`) ?? [];
+  const asked = useQuery({
+    queryKey: ["asked", run.id, ...comments.map(({ id }) => id)],
+    queryFn: async () => {
+      const [queryKey, queryFn] = [changesKey(before, "start"), () => fetchChanges(before, "start")];
+      const diff = await queries.fetchQuery({ queryKey, queryFn }).catch(() => null);
+      const lines = comments.map((one) => linesAbout(one, diff?.files ?? [], queries, before, "start"));
+      const found = await Promise.all(lines);
+      return comments.map((one, at) => ({ ...one, sent: "Asked of this run", asked: found[at] ?? [] }));
+    },
+    enabled: comments.length > 0,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  return asked.data ?? NONE;
+}
 
 const without = ({ comments, ...rest }: Review, gone: readonly Comment[]): Review => ({
   ...rest,

@@ -1,0 +1,85 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { Send } from "lucide-react";
+import type { Base } from "../../api/changes";
+import type { RunRef } from "../../api/commands";
+import type { FileChange, Run } from "../../api/types";
+import { classes } from "../../ui/classes";
+import { Button, TextArea } from "../../ui/controls";
+import { say } from "../../ui/feedback";
+import { useKept } from "../../ui/kept";
+import { useAction } from "../../ui/unmeant";
+import { isOver } from "../project/runState";
+import styles from "./changes.module.css";
+import { type Comment, reviewMessage } from "./review";
+import { linesAbout, type useReview } from "./useReview";
+
+const NO_REMARK = { text: "" };
+
+export interface Sending {
+  run: Run;
+  runRef: RunRef;
+  /** Resume the run with a message; `onStarted` gets the id of the new run. */
+  onResume: (message: string, onStarted: (run: string) => void) => void;
+  isBusy: boolean;
+  /** Send a message that gets this id. */
+  onSend: (message: string, id: string) => void;
+  /** Shows the conversation, where the pane hides it. */
+  onConversation: (() => void) | undefined;
+}
+
+interface Props extends Sending {
+  base: Base;
+  files: FileChange[];
+  comments: readonly Comment[];
+  /** Whether the service has all comments. */
+  isStored: boolean;
+  markSent: ReturnType<typeof useReview>["markSent"];
+  onDiscard: (comments: readonly Comment[]) => void;
+}
+
+/** Sends the comments of a review, with a remark on the whole: to the agent or, if the run is over, to a new run. */
+export function SendBar(props: Props) {
+  const { run, runRef, base, files, comments, isStored, isBusy, markSent, onConversation } = props;
+  const queries = useQueryClient();
+  const over = isOver(run);
+  const [remark, keepRemark] = useKept(sessionStorage, `taskbeacon.remark.${run.id}`, NO_REMARK);
+  const submit = useAction({
+    mutationFn: async () => {
+      const quotes = comments.map(async (one) => {
+        return [one, await linesAbout(one, files, queries, runRef, base)] as const;
+      });
+      const message = reviewMessage(await Promise.all(quotes), remark.text);
+      if (over) {
+        props.onResume(message, (started) => {
+          keepRemark(null);
+          say("A new run continues with your comments.");
+          markSent(comments, `run:${started}`, true);
+        });
+        return;
+      }
+      const id = crypto.randomUUID();
+      markSent(comments, id, false);
+      props.onSend(message, id);
+      keepRemark(null);
+      say("Your comments are on their way to the agent.", "info", onConversation, "Show the conversation");
+    },
+  });
+  return (
+    <footer className={classes("row wrap", styles.send)} data-bar>
+      <TextArea
+        className={styles.remark}
+        aria-label="Remark on the whole"
+        placeholder="On the whole (optional)"
+        value={remark.text}
+        onChange={(event) => keepRemark({ text: event.target.value })}
+      />
+      <span className="grow">{comments.length === 1 ? "1 comment" : `${comments.length} comments`}</span>
+      <Button tone="quiet" onClick={() => props.onDiscard(comments)}>
+        Discard
+      </Button>
+      <Button tone="primary" disabled={isBusy || !isStored} onClick={() => submit.mutate()}>
+        <Send size={14} /> {over ? "Send back: starts a new run" : "Send to the agent"}
+      </Button>
+    </footer>
+  );
+}
