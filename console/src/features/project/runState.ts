@@ -121,6 +121,17 @@ export function figuresOf(run: Run | null): Figures {
 export const patchOf = ({ artifacts }: Pick<Run, "artifacts">) =>
   artifacts.findLast(({ name, type }) => name === "changes.patch" && type === "output");
 
+/** The run whose work it continues, if there is one. */
+export const earlierOf = ({ state }: Pick<Run, "state">): string | null =>
+  typeof state.resume_from_run_id === "string" ? state.resume_from_run_id : null;
+
+/** The branch that a run has found, of those before it: the newest of `runs` is the first. */
+export function branchBefore(run: Run, runs: readonly Run[]): string | null {
+  const at = runs.findIndex(({ id }) => id === earlierOf(run));
+  const before = runs[at];
+  return before ? (outputOf(before).head_branch ?? branchBefore(before, runs.slice(at + 1))) : null;
+}
+
 /** Return the names of the files that the run was started with; later ones belong to messages. */
 export function filesAtStart({ state, artifacts }: Pick<Run, "state" | "artifacts">): string[] {
   const ids = Array.isArray(state.pending_user_artifact_ids) ? state.pending_user_artifact_ids : [];

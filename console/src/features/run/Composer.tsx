@@ -3,7 +3,7 @@ import { ArrowUp, Square } from "lucide-react";
 import { type RefObject, useId, useState } from "react";
 import type { Standing } from "../../transcript/items";
 import { classes } from "../../ui/classes";
-import { Button, Form, IconButton, Select } from "../../ui/controls";
+import { Button, Form, Select } from "../../ui/controls";
 import { useKeys } from "../../ui/keys";
 import { type Choice, Listbox, useChosen } from "../../ui/listbox";
 import { useMedia } from "../../ui/media";
@@ -37,6 +37,8 @@ interface Props {
   /** The files that can be named by `@`. */
   known: readonly string[];
   sendLabel: string;
+  /** What the button says of it, where sending does more than to send. */
+  sendText?: string;
   isBusy: boolean;
   /** Its field, to be focused from elsewhere. */
   area: RefObject<HTMLTextAreaElement | null>;
@@ -51,7 +53,19 @@ interface Props {
 }
 
 export function Composer(props: Props) {
-  const { filesPlace, uploads, placeholder, standing, known, sendLabel, isBusy, area, text, onText } = props;
+  const {
+    filesPlace,
+    uploads,
+    placeholder,
+    standing,
+    known,
+    sendLabel,
+    sendText,
+    isBusy,
+    area,
+    text,
+    onText,
+  } = props;
   const { onSend, onOption, onStop, canKeep } = props;
   // The keyboard of a phone has no Shift+Enter.
   const isTouch = useMedia("(pointer: coarse)");
@@ -138,15 +152,16 @@ export function Composer(props: Props) {
             <Square size={13} /> Stop
           </Button>
         )}
-        <IconButton
-          label={sendLabel}
+        <Button
+          aria-label={sendLabel}
+          title={sendLabel}
           type="submit"
           tone="primary"
           className={classes(styles.send)}
           disabled={!isReady}
         >
-          <ArrowUp size={18} />
-        </IconButton>
+          {sendText} <ArrowUp size={18} />
+        </Button>
       </div>
     </Form>
   );

@@ -13,7 +13,7 @@ import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
-import { filesAtStart, isOver, neverBegan, stateOf } from "../project/runState";
+import { earlierOf, filesAtStart, isOver, neverBegan, stateOf } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { isAsking, RunQuestions, useRunQuestions } from "../questions/runQuestions";
 import { Composer, type Written } from "./Composer";
@@ -34,6 +34,7 @@ const BOUNDARY = classes("small faint", styles.boundary);
 interface Props {
   task: Task;
   run: Run;
+  runs: readonly Run[];
   runRef: RunRef;
   transcript: Transcript;
   load: LoadState;
@@ -43,7 +44,7 @@ interface Props {
   newer: ReactNode;
 }
 
-export function Conversation({ task, run, runRef, transcript, load, actions, outbox, newer }: Props) {
+export function Conversation({ task, run, runs, runRef, transcript, load, actions, outbox, newer }: Props) {
   const questions = useRunQuestions(runRef);
   const question = run.status === "in_progress" ? questions?.find(isAsking) : undefined;
   const over = isOver(run);
@@ -92,6 +93,7 @@ export function Conversation({ task, run, runRef, transcript, load, actions, out
     onOption: null,
     onStop: null,
     canKeep: false,
+    sendText: "Start a run",
   };
   return (
     <div className={classes("fill", styles.conversation)}>
@@ -123,7 +125,10 @@ export function Conversation({ task, run, runRef, transcript, load, actions, out
                 </Waiting>
               ))}
               {over && (
-                <End {...{ task, run, runRef, actions, unasked }} onWrite={() => field.current?.focus()} />
+                <End
+                  {...{ task, run, runs, runRef, actions, unasked }}
+                  onWrite={() => field.current?.focus()}
+                />
               )}
             </>
           }
@@ -155,13 +160,13 @@ function useKnownFiles(items: readonly Item[]): string[] {
 
 function Head({ task, run, load }: { task: Task; run: Run; load: LoadState }) {
   const { href } = useProject();
-  const earlier = run.state.resume_from_run_id;
+  const earlier = earlierOf(run);
   const message = run.state.pending_user_message;
   const files = filesAtStart(run);
   const text = typeof message === "string" ? message : "";
   return (
     <>
-      {typeof earlier === "string" ? (
+      {earlier ? (
         <p className={BOUNDARY}>
           This run continues from <Link href={href(`/tasks/${task.id}/runs/${earlier}`)}>an earlier run</Link>
         </p>

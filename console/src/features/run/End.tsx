@@ -5,6 +5,7 @@ import { Link, useSearchParams } from "wouter";
 import { downloadPath, type RunRef } from "../../api/commands";
 import type { Run, Task } from "../../api/types";
 import { safeLink } from "../../text/links";
+import { visible } from "../../text/marks";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { CopyButton } from "../../ui/copy";
@@ -13,7 +14,15 @@ import { StateBadge, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
 import { Age } from "../../ui/time";
 import { SureButton } from "../../ui/unmeant";
-import { figuresOf, neverBegan, outputOf, patchOf, reasonOf, stateOf } from "../project/runState";
+import {
+  branchBefore,
+  figuresOf,
+  neverBegan,
+  outputOf,
+  patchOf,
+  reasonOf,
+  stateOf,
+} from "../project/runState";
 import { TaskDialog } from "../tasks/TaskDialog";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
@@ -21,6 +30,7 @@ import type { RunActions } from "./useRunActions";
 interface Props {
   task: Task;
   run: Run;
+  runs: readonly Run[];
   runRef: RunRef;
   actions: RunActions;
   /** Go to the field in which a message continues the run. */
@@ -29,7 +39,7 @@ interface Props {
   unasked: number;
 }
 
-export function End({ task, run, runRef, actions, onWrite, unasked }: Props) {
+export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Props) {
   const [, setSearch] = useSearchParams();
   const state = stateOf(run);
   const { left_out: leftOut, not_stored: notStored } = run.state;
@@ -72,7 +82,7 @@ export function End({ task, run, runRef, actions, onWrite, unasked }: Props) {
           <CopyButton text={branch} label="Copy the name of the branch" />
         </div>
       )}
-      {!pullRequest && <TakeOver run={run} branch={branch ?? undefined} />}
+      {!pullRequest && <TakeOver {...{ run, runs }} branch={branch ?? undefined} />}
       <div className={classes("row wrap", styles.next)} role="group" aria-label="What next?">
         {state === "refuted" && (
           <Button tone="primary" onClick={() => show("checks")}>
@@ -126,7 +136,8 @@ export function End({ task, run, runRef, actions, onWrite, unasked }: Props) {
 const PLAIN = /^\w[\w./-]*$/;
 
 /** How the work gets to a clone of one's own, and why it is no pull request. */
-function TakeOver({ run, branch }: { run: Run; branch: string | undefined }) {
+function TakeOver({ run, runs, branch }: Pick<Props, "run" | "runs"> & { branch: string | undefined }) {
+  const before = branch ? null : branchBefore(run, runs);
   const ended = { failed: ", since the run failed", cancelled: ", since the run was ended" };
   const why = branch
     ? "No pull request was opened"
@@ -137,7 +148,11 @@ function TakeOver({ run, branch }: { run: Run; branch: string | undefined }) {
   if (branch ? !PLAIN.test(branch) : !patchOf(run)) return null;
   return (
     <>
-      <p className="small">{why}. To get the work into a clone of yours:</p>
+      <p className="small">
+        {why}
+        {before && `; ${visible(before)} stands as an earlier run has left it`}. To get the work into a clone
+        of yours:
+      </p>
       <div className="row tight">
         <code className={classes("well small", styles.command)}>{command}</code>
         <CopyButton text={command} label="Copy the command" />

@@ -21,6 +21,7 @@ import type { Usage } from "../../transcript/items";
 import { classes } from "../../ui/classes";
 import { Button, IconButton, Input, Select } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
+import { Dialog } from "../../ui/dialog";
 import { PageHeading } from "../../ui/heading";
 import { showPalette, useKeys } from "../../ui/keys";
 import { StateBadge, VerdictBadge } from "../../ui/status";
@@ -61,7 +62,11 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   const state = stateOf(run);
   const reason = reasonOf(run);
   const output = outputOf(run);
-  const [edits, setEdits] = useState<"title" | "task" | null>(null);
+  const [edits, setEdits] = useState<"title" | "task" | "again" | null>(null);
+  const startOver = () => {
+    setEdits(null);
+    actions.retry();
+  };
   const canRepeat = run !== null && isOver(run) && !actions.isBusy;
   const { isMuted, mute, archive, remove } = actions;
   const pushes = isMuted ? "Get pushes about this task again" : "Mute the pushes of this task";
@@ -75,7 +80,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   useKeys({
     ...Object.fromEntries(commands.map(({ key, title, act }) => [key, [title, act] as const])),
     F2: ["Rename the task", () => setEdits("title")],
-    ...(canRepeat ? { R: ["Start over", actions.retry] as const } : {}),
+    ...(canRepeat ? { R: ["Start over", () => setEdits("again")] as const } : {}),
   });
   return (
     <header className={styles.header}>
@@ -112,6 +117,19 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         </div>
       </div>
       {actions.dialog}
+      {edits === "again" && (
+        <Dialog title="Start over?" onClose={() => setEdits(null)}>
+          <p>A new run does the task from its beginning. What this run has left stays as it is.</p>
+          <div className="row wrap ends">
+            <Button data-autofocus onClick={() => setEdits(null)}>
+              Do not start over
+            </Button>
+            <Button tone="primary" onClick={startOver}>
+              Start over
+            </Button>
+          </div>
+        </Dialog>
+      )}
       {edits === "task" && <TaskDialog task={task} onClose={() => setEdits(null)} />}
       <div className={classes("row wrap small dim", styles.facts)}>
         {state !== "refuted" && <StateBadge state={state} />}

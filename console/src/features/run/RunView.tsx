@@ -90,6 +90,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
           {layout !== "both" && <Panes.Tabs {...{ shown, files, isRefuted }} onChoose={choose} isWhole />}
           <Conversation
             {...{ task, run, transcript, load, actions, outbox }}
+            runs={runs.results}
             runRef={ref}
             newer={
               wasLatest &&

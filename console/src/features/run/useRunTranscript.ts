@@ -3,7 +3,7 @@ import type { RunRef } from "../../api/commands";
 import type { Run } from "../../api/types";
 import { useStore } from "../../ui/store";
 import { useProject } from "../project/project";
-import { isOver } from "../project/runState";
+import { earlierOf, isOver } from "../project/runState";
 import { RunTranscript, type Snapshot } from "./runTranscript";
 
 /** The transcripts shown last, so that going back and forth reads nothing again. */
@@ -19,18 +19,15 @@ function transcriptOf(ref: RunRef, earlierRun: string | null): RunTranscript {
   return known;
 }
 
-const earlierRunOf = ({ state }: Run): string | null =>
-  typeof state.resume_from_run_id === "string" ? state.resume_from_run_id : null;
-
 /** Read the transcript of a run before it is shown, unless the run goes on: that comes by the stream. */
 export function preloadTranscript(ref: RunRef, run: Run): void {
-  if (isOver(run)) transcriptOf(ref, earlierRunOf(run)).read();
+  if (isOver(run)) transcriptOf(ref, earlierOf(run)).read();
 }
 
 export function useRunTranscript(ref: RunRef, run: Run): Snapshot {
   const { stream } = useProject();
   // biome-ignore lint/correctness/useExhaustiveDependencies: a run keeps its project, task and earlier run
-  const transcript = useMemo(() => transcriptOf(ref, earlierRunOf(run)), [ref.run]);
+  const transcript = useMemo(() => transcriptOf(ref, earlierOf(run)), [ref.run]);
   // What the run was when it was opened: its end comes by the stream, which is not left for it.
   // biome-ignore lint/correctness/useExhaustiveDependencies: see above
   const wasOver = useMemo(() => isOver(run), [ref.run]);

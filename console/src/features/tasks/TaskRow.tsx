@@ -6,7 +6,16 @@ import { classes } from "../../ui/classes";
 import { Counts } from "../../ui/counts";
 import { StateIcon, stateWord, VerdictBadge } from "../../ui/status";
 import { Age } from "../../ui/time";
-import { figuresOf, isBad, outputOf, reasonOf, stateOf, titleOf, usageOf } from "../project/runState";
+import {
+  earlierOf,
+  figuresOf,
+  isBad,
+  outputOf,
+  reasonOf,
+  stateOf,
+  titleOf,
+  usageOf,
+} from "../project/runState";
 import { ViewerDots } from "../project/viewers";
 import styles from "./tasks.module.css";
 
@@ -76,6 +85,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
               <GitPullRequest size={14} /> PR
             </span>
           )}
+          {run && earlierOf(run) && files > 0 && <span>last run</span>}
           {additions + deletions > 0 && <Counts additions={additions} deletions={deletions} />}
           {files > 0 && <span>{files === 1 ? "1 file" : `${files} files`}</span>}
           {cost != null && <span>${cost.toFixed(2)}</span>}
