@@ -129,6 +129,8 @@ def _decide(report: RunReport) -> RunEnd:
             "files_changed": work.files_changed,
             **report.published,
         }
+        if report.has_schema and work.head_branch:
+            state["head_branch"] = work.head_branch
         return RunEnd(
             status=RunStatus.COMPLETED,
             output=work.structured if report.has_schema else output,

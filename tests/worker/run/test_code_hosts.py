@@ -161,6 +161,7 @@ async def test_output_of_a_schema_stays_as_it_is(host: Host) -> None:
 
     assert run.output == {"answer": 42}
     assert run.state["pr_url"] == host.service.pulls[0]["html_url"]
+    assert run.state["head_branch"] in host.repositories.branches("acme/app")
 
 
 async def test_installation_of_an_app_acts_by_tokens_of_an_hour(host: Host) -> None:
