@@ -81,6 +81,9 @@ export async function whatNeedsAPersonIsCounted(browser, { expect, watched }) {
   ]);
   expect(beside === all, `the group counts what the inbox shows (${beside}, ${all})`);
   expect(badge === all, `and so does the badge (${badge}, ${all})`);
+  const words = await page.getByText(/^Open: /).textContent();
+  const counted = [...words.matchAll(/(\d+) (question|agent)/g)].map(([, count]) => Number(count));
+  expect(counted.length === 2 && counted[0] + counted[1] === Number(all), `in words: ${words}`);
   await page.getByRole("link", { name: "Tasks" }).first().click();
   const group = page.getByRole("region", { name: /^Needs you/ });
   for (const task of [asks, id]) await group.locator(`[data-task="${task}"]`).waitFor();

@@ -28,7 +28,7 @@ export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watche
   const id = new URL(page.url()).pathname.split("/").at(-1);
   const release = await holdBack(page, /\/agents$/);
   await page.reload();
-  await page.getByRole("heading", { name: "No run yet" }).waitFor();
+  await page.getByRole("button", { name: "Start a run" }).click();
   expect(
     (await page.getByLabel("Agent", { exact: true }).inputValue()) === "actor",
     "a draft keeps its agent",
@@ -37,7 +37,7 @@ export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watche
   release();
   await checkAccess(page, "a draft with an agent");
   await page.getByLabel("Agent", { exact: true }).selectOption("");
-  await page.getByRole("button", { name: "Start a run" }).click();
+  await page.getByRole("button", { name: "Save and run" }).click();
   endLater(id);
   await page.getByRole("button", { name: "Start over" }).waitFor();
   const { latest_run: run } = await call(`/tasks/${id}/`);

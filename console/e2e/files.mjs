@@ -32,13 +32,13 @@ export async function draftKeepsItsFiles(browser, { expect, watched, checkAccess
   await attach(page, NOTES);
   await page.getByRole("button", { name: "Save as draft" }).click();
   await page.getByRole("heading", { name: "No run yet" }).waitFor();
-  await chip(page, "notes.txt").waitFor();
   await page.reload();
+  await page.getByRole("button", { name: "Start a run" }).click();
   await chip(page, "notes.txt").waitFor();
   expect((await page.getByText(GONE).count()) === 0, "a draft keeps its files");
   await checkAccess(page, "a draft with a file");
   await attach(page, file("more.txt", "More words."));
-  await button(page, "Start a run", true).click();
+  await button(page, "Save and run", true).click();
   const id = taskOf(page);
   endLater(id);
   await page.getByPlaceholder("Your turn: what next?").waitFor();

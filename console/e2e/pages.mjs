@@ -180,6 +180,40 @@ export async function narrowRowsKeepTheirRepository(browser, { expect, watched }
   }
 }
 
+/** On a phone, the header leaves the page to the run, whatever there is to be said of it. */
+export async function phoneHeaderIsLow(browser, { expect, watched }) {
+  const title =
+    "Acceptance: a low header of a task whose title has no end in one line of a phone, nor in two";
+  const { id } = await call("/tasks/", {
+    title,
+    description: "It fails.",
+    repository: "acme/notes-about-prices",
+  });
+  for (let number = 0; number < 2; number += 1) {
+    const run = await call(`/tasks/${id}/runs/`, { environment: "local" });
+    const failed = { status: "failed", error_message: "The clone failed, for a reason that has many words." };
+    await call(`/tasks/${id}/runs/${run.id}/`, failed, "PATCH");
+  }
+  const page = await watched(browser, { size: "phone" });
+  await page.goto(`${base}/projects/1/tasks/${id}`);
+  const header = page.locator("main > header");
+  await header.getByRole("combobox", { name: "Run" }).waitFor();
+  const { height } = await header.boundingBox();
+  expect(height <= 96, `the header of a phone is low: ${height} px`);
+  const parts = {
+    "the way back": header.getByRole("link", { name: "Back to the tasks" }),
+    "its state": header.getByText("Failed", { exact: true }),
+    "its run": header.getByRole("combobox", { name: "Run" }),
+    "the menu": header.getByRole("button", { name: "More" }),
+  };
+  for (const [name, part] of Object.entries(parts)) {
+    const { x, width } = await part.boundingBox();
+    const middle = x + width / 2;
+    expect(middle > 0 && middle < 390, `and has in sight: ${name} (${middle})`);
+  }
+  await page.context().close();
+}
+
 /** Each ending says what has happened, and what can be done next. */
 export async function endingsSayWhatIsNext(browser, { expect, watched }) {
   await newTask("Acceptance: an ending", [["say", "Hi."]]);

@@ -169,7 +169,7 @@ export async function brokenSendBackKeepsTheBranch(browser, { expect, watched, c
   expect((await send.textContent()).trim() === "Start a run", "what sending does stands on its button");
   await send.click();
   const end = page.getByRole("region", { name: "The end of the run" });
-  await end.getByText(`since the run failed; ${branch} stands as an earlier run has left it`).waitFor();
+  await end.getByText(`since the run failed. ${branch} stands as an earlier run has left it`).waitFor();
   expect(true, "a run that failed says that the branch of the run before stands");
   await checkAccess(page, "the end of a run that failed behind another one");
   await page.goto(`${base}/projects/1/`);
@@ -193,7 +193,7 @@ export async function endOfARunSaysWhatIsNext(browser, { expect, watched, checkA
     const copied = () => page.evaluate(() => navigator.clipboard.readText());
     await end.getByRole("button", { name: "Copy the name of the branch" }).press("Enter");
     await until("the branch", async () => (await copied()) === branch);
-    await end.getByRole("button", { name: "Copy the command" }).press("Enter");
+    await end.getByRole("button", { name: /^Copy: git fetch/ }).press("Enter");
     await until("the command", async () =>
       (await copied()).startsWith(`git fetch origin ${branch} && git switch`),
     );
@@ -201,7 +201,8 @@ export async function endOfARunSaysWhatIsNext(browser, { expect, watched, checkA
     const download = page.waitForEvent("download");
     await end.getByRole("link", { name: "Download the patch" }).press("Enter");
     expect((await download).suggestedFilename().endsWith(".patch"), `so can the patch be had (${size})`);
-    await end.getByRole("button", { name: "Write to the agent" }).press("Enter");
+    await end.getByText(`taskbeacon run apply ${task.latest_run.id}`).waitFor();
+    await end.getByRole("button", { name: "Continue with a message" }).press("Enter");
     const field = page.getByRole("textbox", { name: "Message to the agent" });
     await until("the field", () => field.evaluate((one) => one === document.activeElement));
     await page.keyboard.type("Shorter, please");
@@ -230,6 +231,43 @@ export async function endOfARunSaysWhatIsNext(browser, { expect, watched, checkA
   await until("another run", async () => (await call(`/tasks/${failed.id}/runs/`)).count === 2);
   expect(true, "a run that failed says why there is no branch, and can be run again");
   await page.context().close();
+}
+
+/** The output is the agent's own, also where its keys are those of the service. */
+export async function structuredOutputIsShown(browser, { expect, watched, checkAccess }) {
+  const output = {
+    answer: 42,
+    head_branch: { name: "<b>not</b> a branch" },
+    "turned \u202e key": "first line\nsecond line",
+    long: "x".repeat(20_000),
+  };
+  const task = await call("/tasks/", {
+    title: "Acceptance: a structured output",
+    description: `\`\`\`json output\n${JSON.stringify(output)}\n\`\`\`\n\n\`\`\`sh\ndate +%N > next.txt\n\`\`\``,
+    repository: "acme/notes",
+    json_schema: { type: "object" },
+  });
+  await start(task, { mode: "background" });
+  const ended = async () => (await call(`/tasks/${task.id}/`)).latest_run;
+  await until("the end", async () => (await ended()).status === "completed");
+  const { state } = await ended();
+  for (const size of ["desk", "phone"]) {
+    const page = await watched(browser, { size });
+    await page.goto(`${base}/projects/1/tasks/${task.id}`);
+    const end = page.getByRole("region", { name: "The end of the run" });
+    const result = end.getByRole("group", { name: "Result" });
+    await result.getByText("42", { exact: true }).waitFor();
+    await result.getByText("first line\nsecond line").waitFor();
+    await result.getByText("turned ⟨202E⟩ key").waitFor();
+    await result.getByText("more characters").waitFor();
+    await end.getByText(state.head_branch, { exact: true }).waitFor();
+    const { height, width } = await result.boundingBox();
+    expect(height <= 330 && width <= 820, `a long result stays in its place (${size}, ${height} px)`);
+    await checkAccess(page, `a structured output (${size})`);
+    const tones = end.getByRole("group", { name: "What next?" }).locator('button[class*="primary"]');
+    expect((await tones.count()) === 1, "one step is named before the others");
+    await page.context().close();
+  }
 }
 
 export async function commentsAreEditedUntilTheyAreSent(browser, { expect, watched, checkAccess }) {

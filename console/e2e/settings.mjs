@@ -83,7 +83,7 @@ export async function webhooksAreKeptUp(browser, { expect, watched, checkAccess 
     await item.getByRole("button", { name: "Switch off" }).click();
     await item.getByText("Off: you switched it off").waitFor();
     await causeEvent();
-    const sendMissed = item.getByRole("button", { name: `Send ${receiver.url}` });
+    const sendMissed = item.getByRole("button", { name: `Send what did not arrive ${receiver.url}` });
     await hears(page, /disabled/, sendMissed);
     expect(true, "what cannot be done says why");
     await item.getByRole("button", { name: "Switch on" }).click();

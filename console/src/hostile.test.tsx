@@ -12,6 +12,7 @@ import { ChangedFile } from "./features/changes/ChangedFile";
 import { reviewMessage } from "./features/changes/review";
 import { fieldsOf } from "./features/questions/schema";
 import { CheckRow, Ci, Claims, Step } from "./features/run/CheckRow";
+import { Result } from "./features/run/Result";
 import { TranscriptRow } from "./features/run/TranscriptRow";
 import { parseHunks } from "./text/patch";
 import { append, EMPTY } from "./transcript/append";
@@ -163,6 +164,8 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
         ))}
         <CheckRow check={check as never} files={[]} runRef={runRef} />
         <Step step={step} />
+        <Result value={evil} />
+        <Result value={{ [evil]: evil, more: [evil, { [evil]: evil }] }} />
         <Claims claims={[{ statement: evil, kind: "other", judgement: "claimed" } as never]} />
         <Ci ci={{ state: "failure", head_sha: evil, total: 1, failed: [evil], url: evil }} />
         <ChangedFile

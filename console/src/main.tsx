@@ -1,11 +1,11 @@
 import { createRoot } from "react-dom/client";
 import { App } from "./app/App";
-import { applyLooks } from "./ui/appearance";
+import { applyTheme } from "./ui/appearance";
 import "./ui/base.css";
 import { keepFocus } from "./ui/focus";
 import { ignoreUnmeant } from "./ui/unmeant";
 
-applyLooks();
+applyTheme();
 keepFocus();
 ignoreUnmeant();
 const root = document.getElementById("root");

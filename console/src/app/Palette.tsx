@@ -6,7 +6,7 @@ import { useLocation } from "wouter";
 import { fetchTasks } from "../api/tasks";
 import { useProject } from "../features/project/project";
 import { titleOf } from "../features/project/runState";
-import { chooseLook, LOOKS } from "../ui/appearance";
+import { chooseTheme, THEMES } from "../ui/appearance";
 import { Input } from "../ui/controls";
 import { Dialog } from "../ui/dialog";
 import { commandsNow, isKeyOnly, keyText } from "../ui/keys";
@@ -30,14 +30,12 @@ const actionsNow = (): Action[] => [
       hint: keyText(command),
       act: command.act,
     })),
-  ...LOOKS.flatMap(({ name, title, choices }) =>
-    choices.map(([value, label]) => ({
-      value: `${name} ${value}`,
-      label: `${title}: ${label.toLowerCase()}`,
-      hint: "",
-      act: () => chooseLook(name, value),
-    })),
-  ),
+  ...THEMES.map(([value, label]) => ({
+    value: `theme ${value}`,
+    label: `Theme: ${label.toLowerCase()}`,
+    hint: "",
+    act: () => chooseTheme(value),
+  })),
 ];
 
 export function Palette({ onClose }: { onClose: () => void }) {

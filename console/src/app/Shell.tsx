@@ -3,7 +3,7 @@ import { Inbox, Keyboard, ListTodo, Plus, Settings, WifiOff } from "lucide-react
 import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation, useRoute } from "wouter";
 import type { InboxRow } from "../api/types";
-import { runHref, useNeeds } from "../features/project/inbox";
+import { needsText, runHref, useNeeds } from "../features/project/inbox";
 import { useNews } from "../features/project/news";
 import { ProjectSelect } from "../features/project/ProjectSelect";
 import { nameOf, useProject } from "../features/project/project";
@@ -86,22 +86,22 @@ function Places() {
   const needs = useNeeds();
   const places = [
     { to: "/", label: "Tasks", icon: ListTodo, isHere: location === "/" || location.startsWith("/tasks") },
-    { to: "/inbox", label: "Inbox", icon: Inbox, isHere: location === "/inbox", count: needs?.count },
+    { to: "/inbox", label: "Inbox", icon: Inbox, isHere: location === "/inbox", needs },
     { to: "/settings", label: "Settings", icon: Settings, isHere: location.startsWith("/settings") },
   ];
   return (
     <ul className={styles.places}>
-      {places.map(({ to, label, icon: Icon, isHere, count }) => (
+      {places.map(({ to, label, icon: Icon, isHere, needs }) => (
         <li key={to}>
           <Link href={href(to)} className="row line dim" aria-current={isHere ? "page" : undefined}>
             <Icon size={18} />
             <span>{label}</span>
-            {count ? (
-              <span className={classes("pill last attention", styles.badge)}>
-                {count}
-                <span className="visually-hidden"> open</span>
+            {needs && needs.count > 0 && (
+              <span className={classes("pill last attention", styles.badge)} title={needsText(needs)}>
+                {needs.count}
+                <span className="visually-hidden"> open: {needsText(needs)}</span>
               </span>
-            ) : null}
+            )}
           </Link>
         </li>
       ))}

@@ -4,7 +4,7 @@ import { renderToStaticMarkup } from "react-dom/server";
 import { describe, expect, it } from "vitest";
 import type { InboxRow, Run, Task, UserBasic } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
-import { tasksWithSeveralRuns } from "./inbox/severalRuns";
+import { StateIcon, VerdictBadge } from "../ui/status";
 import { snoozeSeconds } from "./inbox/snooze";
 import { editorHref } from "./project/EditorLink";
 import {
@@ -12,15 +12,17 @@ import {
   isBad,
   neverBegan,
   noChangesText,
+  outputOf,
   reasonOf,
   runName,
   stateOf,
 } from "./project/runState";
-import { initialsOf, lookingText, viewersByTask } from "./project/viewers";
+import { initialsOf, viewersByTask } from "./project/viewers";
 import { Explanation } from "./questions/Explanation";
 import { answeredText, closedText, optionForKey } from "./questions/question";
 import { contentOf, fieldsOf, missingField } from "./questions/schema";
 import { countsText, reasonText, statusOf } from "./run/checks";
+import { nextOf, whyNoPullRequest } from "./run/End";
 import { waitingMessages, wayOf } from "./run/outbox";
 import { groupTasks } from "./tasks/groups";
 
@@ -167,13 +169,13 @@ describe("the state of a run", () => {
 
   it("has its reason", () => {
     expect(reasonOf(run("queued", { queue_position: 1 }))).toBe("Next for a free worker");
-    expect(reasonOf(run("queued", { queue_position: 22 }))).toBe("22nd in the queue for a worker");
+    expect(reasonOf(run("queued", { queue_position: 22 }))).toBe("Place 22 in the queue for a worker");
     const recovery = { decision: "queued again", reason: "worker lost" };
     expect(reasonOf(run("in_progress", { attempts: 2, recovery }))).toBe(
       "Recovered: its worker was lost (attempt 2)",
     );
     expect(reasonOf(run("queued", { queue_position: 2, recovery }))).toBe(
-      "Recovered: its worker was lost · 2nd in the queue for a worker",
+      "Recovered: its worker was lost · Place 2 in the queue for a worker",
     );
     expect(reasonOf(run("in_progress", { waiting_for: { kind: "message" }, attempts: 2, recovery }))).toBe(
       "The agent has finished its turn · Recovered: its worker was lost (attempt 2)",
@@ -196,6 +198,62 @@ describe("the state of a run", () => {
     const lines = { error_message: "Step 1 ended with exit status 3. Its last lines:\nno" };
     expect(reasonOf(run("failed", {}, lines))).toBe("Step 1 ended with exit status 3.");
     expect(stateOf(run("in_progress", { waiting_for: { kind: "form" } }))).toBe("question");
+  });
+});
+
+describe("what a run has delivered", () => {
+  const delivered = (output: unknown, state: object = {}) => outputOf(run("completed", state, { output }));
+
+  it("is that of its output, or of its state where the output is structured", () => {
+    const pr_url = "https://github.com/acme/shop/pull/7";
+    expect(delivered({ head_branch: "a", files_changed: ["b"], pr_url })).toMatchObject({
+      ...{ branch: "a", pullRequest: pr_url, files: 1 },
+    });
+    const structured = { head_branch: { evil: 1 }, pr_url: "javascript:alert(1)", files_changed: "none" };
+    expect(delivered(structured)).toMatchObject({ branch: "", pullRequest: "", files: null });
+    expect(delivered([1], { head_branch: "a", pr_url })).toMatchObject({ branch: "a", pullRequest: pr_url });
+  });
+
+  it("says why it is no pull request", () => {
+    const why = (status: Run["status"], output: object | null, more: object = {}) =>
+      whyNoPullRequest({ repository: "acme/shop" }, run(status, {}, { output, ...more }));
+    expect(why("completed", { head_branch: "a", pr_error: "GitHub refused it." })).toBe("GitHub refused it.");
+    expect(why("completed", { head_branch: "a" })).toMatch(/no access to the API of its code host/);
+    expect(why("failed", null)).toBe("No branch was pushed, since the run failed.");
+    expect(why("completed", null, { environment: "local" })).toMatch(/a client performed the run/);
+    expect(whyNoPullRequest({ repository: null }, run("completed"))).toMatch(/the task has no repository/);
+  });
+});
+
+describe("the next step after a run", () => {
+  const next = (status: Run["status"], files: number, more: object = {}) =>
+    nextOf(run(status, { changes: { files, additions: 1, deletions: 0 }, agent_started_at: "t" }, more));
+
+  it("is one", () => {
+    const verification = (verdict: string, waived = false) => ({ verification: { verdict, waived } });
+    expect(next("completed", 2, verification("inconclusive"))).toBe("check");
+    expect(next("completed", 2, verification("refuted"))).toBe("check");
+    expect(next("completed", 2, verification("refuted", true))).toBe("changes");
+    expect(next("completed", 2, verification("verified"))).toBe("changes");
+    expect(next("failed", 0)).toBe("task");
+    expect(next("completed", 0)).toBe("message");
+    expect(nextOf(run("cancelled"))).toBe("again");
+  });
+});
+
+describe("the look of a run", () => {
+  const looks = (verdict: string | null) =>
+    renderToStaticMarkup(
+      createElement("p", {}, [
+        createElement(StateIcon, { key: 1, state: "completed" }),
+        createElement(VerdictBadge, { key: 2, of: verdict ? ({ verdict, waived: false } as never) : null }),
+      ]),
+    );
+
+  it("is that of a success only if its work was verified", () => {
+    expect(looks("verified")).toContain("success");
+    for (const verdict of ["claimed", "inconclusive", "refuted", null])
+      expect(looks(verdict)).not.toContain("success");
   });
 });
 
@@ -235,12 +293,6 @@ describe("runs of one task", () => {
 
   it("are counted from the oldest where there are more than a page of them", () => {
     expect(runName({ count: 250, results: [{ id: "last" }, { id: "before" }] }, "before")).toBe("Run 249");
-  });
-
-  it("are named where the inbox has more than one", () => {
-    const row = (task: string, run: string) => ({ task: { id: task }, run: { id: run } }) as never;
-    const rows = [row("one", "a"), row("two", "b"), row("two", "c"), row("three", "d"), row("three", "d")];
-    expect([...tasksWithSeveralRuns(rows)]).toEqual(["two"]);
   });
 });
 
@@ -362,9 +414,6 @@ describe("people who look", () => {
   });
 
   it("are named in words, and short as initials", () => {
-    expect(lookingText(["Ana"])).toBe("Ana is looking");
-    expect(lookingText(["Ana", "Bo"])).toBe("Ana and Bo are looking");
-    expect(lookingText(["Ana", "Bo", "Cy"])).toBe("Ana and 2 others are looking");
     expect(["Ana Example", "ada@example.com", "Cy"].map(initialsOf)).toEqual(["AE", "AE", "C"]);
   });
 });

@@ -54,9 +54,3 @@ export function bring(
   else if (to === "middle") list.scrollTop += (above + below) / 2;
   else list.scrollTop += Math.min(above, 0) + Math.max(below, 0);
 }
-
-/** Scroll a row that is wider than the page until one of its elements is in its middle. */
-export function bringAcross(element: HTMLElement | null) {
-  const row = element?.parentElement;
-  if (row) row.scrollLeft = element.offsetLeft + (element.offsetWidth - row.clientWidth) / 2;
-}

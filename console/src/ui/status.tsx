@@ -35,7 +35,8 @@ const LOOKS = {
   checking: { icon: ScanSearch, word: "Checking", tone: "running" },
   question: { icon: CircleHelp, word: "Asks you", tone: "attention" },
   message: { icon: MessageCircle, word: "Waits for you", tone: "attention" },
-  completed: { icon: CircleCheck, word: "Completed", tone: "success" },
+  // Green is for what was verified.
+  completed: { icon: CircleCheck, word: "Completed", tone: "neutral" },
   refuted: { icon: ShieldX, word: "Refuted", tone: "danger" },
   failed: { icon: CircleX, word: "Failed", tone: "danger" },
   cancelled: { icon: Ban, word: "Cancelled", tone: "neutral" },

@@ -22,17 +22,14 @@ export function ageOf(iso: string, at: number): string {
 }
 
 /** The time alone where it is today, else with its day. */
-export function clockTime(iso: string): string {
+const sameDay = (today: Intl.DateTimeFormat) => (iso: string) => {
   const date = new Date(iso);
-  const isToday = date.toDateString() === new Date().toDateString();
-  return isToday ? clock.format(date) : whole.format(date);
-}
+  return (date.toDateString() === new Date().toDateString() ? today : whole).format(date);
+};
 
-/** The time to the second, for what happens within a minute; with its day unless that is today. */
-export function preciseTime(iso: string): string {
-  const date = new Date(iso);
-  return (date.toDateString() === new Date().toDateString() ? second : whole).format(date);
-}
+export const clockTime = sameDay(clock);
+/** To the second, for what happens within a minute. */
+export const preciseTime = sameDay(second);
 
 export const dayText = (iso: string) => dayAndYear.format(new Date(iso));
 

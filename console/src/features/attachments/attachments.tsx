@@ -1,6 +1,6 @@
 /** Files that go with a message: chosen, dropped or pasted, and uploaded while the message is written. */
 import { Paperclip, RotateCw, X } from "lucide-react";
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { errorText } from "../../api/errors";
 import { MAX_FILE_BYTES, upload } from "../../api/uploads";
 import { classes } from "../../ui/classes";
@@ -8,47 +8,14 @@ import { IconButton } from "../../ui/controls";
 import styles from "./attachments.module.css";
 import { type Attachment, filesAt, hold, LOST, useHeld } from "./held";
 
-/**
- * The files that are held under `place`. `base` says where to upload to; when it changes, they are uploaded there again. null
- * keeps them until `uploadAll` is called with an address.
- */
-export function useAttachments(storage: Storage, place: string, base: string | null) {
-  const list = useHeld(storage, place);
-  const changeAll = useCallback(
-    (next: (before: Attachment[]) => Attachment[]) => hold(storage, place, next(filesAt(storage, place))),
-    [storage, place],
-  );
-  const change = useCallback(
-    (key: string, changes: Partial<Attachment>) =>
-      changeAll((before) => before.map((one) => (one.key === key ? { ...one, ...changes } : one))),
-    [changeAll],
-  );
-  const send = useCallback(
-    async ({ key, file }: Attachment, to: string) => {
-      // What still comes from an upload to an earlier place does not count.
-      const show = (changes: Partial<Attachment>) =>
-        changeAll((before) =>
-          before.map((one) => (one.key === key && one.base === to ? { ...one, ...changes } : one)),
-        );
-      change(key, { base: to, id: null, progress: 0 });
-      try {
-        if (!file) throw new Error(LOST);
-        const id = await upload(to, file, (progress) => show({ progress }));
-        show({ id, progress: 1 });
-        return id;
-      } catch (error) {
-        show({ problem: errorText(error) });
-        throw error;
-      }
-    },
-    [change, changeAll],
-  );
-  useEffect(() => {
-    if (!base) return;
-    for (const one of list) if (!one.problem && one.base !== base) void send(one, base).catch(() => {});
-  }, [base, list, send]);
-  const add = useCallback(
-    (files: Iterable<File>) => {
+/** What can be done with the files that are held under `place`. */
+function filesOf(storage: Storage, place: string) {
+  const changeAll = (next: (before: Attachment[]) => Attachment[]) =>
+    hold(storage, place, next(filesAt(storage, place)));
+  const change = (changes: Partial<Attachment>, isMeant: (one: Attachment) => boolean) =>
+    changeAll((before) => before.map((one) => (isMeant(one) ? { ...one, ...changes } : one)));
+  return {
+    add: (files: Iterable<File>) => {
       const added = [...files].map((file) => ({
         key: crypto.randomUUID(),
         name: file.name,
@@ -62,17 +29,41 @@ export function useAttachments(storage: Storage, place: string, base: string | n
       const isAgain = ({ name, problem }: Attachment) => problem && added.some((one) => one.name === name);
       changeAll((before) => [...before.filter((one) => !isAgain(one)), ...added]);
     },
-    [changeAll],
-  );
+    remove: (key: string) => changeAll((before) => before.filter((one) => one.key !== key)),
+    retry: (key: string) => change({ base: null, problem: null }, (one) => one.key === key),
+    clear: () => changeAll(() => []),
+    send: async ({ key, file }: Attachment, to: string) => {
+      // What still comes from an upload to an earlier place does not count.
+      const show = (changes: Partial<Attachment>) =>
+        change(changes, (one) => one.key === key && one.base === to);
+      change({ base: to, id: null, progress: 0 }, (one) => one.key === key);
+      try {
+        if (!file) throw new Error(LOST);
+        const id = await upload(to, file, (progress) => show({ progress }));
+        show({ id, progress: 1 });
+        return id;
+      } catch (error) {
+        show({ problem: errorText(error) });
+        throw error;
+      }
+    },
+  };
+}
+
+/**
+ * The files that are held under `place`. `base` says where to upload to; when it changes, they are uploaded there again. null
+ * keeps them until `uploadAll` is called with an address.
+ */
+export function useAttachments(storage: Storage, place: string, base: string | null) {
+  const list = useHeld(storage, place);
+  const { send, ...files } = useMemo(() => filesOf(storage, place), [storage, place]);
+  useEffect(() => {
+    if (!base) return;
+    for (const one of list) if (!one.problem && one.base !== base) void send(one, base).catch(() => {});
+  }, [base, list, send]);
   return {
+    ...files,
     list,
-    add,
-    remove: useCallback(
-      (key: string) => changeAll((before) => before.filter((one) => one.key !== key)),
-      [changeAll],
-    ),
-    retry: useCallback((key: string) => change(key, { base: null, problem: null }), [change]),
-    clear: useCallback(() => changeAll(() => []), [changeAll]),
     /** Whether all can be sent now. */
     isReady: list.every(({ id, problem }) => !problem && (id || base === null)),
     uploadAll: (to: string) => Promise.all(list.map((one) => (one.base === to && one.id) || send(one, to))),

@@ -59,8 +59,6 @@ function DecisionRow({ row }: { row: Notification }) {
   const Icon = ICONS[tone];
   const why = whyText(row);
   const steps = stepsOf(row);
-  // What it says above needs only its time.
-  const only = steps.length === 1 ? steps[0] : null;
   return (
     <li className={classes("row top spaced", styles.decision)}>
       <Icon size={16} className={tone} />
@@ -80,22 +78,16 @@ function DecisionRow({ row }: { row: Notification }) {
         </p>
         <p className={classes("dim", styles.text)}>{[row.title, row.body].filter(Boolean).join(": ")}</p>
         <p className="small faint figures">
-          {row.device ? deviceName(row.device, row.platform) : "No device"}
-          {only && (
-            <>
-              {" · "}
-              <ExactTime at={only.at} />
-            </>
-          )}
+          {row.device && deviceName(row.device, row.platform)}
           {row.attempts > 1 && ` · tried ${row.attempts} times`}
         </p>
         <ul className="small faint figures">
-          {!only &&
-            steps.map((step) => (
-              <li key={`${step.text}${step.at}`}>
-                <ExactTime at={step.at} /> {step.text}
-              </li>
-            ))}
+          {steps.map((step) => (
+            <li key={`${step.text}${step.at}`}>
+              {/* A single one is what it says above. */}
+              <ExactTime at={step.at} /> {steps.length > 1 && step.text}
+            </li>
+          ))}
           {row.due_at && (
             <li>
               <ExactTime at={row.due_at} />{" "}

@@ -2,14 +2,6 @@ import { describe, expect, it } from "vitest";
 import type { Notification } from "../../api/types";
 import { stepsOf, whyText } from "./decisions";
 
-const row = (fields: Partial<Notification>) =>
-  ({
-    created_at: "2026-01-01T00:00:00Z",
-    sent_at: null,
-    settled_at: null,
-    history: [],
-    ...fields,
-  }) as Notification;
 const at = "2026-01-01T00:00:00Z";
 
 describe("why a device rang or did not", () => {
@@ -20,7 +12,7 @@ describe("why a device rang or did not", () => {
       { decision: "reminder", reason: "still_open", at },
       { decision: "retracted", reason: "answered", at },
     ] as Notification["history"];
-    expect(stepsOf(row({ history })).map(({ text }) => text)).toEqual([
+    expect(stepsOf({ history }).map(({ text }) => text)).toEqual([
       "Deferred: a device shows the task",
       "Sent: the push service has it",
       "Sent once more as a reminder: the question was still open",

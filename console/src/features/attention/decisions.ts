@@ -86,22 +86,9 @@ const TONES: Record<string, Tone> = {
 
 export const toneOf = (decision: string): Tone => TONES[decision] ?? "faint";
 
-export interface Step {
-  text: string;
-  at: string;
-}
-
 /** What happened to a push, in order. */
-export function stepsOf(row: Notification): Step[] {
-  if (row.history.length) {
-    return row.history.map((step) => {
-      const why = whyText(step);
-      return { text: decisionText(step.decision) + (why ? `: ${why}` : ""), at: step.at };
-    });
-  }
-  const steps: Step[] = [{ text: "Decided", at: row.created_at }];
-  if (row.sent_at) steps.push({ text: "Taken by the push service", at: row.sent_at });
-  if (row.settled_at && row.settled_at !== row.created_at)
-    steps.push({ text: "Settled", at: row.settled_at });
-  return steps;
-}
+export const stepsOf = ({ history }: Pick<Notification, "history">) =>
+  history.map((step) => {
+    const why = whyText(step);
+    return { text: decisionText(step.decision) + (why ? `: ${why}` : ""), at: step.at };
+  });

@@ -12,14 +12,13 @@ import { useKeys } from "../../ui/keys";
 import { Page } from "../../ui/page";
 import { Age, clockTime, spanInWords } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
-import { runHref, useInbox } from "../project/inbox";
+import { needsText, runHref, useInbox, useNeeds } from "../project/inbox";
 import { useProject } from "../project/project";
 import { runName } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { closedText } from "../questions/question";
 import { isAsking } from "../questions/runQuestions";
 import styles from "./inbox.module.css";
-import { tasksWithSeveralRuns } from "./severalRuns";
 import { HOUR, MINUTE, snoozeSeconds } from "./snooze";
 
 const openFirst = (rows: readonly InboxRow[]): InboxRow[] =>
@@ -31,9 +30,9 @@ export function InboxPage() {
   const [, navigate] = useLocation();
   const { href } = useProject();
   const inbox = useInbox(isAll ? "all" : "open");
+  const needs = useNeeds();
   const rows = openFirst(inbox.data?.results ?? []);
   const ids = rows.map(({ id }) => id);
-  const several = tasksWithSeveralRuns(rows);
   const list = useRef<HTMLUListElement>(null);
   const move = (by: number) => {
     const next = Math.min(Math.max(at + by, 0), Math.max(rows.length - 1, 0));
@@ -65,17 +64,20 @@ export function InboxPage() {
           <Link href={href("/")}>All tasks</Link>
         </Empty>
       )}
-      <ul ref={list} className="column spaced">
-        {rows.map((row, index) => (
-          <InboxItem
-            key={row.id}
-            row={row}
-            isSelected={index === at}
-            isOneOfSeveral={several.has(row.task.id)}
-            above={ids.slice(0, index).join()}
-          />
-        ))}
-      </ul>
+      <div className="column">
+        {needs && needs.count > 0 && <p className="dim">Open: {needsText(needs)}</p>}
+        <ul ref={list} className="column spaced">
+          {rows.map((row, index) => (
+            <InboxItem
+              key={row.id}
+              row={row}
+              isSelected={index === at}
+              isOneOfSeveral={rows.some(({ task, run }) => task.id === row.task.id && run.id !== row.run.id)}
+              above={ids.slice(0, index).join()}
+            />
+          ))}
+        </ul>
+      </div>
     </Page>
   );
 }

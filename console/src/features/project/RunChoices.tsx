@@ -2,7 +2,7 @@
 import type { Run, RunRequest } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Check, Input, Select } from "../../ui/controls";
-import { readKept, useKept } from "../../ui/kept";
+import { readKept } from "../../ui/kept";
 import { agentTitle, Reason, useAgents } from "./agents";
 import styles from "./choices.module.css";
 
@@ -40,10 +40,7 @@ export const againOf = (run: Run): RunRequest => ({
 
 const keyOf = (task: string) => `taskbeacon.start.${task}`;
 
-export const useDraftChoices = (task: string) => useKept(localStorage, keyOf(task), USUAL);
-
-export const draftRequest = (task: string): RunRequest =>
-  requestOf({ ...USUAL, ...readKept(localStorage, keyOf(task)) });
+export const draftChoices = (task: string): Choices => ({ ...USUAL, ...readKept(localStorage, keyOf(task)) });
 
 /** null: the task is no draft any more. */
 export function keepDraftChoices(task: string, choices: Choices | null): void {
@@ -67,7 +64,7 @@ export function RunChoices({ choices, onChange }: Props) {
   const efforts = models.find(({ name }) => name === model)?.efforts ?? [];
   const set = (changes: Partial<Choices>) => onChange({ ...choices, ...changes });
   return (
-    <div className={classes("column spaced", styles.choices)}>
+    <div className="column spaced">
       <div className="columns">
         <Select
           label="Agent"

@@ -1,5 +1,7 @@
 /** What a run's row says in the words of the console: its state, and the reason for it. */
 import { type Run, type Task, waitingFor } from "../../api/types";
+import { safeLink } from "../../text/links";
+import { asObject, asText } from "../../transcript/wire";
 import type { State } from "../../ui/status";
 
 export function stateOf(run: Run | null): State {
@@ -23,11 +25,6 @@ export const isBad = (run: Run | null): boolean =>
   stateOf(run) === "refuted" || waitingFor(run)?.failure !== undefined;
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
-
-const plural = new Intl.PluralRules("en", { type: "ordinal" });
-const ENDINGS: Record<string, string> = { one: "st", two: "nd", few: "rd", other: "th" };
-
-const ordinal = (number: number): string => `${number}${ENDINGS[plural.select(number)]}`;
 
 /** With this a message announces lines that a single line leaves out. */
 const LAST_LINES = / Its last lines:$/;
@@ -68,8 +65,7 @@ function queueText(run: Run): string | null {
   const position = run.state.queue_position;
   if (typeof position !== "number") return run.environment === "local" ? "A client performs it" : null;
   if (position === 1) return "Next for a free worker";
-  const place = position >= 1000 ? "1000th or later" : ordinal(position);
-  return `${place} in the queue for a worker`;
+  return `Place ${position >= 1000 ? "1000 or later" : position} in the queue for a worker`;
 }
 
 const LOSSES: Record<string, string> = {
@@ -94,16 +90,16 @@ export function usageOf(run: Run) {
   };
 }
 
-interface Output {
-  head_branch?: string | null;
-  files_changed?: string[];
-  summary?: string;
-  pr_url?: string;
-}
-
-/** The output of a worker's run; a structured output has none of these keys. */
-export function outputOf(run: Run | null): Output {
-  return typeof run?.output === "object" && run.output !== null ? (run.output as Output) : {};
+/** What a run has delivered. A structured output may say anything by these keys; then the state has them. */
+export function outputOf(run: Run | null) {
+  const [output, state] = [asObject(run?.output), asObject(run?.state)];
+  const textOf = (name: string) => asText(state[name]) || asText(output[name]);
+  return {
+    branch: textOf("head_branch"),
+    pullRequest: safeLink(textOf("pr_url")),
+    noPullRequest: textOf("pr_error"),
+    files: Array.isArray(output.files_changed) ? output.files_changed.length : null,
+  };
 }
 
 export interface Figures {
@@ -115,7 +111,7 @@ export interface Figures {
 /** How much a run has changed, as far as the service knows. */
 export function figuresOf(run: Run | null): Figures {
   const known = run?.state.changes as Figures | undefined;
-  return known ?? { files: outputOf(run).files_changed?.length ?? 0, additions: 0, deletions: 0 };
+  return known ?? { files: outputOf(run).files ?? 0, additions: 0, deletions: 0 };
 }
 
 export const patchOf = ({ artifacts }: Pick<Run, "artifacts">) =>
@@ -129,7 +125,7 @@ export const earlierOf = ({ state }: Pick<Run, "state">): string | null =>
 export function branchBefore(run: Run, runs: readonly Run[]): string | null {
   const at = runs.findIndex(({ id }) => id === earlierOf(run));
   const before = runs[at];
-  return before ? (outputOf(before).head_branch ?? branchBefore(before, runs.slice(at + 1))) : null;
+  return before ? outputOf(before).branch || branchBefore(before, runs.slice(at + 1)) : null;
 }
 
 /** Return the names of the files that the run was started with; later ones belong to messages. */
@@ -147,7 +143,7 @@ const STORING_MS = 120_000;
 
 /** What is said of a run that is over and of which no changes are stored: its end may be stored before its patch. */
 export function noChangesText(run: Run): string {
-  if (outputOf(run).files_changed?.length === 0) return "The run changed no file.";
+  if (outputOf(run).files === 0) return "The run changed no file.";
   if (neverBegan(run)) return "The run changed no file: its agent never began.";
   // The worker of a run that a person has ended stores what there is; any other run ends after that.
   const isFresh = run.completed_at !== null && Date.now() - Date.parse(run.completed_at) < STORING_MS;

@@ -42,13 +42,7 @@ export function initialsOf(name: string): string {
     .join("");
 }
 
-/** "Ana is looking", "Ana and 2 others are looking". */
-export function lookingText(names: string[]): string {
-  const [first, second] = names;
-  if (names.length === 1) return `${first} is looking`;
-  if (names.length === 2) return `${first} and ${second} are looking`;
-  return `${first} and ${names.length - 1} others are looking`;
-}
+const listed = new Intl.ListFormat("en");
 
 export function ViewerDots({ people }: { people: UserBasic[] | undefined }) {
   if (!people?.length) return null;
@@ -57,7 +51,7 @@ export function ViewerDots({ people }: { people: UserBasic[] | undefined }) {
     <span
       className={classes("row inline fixed", styles.viewers)}
       role="img"
-      aria-label={lookingText(names)}
+      aria-label={`Looking now: ${listed.format(names)}`}
       title={names.join(", ")}
     >
       {people.slice(0, SHOWN).map((person) => (

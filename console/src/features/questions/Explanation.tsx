@@ -1,9 +1,7 @@
 /** What an answer means: how the service sees the question, what each option does, and what happens without one. */
 import type { InboxRow } from "../../api/types";
-import { classes } from "../../ui/classes";
 import { clockTime } from "../../ui/time";
 import { isChoice, type Option } from "./question";
-import styles from "./questions.module.css";
 
 const EFFECTS: Record<string, string> = {
   allow_once: "allows this once; the agent asks again the next time.",
@@ -51,10 +49,10 @@ export function Explanation({ question }: { question: InboxRow }) {
     ["silence", "No answer", silence],
   ];
   return (
-    <dl className={classes("column small", styles.explanation)} aria-label="What an answer means">
+    <dl className="column small pairs" aria-label="What an answer means">
       {parts.map(([key, title, text]) => (
         <div key={key}>
-          <dt>{title}</dt>
+          <dt className="strong">{title}</dt>
           <dd>{text}</dd>
         </div>
       ))}

@@ -74,7 +74,7 @@ export default function ChecksPane({ run, runRef, repository }: Props) {
             onChoose={(attempt) => choose(Number(attempt))}
           />
         )}
-        {isOver(run) && outputOf(run).head_branch && (
+        {isOver(run) && outputOf(run).branch && (
           <Again runRef={runRef} isOpen={newest.verdict === null} onAgain={() => choose(null)} />
         )}
       </header>

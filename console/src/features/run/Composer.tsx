@@ -90,7 +90,7 @@ export function Composer(props: Props) {
   );
   return (
     <Form
-      className={classes("column", styles.composer, target.isOver && styles.over)}
+      className={classes("column", styles.composer, target.isOver && "over")}
       {...target.handlers}
       onSubmit={send}
     >
@@ -120,7 +120,7 @@ export function Composer(props: Props) {
       />
       <div className={classes("row", styles.bar)}>
         <AttachButton onAdd={files.add} />
-        <div className={classes("row tight grow", styles.options)}>
+        <div className={classes("row tight grow scrolled", styles.options)}>
           {onOption &&
             standing.config.map((option) => (
               <Select

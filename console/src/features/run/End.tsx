@@ -4,12 +4,10 @@ import { useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import { downloadPath, type RunRef } from "../../api/commands";
 import type { Run, Task } from "../../api/types";
-import { safeLink } from "../../text/links";
 import { visible } from "../../text/marks";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { CopyButton } from "../../ui/copy";
-import { Counts } from "../../ui/counts";
 import { StateBadge, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
 import { Age } from "../../ui/time";
@@ -24,6 +22,7 @@ import {
   stateOf,
 } from "../project/runState";
 import { TaskDialog } from "../tasks/TaskDialog";
+import { Result } from "./Result";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
 
@@ -43,14 +42,14 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
   const [, setSearch] = useSearchParams();
   const state = stateOf(run);
   const { left_out: leftOut, not_stored: notStored } = run.state;
-  const { head_branch: branch, files_changed: changed, pr_url } = outputOf(run);
-  const { files, additions, deletions } = figuresOf(run);
-  const [problem, ...output] = run.error_message?.trim().split("\n") ?? [];
-  const pullRequest = pr_url ? safeLink(pr_url) : "";
-  const patch = patchOf(run);
+  const { branch, pullRequest, files: named } = outputOf(run);
+  const { files } = figuresOf(run);
+  const [problem, ...printed] = run.error_message?.trim().split("\n") ?? [];
   const [isEditing, setEditing] = useState(false);
-  const reason = state === "refuted" && reasonOf(run);
+  const reason = reasonOf(run) ?? problem;
   const show = (pane: string) => setSearch({ pane }, { replace: true });
+  const next = nextOf(run);
+  const tone = (step: typeof next) => (step === next ? { tone: "primary" as const } : {});
   return (
     <section
       aria-label="The end of the run"
@@ -62,43 +61,38 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
         {run.verification?.verdict === "claimed" && <Link href="?pane=checks">Nothing was checked</Link>}
         {unasked > 0 && <span>Questions answered without you: {unasked}</span>}
         {run.status === "cancelled" && run.completed_at && <Age at={run.completed_at} inSentence />}
-        {files > 0 && <span>{files === 1 ? "1 file" : `${files} files`}</span>}
-        {additions + deletions > 0 && <Counts additions={additions} deletions={deletions} />}
       </p>
-      {reason && <p className="danger">{reason}</p>}
-      {problem && <p>{problem}</p>}
-      {output.length > 0 && (
+      {reason && <p className={state === "refuted" ? "danger" : undefined}>{reason}</p>}
+      {printed.length > 0 && (
         <details open>
           <summary>What was printed last</summary>
-          <Terminal text={output.join("\n")} label="What was printed last" />
+          <Terminal text={printed.join("\n")} label="What was printed last" />
         </details>
       )}
-      {!run.error_message && changed?.length === 0 && <p>No file was changed.</p>}
+      {!run.error_message && named === 0 && <p>No file was changed.</p>}
       {typeof leftOut === "string" && <p>Left out: {leftOut}</p>}
       {Array.isArray(notStored) && notStored.length > 0 && <p>Not stored: {notStored.join(", ")}</p>}
+      {task.json_schema != null && run.output !== null && <Result value={run.output} />}
       {branch && (
         <div className="row tight">
           <GitBranch size={13} /> <span className={styles.branch}>{branch}</span>
           <CopyButton text={branch} label="Copy the name of the branch" />
         </div>
       )}
-      {!pullRequest && <TakeOver {...{ run, runs }} branch={branch ?? undefined} />}
+      <TakeOver {...{ task, run, runs, runRef }} />
       <div className={classes("row wrap", styles.next)} role="group" aria-label="What next?">
-        {state === "refuted" && (
-          <Button tone="primary" onClick={() => show("checks")}>
+        {next === "check" && (
+          <Button {...tone("check")} onClick={() => show("checks")}>
             See the check
           </Button>
         )}
         {files > 0 && (
-          <Button
-            {...(state === "refuted" ? {} : { tone: "primary" as const })}
-            onClick={() => show("changes")}
-          >
-            <FileDiff size={14} /> Review the changes
+          <Button {...tone("changes")} onClick={() => show("changes")}>
+            <FileDiff size={14} /> Review {files === 1 ? "1 file" : `${files} files`}
           </Button>
         )}
-        {files === 0 && run.status === "failed" && (
-          <Button tone="primary" onClick={() => setEditing(true)}>
+        {next === "task" && (
+          <Button {...tone("task")} onClick={() => setEditing(true)}>
             Edit the task
           </Button>
         )}
@@ -108,19 +102,14 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
           </a>
         )}
         {!neverBegan(run) && (
-          <Button onClick={onWrite} disabled={actions.isBusy}>
-            <MessageSquare size={14} /> Write to the agent
+          <Button {...tone("message")} onClick={onWrite} disabled={actions.isBusy}>
+            <MessageSquare size={14} /> Continue with a message
           </Button>
         )}
         {/* Asked, it is no wider: what moves takes a second tap, and the focus. */}
-        <SureButton sureLabel="Really?" onSure={actions.retry} disabled={actions.isBusy}>
+        <SureButton {...tone("again")} sureLabel="Really?" onSure={actions.retry} disabled={actions.isBusy}>
           <RotateCcw size={14} /> Start over
         </SureButton>
-        {patch && (
-          <a href={downloadPath(runRef, patch.storage_path)} download>
-            <Download size={14} /> Download the patch
-          </a>
-        )}
         {!task.archived && (
           <Button onClick={actions.archive}>
             <Archive size={14} /> Archive it
@@ -132,31 +121,60 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
   );
 }
 
+/** What a person most likely does next. */
+export function nextOf(run: Run) {
+  const { verdict, waived } = run.verification ?? {};
+  if ((verdict === "refuted" || verdict === "inconclusive") && !waived) return "check";
+  if (figuresOf(run).files > 0) return "changes";
+  if (run.status === "failed") return "task";
+  return neverBegan(run) ? "again" : "message";
+}
+
 /** What may stand in a command as it is. */
 const PLAIN = /^\w[\w./-]*$/;
 
 /** How the work gets to a clone of one's own, and why it is no pull request. */
-function TakeOver({ run, runs, branch }: Pick<Props, "run" | "runs"> & { branch: string | undefined }) {
+function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "runs" | "runRef">) {
+  const { branch, pullRequest } = outputOf(run);
   const before = branch ? null : branchBefore(run, runs);
-  const ended = { failed: ", since the run failed", cancelled: ", since the run was ended" };
-  const why = branch
-    ? "No pull request was opened"
-    : `No branch was pushed${ended[run.status as keyof typeof ended] ?? ""}`;
-  const command = branch
-    ? `git fetch origin ${branch} && git switch ${branch}`
-    : `taskbeacon run apply ${run.id}`;
-  if (branch ? !PLAIN.test(branch) : !patchOf(run)) return null;
+  const patch = patchOf(run);
+  const commands = [
+    ...(PLAIN.test(branch) ? [`git fetch origin ${branch} && git switch ${branch}`] : []),
+    ...(patch ? [`taskbeacon run apply ${run.id}`] : []),
+  ];
+  if (commands.length === 0) return null;
   return (
     <>
-      <p className="small">
-        {why}
-        {before && `; ${visible(before)} stands as an earlier run has left it`}. To get the work into a clone
-        of yours:
-      </p>
-      <div className="row tight">
-        <code className={classes("well small", styles.command)}>{command}</code>
-        <CopyButton text={command} label="Copy the command" />
-      </div>
+      {!pullRequest && (
+        <p className="small">
+          {whyNoPullRequest(task, run)}
+          {before && ` ${visible(before)} stands as an earlier run has left it.`}
+        </p>
+      )}
+      <details className="small" open={!pullRequest}>
+        <summary>Get the work into a clone of yours</summary>
+        {commands.map((command) => (
+          <div key={command} className="row tight">
+            <code className={classes("well", styles.command)}>{command}</code>
+            <CopyButton text={command} />
+          </div>
+        ))}
+        {patch && (
+          <a className="row inline tight line" href={downloadPath(runRef, patch.storage_path)} download>
+            <Download size={14} /> Download the patch
+          </a>
+        )}
+      </details>
     </>
   );
+}
+
+export function whyNoPullRequest(task: Pick<Task, "repository">, run: Run): string {
+  const { branch, noPullRequest } = outputOf(run);
+  if (noPullRequest) return noPullRequest;
+  if (run.environment === "local") return "No pull request is known of: a client performed the run.";
+  if (branch) return "No pull request was opened: the project has no access to the API of its code host.";
+  if (run.status === "failed") return "No branch was pushed, since the run failed.";
+  if (run.status === "cancelled") return "No branch was pushed, since the run was ended.";
+  return task.repository ? "No branch was pushed." : "No branch was pushed: the task has no repository.";
 }

@@ -8,7 +8,6 @@ import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Empty } from "../../ui/feedback";
 import { later } from "../../ui/later";
-import { bringAcross } from "../../ui/near";
 import { StateIcon } from "../../ui/status";
 import { isOver, runName, stateOf } from "../project/runState";
 import { FilesPane } from "./FilesPane";
@@ -44,15 +43,17 @@ interface TabsProps {
   isWhole?: boolean;
 }
 
+const showTab = (tab: HTMLElement | null) => tab?.scrollIntoView?.({ block: "nearest", inline: "center" });
+
 function Tabs({ shown, onChoose, files, isRefuted, isWhole }: TabsProps) {
   return (
-    <nav className={classes("row tight fixed", styles.tabs)} aria-label="Panes of the run">
+    <nav className={classes("row tight fixed scrolled", styles.tabs)} aria-label="Panes of the run">
       {[...(isWhole ? [{ name: null, label: "Transcript" }] : []), ...PANES].map(({ name, label }) => (
         <button
           key={label}
           type="button"
           className="line small strong dim"
-          ref={shown === name ? bringAcross : undefined}
+          ref={shown === name ? showTab : undefined}
           aria-current={shown === name ? "true" : undefined}
           onClick={() => onChoose(name)}
         >

@@ -12,18 +12,18 @@ import {
   Square,
   Trash2,
 } from "lucide-react";
-import { type KeyboardEvent, useState } from "react";
+import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import type { RunList } from "../../api/types";
 import { type Run, type Task, waitingFor } from "../../api/types";
-import { safeLink } from "../../text/links";
 import type { Usage } from "../../transcript/items";
 import { classes } from "../../ui/classes";
-import { Button, IconButton, Input, Select } from "../../ui/controls";
+import { Button, IconButton, Select } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import { Dialog } from "../../ui/dialog";
 import { PageHeading } from "../../ui/heading";
 import { showPalette, useKeys } from "../../ui/keys";
+import { useMedia } from "../../ui/media";
 import { StateBadge, VerdictBadge } from "../../ui/status";
 import { durationText, Since, wholeTime } from "../../ui/time";
 import { SureButton } from "../../ui/unmeant";
@@ -61,8 +61,11 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   const viewers = useViewers();
   const state = stateOf(run);
   const reason = reasonOf(run);
-  const output = outputOf(run);
-  const [edits, setEdits] = useState<"title" | "task" | "again" | null>(null);
+  const { branch, pullRequest } = outputOf(run);
+  const [edits, setEdits] = useState<"title" | "text" | "again" | null>(null);
+  const isPhone = useMedia("(max-width: 760px)");
+  // Where it is scrolled, a keyboard must reach it.
+  const scrolled = isPhone ? { tabIndex: 0, role: "group", "aria-label": "About the run" } : {};
   const startOver = () => {
     setEdits(null);
     actions.retry();
@@ -73,7 +76,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   const archiving = task.archived ? "Take the task out of the archive" : "Archive the task";
   const commands = [
     { key: "M", title: pushes, icon: isMuted ? BellOff : Bell, act: mute },
-    { key: "E", title: "Edit the task", icon: Pencil, act: () => setEdits("task") },
+    { key: "E", title: "Edit the task", icon: Pencil, act: () => setEdits("text") },
     { key: "e", title: archiving, icon: Archive, act: archive },
     { key: "#", title: "Delete the task", icon: Trash2, act: remove },
   ];
@@ -92,17 +95,9 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         >
           <ArrowLeft size={18} />
         </Link>
-        {edits === "title" ? (
-          <TitleField task={task} onRename={actions.rename} onEnd={() => setEdits(null)} />
-        ) : (
-          <PageHeading
-            className={classes("clip grow", styles.title)}
-            title={`${titleOf(task)}. Double-click to rename.`}
-            onDoubleClick={() => setEdits("title")}
-          >
-            {titleOf(task)}
-          </PageHeading>
-        )}
+        <PageHeading className={classes("clip grow", styles.title)} title={titleOf(task)}>
+          {titleOf(task)}
+        </PageHeading>
         <div className={"row tight fixed"}>
           {run && !isOver(run) && <EndButton run={run} actions={actions} />}
           {/* On a phone, the palette has these and more. */}
@@ -130,12 +125,12 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
           </div>
         </Dialog>
       )}
-      {edits === "task" && <TaskDialog task={task} onClose={() => setEdits(null)} />}
-      <div className={classes("row wrap small dim", styles.facts)}>
+      {edits && edits !== "again" && <TaskDialog task={task} begins={edits} onClose={() => setEdits(null)} />}
+      <div className={classes("row small dim", isPhone ? "scrolled" : "wrap", styles.facts)} {...scrolled}>
         {state !== "refuted" && <StateBadge state={state} />}
         {state !== "checking" && <VerdictBadge of={run?.verification} />}
         {task.archived && (
-          <span className={classes("row tight fixed strong", styles.archived)}>
+          <span className="row tight fixed strong">
             <Archive size={13} /> Archived
           </span>
         )}
@@ -143,18 +138,13 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         {reason && <span className={classes("clip", styles.reason, isBad(run) && "danger")}>{reason}</span>}
         <span>{task.slug}</span>
         {task.repository && <span>{task.repository}</span>}
-        {output.head_branch && (
-          <span className={FACT} title={output.head_branch}>
-            <GitBranch size={13} /> {output.head_branch}
+        {branch && (
+          <span className={FACT} title={branch}>
+            <GitBranch size={13} /> {branch}
           </span>
         )}
-        {output.pr_url && safeLink(output.pr_url) && (
-          <a
-            className={FACT}
-            href={safeLink(output.pr_url)}
-            target="_blank"
-            rel="noopener noreferrer nofollow"
-          >
+        {pullRequest && (
+          <a className={FACT} href={pullRequest} target="_blank" rel="noopener noreferrer nofollow">
             Pull request <ExternalLink size={13} />
           </a>
         )}
@@ -179,40 +169,6 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         )}
       </div>
     </header>
-  );
-}
-
-interface TitleProps {
-  task: Task;
-  onRename: (title: string) => void;
-  onEnd: () => void;
-}
-
-const takeFocus = (field: HTMLInputElement | null) => {
-  field?.focus();
-  field?.select();
-};
-
-function TitleField({ task, onRename, onEnd }: TitleProps) {
-  const end = (value: string) => {
-    const title = value.trim();
-    if (title && title !== task.title) onRename(title);
-    onEnd();
-  };
-  const onKey = (event: KeyboardEvent<HTMLInputElement>) => {
-    if (event.key === "Enter") end(event.currentTarget.value);
-    if (event.key === "Escape") onEnd();
-  };
-  return (
-    <Input
-      ref={takeFocus}
-      className={classes("grow", styles.title)}
-      aria-label="Title"
-      maxLength={255}
-      defaultValue={task.title}
-      onKeyDown={onKey}
-      onBlur={(event) => end(event.target.value)}
-    />
   );
 }
 

@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useLocation } from "wouter";
 import { changeMute, fetchMute } from "../../api/attention";
 import { closeConversation } from "../../api/commands";
-import { cancelRun, startRun, updateTask } from "../../api/tasks";
+import { cancelRun, startRun } from "../../api/tasks";
 import type { Run, RunRequest, Task } from "../../api/types";
 import { expectPage } from "../../ui/arrival";
 import { say, sayError } from "../../ui/feedback";
@@ -22,8 +22,7 @@ interface Start extends Outcome {
   body: RunRequest;
 }
 
-/** `first` are the options of the first run, while there is none; `onFirst` is called when it has started. */
-export function useRunActions(task: Task, run: Run | null, first: RunRequest = {}, onFirst?: () => void) {
+export function useRunActions(task: Task, run: Run | null) {
   const { project, session, href } = useProject();
   const [, navigate] = useLocation();
   const queries = useQueryClient();
@@ -60,11 +59,6 @@ export function useRunActions(task: Task, run: Run | null, first: RunRequest = {
   const finish = useAction({
     mutationFn: () => closeConversation({ project: project.id, task: id, run: run?.id ?? "" }),
   });
-  const rename = useAction({
-    mutationFn: (title: string) => updateTask(project.id, id, { title }),
-    onSuccess: (changed) => queries.setQueryData(["task", id], changed),
-    refreshes,
-  });
   const mute = useAction({
     mutationFn: (muted: boolean) => changeMute(project.id, id, muted),
     onSuccess: (_, muted) => {
@@ -81,11 +75,10 @@ export function useRunActions(task: Task, run: Run | null, first: RunRequest = {
     finish: () => finish.mutate(),
     /** Whether the conversation was closed here: the run ends as soon as its work is stored. */
     isFinishing: finish.isPending || finish.isSuccess,
-    retry: () => start.mutate(run ? { body: againOf(run) } : { body: first, onStarted: onFirst }),
+    retry: () => run && start.mutate({ body: againOf(run) }),
     /** Archive the task, or take it out of the archive. */
     archive: () => batch.begin(task.archived ? "unarchive" : "archive", [shown]),
     remove: () => batch.begin("delete", [shown]),
-    rename: (title: string) => rename.mutate(title),
     /** What is asked before the task is archived or deleted. */
     dialog: batch.dialog,
     isMuted,
@@ -93,8 +86,7 @@ export function useRunActions(task: Task, run: Run | null, first: RunRequest = {
     /** Resume the run on the page with a message, as a new run. */
     resume: (message: string, artifactIds: string[], outcome: Outcome) => {
       const body: RunRequest = {
-        ...(run ? againOf(run) : first),
-        ...(run ? { resume_from_run_id: run.id } : {}),
+        ...(run ? { ...againOf(run), resume_from_run_id: run.id } : {}),
         ...(message ? { pending_user_message: message } : {}),
         ...(artifactIds.length ? { pending_user_artifact_ids: artifactIds } : {}),
       };

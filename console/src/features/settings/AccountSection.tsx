@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useLocation } from "wouter";
 import { fetchSessions, revokeSession, signOut } from "../../api/session";
 import type { SessionRow } from "../../api/types";
-import { chooseLook, LOOKS, useLooks } from "../../ui/appearance";
+import { chooseTheme, THEMES, useTheme } from "../../ui/appearance";
 import { classes } from "../../ui/classes";
 import { Button, Input, Select } from "../../ui/controls";
 import { preciseTime, Since } from "../../ui/time";
@@ -18,7 +18,6 @@ export function AccountSection() {
   const queries = useQueryClient();
   const [, navigate] = useLocation();
   const [editor, setEditor] = useEditor();
-  const looks = useLooks();
   const sessions = useQuery({ queryKey: ["sessions"], queryFn: fetchSessions });
   const leave = useAction({
     mutationFn: signOut,
@@ -39,15 +38,7 @@ export function AccountSection() {
         </Button>
       </div>
       <div className="columns">
-        {LOOKS.map(({ name, title, choices }) => (
-          <Select
-            key={name}
-            label={title}
-            value={looks[name]}
-            choices={choices}
-            onChoose={(value) => chooseLook(name, value)}
-          />
-        ))}
+        <Select label="Theme" value={useTheme()} choices={THEMES} onChoose={chooseTheme} />
         <ProjectSelect label="Project" />
         <Select
           label="Editor"

@@ -34,7 +34,7 @@ export function AgentsSection() {
       <Listed of={limits} what="the limits">
         {(limit) => (
           <li key={limit.id} className={classes("row apart padded", styles.item)}>
-            <span className={styles.limit}>{limit.id.replaceAll("_", " ")}</span>
+            <span>{limit.id.charAt(0).toUpperCase() + limit.id.slice(1).replaceAll("_", " ")}</span>
             <span className="dim figures">{limitText(limit)}</span>
           </li>
         )}

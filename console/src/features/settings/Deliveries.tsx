@@ -102,7 +102,6 @@ function Attempts({ endpoint, delivery }: { endpoint: string; delivery: Delivery
           </li>
         ))}
       </ol>
-      {delivery.next_attempt_at && <p>Next attempt {wholeTime(delivery.next_attempt_at)}</p>}
       <h3>What was sent</h3>
       <pre className="well" tabIndex={0} role="group" aria-label="What was sent">
         {whole.data.request.body}

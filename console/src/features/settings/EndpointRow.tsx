@@ -1,9 +1,9 @@
 /** A webhook endpoint, with what can be done about it. */
-import { useId, useState } from "react";
+import { useState } from "react";
 import type { WebhookEndpoint } from "../../api/types";
 import { deleteEndpoint, enableEndpoint, pingEndpoint, recover, rotateSecret } from "../../api/webhooks";
 import { classes } from "../../ui/classes";
-import { Button, Form, Select } from "../../ui/controls";
+import { Button } from "../../ui/controls";
 import { say } from "../../ui/feedback";
 import { Since, wholeTime } from "../../ui/time";
 import { SureButton, useAction } from "../../ui/unmeant";
@@ -87,22 +87,15 @@ export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
   );
 }
 
-const PERIODS = [
-  [1, "the last hour"],
-  [24, "the last day"],
-  [7 * 24, "the last week"],
-] as const;
-const HOUR_MS = 3_600_000;
+const WEEK_MS = 7 * 24 * 3_600_000;
 
 /** What is done after an outage of the receiver, or when its secret has leaked. */
 function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
   const { project } = useProject();
-  const id = useId();
-  const [hours, setHours] = useState(24);
   const repeat = useAction({
     mutationFn: () => {
       // What happened before there was an endpoint is not missing.
-      const since = Math.max(Date.now() - hours * HOUR_MS, Date.parse(endpoint.created_at));
+      const since = Math.max(Date.now() - WEEK_MS, Date.parse(endpoint.created_at));
       return recover(project.id, endpoint.id, new Date(since).toISOString());
     },
     onSuccess: ({ count }) => {
@@ -119,13 +112,9 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
   }
   const of = <span className="visually-hidden"> {endpoint.url}</span>;
   return (
-    <Form className={classes("row wrap", styles.upkeep)} onSubmit={() => repeat.mutate()}>
-      <label className="dim" htmlFor={id}>
-        Send again what did not arrive in
-      </label>
-      <Select id={id} value={hours} choices={PERIODS} onChoose={(value) => setHours(Number(value))} />
-      <Button type="submit" disabled={repeat.isPending}>
-        Send{of}
+    <div className={classes("row wrap", styles.upkeep)}>
+      <Button disabled={repeat.isPending} onClick={() => repeat.mutate()}>
+        Send what did not arrive{of}
       </Button>
       <SureButton
         className="last"
@@ -135,6 +124,6 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
       >
         New secret{of}
       </SureButton>
-    </Form>
+    </div>
   );
 }

@@ -100,31 +100,17 @@ function QuietHoursForm({ now, onSave }: { now: Preferences; onSave: Save }) {
   );
   const set = (name: "start" | "end" | "timezone") => (event: ChangeEvent<HTMLInputElement>) =>
     setHours({ ...hours, [name]: event.target.value });
-  const [isSet, setSet] = useState(now.quiet_hours !== null);
   const [allowsHigh, setAllowsHigh] = useState(now.allow_during_quiet.includes("high"));
-  if (!isSet) {
-    return (
-      <div className={classes("row wrap spaced card padded", styles.panel)}>
-        <div className={styles.said}>
-          <h3>Quiet hours</h3>
-          <p className="small faint">None: pushes come at any time.</p>
-        </div>
-        <Button onClick={() => setSet(true)}>Set quiet hours</Button>
-      </div>
-    );
-  }
   const save = () => {
     const others = now.allow_during_quiet.filter((urgency) => urgency !== "high");
     onSave({ quiet_hours: hours, allow_during_quiet: allowsHigh ? [...others, "high"] : others });
   };
   return (
     <Form className={classes("column card", styles.box)} onSubmit={save}>
-      <h3>Quiet hours</h3>
-      <p className="dim">
-        {now.quiet_hours
-          ? `From ${now.quiet_hours.start} to ${now.quiet_hours.end} (${now.quiet_hours.timezone}) pushes wait, and come as one message afterwards.`
-          : "Pushes will wait while you rest, and come as one message afterwards."}
-      </p>
+      <h3>
+        Quiet hours <span className="faint">{now.quiet_hours ? "on" : "off: pushes come at any time"}</span>
+      </h3>
+      <p className="dim">Pushes wait while you rest, and come as one message afterwards.</p>
       <div className="columns">
         <Input label="From" type="time" required value={hours.start} onChange={set("start")} />
         <Input label="To" type="time" required value={hours.end} onChange={set("end")} />
@@ -140,11 +126,9 @@ function QuietHoursForm({ now, onSave }: { now: Preferences; onSave: Save }) {
         Urgent questions come all the same
       </Check>
       <div className="row ends">
-        <Button onClick={() => (now.quiet_hours ? onSave({ quiet_hours: null }) : setSet(false))}>
-          {now.quiet_hours ? "Switch off" : "Cancel"}
-        </Button>
+        {now.quiet_hours && <Button onClick={() => onSave({ quiet_hours: null })}>Switch off</Button>}
         <Button tone="primary" type="submit" disabled={hours.days.length === 0}>
-          Save
+          {now.quiet_hours ? "Save" : "Switch on"}
         </Button>
       </div>
     </Form>

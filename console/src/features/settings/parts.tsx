@@ -4,7 +4,8 @@ import { Plus } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { classes } from "../../ui/classes";
 import { Button, Check, Form } from "../../ui/controls";
-import { Failure, Loading, say, sayError } from "../../ui/feedback";
+import { CopyButton } from "../../ui/copy";
+import { Failure, Loading } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { useAction } from "../../ui/unmeant";
 import styles from "./settings.module.css";
@@ -153,14 +154,7 @@ export function Secret({ secret, said, onDone }: { secret: string; said: string;
       <p className="dim">{said}</p>
       <code className="well">{secret}</code>
       <div className="row ends">
-        {/* Without HTTPS a page may not write to the clipboard. */}
-        {window.isSecureContext && (
-          <Button
-            onClick={() => void navigator.clipboard.writeText(secret).then(() => say("Copied."), sayError)}
-          >
-            Copy
-          </Button>
-        )}
+        <CopyButton text={secret} label="Copy the secret" />
         <Button tone="primary" onClick={onDone}>
           Done
         </Button>

@@ -52,7 +52,7 @@ export function Filters({ search, onSet: set, searchBox }: Props) {
         onChange={(event) => set("search", event.target.value)}
         onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
       />
-      <div className="row wrap">
+      <div className="row scrolled">
         {selects.map(([name, label, choices]) => (
           <Select
             key={name}

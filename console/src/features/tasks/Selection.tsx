@@ -9,7 +9,7 @@ import { useKeys } from "../../ui/keys";
 import { useAction } from "../../ui/unmeant";
 import { liveRunOf, useBatch } from "../project/batch";
 import { useProject } from "../project/project";
-import { againOf, draftRequest, keepDraftChoices } from "../project/RunChoices";
+import { againOf, draftChoices, keepDraftChoices, requestOf } from "../project/RunChoices";
 import styles from "./tasks.module.css";
 import type { useSelection } from "./useSelection";
 
@@ -23,7 +23,7 @@ export function Selection({ of: selection }: { of: ReturnType<typeof useSelectio
     mutationFn: async (tasks: Task[]) => {
       const idle = tasks.filter((task) => !liveRunOf(task));
       for (const { id, latest_run } of idle) {
-        await startRun(project.id, id, latest_run ? againOf(latest_run) : draftRequest(id));
+        await startRun(project.id, id, latest_run ? againOf(latest_run) : requestOf(draftChoices(id)));
         keepDraftChoices(id, null);
       }
       return [idle.length, tasks.length - idle.length] as const;
@@ -61,7 +61,11 @@ export function Selection({ of: selection }: { of: ReturnType<typeof useSelectio
     <>
       {batch.dialog}
       {selected.length > 0 && (
-        <section className={classes("row wrap card raised", styles.selection)} aria-label="Selected tasks">
+        <section
+          className={classes("row wrap card raised", styles.selection)}
+          aria-label="Selected tasks"
+          data-bar
+        >
           <strong role="status">{selected.length} selected</strong>
           <Button disabled={run.isPending} onClick={() => run.mutate(selected)}>
             <Play size={14} className="at-desk" /> Run

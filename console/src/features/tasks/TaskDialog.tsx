@@ -26,12 +26,12 @@ import {
   areWhole,
   BlockedAgents,
   choicesOf,
+  draftChoices,
   draftFiles,
   keepDraftChoices,
   RunChoices,
   requestOf,
   USUAL,
-  useDraftChoices,
 } from "../project/RunChoices";
 import { ChecksField } from "./ChecksField";
 import styles from "./tasks.module.css";
@@ -54,20 +54,23 @@ function changesOf(written: typeof EMPTY, task: Task | undefined): TaskChange {
   return Object.fromEntries(Object.entries(all).filter(isNew));
 }
 
+const SUBMITS = { type: "submit" } as const;
+
 interface Props {
   /** Absent: a new one. */
   task?: Task;
+  /** What the person came to write. */
+  begins?: "title" | "text";
   onClose: () => void;
 }
 
-export function TaskDialog({ task, onClose }: Props) {
+export function TaskDialog({ task, begins = "text", onClose }: Props) {
   const { project, href } = useProject();
   const [, navigate] = useLocation();
   const queries = useQueryClient();
   // What was not stored of a task that has changed meanwhile is forgotten.
   const place = task ? `taskbeacon.edit.${task.id}.${task.updated_at}` : `taskbeacon.new.${project.id}`;
   const run = task?.latest_run ?? null;
-  const [draft] = useDraftChoices(task?.id ?? "");
   const [first] = useState(() => {
     if (!task) return EMPTY;
     const { title, description, repository, acceptance } = task;
@@ -76,7 +79,7 @@ export function TaskDialog({ task, onClose }: Props) {
       description,
       repository: repository ?? "",
       acceptance,
-      choices: run ? choicesOf(run) : draft,
+      choices: run ? choicesOf(run) : draftChoices(task.id),
     };
   });
   const [written, keep] = useKept(sessionStorage, place, first);
@@ -143,13 +146,15 @@ export function TaskDialog({ task, onClose }: Props) {
   return (
     <Dialog title={task ? "Edit task" : "New task"} onClose={onClose}>
       <Form
-        className={classes("column", styles.form, target.isOver && styles.over)}
+        className={classes("column", styles.form, target.isOver && "over")}
         {...target.handlers}
-        onSubmit={() => canStart && store.mutate(true)}
+        // Enter in a field of a task that exists stores it, and starts nothing.
+        onSubmit={() => (task ? isReady : canStart) && store.mutate(!task)}
       >
         {task && (
           <Input
             label="Title"
+            data-autofocus={begins === "title" || undefined}
             maxLength={255}
             value={title}
             onChange={({ target: { value } }) => set({ title: value })}
@@ -157,7 +162,7 @@ export function TaskDialog({ task, onClose }: Props) {
         )}
         <TextArea
           label="What shall the agent do?"
-          data-autofocus
+          data-autofocus={begins === "text" || undefined}
           rows={7}
           value={description}
           placeholder="Describe the result that you want, and how to check it."
@@ -189,10 +194,14 @@ export function TaskDialog({ task, onClose }: Props) {
         {store.isError && <Failure error={store.error} />}
         <div className={classes("row wrap ends", styles.actions)}>
           <AttachButton onAdd={files.add} />
-          <Button disabled={!isReady} onClick={() => store.mutate(false)}>
+          <Button {...(task ? SUBMITS : { onClick: () => store.mutate(false) })} disabled={!isReady}>
             {task ? "Save" : "Save as draft"}
           </Button>
-          <Button tone="primary" type="submit" disabled={!canStart}>
+          <Button
+            tone="primary"
+            {...(task ? { onClick: () => store.mutate(true) } : SUBMITS)}
+            disabled={!canStart}
+          >
             {store.isPending ? "Working …" : startLabel}
           </Button>
           <p className={classes("small dim", styles.missing)} role="status">

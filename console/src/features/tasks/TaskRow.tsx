@@ -33,7 +33,6 @@ export const TaskRow = memo(function TaskRow(props: Props) {
   const run = task.latest_run;
   const state = stateOf(run);
   const reason = reasonOf(run);
-  const output = outputOf(run);
   const { files, additions, deletions } = figuresOf(run);
   const cost = run && usageOf(run)?.cost;
   const needsPerson = state === "question" || state === "message";
@@ -64,6 +63,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
             {isUnseen && <span className="visually-hidden"> (not seen)</span>}
           </span>
           <span className={classes("row small dim figures", styles.about)}>
+            <span className={classes("faint", styles.slug)}>{task.slug}</span>
             {/* Most runs are completed: the icon says it. */}
             {state !== "completed" && state !== "refuted" && (
               <span className={needsPerson ? "attention strong" : undefined}>{stateWord(state)}</span>
@@ -75,12 +75,11 @@ export const TaskRow = memo(function TaskRow(props: Props) {
             {task.repository && (
               <span className={classes("clip faint", styles.repository)}>{task.repository}</span>
             )}
-            <span className="faint">{task.slug}</span>
           </span>
         </span>
         <ViewerDots people={viewers} />
         <span className={classes("row fixed small faint figures", styles.facts)}>
-          {output.pr_url && (
+          {outputOf(run).pullRequest && (
             <span className="row tight">
               <GitPullRequest size={14} /> PR
             </span>

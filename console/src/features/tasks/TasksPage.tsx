@@ -1,11 +1,10 @@
-import { ListTodo, Plus, Rows3, Rows4, SearchX } from "lucide-react";
+import { ListTodo, Plus, SearchX } from "lucide-react";
 import { useCallback, useDeferredValue, useMemo, useRef } from "react";
 import { useSearchParams } from "wouter";
 import type { TaskFilters } from "../../api/tasks";
 import type { RunStatus } from "../../api/types";
-import { chooseLook, useLooks } from "../../ui/appearance";
 import { classes } from "../../ui/classes";
-import { Button, IconButton } from "../../ui/controls";
+import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading, sayError } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
 import { Page } from "../../ui/page";
@@ -63,7 +62,6 @@ export function TasksPage() {
       },
       { replace: true },
     );
-  const isCompact = useLooks().density === "compact";
   const open = (on: boolean) => set("new", on ? "1" : "");
 
   const selection = useSelection(tasks);
@@ -85,13 +83,6 @@ export function TasksPage() {
       beside={
         <>
           {session.projects.length > 1 && <ProjectSelect className={classes("on-phone", styles.project)} />}
-          <IconButton
-            className="last at-desk"
-            label={isCompact ? "Show comfortable rows" : "Show compact rows"}
-            onClick={() => chooseLook("density", isCompact ? "comfortable" : "compact")}
-          >
-            {isCompact ? <Rows3 size={16} /> : <Rows4 size={16} />}
-          </IconButton>
           <Button tone="primary" onClick={() => open(true)}>
             <Plus size={16} /> New task
           </Button>
