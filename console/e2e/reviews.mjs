@@ -124,9 +124,9 @@ export async function sendBackShowsWhatWasAsked(browser, { expect, watched, chec
   );
   await checkAccess(page, "what was asked of a run");
   await pane.getByRole("combobox", { name: "Changes of" }).selectOption("Whole branch");
-  const stands = guide.locator("tr", { hasText: "Is that so?" });
-  await stands.waitFor();
-  expect(true, "in the whole branch, it stands at its lines");
+  await guide.locator("tr", { hasText: "Is that so?" }).waitFor();
+  await guide.getByText("On line 32 of the run before: changed since.").waitFor();
+  expect(true, "in the whole branch, it stands at its lines, or says that they have changed");
   await checkAccess(page, "what was asked, in the whole branch");
   await pane.getByRole("combobox", { name: "Changes of" }).selectOption("Only this run");
   await page.context().close();
@@ -358,6 +358,8 @@ export async function commentsSentFromAPhoneAreSentOnce(browser, { expect, watch
   );
   const [above, below] = [await undo.boundingBox(), await send.boundingBox()];
   expect(above.y + above.height <= below.y, "what can be undone stands above what sends");
+  const count = await page.locator("footer").getByText("1 comment", { exact: true }).boundingBox();
+  expect(count.height < 30, `how many comments are sent stands in one line (${count.height})`);
   await checkAccess(page, "comments that start a run, on a phone");
   await send.tap();
   await page.getByText("This run continues from").waitFor();

@@ -114,18 +114,8 @@ interface DiffProps extends Props {
   keep: (written: typeof NOTHING | null) => void;
 }
 
-function FileDiff({
-  file,
-  base,
-  mode,
-  runRef,
-  patchPath,
-  written,
-  keep,
-  comments,
-  onComment,
-  onDiscard,
-}: DiffProps) {
+function FileDiff(props: DiffProps) {
+  const { file, base, mode, runRef, patchPath, written, keep, comments, onComment, onDiscard } = props;
   const hunks = useMemo(() => parseHunks(file.patch ?? ""), [file.patch]);
   const language = languageOfFile(file.path);
   /** Whether the patch does not have all of the file: what its lines belong to may have begun above them. */
@@ -173,9 +163,9 @@ function FileDiff({
   const anchored = comments.map((comment) => {
     if (!comment.asked) return [comment, anchorOf(shown, comment).at(-1)?.at] as const;
     const later = laterOf(shown, comment, comment.asked, side);
-    const fate = later?.isChanged ? "changed here" : "nothing changed here";
-    const sent = later && side === "old" ? `${comment.sent}: ${fate}` : comment.sent;
-    return [{ ...comment, sent }, later?.at] as const;
+    const isUntouched = later?.isChanged === false && side === "old";
+    const fate = isUntouched ? ": nothing changed here" : later && side === "old" ? ": changed here" : "";
+    return [{ ...comment, isUntouched, sent: comment.sent + fate }, later?.at] as const;
   });
   const below = ({ at }: DiffLine) => {
     const here = anchored.filter(([, anchor]) => anchor === at);
@@ -212,7 +202,7 @@ function FileDiff({
           !before.isLoading && (
             <StaleNote key={comment.id} {...{ comment, onComment, onDiscard }}>
               {comment.asked
-                ? `${placeText(comment)} of the run before: not among these changes.`
+                ? `On ${placeText(comment)} of the run before: ${side === "old" ? "not among these changes" : "changed since"}.`
                 : `The lines of this comment (${placeText(comment)}) have changed since, or are not shown.`}
             </StaleNote>
           ),

@@ -25,15 +25,18 @@ export function StaleNote({ children, ...note }: NoteProps & { children: ReactNo
   const { sent, asked } = note.comment;
   const isOpen = !sent || asked !== undefined;
   return (
-    <div className={isOpen ? styles.stale : undefined}>
+    <div className={classes("column tight", isOpen && styles.stale)}>
       <p className={isOpen ? "small attention" : "small faint"}>{children}</p>
-      {asked && <pre className="well small">{visible(quoteOf(asked).code.slice(0, QUOTED))}</pre>}
+      {asked && asked.length > 0 && (
+        <pre className="well small">{visible(quoteOf(asked).code.slice(0, QUOTED))}</pre>
+      )}
       <CommentNote {...note} />
     </div>
   );
 }
 
-export function CommentNote({ comment: { sent, asked, ...comment }, onComment, onDiscard }: NoteProps) {
+export function CommentNote({ comment: shown, onComment, onDiscard }: NoteProps) {
+  const { sent, asked, isUntouched, ...comment } = shown;
   const [text, setText] = useState<string | null>(null);
   const name = comment.text.slice(0, NAMED);
   if (text !== null && !sent)
@@ -56,7 +59,7 @@ export function CommentNote({ comment: { sent, asked, ...comment }, onComment, o
         {comment.start_line !== comment.line && <p className="small dim">On {placeText(comment)}</p>}
         <p className={sent && "dim"}>{comment.text}</p>
         {sent && (
-          <p className="row tight small faint">
+          <p className={classes("row tight small", isUntouched ? "attention" : "faint")}>
             <Send size={13} /> {sent}
           </p>
         )}

@@ -10,6 +10,8 @@ export interface ShownComment extends Comment {
   sent: string;
   /** The lines that it is about, if this run began with it: it was sent back from the run before. */
   asked?: readonly DiffLine[];
+  /** Whether this run has changed nothing there. */
+  isUntouched?: boolean;
 }
 
 /**

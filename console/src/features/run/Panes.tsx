@@ -84,21 +84,9 @@ interface SideProps {
   isAsked: boolean;
 }
 
-function Side({
-  shown,
-  onChoose,
-  files,
-  full,
-  task,
-  run,
-  runs,
-  runRef,
-  transcript,
-  actions,
-  outbox,
-  isLogRead,
-  isAsked,
-}: SideProps) {
+function Side(props: SideProps) {
+  const { shown, onChoose, files, full, task, run, runs, runRef } = props;
+  const { transcript, actions, outbox, isLogRead, isAsked } = props;
   return (
     <aside
       className={classes("fill", styles.side)}
