@@ -25,7 +25,7 @@ from typing_extensions import override
 from app.outages import DATABASE_ERRORS, DatabaseUnavailable, is_database_outage, is_outage
 
 SessionFactory = Callable[[], AsyncSession]
-Hook = Callable[[], Awaitable[object]]
+Hook = Callable[[], Awaitable[object] | None]
 
 _HOOKS = "after_commit_hooks"
 # Keys in the `info` of a session: the transaction that has been begun for it, or None, and the engine.
@@ -155,7 +155,8 @@ async def _run(hooks: list[Hook], seconds: float) -> None:
         try:
             # One limit for all: each may wait for the same frozen server. What does not wait runs after it too.
             async with asyncio.timeout_at(ends_at):
-                await hook()
+                if (work := hook()) is not None:
+                    await work
         except TimeoutError:
             name = getattr(getattr(hook, "func", hook), "__qualname__", "")
             log.warning("db.after_commit_failed", error="not done in time", hook=name)

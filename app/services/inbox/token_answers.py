@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db import after_commit
 from app.db.statements import Prepared
 from app.enums import ActionTokens, AnswerVia, QuestionRisk
 from app.errors import InvalidInput, NotFound, PermissionDenied, QuestionChanged
@@ -137,11 +139,13 @@ async def act(
     origin = Origin(action.person, AnswerVia.ACTION_TOKEN, token)
     await require_answer_allowance(session, action.person, question.id, body, clients)
     answered = await accept_answer(session, question, body, origin, clients)
-    log.info(
+    noted = partial(
+        log.info,
         "question.answered_by_token",
         question_id=str(claims.question_id),
         user_id=action.person.user_id,
         repeated=answered.get("repeated", False),
         **token,
     )
+    after_commit(session, noted)
     return answered

@@ -6,6 +6,7 @@ The value of a push token is read only to send a push.
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.config import Settings
+from app.db import after_commit
 from app.db.statements import Prepared, rows_of
 from app.enums import Platform
 from app.errors import NotFound, too_long
@@ -96,7 +98,7 @@ async def forget_dead(session: AsyncSession, dead: Sequence[DeadDevice]) -> None
     if not dead:
         return
     for device in dead:
-        log.info("push.token_dead", device_id=str(device.id))
+        after_commit(session, partial(log.info, "push.token_dead", device_id=str(device.id)))
     ids, user_ids, times = zip(*dead, strict=True)
     values = {"given_id": ids, "given_user_id": user_ids, "given_sent_at": times}
     await _FORGET.perform(session, {name: list(items) for name, items in values.items()})

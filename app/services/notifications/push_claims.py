@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
+from app.db import after_commit
 from app.db.statements import Prepared
 from app.enums import NotificationDecision, Platform, PushPurpose
 from app.models import Notification, PushToken, Run, Task
@@ -156,7 +157,7 @@ async def give_up_lost(session: AsyncSession, claimed: Sequence[Delivery], now: 
     """End claimed pushes that were claimed more than `PUSH_CLAIMS` times, and return the others."""
     lost = [each for each in claimed if each.attempts > PUSH_CLAIMS]
     for each in lost:
-        log.error("push.results_lost", **log_fields(each))
+        after_commit(session, partial(log.error, "push.results_lost", **log_fields(each)))
     decided = NoticeDecision(NotificationDecision.GIVEN_UP, "results_lost")
     await store_each(session, lost, lambda each: [_end(each.id, decided, now, _shown_by(each, now))], now)
     return [each for each in claimed if each.attempts <= PUSH_CLAIMS]

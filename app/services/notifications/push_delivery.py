@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -155,12 +156,8 @@ async def settle(
         if isinstance(outcome, DeadToken)
     ]
     await devices.forget_dead(session, dead)
-
-    async def count() -> None:
-        _count(results, now)
-
     # A settlement may be repeated, in parts too.
-    after_commit(session, count)
+    after_commit(session, partial(_count, results, now))
 
 
 class End(NamedTuple):

@@ -96,7 +96,7 @@ async def settle_receipts(
             decision = NotificationDecision.DELIVERED if is_delivered else NotificationDecision.REJECTED
         changes.append(Change(id=id_, decision=decision, reason=reason, values=values))
 
-    async def count() -> None:
+    def count() -> None:
         for outcome in outcomes:
             _RECEIPTS.labels(*outcome).inc()
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -66,8 +67,7 @@ async def notify_people(
         if is_outage(error):
             # The transaction is broken, and the change with it: the caller repeats both.
             raise
-        _FAILED.labels(kind.value).inc(len(run_ids))
-        log.exception("push.not_requested", kind=kind.value, runs=[str(run_id) for run_id in run_ids])
+        after_commit(session, partial(_count_failed, trigger, error))
 
 
 async def notify_for_agent(session: AsyncSession, run_id: UUID, message: AgentMessage) -> MessageOutcome:
@@ -115,6 +115,12 @@ class Trigger:
     message: AgentMessage | None = None
 
 
+def _count_failed(trigger: Trigger, error: Exception) -> None:
+    kind, run_ids = trigger.kind.value, trigger.run_ids
+    _FAILED.labels(kind).inc(len(run_ids))
+    log.error("push.not_requested", kind=kind, runs=[str(run_id) for run_id in run_ids], exc_info=error)
+
+
 class _Decided(NamedTuple):
     run_id: UUID
     device: Device | None
@@ -134,19 +140,19 @@ async def _notify(session: AsyncSession, trigger: Trigger) -> list[_Decided]:
 
     rows = await presence.without_if_failing(session, decide_and_store, kind=trigger.kind.value)
 
-    async def count() -> None:
+    def count() -> None:
         for row in rows:
-            _DECISIONS.labels(trigger.kind.value, row.decided.decision.value).inc()
+            decision, kind = row.decided.decision.value, trigger.kind.value
+            _DECISIONS.labels(kind, decision).inc()
+            log.info(
+                "push.decided",
+                kind=kind,
+                run_id=str(row.run_id),
+                decision=decision,
+                reason=row.decided.reason,
+            )
 
     after_commit(session, count)
-    for row in rows:
-        log.info(
-            "push.decided",
-            kind=trigger.kind.value,
-            run_id=str(row.run_id),
-            decision=row.decided.decision.value,
-            reason=row.decided.reason,
-        )
     return rows
 
 

@@ -89,7 +89,7 @@ def announce_entries(
     if not lines:
         return
 
-    async def send() -> None:
+    def send() -> None:
         for run_id, line in lines:
             events.put(run_id, line)
 

@@ -6,6 +6,7 @@ follow-up run acts as the person of the run that it follows, if that person is s
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.db import release
+from app.db import after_commit, release
 from app.db.statements import Prepared, row_of, rows_of
 from app.enums import TERMINAL_STATUSES, Environment, QuestionKind, RunMode, RunStatus
 from app.ids import new_id
@@ -178,7 +179,7 @@ async def _decide(
         return ignore("Another failure of this commit has been acted upon.")
     run_id = await _start(session, check, pushed.run_id, task, follow_up, clients)
     await session.execute(update(CiFailure).where(CiFailure.id == failure).values(follow_up_run_id=run_id))
-    log.info("webhook.follow_up", run_id=str(run_id), number=number)
+    after_commit(session, partial(log.info, "webhook.follow_up", run_id=str(run_id), number=number))
     return {"status": "started", "reason": f"Follow-up run {number} of {MAX_FOLLOW_UPS}.", "run": run_id}
 
 

@@ -67,7 +67,7 @@ class _Sweep:
             return
         receipts = await receipts_of_lost(session, requeued, failed, self.begun)
 
-        async def note() -> None:
+        def note() -> None:
             log.warning(event, requeued=len(requeued), failed=len(failed))
             self.requeued += requeued
             self.receipts |= receipts

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -66,7 +67,7 @@ def count_started(session: AsyncSession, claimed: MovedRun) -> None:
     """Count a run as started in the metrics, once the session's transaction is committed."""
     asked_at, now = claimed.dispatch_requested_at, claimed.run.updated_at
 
-    async def count() -> None:
+    def count() -> None:
         _STARTED.inc()
         # A run that is claimed again after a lost worker has not waited all that time.
         if claimed.attempts == 1 and asked_at is not None:
@@ -78,7 +79,7 @@ def count_started(session: AsyncSession, claimed: MovedRun) -> None:
 def count_ended(session: AsyncSession, ended: Sequence[MovedRun], reason: RunReason) -> None:
     """Count runs that have ended in the metrics, by status and reason, once the session's transaction is committed."""
 
-    async def count() -> None:
+    def count() -> None:
         for moved in ended:
             status, ended_at = str(moved.run.status), moved.run.completed_at
             _ENDED.labels(status, reason.value).inc()
@@ -95,11 +96,7 @@ def count_ended(session: AsyncSession, ended: Sequence[MovedRun], reason: RunRea
 
 def count_lost_leases(session: AsyncSession, number: int) -> None:
     """Add `number` to the metric of runs that lost their worker, once the session's transaction is committed."""
-
-    async def count() -> None:
-        _LOST.inc(number)
-
-    after_commit(session, count)
+    after_commit(session, partial(_LOST.inc, number))
 
 
 async def measure_queue(sessions: SessionFactory, redis: RedisClient) -> None:

@@ -1,6 +1,7 @@
 """Create runs, and move them between statuses. One statement does this with the other effects of its transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -27,6 +28,7 @@ from sqlalchemy.orm import aliased
 
 from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
+from app.db import after_commit
 from app.db.statements import rows_of
 from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunReason, RunStatus
 from app.models import Project, Run, Task
@@ -101,6 +103,7 @@ async def transition(
     for metrics and the event. `by` is the user whose request moves them, if it is one. `values` are values of further
     columns to write.
     """
+    ends_for = _reason_of_end(to, reason)
     if not is_forced:
         sources = [status for status in RunStatus if to in TRANSITIONS[status]]
         conditions = (Run.status.in_(sources), *conditions)
@@ -111,25 +114,32 @@ async def transition(
     ids = [row.run.id for row in rows]
     if rows and to is not RunStatus.IN_PROGRESS:
         await question_lifecycle.withdraw(session, ids)
-    is_end = rows and to in TERMINAL_STATUSES
-    if is_end:
+    if rows and ends_for is not None:
         # Published before the final state, at which followers leave.
         dropped = await command_delivery.drop_open(session, ids, reason=f"The run is {to.value}.")
         announce_entries(session, events, dropped)
     publish_status(session, events, [row.run for row in rows])
-    if is_end:
-        assert reason is not None, "every end has a reason"
-        run_metrics.count_ended(session, rows, reason)
+    if rows and ends_for is not None:
+        run_metrics.count_ended(session, rows, ends_for)
         await run_credentials.forget_tokens(session, ids)
         await push_recipients.notify_people(session, NotificationKind(to.value), ids)
     await publish_recorded(session, [row.recorded for row in rows])
     return rows
 
 
+def _reason_of_end(to: RunStatus, reason: RunReason | None) -> RunReason | None:
+    if to not in TERMINAL_STATUSES:
+        return None
+    if reason is None:
+        raise ValueError(f"a run cannot become {to.value} without a reason")
+    return reason
+
+
 def publish_status(session: AsyncSession, events: RunEvents, runs: Sequence[RunState]) -> None:
     """Publish the new status of these runs to their followers, once the transaction is committed."""
     for run in runs:
-        log.info("run.status_changed", run_id=str(run.id), status=str(run.status))
+        changed = partial(log.info, "run.status_changed", run_id=str(run.id), status=str(run.status))
+        after_commit(session, changed)
         announce_state(session, events, run)
 
 

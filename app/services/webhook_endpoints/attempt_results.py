@@ -123,7 +123,7 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     for endpoint_id, reason in sorted(reasons.items()):
         await disable(session, WebhookEndpoint.id == endpoint_id, reason)
 
-    async def count() -> None:
+    def count() -> None:
         for claimed, result, end in counted:
             _measure(claimed, result, end)
         _log_failures(counted)

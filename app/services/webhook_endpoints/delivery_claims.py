@@ -6,6 +6,7 @@ A message that a killed worker was sending is sent again under the same id: twic
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db import after_commit
 from app.db.statements import Prepared
 from app.enums import DeliveryStatus, EventType
 from app.models import Run, WebhookEndpoint, WebhookEndpointDelivery
@@ -81,7 +83,7 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
     for row in rows:
         secrets = _secrets(row, cipher, now=now)
         if row.attempts > row.attempts_allowed + WEBHOOK_LOST_ATTEMPTS:
-            log.error("webhook.results_lost", delivery_id=str(row.id))
+            after_commit(session, partial(log.error, "webhook.results_lost", delivery_id=str(row.id)))
             lost.append(row.id)
         elif not secrets:
             unsigned.append(row)
@@ -106,7 +108,8 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
         # The key may be back when their leases end.
         await session.execute(_uncount([row.id for row in unsigned]))
         for endpoint_id in sorted({row.endpoint_id for row in unsigned}):
-            log.error("webhook.secret_unreadable", endpoint_id=str(endpoint_id))
+            unread = partial(log.error, "webhook.secret_unreadable", endpoint_id=str(endpoint_id))
+            after_commit(session, unread)
     return claimed
 
 

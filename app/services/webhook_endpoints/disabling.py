@@ -1,6 +1,7 @@
 """Disable webhook endpoints that fail or have lost their owner; notify the owner by push and by event."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.webhooks.webhook_messages import AttemptResult
 from app.clock import utcnow
+from app.db import after_commit
 from app.db.statements import rows_of
 from app.enums import DeliveryError, DisabledReason, EventType, NotificationKind
 from app.models import User, WebhookEndpoint
@@ -100,7 +102,9 @@ async def disable(session: AsyncSession, condition: ColumnElement[bool], reason:
         await push_to_user(
             session, row.created_by_id, kind, message_body(kind, urlsplit(row.url).hostname or "")
         )
-        log.warning("webhook.endpoint_disabled", endpoint_id=str(row.id), reason=reason)
+        after_commit(
+            session, partial(log.warning, "webhook.endpoint_disabled", endpoint_id=str(row.id), reason=reason)
+        )
     return len(rows)
 
 

@@ -1,6 +1,7 @@
 """Make a webhook delivery for each endpoint that is to receive an event, in order, by one process at a time."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db import after_commit
 from app.db.statements import Prepared, rows_of
 from app.enums import DeliveryStatus, PayloadKind
 from app.ids import new_id
@@ -223,6 +225,10 @@ async def make_deliveries(session: AsyncSession, pairs: Sequence[Pair], *, link:
         )
     if rows:
         await session.execute(upsert(WebhookEndpointDelivery).on_conflict_do_nothing(), rows)
+    after_commit(session, partial(_count_skipped, skipped))
+
+
+def _count_skipped(skipped: Mapping[UUID, tuple[str, str]]) -> None:
     for event_id, (event_type, error_class) in skipped.items():
         log.error("webhook.event_skipped", event_id=str(event_id), event_type=event_type, error=error_class)
         _SKIPPED.inc()

@@ -34,12 +34,13 @@ from app.services.run_facts import (
 from app.services.runs import run_edits, run_lifecycle
 from app.services.runs.new_runs import start_run
 from app.services.runs.run_lifecycle import RunEnd
-from app.services.runs.transitions import TRANSITIONS
+from app.services.runs.transitions import TRANSITIONS, transition
 from app.services.tasks.batches import change_tasks
 from tests.concurrency.races import perform, race
 from tests.support import runs
 from tests.support.assertions import concerning
 from tests.support.clock import MovableClock
+from tests.support.database.faults import rolled_back
 from tests.support.factories import make_run, make_task
 from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue
@@ -156,6 +157,25 @@ class TestStatuses:
                     # The next agent of the run has not started.
                     assert gone == {WAITING_FOR, AGENT_STARTED}
                 assert FACTS & row.state.keys() == set()
+
+    async def test_change_is_logged_once_it_is_committed(
+        self, sessions: SessionFactory, make: MakeRun, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Regression: the log showed ends of runs that a failed transaction had left in progress."""
+        caplog.set_level("INFO")
+        run = await make()
+        for transaction, logged in ((rolled_back, 0), (unit_of_work, 1)):
+            async with transaction(sessions) as session:
+                await cancel(run)(session)
+            assert caplog.text.count("run.status_changed") == logged
+
+    async def test_no_run_is_ended_without_a_reason(self, sessions: SessionFactory, make: MakeRun) -> None:
+        run = await make()
+        async with unit_of_work(sessions) as session:
+            for status in TERMINAL_STATUSES:
+                with pytest.raises(ValueError, match=f"cannot become {status} without a reason"):
+                    await transition(session, EVENTS, status, Run.id == run.id)
+        assert (await stored(sessions, run)).status == RunStatus.QUEUED
 
     async def test_reopened_run_keeps_no_facts_of_its_earlier_end(
         self, sessions: SessionFactory, make: MakeRun

@@ -1,6 +1,7 @@
 """Settled pushes: the plans of the statements, in a table without statistics as after a burst of pushes; metrics."""
 
 import asyncpg
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clients.push import Accepted
@@ -45,9 +46,14 @@ async def test_each_settled_push_is_looked_up_once_by_its_key(
 
 
 async def test_metrics_count_what_is_committed_and_once(
-    sessions: SessionFactory, session: AsyncSession, project: Project, owner: User
+    sessions: SessionFactory,
+    session: AsyncSession,
+    project: Project,
+    owner: User,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Regression: what a transaction repeats was counted twice."""
+    """Regression: what a transaction repeats was counted and logged twice."""
+    caplog.set_level("INFO")
     device = await make_device(session, user=owner)
     run = await make_run(session, task=await make_task(session, project=project, created_by=owner))
     decided = growth("taskbeacon_push_decisions_total", kind="completed", decision="pending")
@@ -59,7 +65,7 @@ async def test_metrics_count_what_is_committed_and_once(
     for transaction in transactions:
         async with transaction(sessions) as own:
             await push_recipients.notify_people(own, NotificationKind.COMPLETED, [run.id])
-    assert decided() == 1
+    assert (decided(), caplog.text.count("push.decided")) == (1, 1)
 
     async with unit_of_work(sessions) as own:
         [delivery] = (await push_claims.claim_due(own)).deliveries

@@ -17,6 +17,7 @@ from app.services.accounts import administration
 from app.services.webhook_endpoints import webhook_administration
 from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import Health, disable_orphaned
+from tests.support.database.faults import rolled_back
 from tests.support.devices import make_device
 from tests.support.factories import make_project, make_user
 from tests.support.webhooks import make_delivery, make_endpoint
@@ -84,6 +85,21 @@ async def test_endpoint_of_an_account_that_is_closed_is_disabled_and_no_push_is_
 
     assert await reasons(session) == {(False, "creator_deactivated")}
     assert await session.scalar(select(Notification.id)) is None
+
+
+async def test_endpoint_is_logged_as_disabled_once_it_is(
+    sessions: SessionFactory,
+    project: Project,
+    member: User,
+    endpoint: WebhookEndpoint,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Regression: the log named endpoints that a failed transaction had left enabled."""
+    for transaction, logged in ((rolled_back, 0), (unit_of_work, 1)):
+        async with transaction(sessions) as own:
+            await administration.remove_member(own, project_id=project.id, user_id=member.id)
+        assert caplog.text.count("webhook.endpoint_disabled") == logged
+    assert str(endpoint.id) in caplog.text
 
 
 @pytest.mark.usefixtures("endpoint")

@@ -12,7 +12,7 @@ from app.models import Event, Project, Task, User, WebhookEndpointDelivery
 from app.outages import DatabaseUnavailable
 from app.services.events.cursor import SETTLED
 from app.services.webhook_endpoints import relay
-from tests.support.database.faults import refusing
+from tests.support.database.faults import refusing, rolled_back
 from tests.support.metrics import growth
 from tests.support.waiting import eventually
 from tests.support.webhooks import make_endpoint, record_event
@@ -73,6 +73,9 @@ async def test_event_that_cannot_be_rendered_is_skipped_and_the_others_are_relay
     async def relay_all() -> int:
         async with unit_of_work(sessions) as own:
             return await relay.relay_events(own, link="", batch=10)
+
+    async with rolled_back(sessions) as own:
+        assert await relay.relay_events(own, link="", batch=10) == 3
 
     # An outage, and a defect that is not the event's, skip nothing.
     for code, error in (("53300", DatabaseUnavailable), ("42501", DBAPIError)):

@@ -20,6 +20,7 @@ What an attempt shows is merged into its row and into that of its run, so that n
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.run_result import RunResult
 from app.clients.run_event_publisher import RunEvents
 from app.clock import utcnow
+from app.db import after_commit
 from app.db.statements import count_changed, row_of, rows_of
 from app.dialogue.storable_text import storable
 from app.enums import EventType, OnUnverified, RunReason, RunStatus, StopReason, Verdict, VerdictReason
@@ -418,7 +420,10 @@ async def recover_attempts(session: AsyncSession, run_ids: Sequence[UUID], *, ev
     )
     for lost in await rows_of(session, lapsed, OpenAttempt):
         is_repeated = lost.losses < ATTEMPT_LOSSES - 1
-        log.warning("verification.worker_lost", run_id=str(lost.run_id), repeated=is_repeated)
+        noted = partial(
+            log.warning, "verification.worker_lost", run_id=str(lost.run_id), repeated=is_repeated
+        )
+        after_commit(session, noted)
         if is_repeated:
             await _change(session, lost, **_UNCLAIMED, losses=lost.losses + 1)
         else:
