@@ -40,13 +40,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Self
 
-from typing_extensions import override
-
 _ECHO_LIMIT = 200  # characters of the caller's text in a message
 
 
 class AppError(Exception):
-    """Base class of errors with the response `{type, code, detail, attr}`; `attr` names the invalid field."""
+    """Base class of errors with the response `{type, code, detail, attr}`, and `extra` if it is given."""
 
     status: int = 400
     type: ClassVar[str] = "invalid_request"
@@ -54,11 +52,17 @@ class AppError(Exception):
     detail: str = ""
 
     def __init__(
-        self, detail: str | None = None, *, code: str | None = None, attr: str | None = None
+        self,
+        detail: str | None = None,
+        *,
+        code: str | None = None,
+        attr: str | None = None,
+        extra: Mapping[str, object] | None = None,
     ) -> None:
         self.detail = detail or self.detail
         self.code = code or self.code
         self.attr = attr
+        self.extra = extra
         super().__init__(self.detail)
 
     def with_detail(self, detail: str) -> Self:
@@ -69,7 +73,8 @@ class AppError(Exception):
 
     @property
     def body(self) -> dict[str, Any]:
-        return {"type": self.type, "code": self.code, "detail": self.detail, "attr": self.attr}
+        extra = {} if self.extra is None else {"extra": self.extra}
+        return {"type": self.type, "code": self.code, "detail": self.detail, "attr": self.attr, **extra}
 
 
 class InvalidInput(AppError):
@@ -180,33 +185,13 @@ class IdempotencyConflict(AppError):
 
 
 class VersionConflict(AppError):
-    """`current` is what the request was to replace."""
-
     status = 409
     code = "version_conflict"
     detail = "This was written since it was read."
 
-    def __init__(self, current: Mapping[str, object]) -> None:
-        super().__init__()
-        self.current = current
-
-    @property
-    @override
-    def body(self) -> dict[str, Any]:
-        return {**super().body, "extra": self.current}
-
 
 class QuestionSettled(AppError):
-    """`winner` is the answer that closed the question; its values are None without one."""
-
-    def __init__(self, winner: Mapping[str, object]) -> None:
-        super().__init__()
-        self.winner = winner
-
-    @property
-    @override
-    def body(self) -> dict[str, Any]:
-        return {**super().body, "extra": self.winner}
+    pass
 
 
 class AlreadyAnswered(QuestionSettled):

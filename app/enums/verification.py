@@ -144,7 +144,6 @@ class VerdictReason(StrEnum):
     EXPECT_BASE_UNMET = "expect_base_unmet"
     PROTECTED_PATH_CHANGED = "protected_path_changed"
     CHECKS_FILE_INVALID = "checks_file_invalid"
-    COMMIT_DIFFERS = "commit_differs"  # never given: the row of an attempt names one commit for both
 
 
 class StopReason(StrEnum):

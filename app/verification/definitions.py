@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pydantic import ConfigDict, TypeAdapter
+from typing_extensions import TypedDict
 
 from app.enums import BaseExpectation, BaseUse, CheckGate, ChecksNetwork, CheckSource, OnUnverified
 from app.verification.globs import matches
@@ -118,11 +119,25 @@ class Definitions:
 
 
 CHECK_SET: Final = TypeAdapter(CheckSet)
-DEFINITIONS: Final = TypeAdapter(Definitions)
+_DEFINITIONS: Final = TypeAdapter(Definitions)
+
+
+class StoredDefinitions(TypedDict):
+    """Definitions as JSON, with what is read of them even if they are damaged."""
+
+    on_unverified: OnUnverified
+
+
+def store_definitions(definitions: Definitions) -> StoredDefinitions:
+    stored: StoredDefinitions = _DEFINITIONS.dump_python(definitions, mode="json")
+    return stored
+
+
+def read_definitions(stored: StoredDefinitions | None) -> Definitions | None:
+    return None if stored is None else _DEFINITIONS.validate_python(stored)
 
 
 def unite(places: Sequence[tuple[CheckSource, CheckSet]], *, file_fault: str | None = None) -> Definitions:
-    """Return what the places, in the order of CheckSource, define together."""
     checks: dict[str, PlacedCheck] = {}
     for source, place in places:
         for check in place.checks:

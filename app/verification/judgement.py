@@ -1,8 +1,9 @@
 """What the executions of checks prove: a status for each check, and one verdict. Every combination of facts has one."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from app.enums import (
@@ -12,6 +13,7 @@ from app.enums import (
     CheckCause,
     CheckGate,
     CheckStatus,
+    StopReason,
     Verdict,
     VerdictReason,
 )
@@ -30,8 +32,6 @@ DOUBTS: Final[Mapping[str, VerdictReason]] = {
 
 
 class Case(NamedTuple):
-    """One test inside a check."""
-
     suite: str
     class_name: str
     name: str
@@ -133,18 +133,6 @@ class JudgedCheck:
     @property
     def failed(self) -> frozenset[Case]:
         return _failed_each_time(self.result.executions)
-
-    @property
-    def counts(self) -> dict[str, int] | None:
-        """The numbers of cases of the last execution; None without cases."""
-        cases = self.result.executions[-1].cases if self.result.executions else None
-        if not cases:
-            return None
-        numbers = Counter(cases.values())
-        changed = {"new": self.new, "fixed": self.fixed, "removed": self.removed}
-        return {outcome.value: numbers[outcome] for outcome in CaseOutcome} | {
-            name: len(found) for name, found in changed.items()
-        }
 
     @property
     def is_counted(self) -> bool:
@@ -360,3 +348,16 @@ def _listed(items: Iterable[str], *, first: str = "") -> str:
     text = ", ".join(items)
     text = f"{first}: {text}" if first and text else first or text
     return text if len(text) <= DETAIL_CHARACTERS else text[: DETAIL_CHARACTERS - 1] + "…"
+
+
+def why_stopped(failures: str, earlier: Collection[str], *, most: int) -> StopReason | None:
+    """Return why an agent does not correct its work again, at most so often; `earlier` are the failures before."""
+    if len(earlier) >= most:
+        return StopReason.LIMIT
+    return StopReason.REPEATED if failures in earlier else None
+
+
+def digest_failures(checks: Sequence[JudgedCheck]) -> str:
+    """Return a digest of the checks that refute a result, with their failing cases."""
+    failing = sorted([check.check.id, sorted(check.failed)] for check in checks if check.refutes)
+    return sha256(json.dumps(failing).encode()).hexdigest()

@@ -60,7 +60,7 @@ async def test_two_answers_at_once_many_times(
         )
         [winner] = [outcome for outcome in outcomes if isinstance(outcome, dict)]
         [loser] = [outcome for outcome in outcomes if isinstance(outcome, AlreadyAnswered)]
-        assert loser.winner["answer"] == winner["answer"]
+        assert loser.body["extra"]["answer"] == winner["answer"]
         carried = select(RunCommand.params).where(
             RunCommand.params["request_id"].astext == question.request_id
         )
@@ -84,7 +84,7 @@ async def test_answer_that_waits_for_another_gets_that_one(
     async def lose(unit: AsyncSession) -> Any:
         with pytest.raises(AlreadyAnswered) as refused:
             await answer_question(unit, second, question.id, AnswerIn(option_id="reject"), process)
-        return refused.value.winner
+        return refused.value.body["extra"]
 
     won, late = await race(sessions, win, lose)
     assert late["answer"] == won["answer"] == {"option_id": "allow"}

@@ -15,7 +15,7 @@ from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
 from app.services.checks.shown_results import OPEN
 from app.services.runs.verification import verification_lifecycle
 from app.services.tasks.latest_run import mirror_verification
-from app.verification.definitions import DEFINITIONS, unite
+from app.verification.definitions import store_definitions, unite
 from tests.support.factories import added, make_run
 from tests.support.stand_ins.fakes import RecordingEvents
 
@@ -95,7 +95,7 @@ async def make_check_set(
     )
 
 
-def shown(attempt: int = 1, verdict: str | None = None, **more: Any) -> JSON:
+def shown(attempt: int = 1, verdict: str | None = None, **more: Any) -> Any:  # a VerificationOut
     """Return an attempt with one check, as the API shows it."""
     numbers = {"attempt": attempt, "attempts": attempt, "commit": COMMIT, "base": BASE}
     return {**OPEN, **numbers, "verdict": verdict, "checks": [CHECK], **more}
@@ -109,7 +109,7 @@ def shown_check(number: int, status: CheckStatus, gate: CheckGate = CheckGate.ST
 
 def shown_verdict(
     verdict: Verdict, *statuses: CheckStatus, reason: str | None = None, attempt: int = 1
-) -> JSON:
+) -> Any:  # a VerificationOut
     """Return a concluded attempt with strict checks of these statuses, and an informational one that failed."""
     checks = [shown_check(number, status) for number, status in enumerate(statuses, 1)]
     reasons = [
@@ -150,7 +150,7 @@ async def make_attempt(session: AsyncSession, run: Run, result: Mapping[str, Any
             "stage": "reviewing",
             "earlier": [],
         },
-        "definitions": DEFINITIONS.dump_python(unite(()), mode="json"),
+        "definitions": store_definitions(unite(())),
         "created_at": utcnow(),
         "finished_at": None if is_open else utcnow(),
     }

@@ -1,5 +1,6 @@
 """What the places that define checks mean together, and which paths globs match."""
 
+import json
 import re
 from typing import Any
 
@@ -8,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.enums import BaseExpectation, BaseUse, CheckGate, ChecksNetwork, CheckSource, OnUnverified
-from app.verification.definitions import CHECK_SET, DEFINITIONS, Check, CheckSet, Step, unite
+from app.verification.definitions import (
+    CHECK_SET,
+    Check,
+    CheckSet,
+    Step,
+    read_definitions,
+    store_definitions,
+    unite,
+)
 from app.verification.globs import matches
 
 PLACES = tuple(CheckSource)
@@ -106,7 +115,7 @@ def test_definitions_survive_json() -> None:
     place = CheckSet(setup=(Step(run=("a",)),), checks=(check,), max_repairs=2)
     definitions = unite([(CheckSource.TASK, place)], file_fault="check.0.id: This field is required.")
 
-    assert DEFINITIONS.validate_json(DEFINITIONS.dump_json(definitions)) == definitions
+    assert read_definitions(json.loads(json.dumps(store_definitions(definitions)))) == definitions
     assert CHECK_SET.validate_json("{}") == CheckSet()
 
 

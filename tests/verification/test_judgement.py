@@ -21,6 +21,7 @@ from app.enums import (
     Verdict,
     VerdictReason,
 )
+from app.services.checks.shown_results import count_cases
 from app.verification.definitions import Check, PlacedCheck, unite
 from app.verification.judgement import (
     Case,
@@ -479,7 +480,7 @@ def test_cases_that_differ_from_the_base() -> None:
     found = judged(now, base=base)
 
     assert [sorted(cases) for cases in (found.new, found.fixed, found.removed)] == [[], [A], [B, C]]
-    assert found.counts == {"passed": 2, "failed": 0, "skipped": 1, "new": 0, "fixed": 1, "removed": 2}
+    assert count_cases(found) == {"passed": 2, "failed": 0, "skipped": 1, "new": 0, "fixed": 1, "removed": 2}
     assert judge([found], Facts()).reasons == (
         Reason(VerdictReason.CASES_REMOVED, "tests", "suite > Class > b, suite > Class > c"),
     )
@@ -502,9 +503,9 @@ def test_cases_that_failed_each_time() -> None:
 
 
 def test_check_without_cases_has_no_counts() -> None:
-    assert judged().counts is None
-    assert judged(Execution(exit_code=0)).counts is None
-    assert judged(Execution(exit_code=0, cases={})).counts is None
+    assert count_cases(judged()) is None
+    assert count_cases(judged(Execution(exit_code=0))) is None
+    assert count_cases(judged(Execution(exit_code=0, cases={}))) is None
 
 
 @pytest.mark.parametrize(

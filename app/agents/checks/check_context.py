@@ -1,4 +1,4 @@
-"""What decides how the work of a run is set up and checked, and what was seen of it."""
+"""The inputs and the results of the checks of a run's work."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from app.agents.network.network_access import NetworkRules
 from app.agents.sandbox.confinement import Sandbox
 from app.enums import CheckCause, CheckSource
+from app.schemas.runs.verifications import SetupStepOut
 from app.verification.definitions import CheckSet, Definitions, PlacedCheck
 from app.verification.judgement import CheckResult, Execution, JudgedCheck, judge_check, needs_execution
 
@@ -48,7 +49,7 @@ class Checked:
     definitions: Definitions
     checks: list[CheckResult]
     changed: Sequence[str] = ()  # files of the diff
-    setup: list[dict[str, Any]] = field(default_factory=list)  # steps, as they are shown
+    setup: list[SetupStepOut] = field(default_factory=list)
     changed_tests: list[str] = field(default_factory=list)
     protected_changed: list[str] = field(default_factory=list)
 

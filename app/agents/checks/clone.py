@@ -1,4 +1,4 @@
-"""A clone that is set up in a sandbox of its own, in which commands run beside its services."""
+"""Sets up a clone in a sandbox of its own, and runs checks there beside the services of set-up."""
 
 import os
 import shutil
@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from app.agents.agent_folders import AgentFolders
 from app.agents.checks.caches import Caches
@@ -31,6 +30,7 @@ from app.agents.session.transcript import Emit
 from app.agents.workspace.run_workspace import Workspace
 from app.dialogue.agent_reports import progress_entry
 from app.enums import CheckCause, ChecksNetwork, SandboxKind
+from app.schemas.runs.verifications import SetupStepOut
 from app.verification.definitions import Check, PlacedCheck, Step, command_of
 from app.verification.judgement import TAIL_BYTES, Case, Execution
 
@@ -46,7 +46,7 @@ _LEAST_BYTES = 16 * 2**20
 
 @dataclass(slots=True, kw_only=True)
 class Clone:
-    """The clone in a run's workspace, with its sandbox; `steps` are the set-up steps so far, as they are shown."""
+    """The clone in a run's workspace, with its sandbox; `steps` are the set-up steps so far."""
 
     workspace: Workspace
     preparation: Preparation
@@ -55,7 +55,7 @@ class Clone:
     commands: Commands
     egress: Egress | None
     variables: Mapping[str, str]
-    steps: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[SetupStepOut] = field(default_factory=list)
     services: list[Step] = field(default_factory=list)
     # Whether a limit or a full disk has left the clone half written, or a service is gone.
     is_lost: bool = False
@@ -74,15 +74,16 @@ class Clone:
             failure = why_failed(step, ended)
             if failure and (hosts := self._refused_hosts()):
                 failure += f"; refused hosts: {', '.join(hosts)}"
-            status = "failed" if failure else "cached" if is_cached else "ok"
-            fields = {
+            shown: SetupStepOut = {
                 "index": index,
-                "status": status,
+                "command": command,
+                "status": "failed" if failure else "cached" if is_cached else "ok",
                 "duration_ms": int((time.monotonic() - started) * 1000),
+                "tail": self.masker.text(ended.output[-TAIL_BYTES:].decode(errors="replace")),
             }
-            tail = self.masker.text(ended.output[-TAIL_BYTES:].decode(errors="replace"))
-            self.steps.append(fields | {"command": command, "tail": tail})
+            self.steps.append(shown)
             fault = f"{command}: {failure}" if failure else ""
+            fields = {name: shown[name] for name in ("index", "status", "duration_ms")}
             await self.emit(progress_entry("setup", f"Set-up: {fault or command}", **fields))
             if fault:
                 return fault

@@ -1,13 +1,31 @@
 """Verifications: the attempts to check what runs delivered, and what checks showed of the bases."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
+from typing_extensions import TypedDict
 
 from app.enums import Verdict
 from app.models.base import Base, JsonDict, has_lease_of, one_of
+from app.verification.definitions import StoredDefinitions
+
+
+class Delivery(TypedDict):
+    """What a run has delivered, and how it ends if its agent does not correct that."""
+
+    output: Any
+    has_schema: bool  # so that the output is the agent's alone
+    state: JsonDict
+    stage: str | None
+    # Of the agent's work: how long it took, and the commit at which it began.
+    worked_seconds: float
+    began: str
+    # The digests of the failures that the agent was to correct before.
+    earlier: list[str]
 
 
 class Verification(Base):
@@ -29,12 +47,12 @@ class Verification(Base):
     # The commits that the run delivered and began from.
     commit: Mapped[str] = mapped_column(String(64))
     base: Mapped[str | None] = mapped_column(String(64))
-    # How the run is to end after this attempt; NULL if it was over before.
-    delivery: Mapped[JsonDict | None]
+    # NULL if the run was over before.
+    delivery: Mapped[Delivery | None] = mapped_column(JSONB(none_as_null=True))
     # The verdict before, if the run was over.
     previous_verdict: Mapped[str | None] = mapped_column(String(16))
-    # What to run (app/verification/definitions.py); NULL: the definitions are read when the attempt begins.
-    definitions: Mapped[JsonDict | None]
+    # NULL: they are read when the attempt begins.
+    definitions: Mapped[StoredDefinitions | None] = mapped_column(JSONB(none_as_null=True))
     # The attempt as the API shows it.
     shown: Mapped[JsonDict]
     # What the agent is told, if it is to correct its work.

@@ -1,11 +1,11 @@
 """The published form of verifications, and bodies about them (contract 18.6)."""
 
-from datetime import datetime
 from typing import Annotated, ClassVar, Literal, NotRequired
 
+from pydantic import Field, WithJsonSchema
 from typing_extensions import TypedDict
 
-from app.enums import CheckGate, CheckSource, CiState, Verdict
+from app.enums import BaseStatus, CheckGate, CheckSource, CiState, Verdict
 from app.schemas.base import Input, doc
 from app.schemas.checks.check_sets import FoundCheckOut
 from app.schemas.fields import Text
@@ -26,12 +26,16 @@ class ReasonOut(TypedDict):
     detail: Annotated[str, doc("The cases, hosts, paths or the fault, for people.")]
 
 
+# A time as JSON that is stored as it is shown has it.
+_Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
 class WaiverOut(TypedDict):
     """The decision of a member to accept work whose verdict is `refuted` or `inconclusive`."""
 
     reason: Annotated[str, doc("Why.", "The failing test is wrong.")]
     user: UserBasic | None
-    at: datetime
+    at: _Time
 
 
 class SetupStepOut(TypedDict):
@@ -63,6 +67,9 @@ class CheckRunOut(TypedDict):
     log_artifact_id: Annotated[str | None, doc("The file of the run with its output.")]
 
 
+_BASE_STATUS = WithJsonSchema({"type": "string", "enum": list(BaseStatus)})
+
+
 class CheckResultOut(TypedDict):
     """What a check showed."""
 
@@ -74,7 +81,7 @@ class CheckResultOut(TypedDict):
     cause: Annotated[str | None, doc("Of an `error`: what kept it from a result.", "missing_tool")]
     exit_code: int | None
     duration_ms: int | None
-    base: Annotated[Literal["passed", "failed", "error", "not_run"], doc("What it showed on the base.")]
+    base: Annotated[BaseStatus, _BASE_STATUS, doc("What it showed on the base.")]
     base_cached: Annotated[bool, doc("Whether that is known from an earlier attempt.")]
     counts: CheckCountsOut | None
     old_tests: Annotated[Literal["passed", "failed", "not_run"], doc("With changed tests as on the base.")]
@@ -102,26 +109,35 @@ class CiOut(TypedDict):
     url: str | None
 
 
-class VerificationOut(TypedDict):
-    """What the checks say of the work of a run: its newest attempt, or each of them."""
-
+class VerdictOut(TypedDict):
     verdict: Annotated[Verdict | None, doc("Null while checks run.", "refuted")]
     reasons: Annotated[list[ReasonOut], doc("Why; empty for `verified`.")]
-    attempt: Annotated[int, doc("The number of the newest attempt; 0 if nothing was checked.", 1)]
-    attempts: Annotated[int, doc("How many attempts there were.", 1)]
-    commit: Annotated[str | None, doc("The commit that was checked.")]
-    base: Annotated[str | None, doc("The commit that the run began from.")]
-    started_at: datetime | None
-    finished_at: datetime | None
-    stopped: Annotated[str | None, doc("Why no repair followed `refuted`: `limit`, `repeated`, `budget` …")]
-    waived: Annotated[bool, doc("Whether a member accepts the work all the same.")]
-    waivers: list[WaiverOut]
+    finished_at: _Time | None
+
+
+class ProgressOut(TypedDict):
     setup: list[SetupStepOut]
     checks: list[CheckResultOut]
+
+
+class ResultOut(VerdictOut, ProgressOut):
     found: Annotated[list[FoundCheckOut], doc("Checks that the repository suggests, if nothing names any.")]
     claims: Annotated[list[ClaimOut], doc("What the agent claimed; it does not change the verdict.")]
     changed_tests: Annotated[list[str], doc("Existing tests that the work changes, at most 50.")]
     protected_changed: Annotated[list[str], doc("Protected files that it changes, put back for the checks.")]
+
+
+class VerificationOut(ResultOut):
+    """What the checks say of the work of a run: its newest attempt, or each of them."""
+
+    attempt: Annotated[int, doc("The number of the newest attempt; 0 if nothing was checked.", 1)]
+    attempts: Annotated[int, doc("How many attempts there were.", 1)]
+    commit: Annotated[str | None, doc("The commit that was checked.")]
+    base: Annotated[str | None, doc("The commit that the run began from.")]
+    started_at: _Time | None
+    stopped: Annotated[str | None, doc("Why no repair followed `refuted`: `limit`, `repeated`, `budget` …")]
+    waived: Annotated[bool, doc("Whether a member accepts the work all the same.")]
+    waivers: list[WaiverOut]
     ci: CiOut | None
 
 

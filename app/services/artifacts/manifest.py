@@ -6,7 +6,7 @@ leaves without an entry are deleted by the sweep. No transaction is open during 
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +33,7 @@ from app.schemas.runs.artifacts import (
     RunArtifactOut,
     SignedUrlOut,
 )
-from app.schemas.staged_artifacts import FinalizeIn, PreparedOut, PrepareIn
+from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, PreparedOut, PrepareIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.artifacts import artifact_uploads
@@ -60,8 +60,6 @@ _OTHERS: ColumnElement[Any] = literal_column(
 
 @dataclass(frozen=True, slots=True)
 class DownloadableFile:
-    """A stored file of a run, with the Content-Type and Content-Disposition of its download."""
-
     storage_path: str
     content_type: str
     disposition: str
@@ -269,7 +267,7 @@ async def add_artifact(session: AsyncSession, run_id: UUID, entry: ManifestEntry
     return bool(await session.scalar(select(is_known).where(Run.id == run_id)))
 
 
-def manifest_with(entries: Sequence[Mapping[str, Any]]) -> ColumnElement[Any]:
+def manifest_with(entries: Sequence[ArtifactOut]) -> ColumnElement[Any]:
     """Return the SQL expression for a run's manifest with more entries; an output replaces the worker's of its name."""
     names = [entry["name"] for entry in entries if entry.get("type") == ArtifactType.OUTPUT]
     parameters = literal({"names": names}, Run.artifacts.type)

@@ -81,7 +81,7 @@ async def write_review(
     is_stored = await count_changed(session, created if body.version == 0 else changed)
     review = await _read(session, caller, task_id, run_id)
     if not is_stored:
-        raise VersionConflict(review)
+        raise VersionConflict(extra=review)
     return review
 
 

@@ -1,14 +1,25 @@
-"""Shows what was seen in an attempt as the API does (contract 18.6)."""
+"""Build the JSON of a verification from the results of its checks (contract 18.6)."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from typing import Literal
 
 from pydantic import TypeAdapter
 
 from app.agents.checks.check_context import Checked
 from app.clock import wire_time
-from app.enums import BaseStatus, CheckCause, CheckGate, CheckStatus, Verdict, VerdictReason
-from app.schemas.runs.verifications import VerificationOut
+from app.enums import BaseStatus, CaseOutcome, CheckCause, CheckGate, CheckStatus, Verdict, VerdictReason
+from app.schemas.checks.check_sets import FoundCheckOut
+from app.schemas.runs.verifications import (
+    CaseOut,
+    CheckCountsOut,
+    CheckResultOut,
+    ProgressOut,
+    ReasonOut,
+    ResultOut,
+    VerdictOut,
+    VerificationOut,
+)
 from app.verification.agent_claims import AgentClaim, judge_claim
 from app.verification.definitions import Check, Definitions, FoundCheck, PlacedCheck, command_of
 from app.verification.judgement import (
@@ -28,21 +39,34 @@ _MOST_NAMED = 50
 _LONGEST_COMMAND = 200
 _OPEN_STATUSES = ("waiting", "running")
 
-_LISTS = ("reasons", "waivers", "setup", "checks", "found", "claims", "changed_tests", "protected_changed")
 # What a verification shows before anything was checked.
-OPEN: Mapping[str, Any] = {
-    **dict.fromkeys(VerificationOut.__annotations__),
-    **{name: [] for name in _LISTS},
+OPEN: VerificationOut = {
+    "verdict": None,
+    "reasons": [],
     "attempt": 0,
     "attempts": 0,
+    "commit": None,
+    "base": None,
+    "started_at": None,
+    "finished_at": None,
+    "stopped": None,
     "waived": False,
+    "waivers": [],
+    "setup": [],
+    "checks": [],
+    "found": [],
+    "claims": [],
+    "changed_tests": [],
+    "protected_changed": [],
+    "ci": None,
 }
 
 
-def show_end(judgement: Judgement, **more: Any) -> dict[str, Any]:
-    """Return what an attempt shows once it has a verdict."""
-    reasons = [reason._asdict() for reason in judgement.reasons]
-    return {"verdict": judgement.verdict, "reasons": reasons, "finished_at": wire_time(), **more}
+def _show_end(judgement: Judgement) -> VerdictOut:
+    reasons: list[ReasonOut] = [
+        {"code": each.code, "check": each.check, "detail": each.detail} for each in judgement.reasons
+    ]
+    return {"verdict": judgement.verdict, "reasons": reasons, "finished_at": wire_time()}
 
 
 def show_unchecked(
@@ -51,47 +75,65 @@ def show_unchecked(
     found: Iterable[FoundCheck] = (),
     claims: Iterable[AgentClaim] = (),
     files: Collection[str] = (),
-) -> dict[str, Any]:
+) -> VerificationOut:
     """Return the verification of a run without checks."""
-    judged = [{**each, "judgement": judge_claim(each, {}, {}, files)} for each in claims]
-    end = show_end(judge((), facts), found=[show_found(each) for each in found], claims=judged)
-    return {**OPEN, **end, "finished_at": None}
+    return {
+        **OPEN,
+        **_show_end(judge((), facts)),
+        "finished_at": None,
+        "found": [show_found(each) for each in found],
+        "claims": [{**each, "judgement": judge_claim(each, {}, {}, files)} for each in claims],
+    }
 
 
-def show_found(found: FoundCheck) -> dict[str, Any]:
+def show_found(found: FoundCheck) -> FoundCheckOut:
     return {
         "check": _CHECK.dump_python(found.check, mode="json"),
         "origin": {"path": found.path, "key": found.key},
     }
 
 
-def show_first(definitions: Definitions, claims: Iterable[AgentClaim]) -> dict[str, Any]:
+def show_first(
+    commit: str, base: str | None, definitions: Definitions | None = None, claims: Iterable[AgentClaim] = ()
+) -> VerificationOut:
     """Return what an attempt shows while it waits for a worker."""
-    checks = [show_check(CheckResult(placed=placed)) for placed in definitions.checks]
-    return {"checks": checks, "claims": [{**each, "judgement": Verdict.CLAIMED} for each in claims]}
+    return {
+        **OPEN,
+        "commit": commit,
+        "base": base,
+        "checks": [show_check(CheckResult(placed=each)) for each in definitions.checks]
+        if definitions
+        else [],
+        "claims": [{**each, "judgement": Verdict.CLAIMED} for each in claims],
+    }
 
 
-def show_closed(judgement: Judgement, checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def show_closed(judgement: Judgement, checks: Iterable[CheckResultOut]) -> dict[str, object]:
     """Return what an attempt shows after a member has ended it: checks without a result are skipped."""
-    return show_end(judgement, checks=_with_end(checks, status=CheckStatus.SKIPPED))
+    return {**_show_end(judgement), "checks": _end_open(checks, CheckStatus.SKIPPED)}
 
 
-def _with_end(checks: Iterable[Mapping[str, Any]], **end: str) -> list[Mapping[str, Any]]:
-    return [{**check, **end} if check["status"] in _OPEN_STATUSES else check for check in checks]
+def _end_open(
+    checks: Iterable[CheckResultOut], status: CheckStatus, cause: CheckCause | None = None
+) -> list[CheckResultOut]:
+    return [
+        {**check, "status": status, "cause": cause} if check["status"] in _OPEN_STATUSES else check
+        for check in checks
+    ]
 
 
-def show_lost(checks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def show_lost(checks: Iterable[CheckResultOut]) -> dict[str, object]:
     """Return what an attempt shows after its workers were lost: an open check is our error, and proves nothing."""
-    lost = _with_end(checks, status=CheckStatus.ERROR, cause=CheckCause.WORKER)
+    lost = _end_open(checks, CheckStatus.ERROR, CheckCause.WORKER)
     reasons = [*filter(None, map(_reason_without_base, lost))]
-    if refuting := [reason for reason in reasons if reason.code is VerdictReason.CHECK_FAILED]:
-        return show_end(Judgement(Verdict.REFUTED, tuple(refuting)), checks=lost)
+    refuting = [reason for reason in reasons if reason.code is VerdictReason.CHECK_FAILED]
     # No check is open if the worker was lost before its first note, or after its last check.
-    reasons = reasons or [Reason(VerdictReason.CHECK_ERROR, detail=CheckCause.WORKER)]
-    return show_end(Judgement(Verdict.INCONCLUSIVE, tuple(reasons)), checks=lost)
+    reasons = refuting or reasons or [Reason(VerdictReason.CHECK_ERROR, detail=CheckCause.WORKER)]
+    verdict = Verdict.REFUTED if refuting else Verdict.INCONCLUSIVE
+    return {**_show_end(Judgement(verdict, tuple(reasons))), "checks": lost}
 
 
-def _reason_without_base(check: Mapping[str, Any]) -> Reason | None:
+def _reason_without_base(check: CheckResultOut) -> Reason | None:
     code, detail = DOUBTS.get(check["status"]), check["cause"] or ""
     if check["status"] == CheckStatus.FAILED:
         is_strict = check["gate"] == CheckGate.STRICT
@@ -101,7 +143,7 @@ def _reason_without_base(check: Mapping[str, Any]) -> Reason | None:
     return Reason(code, check["id"], detail) if code is not None and is_gating else None
 
 
-def show_progress(checked: Checked, running: PlacedCheck | None) -> dict[str, Any]:
+def show_progress(checked: Checked, running: PlacedCheck | None) -> ProgressOut:
     """Return what an attempt shows while the check `running` is executed: ended checks have their status."""
     return {
         "checks": [
@@ -117,25 +159,25 @@ def show_result(
     checked: Checked,
     judged: Sequence[JudgedCheck],
     judgement: Judgement,
-) -> dict[str, Any]:
+) -> ResultOut:
     statuses = {found.check.id: found.status for found in judged}
     commands = {found.check.run: found.check.id for found in judged if found.check.run}
-    return show_end(
-        judgement,
-        claims=[
+    return {
+        **_show_end(judgement),
+        "claims": [
             {**each, "judgement": judge_claim(each, statuses, commands, checked.changed)} for each in claims
         ],
-        setup=[*checked.setup],
-        checks=[show_check(found.result, found) for found in judged],
-        found=[show_found(each) for each in checked.definitions.found],
-        changed_tests=checked.changed_tests[:_MOST_NAMED],
-        protected_changed=checked.protected_changed[:_MOST_NAMED],
-    )
+        "setup": [*checked.setup],
+        "checks": [show_check(found.result, found) for found in judged],
+        "found": [show_found(each) for each in checked.definitions.found],
+        "changed_tests": checked.changed_tests[:_MOST_NAMED],
+        "protected_changed": checked.protected_changed[:_MOST_NAMED],
+    }
 
 
 def show_check(
     checked: CheckResult, judged: JudgedCheck | None = None, *, running: PlacedCheck | None = None
-) -> dict[str, Any]:
+) -> CheckResultOut:
     """Return one check as it is shown; `judged` is None while it waits or runs."""
     waits = "running" if checked.placed is running else "waiting"
     last = checked.executions[-1] if checked.executions else None
@@ -151,7 +193,7 @@ def show_check(
         "duration_ms": last.duration_ms if last else None,
         "base": judged.base if judged else BaseStatus.NOT_RUN,
         "base_cached": checked.is_base_kept,
-        "counts": judged.counts if judged else None,
+        "counts": count_cases(judged) if judged else None,
         "old_tests": _old_tests(checked),
         "new_failures": _named(judged.new) if judged else [],
         "removed_cases": _named(judged.removed) if judged else [],
@@ -165,13 +207,29 @@ def show_check(
     }
 
 
-def _old_tests(checked: CheckResult) -> str:
+def count_cases(judged: JudgedCheck) -> CheckCountsOut | None:
+    """Return the numbers of cases of the last execution; None without cases."""
+    cases = judged.result.executions[-1].cases if judged.result.executions else None
+    if not cases:
+        return None
+    numbers = Counter(cases.values())
+    return {
+        "passed": numbers[CaseOutcome.PASSED],
+        "failed": numbers[CaseOutcome.FAILED],
+        "skipped": numbers[CaseOutcome.SKIPPED],
+        "new": len(judged.new),
+        "fixed": len(judged.fixed),
+        "removed": len(judged.removed),
+    }
+
+
+def _old_tests(checked: CheckResult) -> Literal["passed", "failed", "not_run"]:
     execution = checked.old_tests
     if execution is None or not execution.has_ended:
         return "not_run"
     return "failed" if execution.is_failing else "passed"
 
 
-def _named(cases: Iterable[Case]) -> list[dict[str, str]]:
+def _named(cases: Iterable[Case]) -> list[CaseOut]:
     first = sorted(cases)[:_MOST_NAMED]
     return [{"suite": case.suite, "class": case.class_name, "name": case.name} for case in first]

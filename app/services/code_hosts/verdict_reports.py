@@ -26,13 +26,14 @@ from app.db.statements import count_changed, row_of, rows_of
 from app.enums import Verdict
 from app.models import PushedBranch, Run, VerdictReport, Verification
 from app.outages import is_outage
+from app.schemas.runs.verifications import VerificationOut
 from app.services.code_hosts.host_credentials import CodeHost, CodeHosts, HostAccess, read_code_host
 from app.services.code_hosts.pull_request_lease import sole_writer
 from app.services.code_hosts.section_marks import VERIFICATION
 from app.services.retrying.policies import VERDICT_REPORT_LEASE, VERDICT_REPORT_SECONDS
 from app.services.retrying.retries import in_transaction
 from app.services.task_links import task_page
-from app.verification.summaries import heading_of, page_of
+from app.services.verification_texts import heading_of, page_of
 
 _AT_ONCE: Final = 10
 OWN_CHECK: Final = "taskbeacon"
@@ -64,26 +65,25 @@ class _Report(NamedTuple):
     state: dict[str, Any]
     repository: str
     branch: str
-    shown: dict[str, Any]
+    shown: VerificationOut
     # The pull request has had a section, also by another run of the branch.
     had_section: bool
     # No other run has pushed to the branch since.
     pushed_last: bool
 
 
-async def report_due(sessions: SessionFactory, hosts: CodeHosts, settings: Settings) -> int:
-    """Report the verdicts that are due, a few at once; return how many rows were claimed."""
-    claimed = await in_transaction(sessions, _claim)
-    reports = (partial(_perform, sessions, hosts, settings, due) for due in claimed)
-    await asyncio.gather(*(attempt(report, event="verdict_report.not_settled") for report in reports))
-    return len(claimed)
+async def report_due(sessions: SessionFactory, hosts: CodeHosts, settings: Settings) -> None:
+    """Report the verdicts that are due now, a few at once; one that falls due meanwhile waits for the next call."""
+    begun = utcnow()
+    while claimed := await in_transaction(sessions, partial(_claim, due_by=begun)):
+        reports = (partial(_perform, sessions, hosts, settings, due) for due in claimed)
+        await asyncio.gather(*(attempt(report, event="verdict_report.not_settled") for report in reports))
 
 
-async def _claim(session: AsyncSession) -> list[_Due]:
-    now = utcnow()
+async def _claim(session: AsyncSession, *, due_by: datetime) -> list[_Due]:
     waiting = (
         select(VerdictReport.run_id)
-        .where(VerdictReport.due_at <= now)
+        .where(VerdictReport.due_at <= due_by)
         .order_by(VerdictReport.due_at)
         .limit(_AT_ONCE)
         .with_for_update(key_share=True, skip_locked=True)
@@ -93,7 +93,7 @@ async def _claim(session: AsyncSession) -> list[_Due]:
     claimed = (
         update(VerdictReport)
         .where(VerdictReport.run_id.in_(select(waiting.c.run_id)))
-        .values(due_at=now + VERDICT_REPORT_LEASE)
+        .values(due_at=utcnow() + VERDICT_REPORT_LEASE)
         .returning(VerdictReport.run_id, VerdictReport.asked_at, VerdictReport.due_at)
     )
     return await rows_of(session, claimed, _Due)
@@ -170,12 +170,15 @@ async def _send(
     if token is None:
         return
     api, shown = GitHubAccess(host.api_url, token), report.shown
-    conclusion, state = _SAID[shown["verdict"]]
+    commit, verdict = shown["commit"], shown["verdict"]
+    assert commit is not None
+    assert verdict is not None
+    conclusion, state = _SAID[verdict]
     link = task_page(settings.task_url, report.project_id, report.task_id)
     if report.pushed_last and await _put_section(hosts.github, api, report, link):
         noted = update(VerdictReport).where(VerdictReport.run_id == report.run_id).values(has_section=True)
         await in_transaction(sessions, lambda session: count_changed(session, noted))
-    commit, title = shown["commit"], heading_of(shown)
+    title = heading_of(shown)
     if host.app is not None:
         check_run = {
             "name": OWN_CHECK,

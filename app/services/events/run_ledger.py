@@ -14,6 +14,7 @@ from app.db.statements import Prepared
 from app.enums import EventType
 from app.models import Event, Run, Task
 from app.models.base import given_rows
+from app.schemas.staged_artifacts import ArtifactOut
 from app.services.events.activity_notes import moved_to
 from app.services.events.ledger import Recorded, insert_event_cte, publish_recorded, recorded_columns
 
@@ -40,7 +41,7 @@ async def record_for_runs(
         await publish_recorded(session, await _RECORD.all(session, values))
 
 
-async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[Mapping[str, Any]]) -> None:
+async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[ArtifactOut]) -> None:
     data = [
         {"artifact_id": entry["id"], "type": entry.get("type"), "size": entry.get("size")} for entry in added
     ]

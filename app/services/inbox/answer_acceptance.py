@@ -1,6 +1,6 @@
 """Accept the answers of members to questions, and act upon those about work (contract 15.3, 15.14)."""
 
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,7 +13,7 @@ from app.errors import AlreadyAnswered, InvalidInput, QuestionChanged, QuestionC
 from app.models import Run, RunCommand, Verification
 from app.schemas.questions import ActionIn, AnsweredOut
 from app.schemas.runs.run import RunIn
-from app.schemas.runs.verifications import WaiveIn
+from app.schemas.runs.verifications import VerificationOut, WaiveIn
 from app.services.access.principal import Principal
 from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.inbox.inbox_questions import QuestionRow, require_question, winner
@@ -24,8 +24,8 @@ from app.services.runs.new_runs import require_new_run_allowance, start_cloud_ru
 from app.services.runs.run_authority import lock_run, lock_to_steer
 from app.services.runs.verification.verification_requests import waive
 from app.services.usage_gates import GatedWork
-from app.verification.definitions import DEFINITIONS
-from app.verification.repair import repair_message
+from app.services.verification_texts import repair_message
+from app.verification.definitions import StoredDefinitions, read_definitions
 
 # The longest message with which work is sent back: the state of a run holds it.
 _MESSAGE_CHARACTERS = 200_000
@@ -97,7 +97,7 @@ async def _require_same_answer(
     session: AsyncSession, question: QuestionRow, answer: Answer, origin: Origin
 ) -> AnsweredOut:
     if question.status is not QuestionStatus.ANSWERED:
-        raise QuestionClosed(winner(question))
+        raise QuestionClosed(extra=winner(question))
     is_same = question.answer == answer.shown
     if origin.token is not None:
         # Only the token that gave the answer may repeat it; any other token comes too late, even with an equal answer.
@@ -106,7 +106,7 @@ async def _require_same_answer(
             given.get(name) == origin.token[name] for name in ("notification", "option")
         )
     if not is_same:
-        raise AlreadyAnswered(winner(question))
+        raise AlreadyAnswered(extra=winner(question))
     if question.kind is QuestionKind.VERDICT:
         answered = _answer_out(question, None, run_id=await _find_started(session, question))
     else:
@@ -142,6 +142,11 @@ async def _act_upon(
     return _answer_out(closed, None, run_id=task["latest_run"]["id"])
 
 
+class _Checked(NamedTuple):
+    shown: VerificationOut
+    definitions: StoredDefinitions | None
+
+
 async def _repair_message(session: AsyncSession, run_id: UUID) -> str:
     newest = (
         select(Verification.shown, Verification.definitions)
@@ -149,9 +154,10 @@ async def _repair_message(session: AsyncSession, run_id: UUID) -> str:
         .order_by(Verification.attempt.desc())
         .limit(1)
     )
-    shown, definitions = (await rows_of(session, newest))[0]
-    known = None if definitions is None else DEFINITIONS.validate_python(definitions)
-    message = repair_message(shown, known, attempt=shown["attempt"], attempts=shown["attempts"])
+    shown, definitions = (await rows_of(session, newest, _Checked))[0]
+    message = repair_message(
+        shown, read_definitions(definitions), attempt=shown["attempt"], attempts=shown["attempts"]
+    )
     return message[:_MESSAGE_CHARACTERS]
 
 

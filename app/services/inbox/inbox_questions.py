@@ -206,12 +206,12 @@ async def snooze_question(
     """Send the caller no pushes about a question until the time in `body`; return the question."""
     row = await require_question(session, caller, question_id)
     if not row.status.is_open:
-        raise QuestionClosed(winner(row))
+        raise QuestionClosed(extra=winner(row))
     until = _until(body)
     # Locked, so that a question is not snoozed after a concurrent transaction has closed it.
     still_open = select(Question.id).where(Question.id == question_id, Question.is_open())
     if await session.scalar(still_open.with_for_update(read=True)) is None:
-        raise QuestionClosed(winner(await require_question(session, caller, question_id)))
+        raise QuestionClosed(extra=winner(await require_question(session, caller, question_id)))
     snooze = insert(QuestionSnooze).values(question_id=question_id, user_id=caller.user_id, until=until)
     await session.execute(
         snooze.on_conflict_do_update(

@@ -28,7 +28,7 @@ from app.services.notifications.rules.cooldowns import COOLDOWNS, end_cooldowns,
 from app.services.notifications.rules.decision_transitions import entry
 from app.services.notifications.rules.notice_reading import Notice, new_notices
 from app.services.notifications.rules.push_decision import FromAgent, NoticeContext, NoticeDecision, decide
-from app.verification.summaries import summarize
+from app.services.verification_texts import summarize
 
 _DECISIONS = Counter("taskbeacon_push_decisions_total", "Pushes by what was decided.", ["kind", "decision"])
 _FAILED = Counter(

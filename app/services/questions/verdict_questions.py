@@ -4,7 +4,6 @@ A run has at most one, open only while it is the latest of its task. Callers hol
 """
 
 from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select, update
@@ -13,17 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.dialogue.shown_questions import ShownQuestion
 from app.enums import QuestionKind, Urgency, Verdict, VerdictAnswer
 from app.models import Question, Task
+from app.schemas.runs.verifications import VerificationOut
 from app.services.questions.question_lifecycle import digest_of, lock_asking, open_question, withdraw
-from app.verification.summaries import reasons_of, summarize
+from app.services.verification_texts import reasons_of, summarize
 
-_URGENCY = {Verdict.REFUTED: Urgency.NORMAL, Verdict.INCONCLUSIVE: Urgency.LOW}
+_URGENCY: Mapping[Verdict | None, Urgency] = {
+    Verdict.REFUTED: Urgency.NORMAL,
+    Verdict.INCONCLUSIVE: Urgency.LOW,
+}
 _OPTIONS = [
     {"optionId": VerdictAnswer.SEND_BACK, "name": "Send back", "kind": VerdictAnswer.SEND_BACK},
     {"optionId": VerdictAnswer.WAIVE, "name": "Waive", "kind": VerdictAnswer.WAIVE},
 ]
 
 
-async def ask(session: AsyncSession, run_id: UUID, shown: Mapping[str, Any]) -> None:
+async def ask(session: AsyncSession, run_id: UUID, shown: VerificationOut) -> None:
     """Open the question about a run that ends with this verification, if its verdict calls for one."""
     asked = _question(shown)
     is_latest = select(Task.id).where(Task.latest_run_id == run_id, ~Task.archived, ~Task.deleted)
@@ -31,7 +34,7 @@ async def ask(session: AsyncSession, run_id: UUID, shown: Mapping[str, Any]) -> 
         await open_question(session, run_id, asked, urgency=_URGENCY[shown["verdict"]])
 
 
-async def renew(session: AsyncSession, run_id: UUID, shown: Mapping[str, Any]) -> None:
+async def renew(session: AsyncSession, run_id: UUID, shown: VerificationOut) -> None:
     """Show the verdict of a re-run in the open question about its run; withdraw it if that calls for none."""
     asked = _question(shown)
     if asked is None:
@@ -47,7 +50,7 @@ async def withdraw_all(session: AsyncSession, tasks: Select[UUID]) -> None:
     await withdraw(session, await lock_asking(session, tasks), kind=QuestionKind.VERDICT)
 
 
-def _question(shown: Mapping[str, Any]) -> ShownQuestion | None:
+def _question(shown: VerificationOut) -> ShownQuestion | None:
     words = summarize(shown)
     if words is None or shown["verdict"] not in _URGENCY or shown["waived"]:
         return None

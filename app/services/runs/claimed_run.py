@@ -17,7 +17,7 @@ from app.services.access.visibility import usable_environment
 from app.services.run_facts import ACCEPTANCE
 from app.services.runs.run_authority import frozen_or_current, person_of
 from app.services.task_links import slug, slug_prefix
-from app.verification.definitions import CHECK_SET, CheckSet
+from app.verification.definitions import CHECK_SET, CheckSet, StoredDefinitions
 
 _LONGEST_OPTION = 1000
 
@@ -48,7 +48,7 @@ class Repair(NamedTuple):
     message: str
     worked_seconds: float
     # The checks of the work.
-    definitions: dict[str, Any]
+    definitions: StoredDefinitions
     # The commit at which the run began.
     began: str | None
 
@@ -94,7 +94,6 @@ class ClaimedRun(NamedTuple):
 
     @property
     def slug(self) -> str:
-        """The name of the task for people."""
         return slug(slug_prefix(self.project_name), self.task_number) or "task"
 
     def text(self, key: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,6 +11,7 @@ from app.clients.run_event_publisher import RunEvents
 from app.db.statements import rows_of
 from app.enums import CiState
 from app.models import Integration, PushedBranch
+from app.schemas.runs.verifications import CiOut
 from app.services.runs.verification.verification_lifecycle import note_ci
 
 _MOST: Final = 200
@@ -44,6 +45,20 @@ class CiReport:
         if not self.conclusion:
             return CiState.PENDING
         return CiState.SUCCESS if self.conclusion in _PASSING else CiState.FAILURE
+
+
+class _Check(TypedDict):
+    version: list[Any]
+    name: str
+    state: CiState
+    url: str | None
+
+
+class _Known(TypedDict):
+    """What all reports of a commit say, by the subject of each, as a pushed branch keeps it."""
+
+    head_sha: str
+    checks: dict[str, _Check]
 
 
 def is_from_others(app_id: Any) -> ColumnElement[bool]:
@@ -80,8 +95,8 @@ async def fold_ci(session: AsyncSession, report: CiReport, *, events: RunEvents)
         await note_ci(session, run_id, _summary(after), events=events)
 
 
-def _with(before: Mapping[str, Any], report: CiReport) -> dict[str, Any]:
-    checks = dict(before.get("checks", {}))
+def _with(before: Mapping[str, Any], report: CiReport) -> _Known:
+    checks: dict[str, _Check] = dict(before.get("checks", {}))
     version = [*report.version, bool(report.conclusion)]
     old = checks.get(report.subject)
     if old is None or old["version"] <= version:
@@ -97,11 +112,11 @@ def _with(before: Mapping[str, Any], report: CiReport) -> dict[str, Any]:
     return {"head_sha": report.head_sha, "checks": checks}
 
 
-def _weight(check: Mapping[str, Any]) -> tuple[int, Any]:
+def _weight(check: _Check) -> tuple[int, list[Any]]:
     return (CiState.SUCCESS, CiState.PENDING, CiState.FAILURE).index(check["state"]), check["version"]
 
 
-def _summary(ci: Mapping[str, Any]) -> dict[str, Any]:
+def _summary(ci: _Known) -> CiOut:
     checks = ci["checks"].values()
     failed = [check for check in checks if check["state"] == CiState.FAILURE]
     pending = [check for check in checks if check["state"] == CiState.PENDING]

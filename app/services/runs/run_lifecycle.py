@@ -1,4 +1,4 @@
-"""Change the status, the lease and `completed_at` of runs, as else only `transitions` does, and decide each race.
+"""Change the status and the lease of runs; no other module may, and each race has one result.
 
 Every change is one conditional UPDATE: the database decides each race, and both sides learn the result:
 
@@ -65,6 +65,8 @@ from app.ids import new_id
 from app.models import Run, RunLogState, Task
 from app.models.base import constant
 from app.models.runs.run import held_by, is_being_checked, is_repair, is_scheduled
+from app.schemas.runs.verifications import VerificationOut
+from app.schemas.staged_artifacts import ArtifactOut
 from app.services.artifacts.manifest import manifest_with
 from app.services.events.ledger import publish_recorded
 from app.services.events.run_ledger import record_artifacts
@@ -110,7 +112,7 @@ class NewRun:
     project_id: int
     environment: Environment
     state: dict[str, Any]
-    artifacts: Sequence[Mapping[str, Any]] = ()
+    artifacts: Sequence[ArtifactOut] = ()
     sandbox_environment_id: UUID | None = None
     asked_by_id: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -125,10 +127,10 @@ class RunEnd:
     output: Any = None
     error_message: str | None = None
     reason: RunReason = RunReason.AGENT_ENDED
-    artifacts: Sequence[Mapping[str, Any]] = ()
+    artifacts: Sequence[ArtifactOut] = ()
     # Keys to set in the run's state; keys in `FACTS` are written as facts.
     state: Mapping[str, Any] = field(default_factory=dict)
-    verification: Mapping[str, Any] | None = None
+    verification: VerificationOut | None = None
     # The stage that the run had before checks kept it.
     stage: str | None = None
 
@@ -287,7 +289,7 @@ async def await_checks(
     session: AsyncSession,
     run_id: UUID,
     *,
-    artifacts: Sequence[Mapping[str, Any]],
+    artifacts: Sequence[ArtifactOut],
     owner: str,
     events: RunEvents,
 ) -> bool:

@@ -9,5 +9,4 @@ from app.worker.worker_context import worker_context
 
 async def report_verdicts(ctx: Mapping[str, Any]) -> None:
     worker = worker_context(ctx)
-    while await report_due(worker.process.sessions, worker.code_hosts, worker.process.settings):
-        pass
+    await report_due(worker.process.sessions, worker.code_hosts, worker.process.settings)

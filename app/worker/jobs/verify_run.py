@@ -45,7 +45,7 @@ async def _perform(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Ev
     traceparent, run_id = claimed.traceparent, claimed.run_id
     with span("verification", parent=traceparent, run_id=run_id, attempt=claimed.attempt) as attempt:
         if (conclusion := await check(worker, claimed, lost)) is not None:
-            attempt.set(verdict=conclusion.shown.get("verdict"))
+            attempt.set(verdict=str(conclusion.shown["verdict"]))
             await _conclude(worker, claimed, conclusion)
 
 

@@ -40,7 +40,7 @@ from app.services.runs.run_options import token_budget
 from app.services.runs.usage import spent_by_others
 from app.services.task_links import task_page
 from app.tracing.spans import traced
-from app.verification.definitions import DEFINITIONS
+from app.verification.definitions import StoredDefinitions, read_definitions
 from app.worker.run.branch_and_author import commit_author, new_branch_name
 from app.worker.run.earlier_runs import take_up
 from app.worker.run.run_files import Exchange, fetch_attachments
@@ -103,7 +103,7 @@ def preparation_for(
     variables: Mapping[str, str],
     *,
     base: str | None,
-    definitions: Mapping[str, Any] | None,
+    definitions: StoredDefinitions | None,
 ) -> Preparation:
     """Return what is defined for a run, and how its clones are set up; `base` is where work that it continues began.
 
@@ -118,7 +118,7 @@ def preparation_for(
         places=run.places,
         finds=settings.checks_found == "suggest",
         base=base,
-        definitions=None if definitions is None else DEFINITIONS.validate_python(definitions),
+        definitions=read_definitions(definitions),
         sandbox=worker.sandbox,
         setup_network=setup_rules(settings, environment, network, sandbox=worker.sandbox.kind),
         run_network=network,

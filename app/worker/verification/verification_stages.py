@@ -26,9 +26,18 @@ from app.services.retrying.retries import in_transaction
 from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
 from app.services.storage_keys import RunRef
+from app.services.verification_texts import repair_message
 from app.verification.definitions import PlacedCheck, unite
-from app.verification.judgement import DETAIL_CHARACTERS, Execution, Facts, Judgement, Reason, judge
-from app.verification.repair import digest_failures, repair_message, why_stopped
+from app.verification.judgement import (
+    DETAIL_CHARACTERS,
+    Execution,
+    Facts,
+    Judgement,
+    Reason,
+    digest_failures,
+    judge,
+    why_stopped,
+)
 from app.worker.run.context_reading import environment_of, open_remote, preparation_for, read_repository
 from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.run_files import open_exchange
@@ -82,9 +91,10 @@ class _Performance:
     async def note(self, checked: Checked, running: PlacedCheck | None) -> None:
         self._checked = checked
         # Beside the event loop: there may be 100,000 cases.
-        shown = self._begun | await asyncio.to_thread(show_progress, checked, running)
+        progress = await asyncio.to_thread(show_progress, checked, running)
+        shown = {**self._begun, **progress}
         await self._do(partial(verification_lifecycle.note_progress, claimed=self._claimed, shown=shown))
-        self._claimed.shown.update(shown)
+        self._claimed.shown["checks"] = progress["checks"]
 
     async def store_output(self, check_id: str, number: int, output: bytes) -> str | None:
         name = f"check-{check_id}-{self._claimed.attempt}-{number}.log"
@@ -159,7 +169,8 @@ class _Performance:
         if self._checked is None:
             reason = Reason(VerdictReason.SETUP_FAILED, detail=self._fault[:DETAIL_CHARACTERS])
             judgement = Judgement(Verdict.INCONCLUSIVE, (reason,))
-        shown = self._begun | show_result(claimed.shown["claims"], checked, judged, judgement)
+        result = show_result(claimed.shown["claims"], checked, judged, judgement)
+        shown = {**self._begun, **result}
         if claimed.delivery is None:
             return Conclusion(shown=shown)
         stopped, failures, earlier = None, digest_failures(judged), claimed.delivery["earlier"]
@@ -169,6 +180,6 @@ class _Performance:
             stopped = why_stopped(failures, earlier, most=most)
             if stopped is None:
                 attempt, attempts = len(earlier) + 1, most + 1
-                message = repair_message(shown, checked.definitions, attempt=attempt, attempts=attempts)
+                message = repair_message(result, checked.definitions, attempt=attempt, attempts=attempts)
                 return Conclusion(shown=shown, repair=message, failures=failures)
         return Conclusion(shown=shown | {"stopped": stopped}, failures=failures)

@@ -580,21 +580,21 @@ class TaskIn(TypedDict):
 class Verification(TypedDict):
     verdict: Verdict | None
     reasons: list[Reason]
-    attempt: int
-    attempts: int
-    commit: str | None
-    base: str | None
-    started_at: str | None
     finished_at: str | None
-    stopped: str | None
-    waived: bool
-    waivers: list[Waiver]
     setup: list[SetupStep]
     checks: list[CheckResult]
     found: list[FoundCheck]
     claims: list[Claim]
     changed_tests: list[str]
     protected_changed: list[str]
+    attempt: int
+    attempts: int
+    commit: str | None
+    base: str | None
+    started_at: str | None
+    stopped: str | None
+    waived: bool
+    waivers: list[Waiver]
     ci: Ci | None
 
 

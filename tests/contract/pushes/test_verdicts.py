@@ -18,7 +18,7 @@ PASSED, FAILED, SKIPPED = CheckStatus.PASSED, CheckStatus.FAILED, CheckStatus.SK
 COMPLETED = '"Fix the login page" finished'
 
 
-async def end(scene: PushScene, shown: dict[str, Any], status: RunStatus = RunStatus.COMPLETED) -> None:
+async def end(scene: PushScene, shown: Any, status: RunStatus = RunStatus.COMPLETED) -> None:
     reason = RunReason.VERIFICATION_FAILED if status is RunStatus.FAILED else RunReason.AGENT_ENDED
     given = RunEnd(status=status, verification=shown, reason=reason, error_message="It is not verified.")
     async with unit_of_work(scene.sessions) as session:

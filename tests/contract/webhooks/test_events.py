@@ -132,7 +132,7 @@ async def test_life_of_a_run_that_workers_perform(
         await runs.recover_lapsed(own, events=followers)
     async with unit_of_work(sessions) as own:
         assert await run_lifecycle.claim(own, owner="second", events=followers)
-    artifact = {"id": "f" * 32, "type": "output", "size": 3, "name": _SECRET}
+    artifact: Any = {"id": "f" * 32, "type": "output", "size": 3, "name": _SECRET}
     end = run_lifecycle.RunEnd(
         status=RunStatus.FAILED, error_message=_SECRET, reason=RunReason.AGENT_TIMED_OUT, artifacts=[artifact]
     )

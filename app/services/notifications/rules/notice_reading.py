@@ -1,4 +1,4 @@
-"""Read what decides whether push notices are sent, for many notices by one statement (push_decision.py decides)."""
+"""Read by one statement what push_decision.py needs to decide about many notices."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -47,6 +47,7 @@ from app.models import (
     User,
 )
 from app.models.events import CURRENT_TRANSACTION
+from app.schemas.runs.verifications import VerificationOut
 from app.services.notifications.rules.cooldowns import COOLDOWNS
 from app.services.notifications.rules.push_decision import FromAgent, NoticeContext, Recipient, Watching
 from app.services.notifications.rules.quiet_hours import QuietHours
@@ -93,7 +94,7 @@ class NoticeRow(NamedTuple):
     was_quiet: bool
     urgency: str | None
     # What checks have found, for a new notice that its run has ended.
-    verification: dict[str, Any] | None
+    verification: VerificationOut | None
     title: str
     deleted: bool
     is_active: bool

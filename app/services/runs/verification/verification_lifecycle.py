@@ -38,9 +38,11 @@ from app.dialogue.storable_text import storable
 from app.enums import EventType, OnUnverified, RunReason, RunStatus, StopReason, Verdict, VerdictReason
 from app.models import Run, Task, VerdictReport, Verification
 from app.models.runs.run import held_by
+from app.models.runs.verifications import Delivery
 from app.schemas.runs.artifacts import ManifestEntry
+from app.schemas.runs.verifications import CiOut, VerificationOut
 from app.services.artifacts.manifest import add_artifact
-from app.services.checks.shown_results import OPEN, show_closed, show_first, show_lost
+from app.services.checks.shown_results import show_closed, show_first, show_lost
 from app.services.events.run_ledger import record_for_run
 from app.services.questions import verdict_questions
 from app.services.retrying.policies import ATTEMPT_LOSSES, RUN_LEASE
@@ -48,7 +50,7 @@ from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_s
 from app.services.runs import run_lifecycle
 from app.services.runs.run_lifecycle import RunEnd
 from app.services.tasks.latest_run import mirror_verification
-from app.verification.definitions import DEFINITIONS
+from app.verification.definitions import StoredDefinitions, store_definitions
 from app.verification.judgement import Judgement, Reason
 
 UNVERIFIED = (Verdict.REFUTED, Verdict.INCONCLUSIVE)
@@ -69,14 +71,17 @@ class OpenAttempt(NamedTuple):
     commit: str
     base: str | None
     previous_verdict: str | None
-    definitions: dict[str, Any] | None
-    # How the run ends if its work is not corrected. For a repair: how long its agent has worked, and `earlier`, the
-    # failures that it was to correct before. None: the run was over before.
-    delivery: dict[str, Any] | None
-    shown: dict[str, Any]
+    definitions: StoredDefinitions | None
+    # None: the run was over before.
+    delivery: Delivery | None
+    shown: VerificationOut
     lease_owner: str | None
     losses: int
     traceparent: str | None
+
+
+class _OfRun(NamedTuple):
+    verification: VerificationOut | None
 
 
 _KEY = (Verification.run_id, Verification.attempt)
@@ -99,7 +104,7 @@ class RunDelivery:
 class Conclusion:
     """The result of an attempt: what it shows in the end, and whether the agent is to correct its work."""
 
-    shown: Mapping[str, Any]
+    shown: Mapping[str, object]
     # What the agent is told; None if the run ends.
     repair: str | None = None
     failures: str | None = None
@@ -114,13 +119,14 @@ async def deliver(
     """
     work, end = delivery.work, delivery.end
     assert work.definitions is not None
-    before = await _lock(session, run_id)
+    assert work.head_sha is not None
+    before = await _lock(session, Run.id == run_id)
     stage = await session.scalar(select(Run.stage).where(Run.id == run_id))
     if not await run_lifecycle.await_checks(
         session, run_id, artifacts=end.artifacts, owner=owner, events=events
     ):
         return 0
-    kept = {
+    kept: Delivery = {
         "output": end.output,
         "has_schema": delivery.has_schema,
         "worked_seconds": work.worked.total_seconds(),
@@ -129,8 +135,8 @@ async def deliver(
         "stage": stage,
         "earlier": [] if before is None else await _failures(session, run_id, before["attempt"]),
     }
-    definitions = DEFINITIONS.dump_python(work.definitions, mode="json")
-    shown = {"commit": work.head_sha, "base": delivery.base, **show_first(work.definitions, work.claims)}
+    shown = show_first(work.head_sha, delivery.base, work.definitions, work.claims)
+    definitions = store_definitions(work.definitions)
     attempt = await _open(session, run_id, before, shown, delivery=kept, definitions=definitions)
     started = {"attempt": attempt, "commit": work.head_sha}
     await record_for_run(session, run_id, EventType.VERIFICATION_STARTED, [started])
@@ -148,27 +154,26 @@ async def reopen(session: AsyncSession, run_id: UUID, commit: str, base: str | N
 
     The caller puts the job of the attempt on the queue.
     """
-    before = await _lock(session, run_id)
-    return await _open(session, run_id, before, {"commit": commit, "base": base})
+    before = await _lock(session, Run.id == run_id)
+    return await _open(session, run_id, before, show_first(commit, base))
 
 
 async def _open(
     session: AsyncSession,
     run_id: UUID,
-    before: Mapping[str, Any] | None,
-    shown: Mapping[str, Any],
+    before: VerificationOut | None,
+    shown: VerificationOut,
     **values: Any,
 ) -> int:
     newest = select(func.max(Verification.attempt)).where(Verification.run_id == run_id)
-    attempt = (await session.scalar(newest) or 0) + 1
-    shown = {**OPEN, "attempt": attempt, "attempts": attempt, **shown}
+    shown["attempt"] = shown["attempts"] = (await session.scalar(newest) or 0) + 1
     if before is not None:
         ci = before["ci"]
         shown["claims"] = shown["claims"] or before["claims"]
         shown["ci"] = ci if ci and ci["head_sha"] == shown["commit"] else None
     opened = insert(Verification).values(
         run_id=run_id,
-        attempt=attempt,
+        attempt=shown["attempt"],
         commit=shown["commit"],
         base=shown["base"],
         previous_verdict=before and before["verdict"],
@@ -178,7 +183,7 @@ async def _open(
     )
     await session.execute(opened)
     await _show_of_run(session, run_id, _without_output(shown))
-    return attempt
+    return shown["attempt"]
 
 
 async def claim(session: AsyncSession, *, owner: str) -> OpenAttempt | None:
@@ -229,16 +234,16 @@ async def hand_back(session: AsyncSession, claimed: OpenAttempt) -> bool:
     return await _change(session, claimed, **_UNCLAIMED)
 
 
-async def note_progress(session: AsyncSession, claimed: OpenAttempt, shown: Mapping[str, Any]) -> None:
+async def note_progress(session: AsyncSession, claimed: OpenAttempt, shown: Mapping[str, object]) -> None:
     """Show what has been seen in an attempt so far, unless its job has lost it."""
-    await _lock(session, claimed.run_id)
+    await _lock(session, Run.id == claimed.run_id)
     if await extend_lease(session, claimed):
         await _show(session, claimed.run_id, claimed.attempt, shown)
 
 
 async def add_log(session: AsyncSession, claimed: OpenAttempt, entry: ManifestEntry) -> bool:
     """Add the output of a check to the files of its run, unless the job has lost it; False if there is no room."""
-    await _lock(session, claimed.run_id)
+    await _lock(session, Run.id == claimed.run_id)
     is_lost = not await extend_lease(session, claimed)
     return is_lost or await add_artifact(session, claimed.run_id, entry)
 
@@ -257,7 +262,7 @@ async def conclude(
     Of a run that was over before, only the verification changes. Return False if the job has lost the attempt.
     """
     run_id = claimed.run_id
-    await _lock(session, run_id)
+    await _lock(session, Run.id == run_id)
     result = {"repair": storable(conclusion.repair), "failures": conclusion.failures, "finished_at": utcnow()}
     if not await _change(session, claimed, **_UNCLAIMED, **result):
         return False
@@ -277,7 +282,7 @@ async def _end(
     session: AsyncSession,
     run_id: UUID,
     last: OpenAttempt,
-    shown: Mapping[str, Any],
+    shown: VerificationOut,
     *,
     owner: str | None = None,
     events: RunEvents,
@@ -295,7 +300,7 @@ async def _end(
         await verdict_questions.ask(session, run_id, shown)
 
 
-def _status(definitions: Mapping[str, Any] | None, shown: Mapping[str, Any]) -> RunStatus:
+def _status(definitions: StoredDefinitions | None, shown: VerificationOut) -> RunStatus:
     if shown["stopped"] == StopReason.CANCELLED:
         return RunStatus.CANCELLED
     assert definitions is not None
@@ -303,10 +308,14 @@ def _status(definitions: Mapping[str, Any] | None, shown: Mapping[str, Any]) -> 
     return RunStatus.FAILED if fails else RunStatus.COMPLETED
 
 
-def _output(delivery: Mapping[str, Any], shown: Mapping[str, Any]) -> object:
+def _output(delivery: Delivery, shown: VerificationOut) -> object:
     if delivery["has_schema"]:
         return delivery["output"]
-    return {**delivery["output"], "verification": {name: shown[name] for name in ("verdict", "reasons")}}
+    return {**delivery["output"], "verification": _part(shown, "verdict", "reasons")}
+
+
+def _part(shown: Mapping[str, object], *names: str) -> dict[str, object]:
+    return {name: shown[name] for name in names}
 
 
 async def stop_repair(
@@ -316,8 +325,7 @@ async def stop_repair(
 
     Return False if the caller ends the run: the job `owner` does not hold a repair.
     """
-    held = select(Run.verification).where(*held_by(run_id, owner)).with_for_update(key_share=True)
-    before: Any = await session.scalar(held)
+    before = await _lock(session, *held_by(run_id, owner))
     if before is None:
         return False
     last, shown = await _stop_loop(session, run_id, before["attempt"], stopped)
@@ -333,7 +341,7 @@ async def skip(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> Non
 
 async def abandon(session: AsyncSession, run_id: UUID, *, is_over: bool) -> None:
     """Close the open attempt, or the repair, of a locked run that starts again, or `is_over` and keeps its work."""
-    before = await _lock(session, run_id)
+    before = await _lock(session, Run.id == run_id)
     assert before is not None
     changed = update(Run).where(Run.id == run_id)
     if before["verdict"] is None:
@@ -353,7 +361,7 @@ async def abandon(session: AsyncSession, run_id: UUID, *, is_over: bool) -> None
 
 async def _stop_loop(
     session: AsyncSession, run_id: UUID, attempt: int, stopped: str
-) -> tuple[OpenAttempt, dict[str, Any]]:
+) -> tuple[OpenAttempt, VerificationOut]:
     found = select(*_COLUMNS).where(*_named(run_id, attempt), Run.id == Verification.run_id)
     (last,) = await rows_of(session, found, OpenAttempt)
     return last, await _show(session, run_id, attempt, {"stopped": stopped})
@@ -361,7 +369,7 @@ async def _stop_loop(
 
 async def _close(
     session: AsyncSession, run_id: UUID, verdict: Verdict, reason: VerdictReason
-) -> tuple[OpenAttempt, dict[str, Any]]:
+) -> tuple[OpenAttempt, VerificationOut]:
     # The job that performs the attempt finds that it has lost it.
     open_one = Verification.run_id == run_id, _IS_OPEN, Run.id == Verification.run_id
     closing = update(Verification).where(*open_one).values(_UNCLAIMED | {"finished_at": utcnow()})
@@ -371,8 +379,8 @@ async def _close(
 
 
 async def note_waiver(
-    session: AsyncSession, run_id: UUID, before: Mapping[str, Any], waiver: Mapping[str, Any]
-) -> dict[str, Any]:
+    session: AsyncSession, run_id: UUID, before: VerificationOut, waiver: Mapping[str, object]
+) -> VerificationOut:
     """Add a waiver to the verification of a locked run, as it is shown; return it."""
     waived = {"waived": True, "waivers": [*before["waivers"], waiver]}
     shown = await _show(session, run_id, before["attempt"], waived)
@@ -380,12 +388,12 @@ async def note_waiver(
     return shown
 
 
-async def note_ci(session: AsyncSession, run_id: UUID, ci: Mapping[str, Any], *, events: RunEvents) -> None:
+async def note_ci(session: AsyncSession, run_id: UUID, ci: CiOut, *, events: RunEvents) -> None:
     """Show what the code host's own checks say of the commit that a run delivered; the verdict stays.
 
     Nothing happens if the run has no verification, or one of another commit.
     """
-    before = await _lock(session, run_id)
+    before = await _lock(session, Run.id == run_id)
     if before is None or before["commit"] not in (None, ci["head_sha"]) or before["ci"] == ci:
         return
     is_news = before["ci"] is None or before["ci"]["state"] != ci["state"]
@@ -437,15 +445,16 @@ def waiting_attempts(asked_before: datetime) -> Select[UUID, int]:
     return select(*_KEY).where(*waits).order_by(Verification.created_at)
 
 
-async def _lock(session: AsyncSession, run_id: UUID) -> dict[str, Any] | None:
+async def _lock(session: AsyncSession, *conditions: ColumnElement[bool]) -> VerificationOut | None:
     # The run's row before that of its attempt, as those do who cancel it.
-    shown = select(Run.verification).where(Run.id == run_id)
-    return await session.scalar(shown.with_for_update(key_share=True))
+    locked = select(Run.verification).where(*conditions).with_for_update(key_share=True)
+    found = await row_of(session, locked, _OfRun)
+    return found and found.verification
 
 
 async def _show(
-    session: AsyncSession, run_id: UUID, attempt: int, changes: Mapping[str, Any]
-) -> dict[str, Any]:
+    session: AsyncSession, run_id: UUID, attempt: int, changes: Mapping[str, object]
+) -> VerificationOut:
     """Change what the newest attempt of a locked run shows; return what the run shows of it."""
     seen = storable(dict(changes))
     shown = Verification.shown.op("||")(seen)
@@ -453,12 +462,12 @@ async def _show(
     return await _show_of_run(session, run_id, Run.verification.op("||")(_without_output(seen)))
 
 
-async def _show_of_run(session: AsyncSession, run_id: UUID, shown: Any) -> dict[str, Any]:
+async def _show_of_run(session: AsyncSession, run_id: UUID, shown: Any) -> VerificationOut:
     changed = update(Run).where(Run.id == run_id).values(verification=shown, updated_at=utcnow())
-    kept: dict[str, Any] | None = await session.scalar(changed.returning(Run.verification))
-    assert kept is not None
+    (kept,) = await rows_of(session, changed.returning(Run.verification), _OfRun)
+    assert kept.verification is not None
     await mirror_verification(session, run_id)
-    return kept
+    return kept.verification
 
 
 def _without_output(shown: Mapping[str, Any]) -> dict[str, Any]:
@@ -475,22 +484,20 @@ def _named(run_id: UUID, attempt: int) -> tuple[ColumnElement[bool], ...]:
 
 
 async def _record_finish(
-    session: AsyncSession, run_id: UUID, shown: Mapping[str, Any], *, is_final: bool
+    session: AsyncSession, run_id: UUID, shown: VerificationOut, *, is_final: bool
 ) -> None:
     counts = dict.fromkeys(("passed", "failed", "inconclusive", "skipped"), 0)
     for check in shown["checks"]:
         counts[_COUNTED_AS.get(check["status"], "inconclusive")] += 1
-    fields = {name: shown[name] for name in ("verdict", "attempt", "commit")}
-    data = {**fields, "counts": counts, "final": is_final}
+    data = {**_part(shown, "verdict", "attempt", "commit"), "counts": counts, "final": is_final}
     await record_for_run(session, run_id, EventType.VERIFICATION_FINISHED, [data])
     await _request_report(session, run_id)
 
 
 async def _record_update(
-    session: AsyncSession, run_id: UUID, shown: Mapping[str, Any], *, cause: str, previous: str | None
+    session: AsyncSession, run_id: UUID, shown: VerificationOut, *, cause: str, previous: str | None
 ) -> None:
-    fields = {name: shown[name] for name in ("verdict", "attempt", "waived")}
-    data = {**fields, "previous_verdict": previous, "cause": cause}
+    data = {**_part(shown, "verdict", "attempt", "waived"), "previous_verdict": previous, "cause": cause}
     await record_for_run(session, run_id, EventType.VERIFICATION_UPDATED, [data])
     if cause != "ci":
         await _request_report(session, run_id)

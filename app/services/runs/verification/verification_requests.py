@@ -1,6 +1,6 @@
 """What members ask of the verification of a run: to see it, to repeat, waive or skip it (contract 18.6)."""
 
-from typing import cast
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
@@ -25,6 +25,10 @@ _USER = [getattr(User, name) for name in Creator._fields]
 _MOST_LISTED = 50
 
 
+class _Shown(NamedTuple):
+    shown: VerificationOut
+
+
 async def list_attempts(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID
 ) -> VerificationsOut:
@@ -36,7 +40,7 @@ async def list_attempts(
         .order_by(Verification.attempt.desc())
         .limit(_MOST_LISTED)
     )
-    attempts = [cast("VerificationOut", shown) for shown in await session.scalars(newest_first)]
+    attempts = [shown for (shown,) in await rows_of(session, newest_first, _Shown)]
     # They are numbered from 1.
     return {"count": attempts[0]["attempt"] if attempts else 0, "results": attempts}
 
@@ -72,8 +76,7 @@ async def waive(
         # Kept as JSON: runs show it without looking for the user.
         user = {**user_basic(creators[0]), "uuid": str(creators[0].uuid)}
         waiver = {"reason": body.reason, "user": user, "at": wire_time()}
-        noted = await verification_lifecycle.note_waiver(session, run_id, shown, waiver)
-        shown = cast("VerificationOut", noted)
+        shown = await verification_lifecycle.note_waiver(session, run_id, shown, waiver)
         await withdraw(session, [run_id], kind=QuestionKind.VERDICT)
     return shown
 
