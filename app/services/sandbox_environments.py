@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, assert_never, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.network.domains import TRUSTED_DOMAINS
@@ -24,6 +24,7 @@ from app.schemas.sandbox_environments import (
 from app.security.secrets import Cipher
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
+from app.services.views.newest_page import newest_page
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 
 _PLAIN = (
@@ -79,22 +80,13 @@ async def create_environment(
 async def list_environments(
     session: AsyncSession, caller: Principal, page: Page
 ) -> tuple[int, list[SandboxEnvironmentOut]]:
-    count = await session.scalar(
-        select(func.count()).select_from(SandboxEnvironment).where(visible_environment(caller))
-    )
-    page_of = (
-        _select(caller)
-        .order_by(SandboxEnvironment.created_at.desc(), SandboxEnvironment.id.desc())
-        .limit(page.limit)
-        .offset(page.offset)
-    )
-    return count or 0, [_out(row) for row in await rows_of(session, page_of, _Environment)]
+    count, rows = await newest_page(session, _select(caller), SandboxEnvironment, page, _Environment)
+    return count, [_out(row) for row in rows]
 
 
 async def retrieve_environment(
     session: AsyncSession, caller: Principal, environment_id: UUID
 ) -> SandboxEnvironmentOut:
-    """Return a sandbox environment that the caller sees, without the values of its variables."""
     statement = _select(caller).where(SandboxEnvironment.id == environment_id)
     found = await rows_of(session, statement, _Environment)
     if not found:
@@ -153,8 +145,6 @@ def effective_domains(level: NetworkAccessLevel, own: list[str], *, include_defa
             return list(dict.fromkeys([*own, *(TRUSTED_DOMAINS if include_defaults else ())]))
         case NetworkAccessLevel.NONE | NetworkAccessLevel.MODEL_ONLY | NetworkAccessLevel.FULL:
             return []
-        case _:
-            assert_never(level)
 
 
 def _encrypt(cipher: Cipher, variables: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
 from app.config import Settings
-from app.db.statements import row_of, rows_of
+from app.db.statements import row_of
 from app.enums import AgentNetwork, SandboxKind
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
@@ -23,6 +23,7 @@ from app.schemas.base import Page
 from app.schemas.checks.check_sets import CheckSetIn, CheckSetOut, DefinitionsOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_check_set
+from app.services.views.newest_page import newest_page
 from app.services.views.users import Creator, user_basic
 
 # Kinds of sandboxes that do not hold a network level.
@@ -55,14 +56,8 @@ async def list_sets(
     of = [visible_check_set(caller)]
     if repository:
         of.append(CheckSet.repository == repository.lower())
-    count = await session.scalar(select(func.count()).select_from(CheckSet).where(*of))
-    page_of = (
-        _select(*of)
-        .order_by(CheckSet.created_at.desc(), CheckSet.id.desc())
-        .limit(page.limit)
-        .offset(page.offset)
-    )
-    return count or 0, [_out(row) for row in await rows_of(session, page_of, _Row)]
+    count, rows = await newest_page(session, _select(*of), CheckSet, page, _Row)
+    return count, [_out(row) for row in rows]
 
 
 async def retrieve_set(

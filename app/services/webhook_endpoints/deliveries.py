@@ -25,6 +25,7 @@ from app.services.access.visibility import own_endpoint, require_endpoint
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
 from app.services.sweeping import delete_batch
+from app.services.views.newest_page import newest_page
 
 _PING_PAUSE = timedelta(seconds=1)
 _MASKED = "v1,***"
@@ -64,16 +65,9 @@ async def list_deliveries(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, query: DeliveryQuery, page: Page
 ) -> tuple[int, list[DeliveryOut]]:
     await require_endpoint(session, caller, endpoint_id)
-    matches = and_(WebhookEndpointDelivery.endpoint_id == endpoint_id, *_conditions(query))
-    count = await session.scalar(select(func.count()).select_from(WebhookEndpointDelivery).where(matches))
-    page_of = (
-        select(*_SHOWN)
-        .where(matches)
-        .order_by(WebhookEndpointDelivery.created_at.desc(), WebhookEndpointDelivery.id.desc())
-        .limit(page.limit)
-        .offset(page.offset)
-    )
-    return count or 0, [_out(row) for row in await rows_of(session, page_of, DeliveryRow)]
+    matching = select(*_SHOWN).where(WebhookEndpointDelivery.endpoint_id == endpoint_id, *_conditions(query))
+    count, rows = await newest_page(session, matching, WebhookEndpointDelivery, page, DeliveryRow)
+    return count, [_out(row) for row in rows]
 
 
 async def retrieve_delivery(

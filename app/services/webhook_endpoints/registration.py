@@ -33,6 +33,7 @@ from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope, require_scope
 from app.services.access.visibility import active_member, own_endpoint, own_endpoints
 from app.services.events.event_types import VALID_SELECTORS
+from app.services.views.newest_page import newest_page
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret, still_valid
 
@@ -113,20 +114,12 @@ async def create_endpoint(
 async def list_endpoints(
     session: AsyncSession, caller: Principal, page: Page
 ) -> tuple[int, list[EndpointOut]]:
-    own = own_endpoints(caller)
-    count = await session.scalar(select(func.count()).select_from(WebhookEndpoint).where(own))
-    page_of = (
-        _select()
-        .where(own)
-        .order_by(WebhookEndpoint.created_at.desc(), WebhookEndpoint.id.desc())
-        .limit(page.limit)
-        .offset(page.offset)
-    )
-    return count or 0, [_out(row) for row in await rows_of(session, page_of, _Endpoint)]
+    own = _select().where(own_endpoints(caller))
+    count, rows = await newest_page(session, own, WebhookEndpoint, page, _Endpoint)
+    return count, [_out(row) for row in rows]
 
 
 async def retrieve_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> EndpointOut:
-    """Return a webhook endpoint of the caller as the API shows it, without its secret."""
     found = await rows_of(session, _select().where(own_endpoint(caller, endpoint_id)), _Endpoint)
     if not found:
         raise NotFound
