@@ -1,4 +1,4 @@
-"""S3 by its library: the clients of aioboto3, and its errors as ours.
+"""Open the clients of aioboto3, and raise their errors as our own.
 
 Only `open_clients` loads aioboto3, which takes 0.2 s and 25 MB (ADR 72).
 """
@@ -18,8 +18,11 @@ from app.config import Settings
 # The time limit of small calls, so that an outage becomes an error and not a hanging request.
 SMALL_CALL_SECONDS = 5.0
 _SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
-# The most objects that are read at the same time.
+_CONNECT_SECONDS = 2
+_READ_SECONDS = 20  # of each piece of an answer
+# The most objects that are read at the same time, each by a connection of its own; small calls have others.
 STREAMS = 100
+_SMALL_CALLS = 50
 
 
 class S3Clients(NamedTuple):
@@ -48,11 +51,10 @@ def open_clients(settings: Settings, attempts: int) -> AbstractAsyncContextManag
             signature_version="s3v4",
             # Servers other than Amazon's use the bucket in the path, not in the host name.
             s3={"addressing_style": "path" if settings.s3_endpoint_url else "auto"},
-            connect_timeout=2,
-            read_timeout=20,
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
             retries={"max_attempts": attempts, "mode": "standard"},
-            # Open downloads hold a connection each; some must remain for small calls.
-            max_pool_connections=STREAMS + 50,
+            max_pool_connections=STREAMS + _SMALL_CALLS,
         ),
     }
 

@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar
 
 import orjson
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request
 
 from app.db import undivided
 from app.errors import InvalidInput, too_long
@@ -87,9 +87,7 @@ class Once:
 
 def _replay(kept: StoredResponse) -> Json[Any]:
     assert kept.status, "the key was committed without its response"
-    headers = {REPLAYED_HEADER: "true"}
-    replayed = Response(kept.body, status_code=kept.status, media_type=Json.media_type, headers=headers)
-    return cast("Json[Any]", replayed)
+    return Json(None, status_code=kept.status, headers={REPLAYED_HEADER: "true"}, encoded=kept.body)
 
 
 async def _hash(request: Request, caller: Principal) -> str:

@@ -115,10 +115,14 @@ class Json(Response, Generic[Content]):
     media_type = "application/json"
 
     def __init__(
-        self, content: Content, status_code: int = 200, headers: Mapping[str, str] | None = None
+        self,
+        content: Content,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        encoded: bytes | None = None,
     ) -> None:
         self._content = content
-        self._encoded: bytes | None = None
+        self._encoded = encoded
         # Attributes that Starlette expects of a response.
         self.status_code = status_code
         self.background = None

@@ -8,7 +8,6 @@ from bisect import insort
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import assert_never
 
 from acp.helpers import ContentBlock, text_block
 
@@ -356,8 +355,6 @@ class Conversation:
                     await self._channel.drop(command, "The agent does not wait for this answer any more.")
             case CommandMethod.CANCEL | CommandMethod.CLOSE:
                 await self._stop(command)
-            case _:
-                assert_never(command.method)
 
     async def _stop(self, command: Command) -> None:
         is_begun = self._phase is Phase.BETWEEN and self._has_message
@@ -382,8 +379,6 @@ class Conversation:
                 await self._channel.consume(command)
             case Stop.NOTHING:
                 await self._channel.drop(command, "The agent was doing nothing that could be cancelled.")
-            case _ as other:
-                assert_never(other)
 
     async def _leave_turn(self, command: Command) -> None:
         """Cancel the agent's turn; end the run if the agent does not obey, or if it would end with this turn."""

@@ -23,6 +23,7 @@ _ADDRESSES_TRIED = 3
 # The most hosts with connections that are kept, the first ones: some push services let their users choose any number of
 # names.
 _HOSTS = 64
+_KEPT_SECONDS = 60
 
 
 class BlockedAddress(httpx.ConnectError):
@@ -89,7 +90,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         key = host if self._keepalive and is_kept else ""
         if key not in self._transports:
             limits = httpx.Limits(
-                max_keepalive_connections=self._keepalive if key else 0, keepalive_expiry=60
+                max_keepalive_connections=self._keepalive if key else 0, keepalive_expiry=_KEPT_SECONDS
             )
             self._transports[key] = httpx.AsyncHTTPTransport(
                 verify=tls_context(), limits=limits, trust_env=False

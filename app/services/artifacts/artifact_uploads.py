@@ -60,7 +60,6 @@ _TYPES.add_type("text/markdown", ".md")
 
 
 def tags(days: int, project_id: int) -> dict[str, str]:
-    """Return the tags that make the object store delete a file of this project after `days` days (contract 8.3)."""
     return {TTL_TAG: str(days), "team_id": str(project_id)}
 
 
@@ -71,13 +70,11 @@ def size_error(name: str, size: int, *, type_: str, content_type: str) -> str | 
     limit = PDF_BYTES if is_pdf and type_ == ArtifactType.USER_ATTACHMENT else FILE_BYTES
     if size <= limit:
         return None
-    if is_named_pdf and limit == PDF_BYTES:
-        return f"{name} exceeds the 10MB attachment limit for PDFs in cloud runs"
-    return f"{name} exceeds the {limit // 2**20}MB attachment limit"
+    of_pdfs = " for PDFs in cloud runs" if is_named_pdf and limit == PDF_BYTES else ""
+    return f"{name} exceeds the {limit // 2**20}MB attachment limit{of_pdfs}"
 
 
 def guess_content_type(name: str) -> str:
-    """Return the media type that a file name's suffix stands for."""
     guessed, encoding = _TYPES.guess_type(name, strict=False)
     return guessed if guessed and encoding is None else _OCTETS
 
@@ -118,7 +115,6 @@ class Upload:
     content_type: str
 
     def entry(self, uploaded_at: datetime) -> ArtifactOut:
-        """Return the file as the API shows it."""
         return {
             "id": self.item.id,
             "name": safe_name(self.item.name),
@@ -132,7 +128,6 @@ class Upload:
 
 
 def require_sizes(items: Sequence[PrepareItem]) -> None:
-    """Check the announced sizes of files against the limits for their types (contract 6.1)."""
     for index, item in enumerate(items):
         error = size_error(item.name, item.size, type_=item.type, content_type=item.content_type or "")
         if error is not None:

@@ -1,7 +1,7 @@
-"""Repeat a step after a transient error, by a policy of `policies.py`; after an error of one item, for the others."""
+"""Repeat a step after a transient error, by a policy of `policies.py`; isolate the bad item of a batch."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
@@ -35,22 +35,25 @@ class RetryBudget:
         `report` gets the first error after which this waits.
         """
         loop = asyncio.get_running_loop()
-        failures, ends_at = 0, loop.time() + self._policy.within
+        delays, ends_at, has_failed = self._delays_of_call(), loop.time() + self._policy.within, False
         while True:
             try:
                 return await step()
             except self._policy.errors as error:
-                failures += 1
-                delay = self._delay(failures, error)
+                delay = self._as_asked(next(delays, None), error)
                 if delay is None or loop.time() + delay > ends_at:
                     raise
                 log.warning(self._policy.event, retry_in_seconds=delay, error=repr(error))
-                if report is not None and failures == 1:
+                if report is not None and not has_failed:
                     await report(error)
+                has_failed = True
             await self._wait(delay)
 
-    def _delay(self, _failures: int, error: Exception) -> float | None:
-        delay = self._delays.pop(0) if self._delays else None
+    def _delays_of_call(self) -> Iterator[float]:
+        while self._delays:
+            yield self._delays.pop(0)
+
+    def _as_asked(self, delay: float | None, error: Exception) -> float | None:
         longest = self._policy.longest_retry_after
         requested: float | None = None if longest is None else getattr(error, "retry_after", None)
         if delay is None or longest is None or requested is None:

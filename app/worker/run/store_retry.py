@@ -1,6 +1,8 @@
 """Limits how long a worker retries to store the files of a run, while it keeps its claim on the run."""
 
 import asyncio
+from collections.abc import Iterator
+from itertools import chain, repeat
 
 from typing_extensions import override
 
@@ -37,9 +39,11 @@ class StoreRetryBudget(RetryBudget):
             self._until = max(self._until, asyncio.get_running_loop().time() + self._brief)
 
     @override
-    def _delay(self, failures: int, error: Exception) -> float | None:
-        delays, left = RUN_FILES.delays, self._left()
-        return min(delays[min(failures, len(delays)) - 1], left) if left > 0 else None
+    def _delays_of_call(self) -> Iterator[float]:
+        for delay in chain(RUN_FILES.delays, repeat(RUN_FILES.delays[-1])):
+            if (left := self._left()) <= 0:
+                return
+            yield min(delay, left)
 
     def _left(self) -> float:
         now = asyncio.get_running_loop().time()
