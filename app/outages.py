@@ -1,4 +1,4 @@
-"""Classify the errors of drivers as outages, refusals or defects, in one place: others import no driver for it.
+"""Classify the errors of drivers as outages, refusals or defects.
 
 An outage concerns a server or the connection to it. The same step may succeed in a moment, so it is repeated, or the
 response is 503. Any other error concerns the request, and is either a refusal or a defect.

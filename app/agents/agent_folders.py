@@ -1,4 +1,4 @@
-"""Clone, home and temporary folder of an agent: below its run's folder, or where its processes see them."""
+"""Paths of an agent's clone, home and temporary folder, outside the sandbox and inside it."""
 
 from pathlib import Path
 from typing import NamedTuple

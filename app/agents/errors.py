@@ -1,4 +1,4 @@
-"""Errors that end a run: each with a message for the person who started it, and the reason that events name.
+"""Errors that end a run. Each has a message for the person who started it, and the reason for its events.
 
 No message ever holds the credentials of a clone URL.
 """
@@ -192,14 +192,10 @@ class RepositoryUnreachable(RepositoryError):
 
 
 class BranchNotFound(RepositoryError):
-    """The repository does not have the branch that the run is to start from."""
-
     reason = RunReason.BRANCH_NOT_FOUND
 
 
 class PushRejected(RepositoryError):
-    """The code host refused the branch that the run pushed."""
-
     reason = RunReason.PUSH_REJECTED
 
 

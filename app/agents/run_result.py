@@ -11,8 +11,6 @@ from app.verification.definitions import Definitions
 
 
 class WorkBase(NamedTuple):
-    """Where the work began: the branch that it is to be merged into, and the commit."""
-
     branch: str | None = None
     sha: str | None = None
 

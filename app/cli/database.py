@@ -37,7 +37,6 @@ def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable
 
 
 def check_clock_and_schema(settings: Settings) -> None:
-    """Check this machine's clock and the database's schema."""
 
     async def check(sessions: SessionFactory) -> None:
         await require_machine_time(sessions)

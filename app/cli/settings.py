@@ -39,7 +39,6 @@ def check_catalog(settings: Settings) -> Catalog:
 
 
 def development_settings(**given: Any) -> Settings:
-    """Return the settings from the environment variables, without requiring production secrets."""
     return _build(lambda: Settings(development=True, **given))
 
 
@@ -60,7 +59,6 @@ def admin_settings() -> Settings:
 
 
 def stack_settings(home: Path) -> Settings:
-    """Return the settings of the development stack that runs in the folder `home`."""
     stack = running_environment(home)
     if stack is None:
         raise click.ClickException(no_stack(home))

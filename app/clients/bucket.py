@@ -1,4 +1,4 @@
-"""The bucket as a whole: is it there, what is in it, and which rules delete objects (contract 8.3)."""
+"""Check that the bucket exists, list its objects, and set its rules of expiry (contract 8.3)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -27,8 +27,6 @@ _CHECK_LIFETIME = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class ListedObject:
-    """An object as a listing of the bucket shows it: key, size in bytes and time of the last change."""
-
     key: str
     size: int
     modified_at: datetime

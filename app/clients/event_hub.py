@@ -87,7 +87,6 @@ class EventHub:
             channel.end()
 
     async def aclose(self) -> None:
-        """End all followers and close the connection to Redis."""
         self.end_all()
         for task in self._tasks:
             task.cancel()

@@ -72,7 +72,6 @@ class ArqQueue:
             await pipe.execute()
 
     async def aclose(self) -> None:
-        """Close the connections to Redis."""
         await self._redis.aclose()
         await self._redis.connection_pool.disconnect()
 

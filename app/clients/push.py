@@ -1,4 +1,4 @@
-"""Push messages, their senders, and their outcomes, sorted by the reaction that each needs.
+"""Push messages, the interface of their senders, and their outcomes, one class for each reaction.
 
 The classes of which each push has one are not frozen: that takes twice as long to make.
 """

@@ -1,4 +1,4 @@
-"""Whether a push service takes requests: one that refuses everything is tried by one request at a time, a probe.
+"""A circuit breaker for a push service: after failures in a row, one request at a time probes it.
 
 The state is that of this process, and is lost with it. Webhook endpoints have theirs in the database, for all workers.
 """

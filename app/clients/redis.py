@@ -1,4 +1,4 @@
-"""Clients of Redis. They connect at their first use, so that a process can start while Redis is away."""
+"""Create Redis clients. Each connects at its first use, so a process starts even if Redis is down."""
 
 from collections.abc import AsyncGenerator
 from typing import Any

@@ -377,7 +377,6 @@ class Settings(BaseSettings):
 
     @property
     def network_ceiling(self) -> AgentNetwork:
-        """The highest network level that the operator allows for any run."""
         if self.agent_network_ceiling is not None:
             return self.agent_network_ceiling
         return AgentNetwork.FULL if self.agent_network is AgentNetwork.FULL else AgentNetwork.TRUSTED

@@ -1,1 +1,1 @@
-"""Ways to run a coroutine: again and again, or to its end although its caller is cancelled."""
+"""Repeat a coroutine, or run it to its end although its caller is cancelled."""

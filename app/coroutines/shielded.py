@@ -1,4 +1,4 @@
-"""Run work to completion even if its caller is cancelled: for one caller, or for all who want it meanwhile."""
+"""Run a coroutine to its end although its caller is cancelled; share one run among concurrent callers."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -1,4 +1,4 @@
-"""The database engine of a process: its pool of connections, and the outages that they meet, by name."""
+"""Create the database engine of a process. Connections that fail raise DatabaseUnavailable."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The two ways for a statement to get rows, both with types that mypy checks.
+"""Run statements and read typed rows: `Prepared` for constants, `rows_of` for those built for a call.
 
 A constant statement is `Prepared`: compiled once, then run by the driver, in 1.2 times the driver's own time for a read
 (ADR 72). A statement that is built for its call goes through SQLAlchemy, by `rows_of` and `row_of`: building, compiling
@@ -42,7 +42,7 @@ class Prepared(Generic[RowT_co]):
     If a field is a NamedTuple itself, the next columns are its fields, and their names may begin with its name; if it
     can be None, it is None where its first column, a key, is NULL.
 
-    Keep each object in a constant or in a cache of limited size.
+    Values are given by the names of their parameters. Keep each object in a constant or in a cache of limited size.
     """
 
     @overload
@@ -59,23 +59,19 @@ class Prepared(Generic[RowT_co]):
         self.alone = alone
 
     async def all(self, session: AsyncSession, values: Mapping[str, Any] = _NO_VALUES) -> Sequence[RowT_co]:
-        """Run the statement with `values` (by parameter name), and return its rows."""
         sent = self._sent
         records: Any = await fetch(session, sent.sql, sent.arguments(values), alone=sent.is_alone)
         return list(map(sent.read, records))
 
     async def first(self, session: AsyncSession, values: Mapping[str, Any] = _NO_VALUES) -> RowT_co | None:
-        """Run the statement with `values` (by parameter name), and return its first row, or None if it has no row."""
         rows = await self.all(session, values)
         return rows[0] if rows else None
 
     async def one(self, session: AsyncSession, values: Mapping[str, Any] = _NO_VALUES) -> RowT_co:
-        """Run a statement that always has one row with `values` (by parameter name), and return the row."""
         (row,) = await self.all(session, values)
         return row
 
     async def perform(self, session: AsyncSession, values: Mapping[str, Any] = _NO_VALUES) -> None:
-        """Run a statement that returns no rows, with `values` (by parameter name)."""
         await self.all(session, values)
 
     @cached_property

@@ -72,7 +72,6 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id of the child. The child leads an operating-system session, which has the same id."""
         return self.process.pid
 
     def tail(self) -> str:
@@ -208,7 +207,6 @@ class Supervisor:
                 raise DevstackError(f"{what} was not ready within {timeout:.0f} s{tail}")
 
     def pause(self, seconds: float, *, one_shot: Child | None = None) -> None:
-        """Wait for some time. Raises StopRequested, or DevstackError if a child other than `one_shot` has ended."""
         time.sleep(seconds)
         self._check(one_shot)
 
@@ -219,7 +217,6 @@ class Supervisor:
                 time.sleep(_FORWARD_SECONDS)
 
     def stop(self) -> None:
-        """End all children in the reverse order of their start, and wait until they have ended."""
         self._is_stopping = True
         for child in reversed(self.children):
             self._stop_one(child)

@@ -111,7 +111,6 @@ class Stack:
         return account
 
     def build_console(self) -> None:
-        """Build the console if its sources have changed since the last build, and wait until it is built."""
         if not Console().is_wanted():
             return
         self.home.create()

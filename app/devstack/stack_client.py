@@ -34,7 +34,6 @@ class ProjectClient:
         self._client.close()
 
     def request(self, method: str, path: str, /, **body: Any) -> Any:  # Any: JSON
-        """Send a request, with `body` as JSON unless it is a GET, and return the JSON of the response."""
         try:
             return self._client.request(method, path, json=body if method != "GET" else None)
         except TaskbeaconError as error:

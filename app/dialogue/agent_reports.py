@@ -1,4 +1,4 @@
-"""What is said of a run unasked: an agent's usage and messages to people, and log entries of its progress."""
+"""An agent's usage and messages to people, and the log entries of a run's progress."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

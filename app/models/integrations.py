@@ -1,4 +1,4 @@
-"""Things outside the service that a task may refer to: code hosts and signal reports (contract 11, 24)."""
+"""Code hosts and signal reports, to which tasks may refer (contract 11, 24)."""
 
 from datetime import datetime
 from uuid import UUID

@@ -153,8 +153,6 @@ class NotificationPreferences(Base):
 
 
 class TaskMute(Base):
-    """The choice of a user to get no pushes about one task."""
-
     __tablename__ = "task_mutes"
     # For deleting a task.
     __table_args__ = (Index("ix_task_mutes_task", "task_id"),)

@@ -54,8 +54,6 @@ class TaskCounter(Base):
 
 
 class Membership(Base):
-    """The membership of a user in a project, which lets the user access the project."""
-
     __tablename__ = "memberships"
     # For a project's members, and for deleting it.
     __table_args__ = (Index(None, "project_id"),)

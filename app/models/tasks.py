@@ -233,8 +233,6 @@ for _name, _column in (
 
 
 class TaskPin(Base):
-    """A user's own pin on a task."""
-
     __tablename__ = "task_pins"
     # For deleting a task.
     __table_args__ = (Index("ix_task_pins_task", "task_id"),)

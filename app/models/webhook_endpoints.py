@@ -123,8 +123,6 @@ class WebhookRecovery(Base):
 
 
 class WebhookAttempt(Base):
-    """The result of one attempt to deliver an event to a webhook endpoint."""
-
     __tablename__ = "webhook_attempts"
     __table_args__ = (one_of("outcome", AttemptOutcome), one_of("error", DeliveryError))
 

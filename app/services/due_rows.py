@@ -1,4 +1,4 @@
-"""Leases: a worker claims rows that are due, sends them, and stores what came of it. Pushes and webhooks share this.
+"""Claim due rows by lease, and store their results. Pushes and webhooks share this.
 
 A claim counts an attempt and ends by itself: the rows of a worker that was killed are due again. Only the last claim of
 a row, known by its number of attempts, stores a result.

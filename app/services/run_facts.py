@@ -1,4 +1,4 @@
-"""What only the service writes about a run: its facts, with their names, and keys of its state."""
+"""Names of a run's facts, which only the service writes, and SQL expressions that change them."""
 
 from collections.abc import Mapping
 from typing import Any, Final

@@ -29,7 +29,6 @@ class Revision:
 
 
 def expected_revision() -> str:
-    """Return the id of the newest schema revision in the migrations of this release."""
     return _known_revisions()[0].id
 
 

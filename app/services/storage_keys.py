@@ -98,12 +98,10 @@ class RunRef:
 
     @property
     def session_key(self) -> str:
-        """The storage key of the stored conversation of the run's agent. Clients can never read this object."""
         return f"tasks/sessions/team_{self.project_id}/task_{self.task_id}/run_{self.run_id}.json.gz"
 
     @property
     def texts_key(self) -> str:
-        """The storage key of the texts that the changed files had before the run."""
         return f"{self._texts}.json.z"
 
     @property

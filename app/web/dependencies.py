@@ -35,7 +35,6 @@ def process_of(request: Request) -> ProcessContext:
 
 
 def root_of(request: Request) -> str:
-    """Return the path below which a proxy serves the API, without a slash at its end."""
     root: str = request.scope.get("root_path", "")
     return root.rstrip("/")
 

@@ -1,4 +1,4 @@
-"""Checks one commit, in fresh clones that no agent has touched; nothing else decides a verdict (contract 18.3)."""
+"""Executes the checks of one commit in fresh clones, which no agent has touched (contract 18.3)."""
 
 import hashlib
 import json

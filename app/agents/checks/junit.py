@@ -1,4 +1,4 @@
-"""Reads the JUnit reports of a check; also a program, which reports.py starts in the sandbox with untrusted files.
+"""Reads JUnit reports. reports.py starts it as a program in the sandbox, since reports are untrusted.
 
 It reads `[folder, globs]` from standard input, and prints one line of JSON: the number of reports, and the cases of
 each suite as `[class, name, outcome]`. With a fault of the reports on standard error it ends with status 1. With the

@@ -1,4 +1,4 @@
-"""Reads the reports of a check in the sandbox: they are as untrusted as the programs that write them."""
+"""Reads the reports of a check by a program in the sandbox, since reports are untrusted."""
 
 import asyncio
 import json

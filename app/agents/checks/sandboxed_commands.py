@@ -1,4 +1,4 @@
-"""Runs the commands of one clone in one sandbox, with its services, from the worker's side (supervisor.py)."""
+"""Runs the commands and services of one clone in one sandbox, through its supervisor (supervisor.py)."""
 
 import asyncio
 import json
@@ -94,7 +94,6 @@ class Commands:
         self._writer.write(json.dumps(request).encode() + b"\n")
 
     async def stop(self) -> None:
-        """End the sandbox with all its processes."""
         self._writer.close()
         await shielded(self._process.stop(0))
 

@@ -1,4 +1,4 @@
-"""Starts the commands of one clone inside its sandbox, one after the other, so that they share loopback and services.
+"""The program in a sandbox that runs the commands of one clone in turn, with shared loopback and services.
 
 The worker sends each request as a line of JSON over a socket, whose descriptor is the argument:
 

@@ -51,11 +51,9 @@ class ActiveRun:
 
     @property
     def is_prepared(self) -> bool:
-        """Whether there is a clone to take work from."""
         return self.definitions is not None
 
     async def progress(self, step: str, message: str) -> None:
-        """Write a progress message to the run's log."""
         log.info("run.step", step=step, detail=message)
         await self.effects.emit(progress_entry(step, message))
 

@@ -1,4 +1,4 @@
-"""Sets up an agent's clone as the clones for checks are, and starts the services of set-up beside the agent."""
+"""Sets up the agent's clone as for checks, and starts the services of set-up beside the agent."""
 
 from app.agents.checks.clone import LONGEST_NAME, environment_of, open_clone, why_failed
 from app.agents.checks.commit_verification import read_definitions

@@ -1,4 +1,4 @@
-"""Third step of a run, also of a failed one: collects the work of an agent that has ended."""
+"""Collects the work of an agent that has ended, also of a failed run: the third step of a run."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Second step of a run: the conversation with its agent in the sandbox, from the first prompt to the end."""
+"""Converses with the agent in the sandbox from the first prompt to the end: the second step of a run."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Finds what to delete of folders that are kept for later runs, such as mirrors and caches."""
+"""Finds the least recently used folders, such as mirrors and caches, to delete them."""
 
 import os
 from collections.abc import Mapping

@@ -75,8 +75,6 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloneBase:
-    """The commit and the branch that the work of a run starts from."""
-
     branch: str | None = None  # the branch that the work is to be merged into
     start: str | None = None  # the branch of `sha`: that one, or the push branch of an earlier attempt or run
     sha: str | None = None  # None until it is known, and for an empty repository

@@ -63,7 +63,6 @@ class Author:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables from which git takes author and committer."""
         roles = ("AUTHOR", "COMMITTER")
         fields = (("NAME", self.name), ("EMAIL", self.email))
         return {f"GIT_{role}_{field}": value for role in roles for field, value in fields}

@@ -51,7 +51,6 @@ def require(code: int) -> None:
 
 
 def require_found(found: object) -> None:
-    """Raise OSError for nothing."""
     if not found:
         raise OSError("it is not there")
 

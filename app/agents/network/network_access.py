@@ -1,4 +1,4 @@
-"""The network access of one agent, by the levels of `AgentNetwork`.
+"""Opens the network access of one agent, by its level of `AgentNetwork`.
 
 The proxy (proxy.py) is the only way out under bubblewrap. Under other kinds of sandbox agents can bypass it, so
 `model-only` and `trusted` are refused there unless the operator accepts that. Landlock at `none` could open the port

@@ -29,8 +29,6 @@ _PROTOCOL_VERSION = 1
 
 
 class RunbookAgent:
-    """The built-in agent: executes each prompt as a list of steps."""
-
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         # The folder and the running turns of each session.

@@ -1,4 +1,4 @@
-"""The runbook agent's end of the protocol: JSON-RPC, one message a line, with only the needed parts.
+"""The runbook agent's JSON-RPC connection to its client, one message a line.
 
 Every run starts this agent: loading the protocol's library takes 0.6 to 0.9 s, the whole agent 0.06 to 0.1 s. So it
 uses threads too, and not asyncio.

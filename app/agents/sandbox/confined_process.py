@@ -38,7 +38,6 @@ class ConfinedProcess:
 
     @property
     def returncode(self) -> int | None:
-        """The exit status of the command; None while it runs."""
         return self._process.returncode
 
     @property

@@ -42,8 +42,6 @@ _IN_MEMORY = ("/memfd:", "/dev/shm/", "/dev/zero", "/SYSV", _NAMED)  # noqa: S10
 
 @dataclass(slots=True)
 class ResourceUsage:
-    """The resources that a set of processes and all their descendants use together."""
-
     processes: int = 0  # and threads
     memory_bytes: int = 0
     held_bytes: int = 0  # of deleted files that are still open, which are in no folder

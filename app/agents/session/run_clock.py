@@ -47,7 +47,6 @@ class WorkingTime:
 
     @property
     def worked(self) -> timedelta:
-        """The working time of the block, which has ended."""
         assert self._ended_at is not None
         return timedelta(seconds=self._ended_at - self._began_at - self._waited)
 

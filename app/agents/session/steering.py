@@ -1,4 +1,4 @@
-"""Steers an agent beside its turns: people's messages in the middle of a turn, and options at any time.
+"""Sends people's messages to an agent during its turn, and its options at any time.
 
 It depends on the agent whether it accepts messages while it works. If not, they are kept until the turn's end.
 """

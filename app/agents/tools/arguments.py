@@ -1,4 +1,4 @@
-"""What tools have in common: their descriptions, and how they read the arguments of calls."""
+"""Describes tools, and reads the arguments of their calls."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar  # Any: JSON

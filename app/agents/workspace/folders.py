@@ -1,4 +1,4 @@
-"""Makes and removes folders of runs; `<root>/<run>.lock` is held by the worker that made one until it is removed.
+"""Makes and removes the folders of runs; the worker holds `<root>/<run>.lock` until the folder is removed.
 
 An agent decides how many files it has, so removing one may take minutes. No run waits for that.
 """

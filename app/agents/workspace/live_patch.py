@@ -1,4 +1,4 @@
-"""Compares the files of a clone, while its agent works, with a commit: as a patch, by git that runs in the sandbox.
+"""Compares a clone with a commit while its agent works, by git in the sandbox.
 
 git has our own repository with an index there, which knows the files of the clone's commit. No program of the clone is
 executed: filters, external diffs and hooks are settings, and ours has none.
@@ -74,8 +74,6 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """How the files of a clone differ from a commit."""
-
     patch: bytes
     sizes: Mapping[str, int] = field(default_factory=dict)  # bytes of the files that changed
     notes: Sequence[str] = ()  # what the patch lacks

@@ -48,8 +48,6 @@ _GRACE_SECONDS = 0.2
 
 
 class Finished(NamedTuple):
-    """What a program in the sandbox has answered."""
-
     code: int | None
     output: bytes
     errors: str

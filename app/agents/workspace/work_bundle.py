@@ -1,4 +1,4 @@
-"""Gathers an agent's work into a bundle of commits, with git that runs *inside the sandbox*, with our settings."""
+"""Bundles an agent's commits and files by git in the sandbox, with our settings."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Pushes in Expo's format, and what its answers say of them.
+"""Write pushes in Expo's format, and read its answers.
 
 In a response ticket i belongs to message i; only messages without one are resent.
 """
@@ -48,7 +48,6 @@ def wire_message(message: PushMessage) -> dict[str, Any]:
 
 
 def wire_content(message: PushMessage) -> dict[str, Any]:
-    """Return a push in Expo's format, without its recipient and not shortened."""
     style = message.style
     content = message.content()
     if message.tag is not None:

@@ -1,4 +1,4 @@
-"""What GitHub's REST API takes and answers, and its errors."""
+"""Read the answers of GitHub's REST API, and raise its errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,24 +41,18 @@ class GitHubRefused(GitHubError):
 
 @dataclass(frozen=True, slots=True)
 class GitHubAccess:
-    """The URL of a GitHub host's API, and the token for requests to it."""
-
     api_url: str
     token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class InstallationToken:
-    """An access token of a GitHub App for one installation of the App. It expires at `expires_at`, in UTC."""
-
     token: str = field(repr=False)
     expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class PullRequest:
-    """A pull request as the GitHub host reports it. `url` is its web page, `body` its description."""
-
     number: int
     url: str
     body: str

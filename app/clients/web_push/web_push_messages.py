@@ -1,4 +1,4 @@
-"""Pushes in the format of browsers, each encrypted for its browser (RFC 8291), whose subscription is the token."""
+"""Encrypt pushes for browsers (RFC 8291). A device's token is its browser's subscription."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -35,8 +35,6 @@ class PostgresAccount:
 
 
 class Postgres:
-    """A PostgreSQL server of the development stack."""
-
     def __init__(self, folder: Path, port: int, *, durable: bool) -> None:
         self._folder = folder
         self._data = folder / "data"

@@ -169,7 +169,6 @@ class DefinitionsIn(Input):
 
     @property
     def stored(self) -> dict[str, Any]:
-        """As JSON, with the defaults filled in."""
         return self.model_dump(mode="json", exclude={"repository"})
 
     @property

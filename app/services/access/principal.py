@@ -12,8 +12,6 @@ CURRENT_PROJECT = "@current"
 
 
 class ProjectRef(NamedTuple):
-    """The project that a request names, with the columns that responses show."""
-
     id: int
     organization_id: UUID
     name: str

@@ -6,13 +6,11 @@ from app.services.access.principal import Principal
 
 
 def require_scope(principal: Principal, scope: Scope) -> None:
-    """Check that the caller's API key has `scope`; `task:write` includes `task:read` (contract 2.3)."""
     if not has_scope(principal, scope):
         raise PermissionDenied(f"API key missing required scope '{scope}'")
 
 
 def has_scope(principal: Principal, scope: Scope) -> bool:
-    """Return whether the caller's API key has `scope`, or has another scope that includes it."""
     granted = principal.scopes
     subject, _, verb = scope.partition(":")
     return Scope.ANY in granted or scope in granted or (verb == "read" and f"{subject}:write" in granted)

@@ -1,4 +1,4 @@
-"""SQL conditions for what a caller sees, with which every query begins: what is not visible is not found."""
+"""SQL conditions for what a caller sees. Every query for a caller starts from one."""
 
 from collections.abc import Collection, Mapping
 from typing import Any

@@ -134,7 +134,6 @@ class _Current(NamedTuple):
 
 
 async def show_session(session: AsyncSession, caller: Principal) -> ConsoleSessionOut:
-    """Return the console session that authenticated this request, with its user and the user's projects."""
     statement = (
         select(ConsoleSession.created_at, ConsoleSession.expires_at, *CREATOR_COLUMNS)
         .join(User, User.id == caller.user_id)

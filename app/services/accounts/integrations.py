@@ -48,7 +48,6 @@ class NewIntegration:
 async def create_integration(
     session: AsyncSession, cipher: Cipher, *, project_id: int, new: NewIntegration
 ) -> Integration:
-    """Add an integration, which gives a project access to a code host, and return it."""
     if new.token is not None and new.installation is not None:
         raise InvalidInput("Give a token or an App installation, not both.", attr="token")
     integration = Integration(

@@ -51,7 +51,6 @@ _PROJECT_COLUMNS = [
 
 
 async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
-    """Return the caller's profile: the user, their current project, and their organizations."""
     user = await session.get(User, caller.user_id)
     if user is None:
         raise UserDeleted

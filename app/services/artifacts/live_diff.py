@@ -1,4 +1,4 @@
-"""The changes of a run whose agent is still there: clients ask, the run's worker makes them, Redis keeps them a minute.
+"""The live changes of a run: a client asks, the run's worker makes the diff, Redis keeps it for a minute.
 
 Nothing is asked of a worker while no client asks. A request that gets lost is made again by the client (contract 19.1).
 """

@@ -18,7 +18,6 @@ from app.verification.judgement import Case, Execution
 
 
 async def find_base(session: AsyncSession, project_id: int, key: bytes, *, days: int) -> Execution | None:
-    """Return what is kept of a check on a base of a project, for so many days."""
     of = (KeptBase.key == _own(project_id, key), KeptBase.created_at > utcnow() - timedelta(days=days))
     kept = await session.scalar(select(KeptBase.result).where(*of))
     # Beside the event loop: there may be 100,000 cases.
@@ -26,7 +25,6 @@ async def find_base(session: AsyncSession, project_id: int, key: bytes, *, days:
 
 
 async def keep_base(session: AsyncSession, project_id: int, key: bytes, execution: Execution) -> None:
-    """Keep what a check showed of a base, in place of what was kept before."""
     packed = await asyncio.to_thread(_pack, execution)
     values = {"project_id": project_id, "result": packed, "created_at": utcnow()}
     row = insert(KeptBase).values(key=_own(project_id, key), **values)

@@ -1,4 +1,4 @@
-"""What repositories suggest to check: looked for by a job at a request, and kept for a minute in Redis (contract 18.1).
+"""Ask for the checks that a repository suggests. A job finds them; Redis keeps them a minute (contract 18.1).
 
 A scan that gets lost is made again: the client asks until there is one.
 """

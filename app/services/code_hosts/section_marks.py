@@ -1,4 +1,4 @@
-"""The marks around our sections in the text of a pull request; people may write around sections, and remove them."""
+"""Write and replace our sections in the text of a pull request, between marks."""
 
 import re
 

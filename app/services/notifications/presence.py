@@ -1,4 +1,4 @@
-"""Record presence: a device that reports that it shows a task is taken to show it for 60 seconds (contract 7.1)."""
+"""Record which devices show which tasks. A report holds for 60 seconds (contract 7.1)."""
 
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta

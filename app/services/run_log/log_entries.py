@@ -1,4 +1,4 @@
-"""Entries of a run's log and events of its live stream: which of them the log has, and how followers get them.
+"""Entries of a run's log: decide which are stored, and publish them to the run's followers.
 
 Events about a change are published after its commit, and may be lost (contract 6.4).
 """
@@ -43,7 +43,6 @@ _LARGE = ("output", "error_message")
 
 
 def announce_state(session: AsyncSession, events: RunEvents, run: RunState, *, opened: bool = False) -> None:
-    """Publish the state of a run to its followers after the session's transaction commits."""
     kind = EventKind.ENDED if run.status in TERMINAL_STATUSES else EventKind.STATE
     data = state_event(run)
 
@@ -84,7 +83,6 @@ def _encode(state: dict[str, Any]) -> bytes:
 def announce_entries(
     session: AsyncSession, events: RunEvents, entries: Iterable[tuple[UUID, Mapping[str, Any]]]
 ) -> None:
-    """Publish log entries to the followers of their runs, after the session's transaction commits."""
     lines = [(run_id, orjson.dumps(entry)) for run_id, entry in entries]
     if not lines:
         return

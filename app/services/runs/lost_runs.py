@@ -1,4 +1,4 @@
-"""Recover runs that lost their job or their worker, so that none is stuck."""
+"""Requeue or fail runs that have lost their job or their worker."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

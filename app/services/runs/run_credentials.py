@@ -17,13 +17,11 @@ _KEPT = timedelta(hours=24)
 
 
 async def keep_token(session: AsyncSession, cipher: Cipher, run_id: UUID, token: str) -> None:
-    """Encrypt and store the GitHub token that came with a new run."""
     session.add(RunCredential(run_id=run_id, encrypted_token=cipher.encrypt(token), created_at=utcnow()))
     await session.flush()
 
 
 async def forget_tokens(session: AsyncSession, run_ids: Sequence[UUID]) -> None:
-    """Delete the stored GitHub tokens of runs that have ended."""
     await session.execute(delete(RunCredential).where(RunCredential.run_id.in_(run_ids)))
 
 

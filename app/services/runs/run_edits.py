@@ -113,7 +113,6 @@ def _steers(body: RunUpdateIn) -> bool:
 
 
 async def write_columns(session: AsyncSession, run_id: UUID, values: dict[str, Any]) -> RunState:
-    """Write the column values `values` of a run; return its new state. Raises StateRefused."""
     sizes = [
         size if name in values else null().label(size.name)
         for name, size in (("state", _STATE_BYTES), ("output", _OUTPUT_BYTES))

@@ -95,7 +95,6 @@ def count_ended(session: AsyncSession, ended: Sequence[MovedRun], reason: RunRea
 
 
 def count_lost_leases(session: AsyncSession, number: int) -> None:
-    """Add `number` to the metric of runs that lost their worker, once the session's transaction is committed."""
     after_commit(session, partial(_LOST.inc, number))
 
 

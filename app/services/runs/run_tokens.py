@@ -43,8 +43,6 @@ log = structlog.get_logger(__name__)
 
 
 class RunPath(NamedTuple):
-    """A run as the path of a request names it."""
-
     project: int | str
     task_id: UUID
     run_id: UUID

@@ -1,4 +1,4 @@
-"""Create runs, and move them between statuses. One statement does this with the other effects of its transaction."""
+"""Build and run the statements that create runs and move them between statuses, with their events."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial

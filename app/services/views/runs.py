@@ -41,12 +41,10 @@ _LITTLE_BYTES: ColumnElement[int] = literal_int(1024)
 
 
 def text_bytes(column: Any) -> ColumnElement[int]:
-    """Return the SQL expression for the size of a text column, in bytes; 0 for NULL."""
     return func.coalesce(func.octet_length(column), 0)
 
 
 def json_bytes(column: Any) -> ColumnElement[int]:
-    """Return the SQL expression for the size of a JSON column, in bytes; 0 for NULL."""
     stored = func.pg_column_size(column)
     whole = func.octet_length(cast(column, Text))
     return func.coalesce(case((stored > _LITTLE_BYTES, whole), else_=stored), 0)
@@ -228,7 +226,6 @@ _PAGE_VERSIONS: Prepared[tuple[int, str]] = Prepared(
 
 
 async def run_out(run: RunRow, links: ObjectStore | None) -> RunOut:
-    """Return a run as the API shows it (contract 3.3). `links` signs the URL of the log; None shows no URL."""
     state = run.state
     shown_state = state | run.facts
     if run.queue_position:

@@ -31,8 +31,6 @@ log = structlog.get_logger(__name__)
 
 
 class Health(NamedTuple):
-    """The successes and failures of an endpoint, which decide when it is disabled."""
-
     last_success_at: datetime | None
     last_failure_at: datetime | None
     consecutive_failures: int

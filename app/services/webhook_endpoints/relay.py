@@ -118,8 +118,6 @@ _CURSOR = Prepared(
 
 
 class Pair(NamedTuple):
-    """An event and a webhook endpoint that is to receive it."""
-
     event: EventRow
     endpoint_id: UUID
     payload: str

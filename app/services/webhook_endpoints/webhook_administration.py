@@ -43,7 +43,6 @@ async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dic
 
 
 async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
-    """Add a test message to an endpoint of any user; return the id of its delivery."""
     project_id = await session.scalar(
         select(WebhookEndpoint.project_id).where(WebhookEndpoint.id == endpoint_id)
     )
@@ -53,7 +52,6 @@ async def ping(session: AsyncSession, endpoint_id: UUID) -> UUID:
 
 
 async def redeliver(session: AsyncSession, delivery_id: UUID) -> UUID:
-    """Let a delivery of any user be sent again at once, under the same message id; return `delivery_id`."""
     if await schedule_redelivery(session, WebhookEndpointDelivery.id == delivery_id) is None:
         raise NotFound(f"Webhook delivery {delivery_id} does not exist.")
     return delivery_id

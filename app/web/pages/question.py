@@ -100,7 +100,6 @@ def page_of(row: QuestionRow, options: Sequence[Mapping[str, Any]], *, asks_for_
 
 
 def place_of(row: QuestionRow) -> str:
-    """Return the number of a question's task, and its repository."""
     number = slug(slug_prefix(row.project_name), row.task_number)
     return " · ".join(filter(None, (number, row.repository)))
 

@@ -1,4 +1,4 @@
-"""Decides what a run is known by at the code host: the author of its commits, and the name of its branch."""
+"""Chooses the author of a run's commits, and the name of its branch."""
 
 from uuid import UUID
 
@@ -21,6 +21,5 @@ def commit_author(run: ClaimedRun) -> Author:
 
 
 def new_branch_name(slug: str, run_id: UUID) -> str:
-    """Return the name of the branch of a run that continues none."""
     # The last digits of the id are random; ids of the same minute begin alike.
     return f"{BRANCH_PREFIX}{slug.lower()}-{run_id.hex[-_SHORT_ID_LENGTH:]}"

@@ -1,4 +1,4 @@
-"""Claimed work, a run or its checks: held by a lease until it ends or is lost, handed back if the worker is stopped."""
+"""Holds the lease on claimed work, a run or its checks, and hands it back if the worker stops."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine

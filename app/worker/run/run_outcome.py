@@ -49,12 +49,10 @@ class RunReport:
 
     @property
     def has_work(self) -> bool:
-        """Whether the agent has delivered a commit."""
         return isinstance(self.work, RunResult) and self.work.head_sha is not None
 
     @property
     def has_checks(self) -> bool:
-        """Whether something is defined that the work is to be checked by."""
         definitions = self.work.definitions if isinstance(self.work, RunResult) else None
         return definitions is not None and (bool(definitions.checks) or definitions.file_fault is not None)
 
