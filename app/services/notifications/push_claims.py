@@ -20,7 +20,6 @@ from app.db.statements import Prepared
 from app.enums import NotificationDecision, Platform, PushPurpose
 from app.models import Notification, PushToken, Run, Task
 from app.models.base import constant, literal_int
-from app.services import due_rows
 from app.services.notifications import badges, presence, reminders
 from app.services.notifications.push_delivery import PUSHES_PER_CLAIM
 from app.services.notifications.push_messages import Delivery, PushClaim, StoredPush, Subject
@@ -34,6 +33,7 @@ from app.services.notifications.rules.push_decision import (
     decide_reminder,
     decide_retraction,
 )
+from app.services.retrying import due_rows
 from app.services.retrying.policies import PUSH_CLAIMS, PUSH_LEASE
 from app.services.retrying.retries import by_halves
 

@@ -46,11 +46,11 @@ from app.db.statements import Prepared
 from app.enums import NotificationDecision, Platform
 from app.models import Notification
 from app.models.base import given_rows, literal_int
-from app.services import due_rows
 from app.services.notifications import devices, reminders
 from app.services.notifications.devices import DeadDevice
 from app.services.notifications.push_messages import Composer, Delivery
 from app.services.notifications.rules.decision_transitions import decision_update, entry, replacement_update
+from app.services.retrying import due_rows
 from app.services.retrying.policies import PUSH, PUSH_LEASE, PUSH_SECONDS
 from app.tracing.spans import record
 

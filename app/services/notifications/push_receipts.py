@@ -20,11 +20,11 @@ from app.db import after_commit
 from app.db.statements import Prepared, rows_of
 from app.enums import NotificationDecision
 from app.models import Notification
-from app.services import due_rows
 from app.services.notifications import devices
 from app.services.notifications.devices import DeadDevice
 from app.services.notifications.push_delivery import RECEIPT_AFTER
 from app.services.notifications.rules.decision_transitions import Change, store
+from app.services.retrying import due_rows
 
 BATCH = TICKETS_PER_REQUEST
 # Expo deletes a receipt after a day.

@@ -1,1 +1,1 @@
-"""Retries: the policies and schedules for what failed, and the budget that repeats a step."""
+"""Retries: policies and schedules for what failed, the budget of a step, and leases on rows that are due."""

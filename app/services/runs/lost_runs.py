@@ -19,9 +19,9 @@ from app.db.statements import rows_of
 from app.errors import Unavailable
 from app.models import Run
 from app.outages import DatabaseUnavailable
-from app.services.due_rows import Settle, settle_each
 from app.services.enqueueing import enqueue_run, enqueue_verification
 from app.services.opened_clients import ServiceClients
+from app.services.retrying.due_rows import Settle, settle_each
 from app.services.run_log.log_entries import log_line
 from app.services.run_log.log_writing import append_lines
 from app.services.runs.command_delivery import receipts_of_lost

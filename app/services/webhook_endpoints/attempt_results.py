@@ -19,7 +19,7 @@ from app.db.statements import rows_of
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant
-from app.services import due_rows
+from app.services.retrying import due_rows
 from app.services.retrying.policies import WEBHOOK, WEBHOOK_ATTEMPTS
 from app.services.webhook_endpoints.delivery_claims import Claimed
 from app.services.webhook_endpoints.disabling import Health, disable

@@ -37,7 +37,7 @@ from app.enums import DeliveryStatus, EventType
 from app.models import Run, WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant, literal_int
 from app.security.secrets import Cipher, DecryptionError
-from app.services import due_rows
+from app.services.retrying import due_rows
 from app.services.retrying.policies import WEBHOOK_LEASE, WEBHOOK_LOST_ATTEMPTS
 from app.services.webhook_endpoints.signing import Message, live_secrets
 

@@ -14,9 +14,9 @@ from app.coroutines.periodic import every
 from app.coroutines.shielded import shielded
 from app.db import unit_of_work
 from app.runtime import ProcessContext
-from app.services.due_rows import settle_each
 from app.services.notifications import digests, push_claims, push_delivery
 from app.services.notifications.push_messages import Composer, Delivery
+from app.services.retrying.due_rows import settle_each
 from app.worker.loops.supervision import repeat
 
 # The concurrent claims of a process: some are sent while others are composed and settled (ADR 16).

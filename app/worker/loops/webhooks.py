@@ -19,7 +19,7 @@ from app.clock import utcnow
 from app.coroutines.periodic import attempt
 from app.db import unit_of_work
 from app.runtime import ProcessContext
-from app.services.due_rows import settle_each
+from app.services.retrying.due_rows import settle_each
 from app.services.retrying.policies import LOOP_SECONDS
 from app.services.webhook_endpoints.attempt_results import settle
 from app.services.webhook_endpoints.delivery_claims import Claimed, claim_due, next_due

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 from app.clock import set_clock
 from app.config import Settings
 from app.runtime import open_process
-from app.services import due_rows
 from app.services.notifications import digests, push_claims, push_delivery, push_receipts
+from app.services.retrying import due_rows
 from app.worker.jobs.fetch_receipts import fetch_due
 from app.worker.loops import pushes
 from app.worker.loops.pushes import release_held
