@@ -192,10 +192,14 @@ class RepositoryUnreachable(RepositoryError):
 
 
 class BranchNotFound(RepositoryError):
+    """The repository does not have the branch that the run is to start from."""
+
     reason = RunReason.BRANCH_NOT_FOUND
 
 
 class PushRejected(RepositoryError):
+    """The code host refused the branch that the run pushed."""
+
     reason = RunReason.PUSH_REJECTED
 
 

@@ -82,10 +82,7 @@ Review = Callable[[], Awaitable[str | None]]
 
 
 class Conversation:
-    """The conversation of a run with its agent, from the first prompt to the end.
-
-    Start `listen` in a task before the agent, and run it until `hold` has returned.
-    """
+    """The conversation of a run with its agent. Start `listen` before the agent, and run it until `hold` returns."""
 
     def __init__(
         self,

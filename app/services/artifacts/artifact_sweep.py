@@ -57,10 +57,7 @@ async def write_lifecycle(bucket: ObjectStore) -> None:
 
 
 async def sweep_artifacts(sessions: SessionFactory, bucket: ObjectStore) -> None:
-    """Delete stored files that no client can reach any more, and expired entries of staged files.
-
-    Raises ObjectStoreUnavailable.
-    """
+    """Delete files that no client can reach, and expired entries of staged files. Raises ObjectStoreUnavailable."""
     removed = 0
     async for page in bucket.bucket.list_pages(KEYS_PREFIX):
         async with unit_of_work(sessions) as session:

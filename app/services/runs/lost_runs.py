@@ -76,10 +76,7 @@ class _Sweep:
 
 
 async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: timedelta | None = None) -> int:
-    """Recover the runs that have lost their job or their worker; return the number of jobs that were enqueued.
-
-    Of more than a thousand in one state the next sweep recovers the others.
-    """
+    """Recover runs that have lost their job or worker, up to 1000 in each state; return how many jobs were enqueued."""
     sweep, events = _Sweep(utcnow(), clients.events), clients.events
     steps: list[tuple[Select[UUID], Settle[UUID]]] = [
         (

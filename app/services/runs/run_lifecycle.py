@@ -1,4 +1,4 @@
-"""Change the status and the lease of runs; no other module may, and each race has one result.
+"""Change the status and the lease of runs, by the statements of `transitions`. No other module may.
 
 Every change is one conditional UPDATE: the database decides each race, and both sides learn the result:
 

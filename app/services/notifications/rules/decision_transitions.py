@@ -123,10 +123,7 @@ def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A change of a stored push notice: new column values and, unless `decision` is None, a new decision.
-
-    The transaction that stores the change must hold a lock on the notice's row.
-    """
+    """A change of a push notice whose row is locked: new values and, unless `decision` is None, a new decision."""
 
     id: UUID
     decision: Decision | None = None

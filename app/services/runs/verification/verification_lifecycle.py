@@ -150,10 +150,7 @@ async def _failures(session: AsyncSession, run_id: UUID, attempt: int) -> list[s
 
 
 async def reopen(session: AsyncSession, run_id: UUID, commit: str, base: str | None) -> int:
-    """Open an attempt to check the commit that a run which is over has delivered; return its number.
-
-    The caller puts the job of the attempt on the queue.
-    """
+    """Open an attempt to check the commit of a run that is over; return its number. The caller enqueues the job."""
     before = await _lock(session, Run.id == run_id)
     return await _open(session, run_id, before, show_first(commit, base))
 
