@@ -193,6 +193,7 @@ export async function endOfARunSaysWhatIsNext(browser, { expect, watched, checkA
     const copied = () => page.evaluate(() => navigator.clipboard.readText());
     await end.getByRole("button", { name: "Copy the name of the branch" }).press("Enter");
     await until("the branch", async () => (await copied()) === branch);
+    if (size === "phone") await end.getByText("Get the work into a clone of yours").tap();
     await end.getByRole("button", { name: /^Copy: git fetch/ }).press("Enter");
     await until("the command", async () =>
       (await copied()).startsWith(`git fetch origin ${branch} && git switch`),
@@ -263,6 +264,7 @@ export async function structuredOutputIsShown(browser, { expect, watched, checkA
     await end.getByText(state.head_branch, { exact: true }).waitFor();
     const { height, width } = await result.boundingBox();
     expect(height <= 330 && width <= 820, `a long result stays in its place (${size}, ${height} px)`);
+    await page.waitForFunction(() => !document.querySelector("[data-loading]"));
     await checkAccess(page, `a structured output (${size})`);
     const tones = end.getByRole("group", { name: "What next?" }).locator('button[class*="primary"]');
     expect((await tones.count()) === 1, "one step is named before the others");

@@ -227,7 +227,13 @@ describe("what a run has delivered", () => {
 
 describe("the next step after a run", () => {
   const next = (status: Run["status"], files: number, more: object = {}) =>
-    nextOf(run(status, { changes: { files, additions: 1, deletions: 0 }, agent_started_at: "t" }, more));
+    nextOf(
+      run(
+        status,
+        { changes: { files, additions: 1, deletions: 0 }, agent_started_at: "t" },
+        { artifacts: [], ...more },
+      ),
+    );
 
   it("is one", () => {
     const verification = (verdict: string, waived = false) => ({ verification: { verdict, waived } });
@@ -237,7 +243,9 @@ describe("the next step after a run", () => {
     expect(next("completed", 2, verification("verified"))).toBe("changes");
     expect(next("failed", 0)).toBe("task");
     expect(next("completed", 0)).toBe("message");
-    expect(nextOf(run("cancelled"))).toBe("again");
+    expect(nextOf(run("cancelled", {}, { artifacts: [] }))).toBe("again");
+    const artifacts = [{ name: "changes.patch", type: "output" }];
+    expect(next("completed", 0, { artifacts })).toBe("changes");
   });
 });
 

@@ -53,20 +53,8 @@ interface Props {
 }
 
 export function Composer(props: Props) {
-  const {
-    filesPlace,
-    uploads,
-    placeholder,
-    standing,
-    known,
-    sendLabel,
-    sendText,
-    isBusy,
-    area,
-    text,
-    onText,
-  } = props;
-  const { onSend, onOption, onStop, canKeep } = props;
+  const { filesPlace, uploads, placeholder, standing, known, sendLabel, isBusy, area, text, onText } = props;
+  const { onSend, onOption, onStop, canKeep, sendText } = props;
   // The keyboard of a phone has no Shift+Enter.
   const isTouch = useMedia("(pointer: coarse)");
   const files = useAttachments(sessionStorage, filesPlace, uploads);

@@ -8,6 +8,7 @@ import { visible } from "../../text/marks";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { CopyButton } from "../../ui/copy";
+import { useMedia } from "../../ui/media";
 import { StateBadge, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
 import { Age } from "../../ui/time";
@@ -86,9 +87,10 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
             See the check
           </Button>
         )}
-        {files > 0 && (
+        {hasWork(run) && (
           <Button {...tone("changes")} onClick={() => show("changes")}>
-            <FileDiff size={14} /> Review {files === 1 ? "1 file" : `${files} files`}
+            <FileDiff size={14} /> Review{" "}
+            {files === 0 ? "the changes" : files === 1 ? "1 file" : `${files} files`}
           </Button>
         )}
         {next === "task" && (
@@ -121,11 +123,14 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
   );
 }
 
+/** A client that performs a run leaves a patch, and no figures. */
+const hasWork = (run: Run) => figuresOf(run).files > 0 || patchOf(run) !== undefined;
+
 /** What a person most likely does next. */
 export function nextOf(run: Run) {
   const { verdict, waived } = run.verification ?? {};
   if ((verdict === "refuted" || verdict === "inconclusive") && !waived) return "check";
-  if (figuresOf(run).files > 0) return "changes";
+  if (hasWork(run)) return "changes";
   if (run.status === "failed") return "task";
   return neverBegan(run) ? "again" : "message";
 }
@@ -138,6 +143,8 @@ function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "run
   const { branch, pullRequest } = outputOf(run);
   const before = branch ? null : branchBefore(run, runs);
   const patch = patchOf(run);
+  // A phone has no clone.
+  const isDesk = useMedia("(min-width: 761px)");
   const commands = [
     ...(PLAIN.test(branch) ? [`git fetch origin ${branch} && git switch ${branch}`] : []),
     ...(patch ? [`taskbeacon run apply ${run.id}`] : []),
@@ -151,7 +158,7 @@ function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "run
           {before && ` ${visible(before)} stands as an earlier run has left it.`}
         </p>
       )}
-      <details className="small" open={!pullRequest}>
+      <details className="small" open={!pullRequest && isDesk}>
         <summary>Get the work into a clone of yours</summary>
         {commands.map((command) => (
           <div key={command} className="row tight">
