@@ -115,21 +115,27 @@ export function withGaps(
   return shown;
 }
 
-/** Return what is to be opened so that lines are shown, too, which are numbered as the file is now. */
+/** Return the hunks with all lines of the file. */
+export const wholeOf = (hunks: readonly Hunk[], file: readonly string[]): Hunk[] =>
+  withGaps(hunks, file, new Map([...hunks, null].map((_, id) => [id, { top: 0, end: file.length }])));
+
+/** Return what is to be opened so that lines of the whole file are shown, too. */
 export function openedTo(
-  lines: { start_line: number; line: number },
+  lines: readonly DiffLine[],
   hunks: readonly Hunk[],
   file: readonly string[],
   opened: ReadonlyMap<number, Opened>,
 ): ReadonlyMap<number, Opened> {
+  const numbers = lines.flatMap(({ newNumber }) => newNumber ?? []);
+  const [from, to] = [numbers[0] ?? 0, numbers.at(-1) ?? 0];
   const all = new Map(opened);
   let first = 1;
   for (const hunk of withGaps(hunks, file, new Map())) {
     const { id, size } = hunk.gap ?? { id: 0, size: 0 };
     const behind = first + (size ?? 0);
-    if (lines.start_line < behind && lines.line >= first) {
+    if (from < behind && to >= first) {
       const { top, end } = opened.get(id) ?? { top: 0, end: 0 };
-      const [fromTop, fromEnd] = [lines.line - first + 1 + CONTEXT, behind - lines.start_line + CONTEXT];
+      const [fromTop, fromEnd] = [to - first + 1 + CONTEXT, behind - from + CONTEXT];
       // Nothing stands above the first gap that its top could join.
       const isTop = id > 0 && fromTop < fromEnd;
       all.set(id, isTop ? { top: Math.max(top, fromTop), end } : { top, end: Math.max(end, fromEnd) });

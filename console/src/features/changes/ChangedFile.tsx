@@ -6,7 +6,17 @@ import type { RunRef } from "../../api/commands";
 import type { FileChange } from "../../api/types";
 import { languageOfFile } from "../../text/languages";
 import { visible } from "../../text/marks";
-import { type DiffLine, type Gap, isOf, type Opened, parseHunks, withGaps } from "../../text/patch";
+import {
+  type DiffLine,
+  type Gap,
+  type Hunk,
+  isOf,
+  type Opened,
+  openedTo,
+  parseHunks,
+  wholeOf,
+  withGaps,
+} from "../../text/patch";
 import { classes } from "../../ui/classes";
 import { Button, Check, Chevron } from "../../ui/controls";
 import { Diff, type DiffMode, ROW_PX } from "../../ui/diff";
@@ -17,8 +27,8 @@ import { CommentForm } from "./CommentForm";
 import { CommentNote, StaleNote } from "./CommentNote";
 import styles from "./changes.module.css";
 import { Amount, StatusLetter } from "./FileList";
-import { anchorOf, laterOf, linesOf, openedFor, placeOf, placeText, type Range, reaching } from "./range";
-import { type Comment, headOf, type ShownComment, type View } from "./review";
+import { anchorOf, linesOf, placeOf, placeText, type Range, reaching } from "./range";
+import { type Comment, headOf, type ShownComment, standingOf, type View } from "./review";
 import { useDrag } from "./useDrag";
 import { linesQuery } from "./useReview";
 
@@ -27,7 +37,7 @@ const LONG = 1500;
 const STEP = 20;
 /** Of longer ones, colours would come late: those that are shown are read alone. */
 const LONGEST_WHOLE = 60_000;
-const ALL = { top: 0, end: Number.POSITIVE_INFINITY };
+const NONE: Hunk[] = [];
 /** A comment that is being written. */
 const NOTHING: { range: Range | null; text: string } = { range: null, text: "" };
 
@@ -131,19 +141,16 @@ function FileDiff(props: DiffProps) {
   });
   const lines = before.data && isOf(hunks, before.data) ? before.data : null;
   const hasGaps = !(file.truncated || before.isError || (before.data !== undefined && !lines));
-  const whole = useMemo(() => {
-    if (before.isLoading) return [];
-    if (!lines || lines.join("\n").length > LONGEST_WHOLE) return hunks;
-    return withGaps(hunks, lines, new Map([...hunks, null].map((_, id) => [id, ALL] as const)));
-  }, [hunks, lines, before.isLoading]);
+  const whole = useMemo(() => (lines ? wholeOf(hunks, lines) : hunks), [hunks, lines]);
   const side = base === "start" ? "old" : "new";
-  const reached = useMemo(() => {
-    const places = comments.map((one) => {
-      const moved = one.asked ? (laterOf(whole, one, one.asked, side)?.now ?? 0) - one.start_line : 0;
-      return { ...one, start_line: one.start_line + moved, line: one.line + moved };
-    });
-    return lines ? openedFor(places, hunks, lines, opened) : opened;
-  }, [comments, hunks, whole, side, lines, opened]);
+  const reached = useMemo(
+    () =>
+      (lines ? comments : []).reduce(
+        (known, one) => openedTo(standingOf(whole, one, side), hunks, lines ?? [], known),
+        opened,
+      ),
+    [comments, hunks, whole, side, lines, opened],
+  );
   const shown = useMemo(
     () => (hasGaps ? withGaps(hunks, lines, reached) : hunks),
     [hunks, lines, hasGaps, reached],
@@ -161,11 +168,12 @@ function FileDiff(props: DiffProps) {
   const [dragged, onDrag] = useDrag(shown, pick);
   const inRange = dragged ? linesOf(shown, dragged) : picked;
   const anchored = comments.map((comment) => {
-    if (!comment.asked) return [comment, anchorOf(shown, comment).at(-1)?.at] as const;
-    const later = laterOf(shown, comment, comment.asked, side);
-    const isUntouched = later?.isChanged === false && side === "old";
-    const fate = isUntouched ? ": nothing changed here" : later && side === "old" ? ": changed here" : "";
-    return [{ ...comment, isUntouched, sent: comment.sent + fate }, later?.at] as const;
+    const found = standingOf(shown, comment, side);
+    const at = found.at(-1)?.at;
+    if (!comment.asked || at === undefined || side === "new") return [comment, at] as const;
+    const isUntouched = found.every(({ kind }) => kind === "context");
+    const sent = `${comment.sent}: ${isUntouched ? "nothing changed here" : "changed here"}`;
+    return [{ ...comment, isUntouched, sent }, at] as const;
   });
   const below = ({ at }: DiffLine) => {
     const here = anchored.filter(([, anchor]) => anchor === at);
@@ -192,6 +200,7 @@ function FileDiff(props: DiffProps) {
       </>
     );
   };
+  const isLong = lines !== null && lines.join().length > LONGEST_WHOLE;
   // Beside an empty half nothing is easier to read.
   const isOneSided = file.additions === 0 || file.deletions === 0;
   return (
@@ -213,7 +222,7 @@ function FileDiff(props: DiffProps) {
           mode={isOneSided ? "unified" : mode}
           name={visible(file.path)}
           language={language}
-          whole={whole}
+          whole={before.isLoading ? NONE : isLong ? hunks : whole}
           actions={{
             onPick: ({ at }) => pick(reaching(shown, written.range, at)),
             onDrag,

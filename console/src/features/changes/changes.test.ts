@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { FileChange } from "../../api/types";
 import { diffTexts } from "../../text/lineDiff";
-import { parseHunks, withGaps } from "../../text/patch";
-import { anchorOf, linesOf, openedFor, placeOf, placeText, quoteOf, reaching } from "./range";
+import { openedTo, parseHunks, wholeOf, withGaps } from "../../text/patch";
+import { anchorOf, linesOf, placeOf, placeText, quoteOf, reaching } from "./range";
 import { fingerprint, inOrder, reviewMessage, viewOf } from "./review";
 
 const PATCH =
@@ -67,7 +67,7 @@ describe("a comment between the hunks", () => {
   const before = Array.from({ length: 60 }, (_, index) => `line ${index + 1}`);
   const after = [...before.slice(0, 24), "new", ...before.slice(25, 44), ...before.slice(45)];
   const patch = diffTexts(before.join("\n"), after.join("\n"));
-  const whole = withGaps(patch, before, new Map([0, 1, 2].map((id) => [id, { top: 0, end: 100 }])));
+  const whole = wholeOf(patch, before);
   const on = (start: number, end: number) => {
     const lines = whole[0]?.lines.filter(({ newNumber: one }) => one && one >= start && one <= end) ?? [];
     return placeOf(lines);
@@ -83,15 +83,15 @@ describe("a comment between the hunks", () => {
   ])("opens the gap that it stands in: %i to %i", (start, end) => {
     const place = on(start, end);
     expect(anchorOf(patch, place)).toEqual([]);
-    const shown = withGaps(patch, before, openedFor([place], patch, before, new Map()));
+    const shown = withGaps(patch, before, openedTo(anchorOf(whole, place), patch, before, new Map()));
     expect(anchorOf(shown, place).map(({ text }) => text)).toEqual(after.slice(start - 1, end));
     expect(shown.some(({ gap }) => gap?.size)).toBe(true);
   });
 
   it("opens nothing where its lines have changed, or are in the patch", () => {
     const known = new Map([[0, { top: 3, end: 0 }]]);
-    const places = [{ ...on(10, 10), hash: "0.0.other" }, on(25, 25)];
-    expect(openedFor(places, patch, before, known)).toBe(known);
+    for (const place of [{ ...on(10, 10), hash: "0.0.other" }, on(25, 25)])
+      expect(openedTo(anchorOf(whole, place), patch, before, known)).toEqual(known);
   });
 });
 

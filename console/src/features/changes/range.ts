@@ -1,6 +1,6 @@
 /** Ranges of lines in a diff, and where a comment on one stands. Pure. */
 import { codeOf } from "../../text/marks";
-import { type DiffLine, type Hunk, type Opened, openedTo, withGaps } from "../../text/patch";
+import type { DiffLine, Hunk } from "../../text/patch";
 
 /** Lines of one hunk, by their places in the file; both ends are in it. */
 export interface Range {
@@ -81,51 +81,29 @@ export function anchorOf(hunks: readonly Hunk[], place: Place): DiffLine[] {
 }
 
 /**
- * Return below which line of a later diff the lines `asked` stand that a comment on the run before is about, whether
- * something has changed there, and which number they begin with now; null where they are not shown. `side`: which state of the file has them: the old one, at
- * the same numbers, or the new one, wherever they are now.
+ * Return where the lines `asked` stand in a later diff that a comment on the run before is about: with one before them,
+ * and with what has come in their place. None if they are not shown. `side`: which state of the file has them: the old
+ * one, at the same numbers, or the new one, wherever they are now.
  */
 export function laterOf(
   hunks: readonly Hunk[],
   { start_line }: Place,
   asked: readonly DiffLine[],
   side: "old" | "new",
-): { at: number; isChanged: boolean; now: number } | null {
+): DiffLine[] {
   const texts = asked.flatMap(({ kind, text }) => (kind === "delete" ? [] : text));
-  if (texts.length === 0) return null;
   let nearest = side === "old" ? 1 : Number.POSITIVE_INFINITY;
-  let found: ReturnType<typeof laterOf> = null;
-  for (const { lines } of hunks) {
+  let found: DiffLine[] = [];
+  for (const { lines } of texts.length > 0 ? hunks : []) {
     const known = lines.filter((line) => line[`${side}Number`] !== null);
     for (const [index, first] of known.entries()) {
       const distance = Math.abs((first[`${side}Number`] ?? 0) - start_line);
       if (distance >= nearest || !texts.every((text, at) => known[index + at]?.text === text)) continue;
-      const last = known[index + texts.length - 1] ?? first;
       nearest = distance;
-      // What has come in their place stands behind them.
-      let end = lines.indexOf(last) + 1;
+      let end = lines.indexOf(known[index + texts.length - 1] ?? first) + 1;
       while (lines[end] && lines[end]?.kind !== "context") end += 1;
-      const around = lines.slice(Math.max(0, lines.indexOf(first) - 1), end);
-      found = {
-        at: around.at(-1)?.at ?? 0,
-        isChanged: around.some(({ kind }) => kind !== "context"),
-        now: first.newNumber ?? start_line,
-      };
+      found = lines.slice(Math.max(0, lines.indexOf(first) - 1), end);
     }
   }
   return found;
-}
-
-/** Return which gaps are open once those are in which lines with comments stand. `file` is what the file was. */
-export function openedFor(
-  places: readonly Place[],
-  hunks: readonly Hunk[],
-  file: readonly string[],
-  opened: ReadonlyMap<number, Opened>,
-): ReadonlyMap<number, Opened> {
-  return places.reduce((known, place) => {
-    if (anchorOf(withGaps(hunks, file, known), place).length > 0) return known;
-    const next = openedTo(place, hunks, file, known);
-    return anchorOf(withGaps(hunks, file, next), place).length > 0 ? next : known;
-  }, opened);
 }

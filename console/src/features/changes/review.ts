@@ -1,7 +1,7 @@
 /** A person's review of a run's changes: what was viewed, and comments for the agent. Pure. */
 import type { FileChange, Review } from "../../api/types";
-import type { DiffLine } from "../../text/patch";
-import { hashOf, placeText, quoteOf } from "./range";
+import type { DiffLine, Hunk } from "../../text/patch";
+import { anchorOf, hashOf, laterOf, placeText, quoteOf } from "./range";
 
 export type Comment = Review["comments"][number];
 
@@ -39,6 +39,10 @@ export function viewOf(viewed: Viewed, file: FileChange): View {
   if (mark === undefined) return "new";
   return mark === fingerprint(file) ? "viewed" : "changed";
 }
+
+/** Return the lines at which a comment stands; `side` is that of the run's own changes. */
+export const standingOf = (hunks: readonly Hunk[], comment: ShownComment, side: "old" | "new"): DiffLine[] =>
+  comment.asked ? laterOf(hunks, comment, comment.asked, side) : anchorOf(hunks, comment);
 
 /** One message for the agent: a remark on the whole, and each comment with its file and the lines that it is about. */
 export function reviewMessage(

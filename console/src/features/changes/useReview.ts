@@ -4,10 +4,10 @@ import { type Base, fetchChanges, fetchLines, fetchReview, storeReview } from ".
 import type { RunRef } from "../../api/commands";
 import { ApiError, isTransient } from "../../api/errors";
 import type { FileChange, Review, Run } from "../../api/types";
-import { type DiffLine, isOf, parseHunks, withGaps } from "../../text/patch";
+import { type DiffLine, isOf, parseHunks, wholeOf } from "../../text/patch";
 import { say, sayError } from "../../ui/feedback";
 import { earlierOf } from "../project/runState";
-import { anchorOf, openedFor } from "./range";
+import { anchorOf } from "./range";
 import { type Comment, fingerprint, type ShownComment } from "./review";
 
 /** The person's other devices write it, too. */
@@ -38,8 +38,7 @@ export async function linesAbout(
   const lines = anchorOf(hunks, comment);
   if (!file || file.truncated || lines.length > 0) return lines;
   const before = await queries.fetchQuery(linesQuery(ref, base, file)).catch(() => null);
-  if (!before || !isOf(hunks, before)) return [];
-  return anchorOf(withGaps(hunks, before, openedFor([comment], hunks, before, new Map())), comment);
+  return before && isOf(hunks, before) ? anchorOf(wholeOf(hunks, before), comment) : [];
 }
 
 const NONE: readonly ShownComment[] = [];
