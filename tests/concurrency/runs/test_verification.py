@@ -32,7 +32,7 @@ from app.worker.run.run_files import StoredFiles
 from app.worker.run.run_outcome import RunReport, end_run
 from tests.concurrency.races import perform, race
 from tests.fixtures.worker import Workshop
-from tests.support.database.faults import refusing_some, unacknowledged_once
+from tests.support.database.faults import refusing_some, rolled_back, unacknowledged_once
 from tests.support.factories import make_run
 from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingEvents
@@ -118,6 +118,18 @@ def heartbeat(claimed: OpenAttempt) -> Step:
 
 def recover(run: Run) -> Step:
     return lambda session: verification_lifecycle.recover_attempts(session, [run.id], events=EVENTS)
+
+
+async def test_lost_worker_is_logged_once_its_attempt_is_given_up(
+    sessions: SessionFactory, run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: it was logged by a sweep that was rolled back, and again by the next."""
+    assert await perform(sessions, claim) is not None
+    await change(sessions, lease_expires_at=utcnow())
+    for transaction, logged in ((rolled_back, 0), (unit_of_work, 1)):
+        async with transaction(sessions) as session:
+            await recover(run)(session)
+        assert caplog.text.count("verification.worker_lost") == logged
 
 
 class TestClaims:

@@ -9,7 +9,8 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind
 from app.models import Project, User
-from app.services.notifications import push_claims, push_delivery, push_receipts, push_recipients
+from app.services.notifications import devices, push_claims, push_delivery, push_receipts, push_recipients
+from app.services.notifications.devices import DeadDevice
 from tests.support.database.faults import rolled_back
 from tests.support.database.plans import custom_plan, generic_plan
 from tests.support.database.queries import recorded
@@ -79,3 +80,15 @@ async def test_metrics_count_what_is_committed_and_once(
         async with transaction(sessions) as own:
             await push_receipts.settle_receipts(own, [ticket], {"ticket": Accepted("ticket")})
     assert received() == 1
+
+
+async def test_device_that_is_gone_is_logged_once_it_is_forgotten(
+    sessions: SessionFactory, session: AsyncSession, owner: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: a settlement that was rolled back logged it, and its repetition again."""
+    caplog.set_level("INFO")
+    device = await make_device(session, user=owner)
+    for transaction, logged in ((rolled_back, 0), (unit_of_work, 1)):
+        async with transaction(sessions) as own:
+            await devices.forget_dead(own, [DeadDevice(device.id, owner.id, utcnow())])
+        assert caplog.text.count("push.token_dead") == logged

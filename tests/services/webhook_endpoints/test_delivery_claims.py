@@ -1,6 +1,7 @@
 """What a claim of webhook deliveries takes and reads: one probe at a time, few rows whether few or many are pending."""
 
 import asyncpg
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -8,7 +9,9 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, User
 from app.security.secrets import Cipher
+from app.services.retrying.policies import WEBHOOK_ATTEMPTS, WEBHOOK_LOST_ATTEMPTS
 from app.services.webhook_endpoints.delivery_claims import FAILING_AFTER, claim_due, next_due
+from tests.support.database.faults import rolled_back
 from tests.support.database.plans import generic_plan
 from tests.support.database.queries import recorded
 from tests.support.webhooks import make_delivery, make_endpoint
@@ -69,3 +72,23 @@ async def test_endpoint_that_refuses_everything_has_one_probe_under_way(
             claimed.append(len(await claim_due(own, limit=10, cipher=Cipher(settings.secret_keys))))
 
     assert claimed == [1, 0]
+
+
+async def test_deliveries_that_are_not_sent_are_logged_once_that_is_committed(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    settings: Settings,
+    project: Project,
+    owner: User,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Regression: the log said of a claim that was rolled back that it had ended a delivery."""
+    endpoint, _ = await make_endpoint(session, project=project, created_by=owner, url="http://127.0.0.1/")
+    endpoint.encrypted_secret = "by a key that is lost"
+    await make_delivery(session, endpoint)
+    await make_delivery(session, endpoint, attempts=WEBHOOK_ATTEMPTS + WEBHOOK_LOST_ATTEMPTS)
+    for transaction, logged in ((rolled_back, 0), (unit_of_work, 1)):
+        async with transaction(sessions) as own:
+            assert await claim_due(own, limit=10, cipher=Cipher(settings.secret_keys)) == []
+        events = ("webhook.results_lost", "webhook.secret_unreadable")
+        assert [caplog.text.count(event) for event in events] == [logged, logged]
