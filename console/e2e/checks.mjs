@@ -38,6 +38,10 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   await page.goto(address);
   await badge(page, "Refuted").waitFor();
   expect(true, "the verdict comes to a page that is open");
+  const tab = page.getByRole("button", { name: /^Checks/ });
+  const [around, sign] = [await tab.boundingBox(), await tab.locator("svg").boundingBox()];
+  const apart = around.y + around.height / 2 - sign.y - sign.height / 2;
+  expect(Math.abs(apart) < 2, `its sign stands in the line of its tab (${apart})`);
   for (const text of [
     "tests: It fails where the base does not.",
     "2 failed, 1 new, 1 removed",
