@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from io import StringIO
 from typing import Any, NamedTuple
 
@@ -46,8 +47,8 @@ class Result(NamedTuple):
 Taskbeacon = Callable[..., Result]
 
 
-@pytest.fixture
-def beacon() -> Generator[Server, None, None]:
+@contextmanager
+def in_a_thread() -> Generator[Server, None, None]:
     """The scripted server in a thread of its own: the command runs here."""
     ready = threading.Event()
     made: list[Any] = []
@@ -63,9 +64,17 @@ def beacon() -> Generator[Server, None, None]:
     thread.start()
     ready.wait()
     server, loop, over = made
-    yield server
-    loop.call_soon_threadsafe(over.set)
-    thread.join()
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
+
+
+@pytest.fixture
+def beacon() -> Generator[Server, None, None]:
+    with in_a_thread() as server:
+        yield server
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -10,6 +11,24 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 PROJECT = "/api/projects/@current"
+ID = "01890000-0000-7000-8000-00000000000a"
+RUN_PATH = f"{PROJECT}/tasks/{ID}/runs/{ID}"
+PATCH = b"diff --git a/new.txt b/new.txt\nnew file mode 100644\n--- /dev/null\n+++ b/new.txt\n@@ -0,0 +1 @@\n+one\n"
+_STRINGS = {"uuid": ID, "date-time": "2026-01-01T10:00:00Z", "email": "a@example.com"}
+_STATE = {
+    "type": "task_run_state", "run_id": ID, "task_id": ID, "status": "completed", "stage": None, "output": None,
+    "branch": None, "error_message": None, "updated_at": "2026-01-01T10:00:00Z", "completed_at": "2026-01-01T10:00:00Z",
+}  # fmt: skip
+# What an example must be to be of use to a command.
+_KNOWN: dict[str, dict[str, Any]] = {
+    "RunOut": {"status": "completed", "state": {}, "output": {"head_branch": "main"}, "error_message": None},
+    "RunArtifactOut": {"name": "changes.patch", "type": "output"},
+    "QuestionOut": {"kind": "permission", "status": "open"},
+    "QuestionOption": {"id": "allow"},
+    "CommandOut": {"result": {"queued": True}},
+    "TerminalLoginOut": {"interval": 0},
+    "AgentOut": {"name": "claude"},
+}
 
 
 @dataclass(frozen=True)
@@ -72,7 +91,7 @@ class Server:
         # Given to every request.
         self.always: Reply | None = None
         # Given to those that have no reply of their own.
-        self.otherwise = failure(404, "not_found")
+        self.otherwise: Reply | Answering = failure(404, "not_found")
 
     def on(self, request: str, *replies: Reply | Answering) -> None:
         self._replies[request].extend(replies)
@@ -106,12 +125,12 @@ class Server:
         self.received.append(Received(method, parts.path, dict(parse_qsl(parts.query)), headers, body))
         replies = self._replies.get(f"{method} {parts.path}")
         if self.always is not None:
-            reply = self.always
+            found: Reply | Answering = self.always
         elif not replies:
-            reply = self.otherwise
+            found = self.otherwise
         else:
             found = replies.popleft() if len(replies) > 1 else replies[0]
-            reply = found if isinstance(found, Reply) else found(self.received[-1])
+        reply = found if isinstance(found, Reply) else found(self.received[-1])
         await self._send(writer, reply)
         return not reply.cut
 
@@ -152,3 +171,63 @@ async def serving() -> AsyncGenerator[Server, None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Examples:
+    """Answers by an example of what the API's description says."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._schemas = document["components"]["schemas"]
+        self._operations = {
+            f"{method.upper()} {re.sub('{[a-z_]+}', '[^/]+', path)}": operation["responses"]
+            for path, item in document["paths"].items()
+            for method, operation in item.items()
+        }
+
+    def answer(self, received: Received) -> Reply:
+        asked = f"{received.method} {received.path.removesuffix('/')}"
+        for pattern, responses in self._operations.items():
+            if re.fullmatch(pattern, asked):
+                status, response = next(each for each in responses.items() if each[0].startswith("2"))
+                content = response.get("content", {}).get("application/json")
+                return answer(self.of(content["schema"]), int(status)) if content else Reply(int(status))
+        return failure(404, "not_found")
+
+    def of(self, schema: dict[str, Any], name: str = "") -> Any:
+        match schema:
+            case {"$ref": path}:
+                named = path.rpartition("/")[2]
+                found = self.of(self._schemas[named])
+                found = found | _KNOWN.get(named, {}) if isinstance(found, dict) else found
+            case {"anyOf": [first, *_]} | {"oneOf": [first, *_]} | {"allOf": [first, *_]}:
+                # The last page of each list.
+                found = None if name.startswith("next") else self.of(first)
+            case {"const": found} | {"enum": [found, *_]}:
+                pass
+            case {"type": "object"}:
+                properties = schema.get("properties", {})
+                found = {each: self.of(properties[each], each) for each in schema.get("required", ())}
+            case {"type": "array"}:
+                found = [self.of(schema.get("items", {}))]
+            case {"type": "string"}:
+                found = _STRINGS.get(schema.get("format", ""), "text")
+            case _:
+                simple = {"integer": schema.get("minimum", 1), "number": 1.0, "boolean": False}
+                found = simple.get(schema.get("type", ""))
+        return found
+
+
+def serve_examples(beacon: Server, document: dict[str, Any]) -> None:
+    """Answer all requests of commands with `tests.client.command.LINES`; streams end, that of events by a refusal."""
+    examples = Examples(document)
+    beacon.otherwise = examples.answer
+    notification = {"jsonrpc": "2.0", "method": "_taskbeacon/progress", "params": {"message": "Cloning"}}
+    entry = {"type": "notification", "timestamp": "2026-01-01T10:00:00Z", "notification": notification}
+    beacon.on(f"GET {RUN_PATH}/stream", stream(frame(entry, id_="1-1"), frame(_STATE, id_="1-2")))
+    beacon.on(f"GET {RUN_PATH}/logs", Reply(body=frame(entry).removeprefix(b"data: ").strip()))
+    beacon.on(f"GET {RUN_PATH}/artifacts/download", Reply(body=PATCH))
+    event = examples.of({"$ref": "#/components/schemas/EventOut"})
+    refused = failure(403, "permission_denied")
+    beacon.on(f"GET {PROJECT}/events/stream", *[stream(frame(event, id_="p1")), refused] * 2)
+    kinds = [{"type": event["type"]}, {"type": "run.started"}]
+    beacon.on(f"GET {PROJECT}/webhook_event_types", answer(kinds))

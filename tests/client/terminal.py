@@ -42,6 +42,12 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._at, text.encode())
 
+    def close(self) -> int:
+        """Take the terminal away; return how the program ends."""
+        os.close(self._at)
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status)
+
     def end(self) -> Shown:
         """Read to the end of the program."""
         with suppress(OSError):  # how Linux tells it

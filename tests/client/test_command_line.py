@@ -15,7 +15,7 @@ from taskbeacon.cli.person import _choice
 from taskbeacon.cli.tasks import _FIELDS
 from taskbeacon.client import types, verify_webhook
 from taskbeacon.client.settings import config_file, read_config
-from tests.client.command import LINES, Taskbeacon, commands, spawn
+from tests.client.command import LINES, Taskbeacon, commands, in_a_thread, spawn
 from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
 from tests.devstack.launchers import git
 from tests.support.assertions import concerning
@@ -128,16 +128,28 @@ def test_a_wrong_shape_is_no_failed_run(beacon: Server, taskbeacon: Taskbeacon) 
             assert settles or "--json" not in line or result.error["code"] == "bad_answer"
 
 
-def test_a_defect_is_no_failed_run(beacon: Server) -> None:
-    program = """
-from taskbeacon.cli import main, run
-main.callback = lambda: 1 // 0
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        ("1 // 0", "ZeroDivisionError"),
+        ("None()", "TypeError"),
+        ("open(1, 2, 3, nothing=4)", "TypeError"),
+        ("sys.nothing", "AttributeError"),
+        ("os.environ['nothing']", "KeyError"),
+    ],
+)
+def test_a_defect_is_no_failed_run_and_no_bad_answer(beacon: Server, fault: str, name: str) -> None:
+    beacon.on(f"GET {PROJECT}/tasks", answer({"next": None, "results": [TASK]}))
+    program = f"""
+import os, sys
+from taskbeacon.cli import output, run
+output.rows = lambda found: {fault}
 run()
 """
-    with spawn(beacon.url, "version", program=["-c", program]) as process:
+    with spawn(beacon.url, "task", "list", program=["-c", program]) as process:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (70, "")
-    assert "ZeroDivisionError" in err
+    assert (f"{name}: " in err, "Traceback" in err, "taskbeacon: " in err) == (True, True, False)
 
 
 def test_wrong_command_lines(beacon: Server, taskbeacon: Taskbeacon) -> None:
@@ -181,7 +193,7 @@ def test_a_check_has_a_command(beacon: Server, taskbeacon: Taskbeacon) -> None:
         with concerning(options):
             result = taskbeacon("task", "create", "Fix it", *options)
             assert (result.code, result.out, beacon.received) == (2, "", [])
-            assert 'such as --check "make test" (see taskbeacon task create --help)' in result.err
+            assert 'such as --check "make test"' in result.err
 
 
 def test_without_a_key(beacon: Server, taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,6 +428,26 @@ def test_the_key_goes_to_no_server_of_others(beacon: Server, taskbeacon: Taskbea
             beacon.reset("GET /api/users/@me", answer(said))
             result = taskbeacon("login", "--with-token", text="phx_secret")
             assert (result.code, result.out, config_file().exists()) == (8, "", False)
+
+
+@pytest.mark.usefixtures("_in_a_checkout")
+def test_the_target_of_a_redirect_gets_nothing(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    """No request, and so no key; of any command, also where the file of a run is said to be elsewhere."""
+    with in_a_thread() as other:
+        other.otherwise = answer(TASK)
+        for status, name in product((301, 302, 303, 307, 308), ASKING):
+            beacon.always = Reply(status, headers={"Location": f"{other.url}/api/users/@me"})
+            with concerning((status, name)):
+                assert taskbeacon(*spelled(name, as_json=False)).code == 8
+        assert beacon.always is not None
+        beacon.on(f"GET {PATH}/artifacts/download", beacon.always)
+        files = [{"name": "changes.patch", "type": "output", "storage_path": "p"}]
+        follows(beacon, RUN)
+        beacon.reset(f"GET {PATH}", answer(DONE | {"artifacts": files}))
+        beacon.always = None
+        for command in ("apply", "diff"):
+            assert taskbeacon("run", command, "1").code == 8
+        assert other.received == []
 
 
 def test_sign_in_by_a_code(beacon: Server, taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from fcntl import F_SETPIPE_SZ, fcntl, ioctl
 from pathlib import Path
 from termios import FIONREAD
@@ -23,10 +25,10 @@ from app.config import Settings
 from taskbeacon.client import verify_webhook
 from taskbeacon.client.settings import config_file
 from tests.client.command import LINES, commands, spawn
-from tests.client.server import PROJECT, Received, Reply, Server, answer, frame, stream
+from tests.client.server import PROJECT, Received, Reply, Server, answer, frame, serve_examples, stream
 from tests.client.terminal import Print, Printing
 from tests.client.test_command_line import DONE, ENTRY, PATH, RUN, RUN_ID, TASK, TASK_ID
-from tests.devstack.launchers import wait_for
+from tests.devstack.launchers import git, wait_for
 from tests.support.assertions import concerning
 from tests.support.deployment.processes import address_of, service_process
 from tests.support.stand_ins.outage import interruptible
@@ -43,23 +45,49 @@ for line in json.loads(sys.argv[1]):
 """
 
 
-@pytest.mark.parametrize("stdin", ["open", "closed"])
-def test_no_command_waits_for_standard_input(beacon: Server, stdin: str) -> None:
-    """Nor for anything else, when the server knows nothing."""
+@pytest.fixture(params=["open", "closed"])
+def codes(request: pytest.FixtureRequest, beacon: Server, tmp_path: Path) -> Callable[[], dict[str, int]]:
+    """Runs every command, with a pipe that nobody closes or a closed standard input; returns how each has ended."""
     assert sorted(LINES) == sorted(commands())
-    lines = [[*name.split(), *rest] for name, rest in LINES.items()]
-    program = [sys.executable, "-c", PROGRAM, json.dumps(lines)]
-    command = program if stdin == "open" else ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *program]
-    variables = {"TASKBEACON_URL": beacon.url, "TASKBEACON_TOKEN": "phx_secret"}
-    read, write = os.pipe()
-    with os.fdopen(read), os.fdopen(write, "w"):
-        done = subprocess.run(
-            command, stdin=read, env=os.environ | variables, capture_output=True, text=True, timeout=200, check=True
-        )  # fmt: skip
-    ended = {" ".join(line): code for line, code in map(json.loads, filter(is_row, done.stderr.splitlines()))}
+    git(tmp_path, "init", "--quiet")
+    (browser := tmp_path / "xdg-open").write_text('#!/bin/sh\necho "$1" > page\n')
+    browser.chmod(0o755)
+
+    def run() -> dict[str, int]:
+        lines = [[*name.split(), *rest] for name, rest in LINES.items()]
+        program = [sys.executable, "-c", PROGRAM, json.dumps(lines)]
+        is_open = request.param == "open"
+        command = program if is_open else ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *program]
+        variables = {"TASKBEACON_URL": beacon.url, "TASKBEACON_TOKEN": "phx_secret"}
+        variables["TASKBEACON_PROJECT"] = "@current"  # also behind `login`, which stores a number
+        variables["PATH"] = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+        read, write = os.pipe()
+        with os.fdopen(read), os.fdopen(write, "w"):
+            done = subprocess.run(
+                command, stdin=read, env=os.environ | variables, cwd=tmp_path, capture_output=True, text=True,
+                timeout=200, check=True,
+            )  # fmt: skip
+        rows = map(json.loads, filter(is_row, done.stderr.splitlines()))
+        return {" ".join(line): code for line, code in rows}
+
+    return run
+
+
+def test_no_command_waits_for_standard_input(codes: Callable[[], dict[str, int]]) -> None:
+    """Nor for anything else, when the server knows nothing."""
+    ended = codes()
     needless = {"completion bash", "help", "version", "logout"}
     assert {line for line, code in ended.items() if code == 0} == needless
     assert {line: code for line, code in ended.items() if code not in {0, 5}} == {}
+
+
+def test_no_command_waits_where_the_server_answers_well(
+    codes: Callable[[], dict[str, int]], beacon: Server, shared_application: FastAPI, tmp_path: Path
+) -> None:
+    serve_examples(beacon, shared_application.openapi())
+    assert {line: code for line, code in codes().items() if code} == {"events listen --types run.*": 4}
+    assert (tmp_path / "new.txt").read_text() == "one\n"
+    assert config_file().exists()
 
 
 def is_row(line: str) -> bool:
@@ -252,21 +280,52 @@ def test_a_follow_has_a_time(beacon: Server) -> None:
     )
 
 
-def test_a_signal_leaves_the_run_and_says_how_to_go_on(beacon: Server) -> None:
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_signal_leaves_the_run_and_says_how_to_go_on(beacon: Server, *, as_json: bool) -> None:
     beacon.on(f"GET {PATH}/stream", stream(ENTRY))
     beacon.on(f"GET {PATH}", answer(RUN))
     beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    resume = f"taskbeacon run follow {RUN_ID} --after 1-1"
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        with spawn(beacon.url, "run", "follow", RUN_ID, "--json") as process:
+        with spawn(beacon.url, "run", "follow", RUN_ID, *["--json"] * as_json) as process:
             assert process.stdout is not None
-            while '"1-1"' not in process.stdout.readline():
+            while ('"1-1"' if as_json else "Cloning") not in process.stdout.readline():
                 pass
             process.send_signal(number)
             out, err = process.communicate(timeout=60)
         assert process.returncode == 130
-        assert json.loads(out.splitlines()[-1])["reason"] == "interrupted"
-        assert json.loads(err)["error"]["resume"] == f"taskbeacon run follow {RUN_ID} --after 1-1"
+        if as_json:
+            assert json.loads(out.splitlines()[-1])["reason"] == "interrupted"
+            assert json.loads(err)["error"]["resume"] == resume
+        else:
+            assert (out, err.splitlines()[-2:]) == ("", ["taskbeacon: interrupted; the run goes on", resume])
     assert not [sent for sent in beacon.received if sent.method != "GET"]
+
+
+def test_a_reader_that_goes_leaves_the_run(beacon: Server) -> None:
+    """As `head` does. The next event finds it gone."""
+    has_gone = threading.Event()
+    state = frame({"type": "task_run_state", "status": "in_progress"}, id_="1-2")
+
+    def rest(_: Received) -> Reply:
+        has_gone.wait(60)
+        return stream(ENTRY.replace(b"1-1", b"1-3"), state)
+
+    beacon.on(f"GET {PATH}/stream", stream(ENTRY), rest)
+    beacon.on(f"GET {PATH}", answer(RUN))
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    for options in ([], ["--json"]):
+        has_gone.clear()
+        beacon.reset(f"GET {PATH}/stream", stream(ENTRY), rest)
+        with spawn(beacon.url, "run", "follow", RUN_ID, *options) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            process.stdout.close()
+            has_gone.set()
+            assert process.wait(timeout=60) == 0
+            assert process.stderr.read().splitlines() == [f"Run {RUN_ID}"] * (not options)
+    assert {sent.method for sent in beacon.received} == {"GET"}
 
 
 # As if a signal had come when the HTTP library held its locks: once there is a file, none of them is ever free.

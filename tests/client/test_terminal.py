@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from taskbeacon.cli.output import _STYLES
+from taskbeacon.client.settings import keep_profile
 from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
 from tests.client.terminal import TASKBEACON, Shown, Terminal
-from tests.client.test_checkout import checkout, patch_of
+from tests.client.test_checkout import checkout, git, patch_of
 from tests.client.test_command_line import (
     DONE,
     ENDED,
@@ -58,6 +59,19 @@ def test_who_sees_a_follow_is_present(beacon: Server) -> None:
         assert shown(beacon, "bash", "-c", shell).code == 0
         assert beacon.at(f"GET {PATH}/stream")
         assert not beacon.at(f"POST {PRESENCE}") + beacon.at(f"DELETE {PRESENCE}")
+
+
+def test_a_terminal_that_closes_leaves_the_run(beacon: Server) -> None:
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    beacon.on(f"GET {PATH}", answer(RUN))
+    beacon.on(f"GET {PATH}/stream", stream(ENTRY))
+    beacon.on(f"POST {PRESENCE}", answer(None, 204))
+    beacon.on(f"DELETE {PRESENCE}", answer(None, 204))
+    terminal = Terminal([*TASKBEACON, "run", "follow", RUN_ID], environment(beacon))
+    terminal.read_until("Cloning")
+    assert terminal.close() == 130
+    changed = {f"{sent.method} {sent.path}" for sent in beacon.received if sent.method != "GET"}
+    assert changed == {f"POST {PRESENCE}", f"DELETE {PRESENCE}"}
 
 
 def test_a_patch_has_colours_where_a_person_sees_it(beacon: Server) -> None:
@@ -182,12 +196,49 @@ def test_a_question_is_answered_in_the_terminal_while_the_phone_answers_too(beac
         assert told in done.text
 
 
+@pytest.mark.parametrize(("pushes", "attaches"), [(True, True), (True, False), (False, True), (False, False)])
+def test_a_person_is_offered_to_push_or_to_attach_a_patch(
+    beacon: Server, checkout: Path, *, pushes: bool, attaches: bool
+) -> None:
+    git(checkout, "switch", "--quiet", "-c", "topic")
+    for text in ("committed", "changed"):
+        (checkout / "a.txt").write_text(f"{text}\n")
+        if text == "committed":
+            git(checkout, "commit", "--quiet", "-am", "second")
+    form = {"url": f"{beacon.url}/store", "fields": {"key": "p"}}
+    path = f"POST {PROJECT}/tasks/{TASK_ID}"
+    beacon.on(f"POST {PROJECT}/tasks", answer(TASK, 201))
+    beacon.on(f"{path}/run", answer(TASK))
+    prepared = {"artifacts": [{"id": "u", "storage_path": "p", "presigned_post": form}]}
+    beacon.on(f"{path}/staged_artifacts/prepare_upload", answer(prepared))
+    beacon.on("POST /store", Reply(204))
+    beacon.on(f"{path}/staged_artifacts/finalize_upload", answer({"artifacts": [{"id": "u"}]}))
+    terminal = Terminal(
+        [*TASKBEACON, "task", "create", "Fix it", "--repo", ".", "--run"], environment(beacon)
+    )
+    for prompt, agrees in (("Push the commits now?", pushes), ("Attach a patch", attaches)):
+        terminal.read_until(f"{prompt}")
+        terminal.type("yes\n" if agrees else "\n")
+    done = terminal.end()
+    assert done.code == 0, done.text
+    pushed = git(checkout, "ls-remote", "--heads", "origin", "topic")
+    assert pushed.startswith(git(checkout, "rev-parse", "HEAD").strip()) if pushes else not pushed
+    stored = [sent.body for sent in beacon.at("POST /store")]
+    assert len(stored) == attaches
+    for body in stored:
+        assert b"+changed" in body
+        assert (b"-committed" in body, b"-one" in body) == (pushes, not pushes)
+    (started,) = beacon.at(f"{path}/run")
+    assert ("pending_user_artifact_ids" in started.json) is attaches
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_completes(beacon: Server, tmp_path: Path, shell: str) -> None:
     """Words and choices, by the key of a person; and nothing is printed where the server is broken."""
     if which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     beacon.always = Reply(500)
+    keep_profile("work", url="https://beacon.example", project=None, key="phx_secret")
     script = tmp_path / "completion"
     completed = shown(beacon, *TASKBEACON, "completion", shell)
     script.write_text(completed.text.replace("\r\n", "\n"))
@@ -201,6 +252,9 @@ def test_a_shell_completes(beacon: Server, tmp_path: Path, shell: str) -> None:
         ("taskbeacon task arch", "ive"),
         ("taskbeacon run follow 1 --until wai", "ting"),
         ("taskbeacon run artifacts 1 --js", "on"),
+        ("taskbeacon task list --json verd", "ict"),
+        ("taskbeacon task list --json id,task_n", "umber"),
+        ("taskbeacon status --profile wo", "rk"),
     ):
         terminal.type(f"{typed}\t")
         terminal.read_until(typed + rest)
@@ -261,8 +315,12 @@ def serve(beacon: Server, patch: bytes) -> None:
     }  # fmt: skip
     tasks = [TASK | {"title": text, "slug": text} for text in HOSTILE]
     questions = [
-        {"id": text, "kind": text, "urgency": text, "task": {"slug": text}, "title": text} for text in HOSTILE
-    ]
+        {"id": text, "kind": text, "urgency": text, "task": {"slug": text}, "title": text, "run": {"id": text},
+         "status": "open", "opened_at": text, "project_id": 12, "digest": text,
+         "options": [{"id": "allow", "name": text}]}
+        for text in HOSTILE
+    ]  # fmt: skip
+    asked = questions[0] | {"id": "q", "title": every, "run": {"id": "\U0010ffff"}, "kind": "permission"}
     events = [{"id": text, "type": text, "timestamp": text, "data": {"run_id": text}} for text in HOSTILE]
     beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
     beacon.on(f"GET {PROJECT}/tasks", answer({"next": None, "results": tasks}))
@@ -271,7 +329,9 @@ def serve(beacon: Server, patch: bytes) -> None:
         answer(tasks[0] | {"title": every, "description": every, "repository": every}),
     )
     beacon.on(f"POST {PROJECT}/tasks", answer(tasks[0] | {"slug": every}, 201))
-    beacon.on("GET /api/users/@me/inbox", answer({"next": None, "results": questions}))
+    beacon.on("GET /api/users/@me/inbox", answer({"next": None, "results": [*questions, asked]}))
+    beacon.on("POST /api/projects/12/questions/q/answer", answer({"status": "answered", "repeated": True}))
+    beacon.on(f"PATCH {PROJECT}/tasks/{TASK_ID}", answer(tasks[0] | {"slug": every}))
     beacon.on("GET /api/users/@me", answer({"id": 4, "email": every, "team": {"id": 12}}))
     beacon.on("GET /api/projects", answer({"results": [{"id": 12, "name": every}]}))
     agents = [{"name": each, "available": True} for each in HOSTILE]
@@ -290,7 +350,7 @@ def serve(beacon: Server, patch: bytes) -> None:
     )
     beacon.on(f"GET {PROJECT}/events/stream", *[
         stream(*(frame(each) for each in events)), failure(403, "permission_denied", detail=every)
-    ] * 2)  # fmt: skip
+    ] * 4)  # fmt: skip
     for number in range(0, 200, 40):
         beacon.on(
             f"GET {PROJECT}/{number}", failure(409, every, detail="".join(HOSTILE[number : number + 40]))
@@ -306,7 +366,11 @@ def test_nothing_that_others_chose_is_obeyed_by_a_terminal(
         (["task", "list", "--limit", "200"], 0),
         (["task", "view", TASK_ID], 0),
         (["task", "create", "Fix it"], 0),
+        (["task", "archive", TASK_ID], 0),
         (["inbox"], 0),
+        (["inbox", "--watch"], 4),
+        (["answer", "@latest", "--option", "allow"], 0),
+        (["answer", "@latest", "--option", "deny"], 2),
         (["status"], 0),
         (["run", "view", "1"], 0),
         (["run", "follow", "1"], 1),

@@ -11,7 +11,15 @@ import click
 from taskbeacon import __version__
 from taskbeacon.cli import failures, output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import Client, allowed, connected, json_flag, placed, standard_input
+from taskbeacon.cli.options import (
+    Client,
+    allowed,
+    connected,
+    json_flag,
+    placed,
+    profile_option,
+    standard_input,
+)
 
 _MOST_NAME = 80
 _SHELLS = ("bash", "zsh", "fish")
@@ -77,7 +85,7 @@ def _profile(named: str | None) -> str:
 
 
 @click.command()
-@click.option("--profile", metavar="NAME", help="Profile of the configuration.")
+@profile_option
 def logout(*, profile: str | None) -> None:
     """Forget the key of a server; it stays valid."""
     from taskbeacon.client.settings import forget_profile  # noqa: PLC0415 - loaded when needed
@@ -134,7 +142,9 @@ def completion(shell: str) -> None:
 
     made = get_completion_class(shell)
     assert made is not None
-    output.write(made(main, {}, "taskbeacon", "_TASKBEACON_COMPLETE").source())
+    source = made(main, {}, "taskbeacon", "_TASKBEACON_COMPLETE").source()
+    # For fish: lists of fields have commas, too.
+    output.write(source.replace('(string split ","', '(string split --max 1 ","'))
 
 
 @click.command()

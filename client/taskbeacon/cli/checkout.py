@@ -3,17 +3,21 @@
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from taskbeacon.cli import output
 from taskbeacon.cli.failures import CONFLICT, Failure, usage
 
 # Only the server knows where that is.
 _CLONED = ", from the git host of the server (TASKBEACON_GIT_BASE_URL)"
 _NAME = re.compile(r"[^/\s]+/[^/\s]+")
+# A URL, or what ssh takes (`user@host:path`).
+_ADDRESS = re.compile(r"[^/:]+:")
 # What a patch says of a submodule, before its changes.
 _SUBMODULE = re.compile(rb"^(?:index \S+|(?:new|deleted) file mode) 160000$", re.MULTILINE)
 _SECONDS = 600
@@ -23,20 +27,23 @@ _VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository for a task, the branch that is checked out, and what a person should know."""
+    """A repository for a task, and the branch that is checked out."""
 
     name: str
     branch: str | None = None
-    remarks: tuple[str, ...] = ()
+    # Of what the remote does not have: pushes the commits, and returns a patch of all that git knows.
+    push: Callable[[], object] | None = None
+    patch: Callable[[], bytes] = bytes
 
 
 def find_repository(text: str) -> Repository:
-    """Return the repository of a folder, of `organization/repository` or of a URL. Raises Failure."""
+    """Return the repository of a folder, of `organization/repository` or of a URL, with notes. Raises Failure."""
     if Path(text).is_dir():
         return Checkout(Path(text)).repository()
-    if "://" in text or _host(text):
+    if _ADDRESS.match(text):
         name = _last_parts(text)
-        return Repository(name, remarks=(f"Repository {name}{_CLONED}",))
+        output.note(f"Repository {name}{_CLONED}")
+        return Repository(name)
     if _NAME.fullmatch(text):
         return Repository(text)
     raise usage(f"{text} is no folder, organization/repository or URL")
@@ -47,14 +54,6 @@ def _last_parts(url: str) -> str:
     if len(parts) < 2:  # noqa: PLR2004
         raise usage(f"{url} names no organization/repository")
     return "/".join(parts[-2:])
-
-
-def _host(remote: str) -> str | None:
-    """Return the host of a URL, or of what ssh takes (`user@host:path`); None for a folder."""
-    if "://" in remote:
-        return urlsplit(remote).hostname
-    head, colon, _ = remote.partition(":")
-    return head.rpartition("@")[2] if colon and "/" not in head else None
 
 
 class Checkout:
@@ -76,16 +75,24 @@ class Checkout:
         remote = "origin" if "origin" in remotes else remotes[0]
         url = self._run("remote", "get-url", remote).decode().strip()
         branch = (self._try("symbolic-ref", "--quiet", "--short", "HEAD") or b"").decode().strip() or None
-        is_folder = "://" not in url and _host(url) is None
-        name = _last_parts(str((self._folder / url).resolve()) if is_folder else url)
-        remarks = [f"Repository {name}{f', branch {branch}' if branch else ''}{_CLONED}"]
+        name = _last_parts(url if _ADDRESS.match(url) else str((self._folder / url).resolve()))
+        output.note(f"Repository {name}{f', branch {branch}' if branch else ''}{_CLONED}")
         if self._run("status", "--porcelain", "--ignore-submodules").strip():
-            remarks.append("Changes that are not committed stay out of it.")
+            output.note("Changes that are not committed stay out of it.")
+        push = None
         if branch is not None:
             ahead = self._try("rev-list", "--count", "HEAD", "--not", f"--remotes={remote}")
             if ahead and ahead.strip() != b"0":
-                remarks.append(f"Commits that are not pushed stay out of it: git push {remote} {branch}")
-        return Repository(name, branch, tuple(remarks))
+                output.note(f"Commits that are not pushed stay out of it: git push {remote} {branch}")
+                push = partial(self._run, "push", "--quiet", remote, branch)
+        return Repository(name, branch, push, partial(self._unpushed, remote))
+
+    def _unpushed(self, remote: str) -> bytes:
+        # The last commit of this branch that any branch of the remote has.
+        *_, last = (
+            self._try("rev-list", "--boundary", "HEAD", "--not", f"--remotes={remote}") or b"HEAD"
+        ).split()
+        return self._try("diff", "--binary", "--no-ext-diff", last.removeprefix(b"-").decode()) or b""
 
     def apply(self, patch: bytes, *, three_way: bool) -> list[dict[str, Any]]:
         """Write the changes of a patch into the files; return them. Raises Failure, and nothing has changed then."""

@@ -74,7 +74,8 @@ def _of_client(error: BaseException) -> Failure | None:
 
     match error:
         case InsecureUrl():
-            return Failure(f"{error} (--insecure)", code="insecure_url", exit_code=USAGE)
+            text = str(error).replace("`insecure`", "--insecure")
+            return Failure(text, code="insecure_url", exit_code=USAGE)
         case ValueError():
             return usage(str(error))
         case TaskbeaconError():
@@ -87,7 +88,8 @@ def _of_client(error: BaseException) -> Failure | None:
             return Failure(text, code=error.code, exit_code=_exit_code(error), more=more)
         case LookupError() | TypeError() | AttributeError():
             # Of all that a command reads, types have left unchecked what the server sent alone.
-            return _of_client(unreadable(error))
+            bad = unreadable(error)
+            return None if bad is None else _of_client(bad)
         case _:
             return None
 

@@ -72,8 +72,9 @@ class _Follower:
                             self.after = item.event_id or self.after
         except (TaskbeaconError, LookupError, TypeError, AttributeError) as error:
             failure = failures.failure_of(error)
-            assert failure is not None
-            self._json_end("error", failure.exit_code)
+            self._json_end("error", failures.DEFECT if failure is None else failure.exit_code)
+            if failure is None:
+                raise
             if failure.exit_code == failures.SERVER:
                 failure.resume = self._resume
             raise failure from error
@@ -129,6 +130,8 @@ class _Follower:
         self._json_end("terminal", code)
         if not self.as_json:
             show_result(run)
+            if any(each["name"] == "changes.patch" for each in run["artifacts"]):
+                output.note(f"taskbeacon run apply {run['id']}")
         if code == failures.VERDICT:
             raise Failure(f"the verdict is {verdict or 'none'}", code="verdict", exit_code=code)
         return code

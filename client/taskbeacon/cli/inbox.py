@@ -39,12 +39,6 @@ def inbox(client: Client, *, watch: bool, fields: list[str] | None) -> None:
         )
 
 
-def _body_source(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value not in {None, "", "-"}:
-        raise click.BadParameter("the body comes from standard input: --json -")
-    return value
-
-
 @click.command()
 @click.argument("question")
 @click.option("--option", metavar="ID", help="Id, number or name of an option.")
@@ -55,7 +49,6 @@ def _body_source(_ctx: click.Context, _parameter: click.Parameter, value: str | 
     metavar="[-]",
     is_flag=False,
     flag_value="",
-    callback=_body_source,
     help="Print JSON; with - read the answer from standard input, too.",
 )
 @connected
@@ -63,6 +56,8 @@ def answer(
     client: Client, *, question: str, option: str | None, text: str | None, source: str | None
 ) -> None:
     """Answer a question: QUESTION is an id, its beginning, or @latest."""
+    if source not in {None, "", "-"}:
+        raise usage("the body comes from standard input: --json -")
     given = [each for each in (option, text, source or None) if each is not None]
     if len(given) != 1:
         raise usage("give one of --option, --text and --json -")

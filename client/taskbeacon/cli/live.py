@@ -82,5 +82,3 @@ def show_result(run: Mapping[str, Any]) -> None:
     show_verdict(run)
     brought = run["output"] if isinstance(run["output"], dict) else {}
     output.fields(brought, ("head_branch", "pr_url"), indent="  ")
-    if any(each["name"] == "changes.patch" for each in run["artifacts"]):
-        output.note(f"taskbeacon run apply {run['id']}")

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import reduce, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -29,12 +30,23 @@ def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
 
+def _profiles(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from taskbeacon.client.settings import read_config  # noqa: PLC0415 - completion and clients alone need it
+
+    with suppress(ValueError):  # nobody has asked
+        return [name for name in read_config().get("profiles", {}) if name.startswith(begun)]
+    return []
+
+
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+profile_option = click.option(
+    "--profile", metavar="NAME", shell_complete=_profiles, help="Profile of the configuration."
+)
 # Where requests go.
 placed = together(
     click.option("--url", metavar="URL", help="Server."),
     click.option("--project", metavar="ID", help="Project; by default the key's own."),
-    click.option("--profile", metavar="NAME", help="Profile of the configuration."),
+    profile_option,
     click.option("--insecure", is_flag=True, help="Allow http to other machines."),
 )
 
@@ -101,9 +113,14 @@ def json_fields(*known: str) -> Callable[[Command], Command]:
             raise usage(f"unknown field {', '.join(unknown)}; there are: {', '.join(known)}")
         return fields
 
+    def complete(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+        before, comma, last = begun.rpartition(",")
+        left = (name for name in known if name.startswith(last) and name not in before.split(","))
+        return [f"{before}{comma}{name}" for name in left]
+
     text = f"Print these fields, separated by commas: {', '.join(known)}."
-    optional: dict[str, Any] = {"is_flag": False, "flag_value": "", "is_eager": True}
-    return click.option("--json", "fields", metavar="FIELDS", callback=read, help=text, **optional)
+    more: dict[str, Any] = {"is_flag": False, "flag_value": "", "is_eager": True, "shell_complete": complete}
+    return click.option("--json", "fields", metavar="FIELDS", callback=read, help=text, **more)
 
 
 def seconds(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
@@ -143,10 +160,9 @@ def project_number(client: Client) -> str:
 
     if client.settings.project.isdigit():
         return client.settings.project
-    try:
+    with suppress(ApiError, KeyError, TypeError):
         return str(client.request("GET", "/api/users/@me")["team"]["id"])
-    except (ApiError, KeyError, TypeError):
-        return client.settings.project
+    return client.settings.project
 
 
 def page(client: Client, project: str, task: str) -> str:

@@ -121,12 +121,13 @@ def _read(is_settled: Callable[[], bool], prompt: str) -> str | None:
     return line.strip() if line else None
 
 
+def agrees(question: str) -> bool:
+    return _read(lambda: False, f"{question} (yes, no)") in {"y", "yes"}
+
+
 @contextmanager
 def showing(client: Client, task_path: str) -> Generator[Callable[[float], None], None, None]:
-    """Be a device that shows the task while this process is in the foreground of a terminal (contract 5.6, 16.1).
-
-    Yields what ends this, and waits for that so many seconds.
-    """
+    """Be a device that shows the task while in the foreground of a terminal; yield what ends this, within seconds."""
     is_over = Event()
     device = {"device_id": str(uuid4()), "kind": "terminal"}
 

@@ -50,26 +50,21 @@ def run() -> None:
 def start_run(
     client: Client,
     task: Any,
+    options: dict[str, Any],
     *,
-    key: str | None,
+    key: str | None = None,
     uploads: Sequence[str] = (),
-    prints_id: bool = False,
     follows: bool,
     as_json: bool,
-    agent: str | None,
-    model: str | None,
-    branch: str | None,
-    interactive: bool | None,
-    close: bool,
-    **options: Any,
 ) -> int:
     """Start a run, with the model that `choose_agent` has found, and follow it if wanted; return the exit code."""
     from taskbeacon.cli import following  # noqa: PLC0415 - loads the HTTP library
 
+    agent, model, branch, interactive = map(options.pop, ("agent", "model", "branch", "interactive"))
     # Only who follows in a terminal is asked, and ends conversations.
     can_ask = follows and following.has_terminal(as_json=as_json)
     is_interactive = can_ask if interactive is None else interactive
-    close = close or (is_interactive and follows and not can_ask)
+    options["close"] |= is_interactive and follows and not can_ask
     if interactive is None and not is_interactive:
         output.note("background: questions are answered by the service; --interactive has them wait for you")
     # The built-in agent has no model, and needs no name.
@@ -83,11 +78,11 @@ def start_run(
     made, is_replayed = client.perform(client.core.once(f"{path}/run", given, key))
     run = made["latest_run"]
     if follows:
-        return following.follow(client, run, as_json=as_json, close=close, **options)
+        return following.follow(client, run, as_json=as_json, **options)
     if as_json:
         output.as_json({"type": "run", "run": run, "replayed": is_replayed})
         return 0
-    if prints_id:
+    if key is None:  # a task of before: its name is no news
         output.line(run["id"])
     output.note(f"taskbeacon run follow {run['id']}")
     return 0
@@ -126,7 +121,7 @@ def start(client: Client, *, task: str, follows: bool, as_json: bool, **options:
     """Start a run of a task."""
     check_follow(options, follows=follows)
     choose_agent(client, options)
-    return start_run(client, task, key=None, prints_id=True, follows=follows, as_json=as_json, **options)
+    return start_run(client, task, options, follows=follows, as_json=as_json)
 
 
 @run.command()

@@ -3,7 +3,8 @@
 import os
 from collections.abc import Callable
 from itertools import islice
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +20,9 @@ from taskbeacon.cli.options import (
     read_source,
 )
 from taskbeacon.cli.runs import check_follow, choose_agent, follow_options, run_options, start_run
+
+if TYPE_CHECKING:
+    from taskbeacon.cli.checkout import Repository
 
 _FIELDS = (
     "id", "slug", "task_number", "title", "status", "verdict", "run_id", "url", "repository",
@@ -39,12 +43,6 @@ def task() -> None:
     """
 
 
-def _commands(_ctx: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-    if not all(command.strip() for command in value):
-        raise click.BadParameter('give a command that must pass, such as --check "make test"')
-    return value
-
-
 @task.command()
 @click.argument("text", required=False)
 @click.option("-t", "--title", help="Title; by default the first line of the text.")
@@ -57,7 +55,6 @@ def _commands(_ctx: click.Context, _parameter: click.Parameter, value: tuple[str
     metavar="COMMAND",
     is_flag=False,
     flag_value="",
-    callback=_commands,
     help="Command that must pass; repeatable.",
 )
 @click.option("--attach", multiple=True, type=_FILE, help="File for the run; repeatable.")
@@ -84,8 +81,10 @@ def create(
     **options: Any,
 ) -> int:
     """Create a task: what the agent is to do is TEXT, or in a file."""
-    starts = starts or follows
+    starts, patch = starts or follows, b""
     check_follow(options, follows=follows)
+    if not all(command.strip() for command in checks):
+        raise usage('give a command that must pass, such as --check "make test"')
     if attach and not starts:
         raise usage("--attach needs --run")
     fields: dict[str, Any] = {"title": title, "description": _text(text, source, title)}
@@ -95,8 +94,7 @@ def create(
         found = find_repository(repo)
         fields["repository"] = found.name
         options["branch"] = options["branch"] or found.branch
-        for remark in found.remarks:
-            output.note(remark)
+        patch = _offer(found, as_json=as_json, starts=starts)
     if checks:
         named = [{"id": f"check-{number}", "shell": shell} for number, shell in enumerate(checks, 1)]
         fields["acceptance"] = {"checks": named}
@@ -116,9 +114,26 @@ def create(
     if not starts:
         return 0
     uploads = [client.artifacts.upload(made, path)["id"] for path in attach]
-    return start_run(
-        client, made, key=f"{request_id}-run", uploads=uploads, follows=follows, as_json=as_json, **options
-    )
+    if patch:
+        from tempfile import TemporaryDirectory  # noqa: PLC0415 - slow to load
+
+        with TemporaryDirectory() as folder:
+            (file := Path(folder, "unpushed.patch")).write_bytes(patch)
+            uploads.append(client.artifacts.upload(made, file)["id"])
+    key = f"{request_id}-run"
+    return start_run(client, made, options, key=key, uploads=uploads, follows=follows, as_json=as_json)
+
+
+def _offer(repository: "Repository", *, as_json: bool, starts: bool) -> bytes:
+    """Offer a person to push what the remote does not have; return the patch of it that they attach instead."""
+    from taskbeacon.cli import following, person  # noqa: PLC0415 - load the HTTP library
+
+    if not following.has_terminal(as_json=as_json):
+        return b""
+    if repository.push is not None and person.agrees("Push the commits now?"):
+        repository.push()
+    patch = repository.patch() if starts else b""
+    return patch if patch and person.agrees("Attach a patch of what is not pushed to the run?") else b""
 
 
 def _text(text: str | None, source: str | None, title: str | None) -> str | None:
@@ -198,7 +213,7 @@ def view(client: Client, *, task: str, web: bool, as_json: bool) -> None:
     found = dict(client.tasks.get(task))
     row = _row(client, project_number(client), found)
     if web:
-        _show(row["url"])
+        click.launch(row["url"])
     if as_json:
         output.as_json({**found, "url": row["url"]})
         return
@@ -229,10 +244,4 @@ def open_(client: Client, *, task: str) -> None:
     found = client.tasks.get(task)
     url = page(client, project_number(client), found["id"])
     output.line(url)
-    _show(url)
-
-
-def _show(url: str) -> None:
-    import webbrowser  # noqa: PLC0415 - slow to load
-
-    webbrowser.open(url)
+    click.launch(url)

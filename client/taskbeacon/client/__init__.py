@@ -3,6 +3,7 @@
 Answers are the server's JSON, with its keys; `taskbeacon.client.types` describes them for type checkers.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from taskbeacon.client.errors import (
@@ -19,11 +20,11 @@ from taskbeacon.client.errors import (
     WaitTimeout,
 )
 from taskbeacon.client.events import End, Event, Gap, Waiting
-from taskbeacon.client.synchronous import Client
 from taskbeacon.client.webhooks import verify_webhook
 
 if TYPE_CHECKING:
     from taskbeacon.client.asynchronous import AsyncClient
+    from taskbeacon.client.synchronous import Client
 
 __all__ = [
     "AccessDenied", "ApiError", "AsyncClient", "BadRequest", "Client", "Conflict", "ConnectionFailed", "End", "Event",
@@ -32,10 +33,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    # asyncio alone takes as long to load as all else here.
-    if name == "AsyncClient":
-        from taskbeacon.client.asynchronous import AsyncClient  # noqa: PLC0415
+_CLIENTS = {"AsyncClient": "asynchronous", "Client": "synchronous"}
 
-        return AsyncClient
+
+def __getattr__(name: str) -> Any:
+    # httpx, and asyncio alone, take longer to load than all else here.
+    if name in _CLIENTS:
+        return getattr(import_module(f"{__name__}.{_CLIENTS[name]}"), name)
     raise AttributeError(name)

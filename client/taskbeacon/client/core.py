@@ -1,7 +1,4 @@
-"""What the client does, without a transport: every method returns a generator of steps (`steps.py`).
-
-The two clients perform the steps, so that both behave alike.
-"""
+"""What both clients do, without a transport: every method returns a generator of steps, which they perform."""
 
 import json
 import os
@@ -94,10 +91,7 @@ class Core:
         params: Mapping[str, JSON] | None = None,
         request_id: str | None = None,
     ) -> Flow[JSON]:
-        """Return the JSON of the answer to any request; `path` is one below the project unless it begins with /api.
-
-        A POST is repeated only with `request_id`, which must then be its own.
-        """
+        """Send a request, to /api… or else below the project. A POST is repeated by its own `request_id` alone."""
         answer = yield from self.send(self.build(method, path, json, params=params, key=request_id))
         return answer.json()
 
@@ -262,10 +256,7 @@ class Core:
         return (yield from self.content(run, patches[-1]))
 
     def follow(self, run: Reference, *, after: str | None = None) -> Items[Item]:
-        """Yield what happens in a run, from the first event or behind `after`; the last item is an `End`.
-
-        Only the end of the run is taken for one, not that of a connection.
-        """
+        """Yield what happens in a run, over all connections, from its first event or behind `after`, to an `End`."""
         path = yield from self.run_path(run)
         stream = Stream(self.build("GET", f"{path}/stream"), after)
         look = Send(self.build("GET", path))
@@ -276,21 +267,19 @@ class Core:
             current = (yield from stream.patience.until_answered(look)).json()
             if waiting_for := waiting.read(current):
                 yield Yield(Waiting(stream.last_id, waiting_for))
-            while (frame := (yield from stream.next())) is not None:
+            is_told = False
+            while not is_told and (frame := (yield from stream.next())) is not None:
                 item = item_of(frame)
                 yield Yield(item)
                 if isinstance(item, Event):
                     if waiting_for := waiting.notice(item.data):
                         yield Yield(Waiting(frame.id or stream.last_id, waiting_for))
-                    if item.type == "task_run_state" and item.data.get("status") in TERMINAL:
-                        current = (yield from stream.patience.until_answered(look)).json()
-                        if current["status"] in TERMINAL:
-                            yield Yield(End(stream.last_id, current["status"], current))
-                            return
+                    is_told = item.type == "task_run_state" and item.data.get("status") in TERMINAL
             current = (yield from stream.patience.until_answered(look)).json()
             is_over = current["status"] in TERMINAL
             # The stream may have been cut before its last events: only one that brings nothing more has had them.
-            if is_over and was_over and stream.was_ended and not stream.has_brought:
+            has_all = was_over and stream.was_ended and not stream.has_brought
+            if is_over and (is_told or has_all):
                 yield Yield(End(stream.last_id, current["status"], current))
                 return
             was_over = is_over
@@ -360,10 +349,7 @@ class Core:
     def stream_events(
         self, *, topics: str = "tasks", after: str | None = None, connected: Callable[[], None] | None = None
     ) -> Items[Event | Gap]:
-        """Yield what happens, from now on or behind `after`. It ends by an error alone.
-
-        `connected` is called once, when no event from then on will be missed.
-        """
+        """Yield what happens, from now on or behind `after`; call `connected` when no event will be missed any more."""
         request = self.build("GET", "events/stream", params={"topics": topics})
         stream = Stream(request, after, connected)
         while True:

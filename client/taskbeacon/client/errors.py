@@ -1,33 +1,21 @@
-"""Errors of the client, as a tree sorted by what a caller can do.
+"""Errors of the client: their classes say what a caller can do."""
 
-TaskbeaconError          no server or no key is configured (`not_signed_in`)
-├── ApiError             the server refuses
-│   ├── BadRequest       400, 413, 415, 422 and what no other class has: the request is wrong
-│   ├── AccessDenied     401, 403
-│   ├── NotFound         404
-│   ├── Conflict         409, 410, 412, and 400 with `error`: the state does not allow it
-│   ├── RateLimited      429
-│   └── ServerError      5xx, a redirect, or an answer that is not what the API describes (`bad_answer`)
-├── ConnectionFailed     no answer, or a broken one
-├── WaitTimeout          what was waited for has not happened in time
-└── InvalidSignature     a webhook message is not from the server, or too old
-"""
-
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
 _MESSAGE_CHARACTERS = 2000
+_JSON = (dict, list, str, int, float, type(None))
+_OF_A_CALL = re.compile(r"\(\) (takes|missing|got)|not callable|keyword argument")
 
 
 class TaskbeaconError(Exception):
-    """Base class. `code` is for programs; `retryable` says that the same request may succeed later.
-
-    `retry_after` is in seconds, None if the server names no time.
-    """
+    """`code` is for programs; `retryable` says that the same request may succeed later."""
 
     code = "error"
+    # In seconds, None if the server names no time.
     retry_after: float | None = None
 
     def __init__(
@@ -62,27 +50,27 @@ class ApiError(TaskbeaconError):
 
 
 class BadRequest(ApiError):
-    pass
+    """The request is wrong: 400, 413, 415, 422, and all of 4xx that has no other class."""
 
 
 class AccessDenied(ApiError):
-    pass
+    """401, 403."""
 
 
 class NotFound(ApiError):
-    pass
+    """404."""
 
 
 class Conflict(ApiError):
-    pass
+    """The state does not allow it: 409, 410, 412, and 400 with `error`."""
 
 
 class RateLimited(ApiError):
-    pass
+    """429."""
 
 
 class ServerError(ApiError):
-    pass
+    """5xx, a redirect, or an answer that is not what the API describes (`bad_answer`)."""
 
 
 class ConnectionFailed(TaskbeaconError):
@@ -103,8 +91,16 @@ def bad_answer(what: str, *, status: int = 200, request_id: str | None = None) -
     return ServerError(what, code="bad_answer", status=status, request_id=request_id)
 
 
-def unreadable(error: Exception) -> ServerError:
-    """Return the error for an answer in which a field is missing, or of another kind."""
+def unreadable(error: Exception) -> ServerError | None:
+    """Return the error for an answer without a field, or with one of another kind; None for a fault of this program."""
+    at = error.__traceback__
+    while at and at.tb_next:
+        at = at.tb_next
+    is_elsewhere = not at or not at.tb_frame.f_globals["__name__"].startswith("taskbeacon.")
+    # An answer has no attributes or functions of its own.
+    is_ours = not isinstance(getattr(error, "obj", None), _JSON) or _OF_A_CALL.search(str(error))
+    if is_ours or (isinstance(error, LookupError) and is_elsewhere):
+        return None
     reason = f"{type(error).__name__}: {error}"
     return bad_answer(f"The server's answer is not what the API describes ({reason}).")
 

@@ -3,9 +3,9 @@
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from taskbeacon.client.errors import ConnectionFailed, bad_answer
 from taskbeacon.client.retrying import Patience
@@ -62,8 +62,7 @@ class End:
 Item: TypeAlias = Event | Gap | Waiting | End
 
 
-@dataclass(slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A server-sent event."""
 
     name: str
@@ -113,23 +112,22 @@ class FrameDecoder:
         return None
 
 
+@dataclass
 class Stream:
     """A live stream that is resumed after its last id; no event comes twice."""
 
-    def __init__(
-        self, request: Request, after: str | None, connected: Callable[[], None] | None = None
-    ) -> None:
-        self._connected = connected
-        self._request = request
-        self._decoder = FrameDecoder()
-        self.last_id = after
-        self._handle: Any = None
-        self._frames: deque[Frame] = deque()
-        # In their order, as a set.
-        self._seen: dict[str, None] = {}
-        self.patience = Patience()
-        # Of the last connection: whether it brought an event, and whether the server ended it.
-        self.has_brought = self.was_ended = False
+    _request: Request
+    last_id: str | None
+    _connected: Callable[[], None] | None = None
+    _decoder: FrameDecoder = field(default_factory=FrameDecoder)
+    _handle: Any = None
+    _frames: deque[Frame] = field(default_factory=deque)
+    # In their order, as a set.
+    _seen: dict[str, None] = field(default_factory=dict)
+    patience: Patience = field(default_factory=Patience)
+    # Of the last connection: whether it brought an event, and whether the server ended it.
+    has_brought: bool = False
+    was_ended: bool = False
 
     def connect(self) -> Flow[None]:
         """Connect, again and again. Raises the error if nothing answers for 60 s, or the stream is refused."""

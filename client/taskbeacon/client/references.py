@@ -27,10 +27,7 @@ class Place(NamedTuple):
 
 
 def known_place(reference: Reference, *, url: str, project: str) -> Place | str:
-    """Return the place that a reference names by itself, or the text that the server must resolve, whole.
-
-    Raises ValueError for the page of another server, and for an empty reference.
-    """
+    """Return the place that a reference names, or the text that the server must resolve. Raises ValueError."""
     if isinstance(reference, Mapping):
         if "task" in reference:  # a run
             return Place(project, str(reference["task"]), str(reference["id"]))

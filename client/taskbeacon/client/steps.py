@@ -1,13 +1,10 @@
-"""What the core asks of a transport. The core is generators that yield steps and get their outcomes.
-
-A step that fails raises ConnectionFailed in the generator that has yielded it.
-"""
+"""What the core asks of a transport, and gets: the outcome of each step, or ConnectionFailed raised at it."""
 
 import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from taskbeacon.client.errors import ApiError, bad_answer, error_of
 
@@ -67,41 +64,35 @@ class Answer:
         return content
 
 
-@dataclass(frozen=True)
-class Send:
+class Send(NamedTuple):
     """Send a request; the outcome is an `Answer` with its body."""
 
     request: Request
 
 
-@dataclass(frozen=True)
-class Open:
+class Open(NamedTuple):
     """Send a request; the outcome is an `Answer`, without its body where it is good, and a handle to read that."""
 
     request: Request
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(NamedTuple):
     """Read the body behind a handle of `Open`; the outcome is bytes, none at the end."""
 
     handle: Any  # Any: the transport's own
 
 
-@dataclass(frozen=True)
-class Close:
+class Close(NamedTuple):
     """Let go of a handle. What is left open is closed when its generator ends."""
 
     handle: Any  # Any: the transport's own
 
 
-@dataclass(frozen=True)
-class Pause:
+class Pause(NamedTuple):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Yield(Generic[T]):
+class Yield(NamedTuple, Generic[T]):
     """What an iterator of the client yields; no step."""
 
     value: T

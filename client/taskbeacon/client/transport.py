@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from inspect import GEN_CREATED, getgeneratorstate
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import httpx
 
@@ -80,13 +79,12 @@ def resume(flow: Flow[Any] | Items[Any], outcome: Any) -> Step | Yield[Any] | St
         return stop
     except (LookupError, TypeError, AttributeError) as error:
         # Before the first step it is about what the caller gave, and behind it about what the server sent.
-        if not has_sent:
+        if not has_sent or (bad := unreadable(error)) is None:
             raise
-        raise unreadable(error) from error
+        raise bad from error
 
 
-@dataclass(frozen=True)
-class Body(Generic[PiecesT]):
+class Body(NamedTuple, Generic[PiecesT]):
     """The body of an answer, while it is read."""
 
     response: httpx.Response

@@ -7,10 +7,7 @@ from taskbeacon.client.errors import InvalidSignature
 
 
 def verify_webhook(body: bytes, headers: Mapping[str, str], secret: str | list[str]) -> dict[str, Any]:
-    """Return the event of a message that one of the secrets has signed within 5 minutes. Raises InvalidSignature.
-
-    `body` is what was received, byte for byte. Raises ValueError for a secret that is none.
-    """
+    """Return the event of a message, as received, that one of the secrets has signed within 5 minutes."""
     from standardwebhooks.webhooks import Webhook, WebhookVerificationError  # noqa: PLC0415 - receivers alone need it
 
     secrets = [secret] if isinstance(secret, str) else secret
