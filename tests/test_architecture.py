@@ -302,6 +302,8 @@ _RULES = {
             "app/clients/http/http_client.py": "the maker, whose clients keep no cookies",
             "app/clients/http/guarded_http.py": "the maker of those for addresses that others chose",
             "app/clients/expo/expo_client.py": "makes one of another library for Expo, which keeps none either",
+            "app/cli/try_command.py": "asks the service as its users do, by their client",
+            "app/devstack/demo.py": "does so too, and asks without a key",
         },
     ),
     "one reader of settings": _Rule(

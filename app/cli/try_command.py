@@ -3,9 +3,10 @@
 It is a client of the API like any other. The work comes back as a branch of the reader's repository.
 """
 
+import asyncio
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import click
 from sqlalchemy import select
@@ -19,16 +20,17 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.devstack.errors import INTERRUPTED, DevstackError
 from app.devstack.home import Home, read_json
+from app.devstack.live_run import create_task, follow_run
 from app.devstack.repositories import TrialRepository, copy_repository
-from app.devstack.stack_client import Object, ProjectClient
 from app.devstack.terminal import TerminalOutput
-from app.enums import CodeHostKind, RunStatus
+from app.enums import CodeHostKind
 from app.models import Integration
 from app.security.secrets import Cipher
 from app.services.accounts.administration import add_member, create_project
 from app.services.accounts.integrations import NewIntegration, create_integration
+from taskbeacon.client import AsyncClient, TaskbeaconError
+from taskbeacon.client.types import Run
 
-_POLL_SECONDS = 0.3
 _TITLE_LENGTH = 80
 # Default models, which are printed; every agent accepts others by --model.
 _MODELS = {"claude": "claude-sonnet-5", "codex": "gpt-5.5"}
@@ -112,8 +114,8 @@ def try_command(
     terminal = TerminalOutput()
     given = {"runtime_adapter": adapter, "model": model}
     options = {name: value for name, value in given.items() if value is not None}
-    with _join(terminal, home, settings, copies.as_uri()) as client:
-        context.exit(_work(client, source, terminal, text, options))
+    client = _join(home, settings, copies.as_uri())
+    context.exit(_work(client, source, terminal, text, options))
 
 
 def _running_home() -> Home | None:
@@ -124,7 +126,7 @@ def _running_home() -> Home | None:
     return next((home for home in homes if home.is_running() and home.dev_json.exists()), None)
 
 
-def _join(terminal: TerminalOutput, home: Home, settings: Settings, git_url: str) -> ProjectClient:
+def _join(home: Home, settings: Settings, git_url: str) -> AsyncClient:
     dev = read_json(home.dev_json)
 
     async def work(sessions: SessionFactory) -> int:
@@ -132,8 +134,7 @@ def _join(terminal: TerminalOutput, home: Home, settings: Settings, git_url: str
             cipher = Cipher(settings.secret_keys)
             return await _find_or_make_project(session, cipher, user_id=dev["user_id"], git_url=git_url)
 
-    project_id = with_sessions(settings, work)
-    return ProjectClient(terminal, base_url=dev["base_url"], project_id=project_id, api_key=dev["api_key"])
+    return AsyncClient(dev["base_url"], dev["api_key"], with_sessions(settings, work))
 
 
 async def _find_or_make_project(session: AsyncSession, cipher: Cipher, *, user_id: int, git_url: str) -> int:
@@ -156,16 +157,17 @@ async def _find_or_make_project(session: AsyncSession, cipher: Cipher, *, user_i
 
 
 def _work(
-    client: ProjectClient, repository: TrialRepository, terminal: TerminalOutput, prompt: str, options: Object
+    client: AsyncClient,
+    repository: TrialRepository,
+    terminal: TerminalOutput,
+    prompt: str,
+    options: dict[str, str],
 ) -> int:
     try:
-        branch = copy_repository(repository, terminal)
+        options["branch"] = copy_repository(repository, terminal)
         title = next((line.strip()[:_TITLE_LENGTH] for line in prompt.splitlines() if line.strip()), "")
-        task = client.create_task(title=title, description=prompt, repository=repository.name)
-        # The service ends every run.
-        run = client.run_task(task, lambda _: time.sleep(_POLL_SECONDS), branch=branch, **options)
-        if run["error_message"]:
-            terminal.line(f"  {run['error_message']}")
+        fields = {"title": title, "description": prompt, "repository": repository.name}
+        run = asyncio.run(_run_task(client, terminal, fields, options))
         pushed = (run["output"] or {}).get("head_branch")
         if pushed is not None:
             hint = repository.fetch_branch(pushed)
@@ -174,11 +176,23 @@ def _work(
                 f"Branch {pushed}" + (f" is in {repository.source}" if repository.checkout else "")
             )
             terminal.line(f"  {hint}")
-        elif run["status"] == RunStatus.COMPLETED:
+        elif run["status"] == "completed":
             terminal.line("  No file was changed.")
     except KeyboardInterrupt:
         terminal.line("Stopped; the run is cancelled.")
         return INTERRUPTED
-    except DevstackError as error:
+    except (DevstackError, TaskbeaconError) as error:
         raise click.ClickException(str(error)) from error
-    return 0 if run["status"] == RunStatus.COMPLETED else 1
+    return 0 if run["status"] == "completed" else 1
+
+
+async def _run_task(client: AsyncClient, terminal: TerminalOutput, fields: Any, options: Any) -> Run:
+    async with client:
+        task = await create_task(client, terminal, **fields)
+        run = (await client.tasks.run(task, **options))["latest_run"]
+        assert run is not None
+        try:
+            return await follow_run(client, terminal, run)
+        except asyncio.CancelledError:  # Ctrl-C
+            await client.runs.cancel(run)
+            raise

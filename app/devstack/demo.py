@@ -3,25 +3,31 @@
 It is a client like any other: everything goes over HTTP, except the `git log` at the end.
 """
 
+import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 
+from app.devstack.account import Account
 from app.devstack.errors import INTERRUPTED, DevstackError, StopRequested
+from app.devstack.live_run import create_task, follow_run
 from app.devstack.processes import end_with_make
 from app.devstack.repositories import DemoRepository, copy_repository
 from app.devstack.stack import Plan, Stack, stop_on_signals
-from app.devstack.stack_client import REQUEST_SECONDS, Object, ProjectClient, send
 from app.devstack.terminal import TerminalOutput
-from app.enums import QuestionKind, RunMode, RunStatus
+from app.enums import QuestionKind, RunMode
 from app.ids import new_hex_id
+from taskbeacon.client import AsyncClient, TaskbeaconError, Waiting
+from taskbeacon.client.types import Run
 
 _POLL_SECONDS = 0.25
+_REQUEST_SECONDS = 30.0
 # The only settings of the environment that apply: to try out sandboxes. All others belong to another stack.
 _PASSED_ON = frozenset({"TASKBEACON_AGENT_SANDBOX", "TASKBEACON_AGENT_NETWORK"})
 
@@ -112,7 +118,7 @@ def _run_demo(folder: Path, then: Callable[[Stack], None] | None) -> int:
             terminal.line()  # the terminal has echoed ^C
             terminal.line("Stopped before the end.")
             return INTERRUPTED
-        except DevstackError as error:
+        except (DevstackError, TaskbeaconError, httpx.HTTPError) as error:
             terminal.error(error)
             return 1
         finally:
@@ -140,17 +146,11 @@ def _show(terminal: TerminalOutput, stack: Stack, repository: DemoRepository) ->
     started = time.monotonic()
     copy_repository(repository, terminal)
     account = stack.start()
-    with (
-        ProjectClient(
-            terminal, base_url=stack.base_url, project_id=account.project_id, api_key=account.api_key
-        ) as client,
-        httpx.Client(timeout=REQUEST_SECONDS, trust_env=False) as anyone,
-    ):
-        run = _Demo(terminal, stack, client, anyone).run(repository.name)
-    if run["status"] != RunStatus.COMPLETED:
+    run = asyncio.run(_watched(stack, _Demo(terminal, stack, account).run(repository.name)))
+    if run["status"] != "completed":
         raise DevstackError(f"the run ended as {run['status']}: {run['error_message']}")
     terminal.line()
-    branch = run["output"]["head_branch"]
+    branch = (run["output"] or {})["head_branch"]
     terminal.title(f"Pushed branch {branch}")
     for line in repository.show_branch(branch).splitlines():
         terminal.line(f"  {line}")
@@ -158,61 +158,63 @@ def _show(terminal: TerminalOutput, stack: Stack, repository: DemoRepository) ->
     terminal.title(f"Done in {time.monotonic() - started:.0f} s. `make run` starts a stack to stay.")
 
 
+async def _watched(stack: Stack, work: Coroutine[Any, Any, Run]) -> Run:
+    """Return the outcome. Raises StopRequested, or DevstackError when a process of the stack has ended."""
+    task = asyncio.create_task(work)
+    while not (await asyncio.wait({task}, timeout=_POLL_SECONDS))[0]:
+        stack.supervisor.pause(0)
+    return await task
+
+
 @dataclass(frozen=True, slots=True)
 class _Demo:
     terminal: TerminalOutput
     stack: Stack
-    client: ProjectClient
-    anyone: httpx.Client  # without a key
+    account: Account
 
-    def run(self, repository: str) -> Object:
-        client = self.client
-        token = f"ExponentPushToken[demo-{new_hex_id()[:12]}]"
-        client.request("POST", "/api/users/@me/push_tokens/", token=token, platform="ios")
-        self.terminal.line()
-        task = client.create_task(title="Add a module map", description=_RUNBOOK, repository=repository)
-        attached = self._attach(f"tasks/{task['id']}/staged_artifacts/")
-        is_answered = is_closed = False
+    async def run(self, repository: str) -> Run:
+        account = self.account
+        async with AsyncClient(self.stack.base_url, account.api_key, account.project_id) as client:
+            phone = {"token": f"ExponentPushToken[demo-{new_hex_id()[:12]}]", "platform": "ios"}
+            await client.request("POST", "/api/users/@me/push_tokens", json=phone)
+            self.terminal.line()
+            task = await create_task(
+                client, self.terminal, title="Add a module map", description=_RUNBOOK, repository=repository
+            )
+            heading = self.stack.home.root / "heading.md"
+            heading.write_bytes(_ATTACHMENT)
+            attached = await client.artifacts.upload(task, heading)
+            self.terminal.styled_line(f"  attached {attached['name']} ({attached['size']} bytes)", "dim")
+            started = await client.tasks.run(
+                task, mode=RunMode.INTERACTIVE.value, pending_user_artifact_ids=[attached["id"]]
+            )
+            run = started["latest_run"]
+            assert run is not None
 
-        def look(run: Object) -> None:
-            nonlocal is_answered, is_closed
-            self.stack.supervisor.pause(_POLL_SECONDS)
-            waiting_for = (run["state"].get("waiting_for") or {}).get("kind")
-            if waiting_for == QuestionKind.MESSAGE and not is_closed:  # the agent is done
-                command = f"tasks/{task['id']}/runs/{run['id']}/command/"
-                client.request("POST", command, jsonrpc="2.0", id=1, method="close")
-                is_closed = True
-            elif waiting_for not in {None, QuestionKind.MESSAGE} and not is_answered:
-                is_answered = self._answer(run["id"])
+            async def answer(item: Waiting) -> None:
+                if item.waiting_for["kind"] == QuestionKind.MESSAGE:  # the agent is done
+                    await client.perform(client.core.command(run, "close", {}))
+                else:
+                    await self._answer(client, run["id"])
 
-        return client.run_task(task, look, mode=RunMode.INTERACTIVE, pending_user_artifact_ids=[attached])
+            return await follow_run(client, self.terminal, run, answer)
 
-    def _attach(self, path: str) -> str:
-        item = {"name": "heading.md", "type": "user_attachment", "content_type": "text/markdown"}
-        wanted = [item | {"size": len(_ATTACHMENT)}]
-        prepared = self.client.request("POST", f"{path}prepare_upload/", artifacts=wanted)["artifacts"][0]
-        form = prepared["presigned_post"]
-        try:  # directly to the object store
-            sent = self.anyone.post(form["url"], data=form["fields"], files={"file": _ATTACHMENT})
-            sent.raise_for_status()
-        except httpx.HTTPError as error:
-            raise DevstackError(f"the file cannot be uploaded: {error}") from error
-        uploaded = [item | {"id": prepared["id"], "storage_path": prepared["storage_path"]}]
-        finished = self.client.request("POST", f"{path}finalize_upload/", artifacts=uploaded)["artifacts"][0]
-        self.terminal.styled_line(f"  attached {finished['name']} ({finished['size']} bytes)", "dim")
-        return str(finished["id"])
+    async def _answer(self, client: AsyncClient, run_id: str) -> None:
+        # The key is not needed: the button of the push has a token.
+        async with httpx.AsyncClient(timeout=_REQUEST_SECONDS, trust_env=False) as anyone:
+            push = await self._push(anyone, run_id)
+            button = next(button for button in push["actions"] if button["id"] == "allow")
+            (question,) = [question async for question in client.questions.list()]
+            self.terminal.line(f'  the agent asks, and a push arrives: "{question["title"]}"')
+            answer = await anyone.post(f"{self.stack.base_url}/api/actions/{button['token']}")
+            answer.raise_for_status()
+        self.terminal.line(f'  answered "{button["title"]}" through the link of the push, without a key')
 
-    def _answer(self, run_id: str) -> bool:
-        # The key is not needed: the button of the push has a token. The push may take a moment to arrive.
-        sink, api = self.stack.environment["TASKBEACON_EXPO_BASE_URL"], f"{self.stack.base_url}/api"
-        for push in send(self.anyone, "GET", f"{sink}/pushes"):
-            if push["data"].get("taskRunId") == run_id and "actions" in push["data"]:
-                button = next(button for button in push["data"]["actions"] if button["id"] == "allow")
-                (question,) = self.client.request("GET", "/api/users/@me/inbox/")["results"]
-                self.terminal.line(f'  the agent asks, and a push arrives: "{question["title"]}"')
-                send(self.anyone, "POST", f"{api}/actions/{button['token']}")
-                self.terminal.line(
-                    f'  answered "{button["title"]}" through the link of the push, without a key'
-                )
-                return True
-        return False
+    async def _push(self, anyone: httpx.AsyncClient, run_id: str) -> dict[str, Any]:  # Any: JSON
+        sink = self.stack.environment["TASKBEACON_EXPO_BASE_URL"]
+        while True:
+            for push in (await anyone.get(f"{sink}/pushes")).json():
+                data: dict[str, Any] = push["data"]
+                if data.get("taskRunId") == run_id and "actions" in data:
+                    return data
+            await asyncio.sleep(_POLL_SECONDS)  # it may take a moment to arrive

@@ -14,8 +14,10 @@ from packaging.requirements import Requirement
 
 import app
 import taskbeacon
+from taskbeacon.client import parts as client_parts
 
 ROOT = Path(__file__).parents[2]
+PYRIGHT = ROOT / "console/node_modules/pyright/index.js"
 MOST_DISTRIBUTIONS, MOST_BYTES = 10, 4 * 1024 * 1024
 
 
@@ -105,19 +107,46 @@ def test_both_distributions_have_one_version() -> None:
     assert versions == [app.__version__, taskbeacon.__version__]
 
 
-def test_programs_of_the_guide_are_strictly_typed(tmp_path: Path) -> None:
-    """As mypy sees them in a project of somebody else, where `py.typed` counts."""
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """The programs of the guide, as in a project of somebody else, where `py.typed` counts."""
     guide = (ROOT / "docs/guide/command-line.md").read_text(encoding="utf-8")
-    programs = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
-    for number, program in enumerate(programs):
+    found = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    assert len(found) == 2
+    for number, program in enumerate(found):
         (tmp_path / f"program_{number}.py").write_text(program, encoding="utf-8")
-    (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = true\n")
+    return tmp_path
+
+
+def test_programs_of_the_guide_are_strictly_typed(programs: Path) -> None:
+    (programs / "mypy.ini").write_text("[mypy]\nstrict = true\n")
     checked = subprocess.run(
         [sys.executable, "-m", "mypy", "--python-executable", sys.executable, "."],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
+        cwd=programs, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout
-    assert len(programs) == 2
+
+
+@pytest.mark.skipif(
+    not PYRIGHT.exists(), reason="`make check` installs pyright, with the tools of the console"
+)
+def test_pyright_knows_all_types_too(programs: Path) -> None:
+    """In its strict mode: those of the guide's programs, and of each method of both clients."""
+    methods = [
+        f"{part.__name__.lower()}.{name}"
+        for part in client_parts.Part.__subclasses__()
+        for name, value in vars(part).items()
+        if isinstance(value, client_parts.Call | client_parts.Each)
+    ]
+    assert len(methods) > 20
+    program = ["from taskbeacon.client import AsyncClient, Client", "one, other = Client(), AsyncClient()"]
+    program += [f"print(one.{method}, other.{method})" for method in (*methods, "request")]
+    (programs / "every.py").write_text("\n".join([*program, ""]))
+    (programs / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    checked = subprocess.run(
+        ["node", str(PYRIGHT), "--pythonpath", sys.executable], cwd=programs, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_the_server_asks_by_the_client_in_its_tools_alone() -> None:
@@ -134,4 +163,5 @@ def test_the_server_asks_by_the_client_in_its_tools_alone() -> None:
                 else []
             )
         }
-        assert "taskbeacon" not in imported or path.is_relative_to(ROOT / "app/devstack"), path
+        is_tool = path.is_relative_to(ROOT / "app/devstack") or path.name == "try_command.py"
+        assert is_tool or "taskbeacon" not in imported, path

@@ -26,7 +26,7 @@ def test_demo_shows_the_main_job_and_leaves_nothing(tmp_path: Path) -> None:
     assert status == 0, shown
     assert "Result: completed" in shown
     assert "+++ b/docs/module-map.md" in shown
-    branch = re.search(r'"head_branch": "(taskbeacon/[^"]+)"', shown)
+    branch = re.search(r"head branch: (taskbeacon/\S+)", shown)
     assert branch is not None
     assert f"Pushed branch {branch[1]}" in shown
     assert re.search(r"docs/module-map\.md +\| +\d+ \+", shown)
