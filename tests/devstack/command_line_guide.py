@@ -1,4 +1,4 @@
-"""What docs/guide/command-line.md shows, as a person, CI, cron, git and Python run it against a stack."""
+"""What README.md and docs/guide/command-line.md show, as a person, CI, cron, git and Python run it against a stack."""
 
 import json
 import os
@@ -13,7 +13,9 @@ import yaml  # type: ignore[import-untyped]
 from tests.devstack.launchers import clean_environment, git
 from tests.support.stand_ins.git_origins import Commit, write_origin
 
-_PAGE = Path(__file__).parents[2] / "docs/guide/command-line.md"
+_ROOT = Path(__file__).parents[2]
+_PAGE = _ROOT / "docs/guide/command-line.md"
+_FIRST_RUN = re.compile(r"^````bash\n(.*?)^````$", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^```(bash|yaml|crontab|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What the built-in agent does, in place of what one with a model is told.
 _PROMPT = "Greet the reader.\n\n```file path=hello.txt\nHello\n```\n"
@@ -63,15 +65,16 @@ class Guide:
 
 
 def write_shop(folder: Path) -> None:
-    """Make the git host of the guide in `folder/git`."""
+    """Make the git host of the guide and of README.md in `folder/git`."""
     write_origin(folder / "git/acme/shop", [Commit("First", {"Makefile": _MAKEFILE, "hello.txt": ""})])
+    write_origin(folder / "git/me/my-project", [Commit("First", {"a.txt": "one\n"})])
 
 
 def run_guide(folder: Path, dev: dict[str, Any]) -> None:
-    """Run every snippet of the page but those marked `no-run`."""
+    """Run every snippet of the page but those marked `no-run`, after the first run of README.md, which signs in."""
     folder.mkdir()
     guide = Guide(folder, dev)
-    guide.run("taskbeacon", "login", "--with-token", "--url", dev["base_url"], text=dev["api_key"])
+    be_new(guide)
     be_a_person(guide)
     push_by_the_hook(guide)
     be_ci(guide)
@@ -79,6 +82,16 @@ def run_guide(folder: Path, dev: dict[str, Any]) -> None:
     for shown in ("completed ", "prompt: completed\nupgrade: completed\n"):
         assert shown in guide.run(sys.executable, "-c", guide.take("python")).stdout
     assert guide.snippets == []
+
+
+def be_new(guide: Guide) -> None:
+    (commands,) = _FIRST_RUN.findall((_ROOT / "README.md").read_text(encoding="utf-8"))
+    assert "--url http://127.0.0.1:8000 " in commands
+    commands = commands.replace("http://127.0.0.1:8000", guide.dev["base_url"])
+    (guide.home / "git").symlink_to(guide.home.parent / "git")
+    done = guide.run("bash", "-euc", commands, text=guide.dev["api_key"])
+    assert done.stdout.endswith("\nA hello.txt\n")
+    assert (guide.home / "my-project/hello.txt").read_text() == "Hello from an agent\n"
 
 
 def be_a_person(guide: Guide) -> None:
