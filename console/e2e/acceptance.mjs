@@ -122,6 +122,11 @@ async function play(browser, name, scene) {
 }
 
 const chosen = process.argv.slice(2);
+const unknown = chosen.filter((name) => ![...ROWS, ...LAST].some((row) => name in row));
+if (unknown.length) {
+  console.error(`There is no scene ${unknown.join(", ")}.`);
+  process.exit(2);
+}
 const browser = await launch();
 
 async function playRow(row) {

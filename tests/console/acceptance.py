@@ -55,8 +55,6 @@ def main(scenes: Sequence[str]) -> int:
         terminal.line(f"\n{error}\nThe acceptance scenes of the console were left out.")
         return 1 if os.environ.get("CI") else 0
     with tempfile.TemporaryDirectory(prefix="taskbeacon-console-") as folder, Supervisor() as supervisor:
-        # Where root runs this, PostgreSQL looks at its programs by access(2): that asks the account, not its rights.
-        Path(folder).chmod(0o711)
         try:
             program = _install(Path(folder), supervisor, terminal)
             base_url = _start(program, Path(folder), supervisor, npm, terminal)
