@@ -1,7 +1,7 @@
 """Store the results of webhook attempts: in the log, the delivery, and the health of the endpoint."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -100,21 +100,8 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     logged = await _log(session, [_log_entry(claimed, result, end) for claimed, result, end in ended])
     # Attempts that were stored before do not count again.
     counted = [each for each in ended if (each[0].id, each[0].n) in logged]
-    ends = []
-    reasons: dict[UUID, DisabledReason] = {}
-    health: dict[UUID, Health] = {}
-    for claimed, result, end in counted:
-        if end is not None:
-            ends.append({"key": claimed.id, **end._asdict()})
-        exhausted = end is not None and end.status is DeliveryStatus.FAILED and not claimed.is_ping
-        row = endpoints[claimed.endpoint_id]
-        before = health.get(claimed.endpoint_id) or row.health
-        after = before.after(result, now=now, exhausted=exhausted)
-        health[claimed.endpoint_id] = after
-        reason = after.reason_to_disable(result, now=now)
-        if reason is not None and row.enabled:
-            reasons.setdefault(claimed.endpoint_id, reason)
-    if ends:
+    health, reasons = _tally(counted, endpoints, now=now)
+    if ends := [{"key": claimed.id, **end._asdict()} for claimed, _, end in counted if end is not None]:
         await session.execute(_END, ends)
     if health:
         await session.execute(
@@ -130,6 +117,26 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
 
     # A settlement may be repeated, in parts too.
     after_commit(session, count)
+
+
+def _tally(
+    counted: Sequence[tuple[Claimed, AttemptResult, _End | None]],
+    endpoints: Mapping[UUID, _Endpoint],
+    *,
+    now: datetime,
+) -> tuple[dict[UUID, Health], dict[UUID, DisabledReason]]:
+    health: dict[UUID, Health] = {}
+    reasons: dict[UUID, DisabledReason] = {}
+    for claimed, result, end in counted:
+        exhausted = end is not None and end.status is DeliveryStatus.FAILED and not claimed.is_ping
+        row = endpoints[claimed.endpoint_id]
+        before = health.get(claimed.endpoint_id) or row.health
+        after = before.after(result, now=now, exhausted=exhausted)
+        health[claimed.endpoint_id] = after
+        reason = after.reason_to_disable(result, now=now)
+        if reason is not None and row.enabled:
+            reasons.setdefault(claimed.endpoint_id, reason)
+    return health, reasons
 
 
 async def _log(session: AsyncSession, entries: Sequence[dict[str, Any]]) -> set[tuple[UUID, int]]:
