@@ -16,7 +16,7 @@ import structlog
 from app.clients.redis import RedisClient, messages_of
 from app.outages import REDIS_ERRORS
 
-# The topic that what follows the ledger watches, in turns: one process for a second.
+# The topic of those who act on new events of the ledger. A wake of it reaches only one process in a second.
 LEDGER = "taskbeacon:ledger"
 _CHANNEL = "taskbeacon:run-changes"
 _WAKE_CHANNEL = "taskbeacon:wake"
@@ -108,7 +108,7 @@ class WakeListener:
                             watcher.set()
 
     async def _takes_turn(self) -> bool:
-        # What one process does for an event, each would only look for: a worker more must not cost that at each event.
+        # One process per second reacts to events of the ledger: the others would find the work taken.
         now = time.monotonic()
         if now >= self._turn_ends:
             self._has_turn = bool(

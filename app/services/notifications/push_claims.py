@@ -94,7 +94,7 @@ def _has_waited(delivery: Delivery) -> bool:
     return delivery.stored.decision == NotificationDecision.DEFERRED
 
 
-def _shown_by(delivery: Delivery, now: datetime) -> dict[str, Any]:
+def _sent_at_if_lost(delivery: Delivery, now: datetime) -> dict[str, Any]:
     # The device may show the notice although no result was stored: its worker died, or storing always failed.
     decision, attempts = delivery.stored.decision, delivery.attempts
     is_lost = decision == NotificationDecision.PENDING and attempts > 1
@@ -159,7 +159,9 @@ async def give_up_lost(session: AsyncSession, claimed: Sequence[Delivery], now: 
     for each in lost:
         after_commit(session, partial(log.error, "push.results_lost", **log_fields(each)))
     decided = NoticeDecision(NotificationDecision.GIVEN_UP, "results_lost")
-    await store_each(session, lost, lambda each: [_end(each.id, decided, now, _shown_by(each, now))], now)
+    await store_each(
+        session, lost, lambda each: [_end(each.id, decided, now, _sent_at_if_lost(each, now))], now
+    )
     return [each for each in claimed if each.attempts <= PUSH_CLAIMS]
 
 
@@ -187,8 +189,8 @@ async def _decide_again(session: AsyncSession, pushes: Sequence[Delivery], now: 
     def change(each: Delivery) -> list[Change]:
         each.claim.notice = notice = notices[each.id]
         decided = decided_of(each, notice.context)
-        shown_by = _shown_by(each, now)
-        changes = [Change(id=each.id, values=shown_by)] if shown_by else []
+        sent_at = _sent_at_if_lost(each, now)
+        changes = [Change(id=each.id, values=sent_at)] if sent_at else []
         if decided.decision is not NotificationDecision.PENDING:
             return changes + changes_of(each, notice, decided, now)
         to_send.add(each.id)

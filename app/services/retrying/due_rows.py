@@ -1,7 +1,7 @@
-"""Claim due rows by lease, and store their results. Pushes and webhooks share this.
+"""Claim due rows by lease, lock rows in one order, and settle items so that a bad one stops no other.
 
-A claim counts an attempt and ends by itself: the rows of a worker that was killed are due again. Only the last claim of
-a row, known by its number of attempts, stores a result.
+A claim counts an attempt and expires: the rows of a worker that was killed are due again. Only the last claim of a row,
+known by its number of attempts, stores a result.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -45,7 +45,7 @@ async def settle_each(
     event: str,
     name: Callable[[Item], Mapping[str, object]],
 ) -> None:
-    """Store results of claimed items, each in its own transaction. One that fails is logged, and due with its lease."""
+    """Settle the items in one transaction; if it fails, each half alone. A bad one is logged, and found again."""
 
     async def store(some: Sequence[Item]) -> None:
         await in_transaction(sessions, lambda session: settle(session, some))

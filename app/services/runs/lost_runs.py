@@ -95,7 +95,7 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
         for found, settle in steps:
             async with unit_of_work(clients.sessions) as session:
                 run_ids = (await session.scalars(found.limit(_BATCH))).all()
-            # One that cannot be recovered keeps no other from it.
+            # A run that cannot be recovered does not stop the others.
             await settle_each(
                 clients.sessions,
                 run_ids,

@@ -176,6 +176,7 @@ class _TaskCreation:
         )
         return await self._with_run(task) if self._starts else task
 
+    # Before the gates are asked, and again with the creation: to ask them commits, and what was checked may change.
     async def _check(self) -> dict[str, Any]:
         hints, scheduled_at = run_options.hints_of(self.body), self.body.scheduled_at
         await require_references(self.session, self.caller, self.body)

@@ -40,7 +40,7 @@ class RunReport:
     has_schema: bool = False
     has_repository: bool = False
     continues: str | None = None  # the verdict about the work that it continues
-    is_repair: bool = True  # whether its agent was to correct its work, or that is not known
+    is_repair: bool = True  # whether its agent was to correct earlier work; true also if that is not known
     # The keys about the pull request for the run's output and state.
     published: Mapping[str, Any] = field(default_factory=dict)
     pushed: BranchRecord | None = None

@@ -1,4 +1,4 @@
-"""Decide whether and when a push is sent, and why not (contract 16). Pure, so that tests cover all rules."""
+"""Decide whether and when a push is sent, and why not (contract 16). No I/O: tests cover all rules."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
