@@ -72,10 +72,11 @@ def test_the_checkout_names_repository_and_branch(
 def test_a_folder_as_the_remote_is_named(beacon: Server, taskbeacon: Taskbeacon, checkout: Path) -> None:
     beacon.on(f"POST {PROJECT}/tasks", answer(TASK, 201))
     git(checkout, "remote", "set-url", "origin", "../remote.git")
+    git(checkout, "checkout", "--quiet", "--detach")
     result = taskbeacon("task", "create", "Fix it", "--repo", ".")
     named = f"{checkout.parent.name}/remote"
     assert beacon.at(f"POST {PROJECT}/tasks")[0].json["repository"] == named
-    assert named in result.err.splitlines()[0]
+    assert f"Repository {named}, its default branch," in result.err.splitlines()[0]
 
 
 def test_no_host_is_told_that_the_server_may_not_clone_from(beacon: Server, taskbeacon: Taskbeacon) -> None:

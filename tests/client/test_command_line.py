@@ -386,6 +386,13 @@ def test_questions(beacon: Server, taskbeacon: Taskbeacon) -> None:
     assert taskbeacon("inbox").out == f"{row['id']}  permission  high  PLA-1  May I?\n"
     assert taskbeacon("inbox", "--json", "id,title").lines == [[{"id": row["id"], "title": "May I?"}]]
     assert taskbeacon("answer", "@latest", "--option", "Allow once").err == "Answered: May I? (PLA-1)\n"
+    beacon.reset(
+        "GET /api/users/@me/inbox",
+        answer({"next": None, "results": [row | {"kind": "message", "options": []}]}),
+    )
+    wrong_kind = taskbeacon("answer", "@latest", "--option", "1")
+    assert (wrong_kind.code, wrong_kind.err) == (2, "taskbeacon: the question takes --text\n")
+    beacon.reset("GET /api/users/@me/inbox", waits)
     for wrong in (["--option", "maybe"], ["--text", "yes"]):
         refused = taskbeacon("answer", "@latest", *wrong)
         assert (refused.code, "as --option: allow (Allow once)" in refused.err) == (2, True)

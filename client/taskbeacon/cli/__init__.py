@@ -177,10 +177,8 @@ def _width() -> int:
 def _show_requests() -> None:
     import logging  # noqa: PLC0415 - for this alone
 
-    log = logging.getLogger("taskbeacon.client")
-    log.setLevel(logging.DEBUG)
-    if not log.handlers:
-        log.addHandler(logging.StreamHandler())
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("taskbeacon.client").setLevel(logging.DEBUG)
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

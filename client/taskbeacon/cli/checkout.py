@@ -76,7 +76,7 @@ class Checkout:
         url = self._run("remote", "get-url", remote).decode().strip()
         branch = (self._try("symbolic-ref", "--quiet", "--short", "HEAD") or b"").decode().strip() or None
         name = _last_parts(url if _ADDRESS.match(url) else str((self._folder / url).resolve()))
-        output.note(f"Repository {name}{f', branch {branch}' if branch else ''}{_CLONED}")
+        output.note(f"Repository {name}{f', branch {branch}' if branch else ', its default branch'}{_CLONED}")
         if self._run("status", "--porcelain", "--ignore-submodules").strip():
             output.note("Changes that are not committed stay out of it.")
         push = None

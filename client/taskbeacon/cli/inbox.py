@@ -71,6 +71,8 @@ def answer(
         body = {"text": text}
     elif row["kind"] in {"form", "url"}:
         body = {"action": option}
+    elif row["kind"] == "message":
+        raise usage("the question takes --text")
     else:
         body = {"option_id": option_id(row["options"], str(option))}
     if row["kind"] in {"permission", "verdict"} and source != "-" and not body.get("option_id"):

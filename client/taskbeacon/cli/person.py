@@ -117,8 +117,10 @@ def _read(is_settled: Callable[[], bool], prompt: str) -> str | None:
             # What is half typed is no answer to the next question.
             tcflush(sys.stdin, TCIFLUSH)
             raise _Settled
-    line = sys.stdin.readline()
-    return line.strip() if line else None
+    if line := sys.stdin.readline():
+        return line.strip()
+    output.note("")  # the end of input moves no cursor
+    return None
 
 
 def agrees(question: str) -> bool:
