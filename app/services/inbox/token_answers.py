@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import after_commit
 from app.db.statements import Prepared
-from app.enums import ActionTokens, AnswerVia, QuestionRisk
+from app.enums import ActionTokens, AnswerVia, QuestionRisk, Scope
 from app.errors import InvalidInput, NotFound, PermissionDenied, QuestionChanged
 from app.models import Notification, PushToken, Question
 from app.schemas.questions import ActionIn, AnsweredOut
 from app.services.access.authentication import find_member
-from app.services.access.principal import Principal
+from app.services.access.principal import Principal, require_project
+from app.services.access.scopes import require_scope
 from app.services.action_tokens import ActionClaims, read
 from app.services.inbox.answer_acceptance import accept_answer, require_answer_allowance
 from app.services.inbox.inbox_questions import QuestionRow, require_question
@@ -97,6 +98,14 @@ async def open_action(
         # High risk says for itself what it needs.
         raise NotFound
     return action
+
+
+def require_holder(action: Action, holder: Principal) -> None:
+    """Refuse the owner of a credential who is not the token's person, or could not answer in this project by it."""
+    require_project(holder)
+    require_scope(holder, Scope.TASK_WRITE)
+    if holder.user_id != action.person.user_id:
+        raise PermissionDenied("This API key belongs to another person than the notification.")
 
 
 class _Sent(NamedTuple):

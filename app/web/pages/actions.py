@@ -7,14 +7,12 @@ from urllib.parse import parse_qs
 from fastapi import Depends, Request, Response
 from pydantic import ValidationError
 
-from app.enums import FormAction, QuestionKind, Scope
+from app.enums import FormAction, QuestionKind
 from app.errors import AuthenticationError, MalformedBody, NotFound, PermissionDenied, UnsupportedMediaType
 from app.schemas.questions import ActionIn
 from app.services.access.authentication import authenticate, authenticate_session
-from app.services.access.principal import require_project
-from app.services.access.scopes import require_scope
 from app.services.inbox import token_answers
-from app.services.inbox.token_answers import Action, TokenSender
+from app.services.inbox.token_answers import Action, TokenSender, require_holder
 from app.web.body import first_error, read_bytes
 from app.web.console.cookie import session_secret
 from app.web.dependencies import process_of, session_of
@@ -85,10 +83,7 @@ async def _has_key(request: Request, action: Action, form: Mapping[str, Sequence
         holder = await authenticate(session_of(request), key, place="form", project=project)
     except AuthenticationError:
         raise PermissionDenied("This API key is not valid.") from None
-    require_project(holder)
-    require_scope(holder, Scope.TASK_WRITE)
-    if holder.user_id != action.person.user_id:
-        raise PermissionDenied("This API key belongs to another person than the notification.")
+    require_holder(action, holder)
     return True
 
 
@@ -98,12 +93,11 @@ async def _is_signed_in(request: Request, action: Action) -> bool:
         return False
     try:
         holder = await authenticate_session(session_of(request), secret, project=action.person.project.id)
-        require_project(holder)
-        require_scope(holder, Scope.TASK_WRITE)
+        require_holder(action, holder)
     except (AuthenticationError, NotFound, PermissionDenied):
         # The cookie is of no use here: the page asks for a key.
         return False
-    return holder.user_id == action.person.user_id
+    return True
 
 
 async def _read_form(request: Request) -> Mapping[str, Sequence[str]]:
