@@ -93,6 +93,10 @@ def create_redis(url: str) -> RedisClient:
     return Redis.from_pool(create_pool(url))
 
 
+async def ping(redis: RedisClient) -> None:
+    await redis.ping()
+
+
 async def messages_of(subscription: PubSub, *, silence: float) -> AsyncGenerator[dict[str, Any], None]:
     """Yield the messages of a subscription until the connection fails; ping after `silence` seconds without one."""
     is_pinged = False

@@ -65,6 +65,12 @@ def channel_of(run_id: UUID) -> str:
     return f"{_PREFIX}{run_id}"
 
 
+async def count_followers(redis: RedisClient, run_id: UUID) -> int:
+    """Return how many processes follow the run's events."""
+    [(_, count)] = await redis.pubsub_numsub(channel_of(run_id))
+    return int(count)
+
+
 def script_arguments(run_id: UUID, writer: str, answered: int) -> tuple[str | int, ...]:
     return (channel_of(run_id), writer, _LIFE_SECONDS, MAX_EVENTS, MAX_STREAM_BYTES, answered)
 

@@ -9,7 +9,7 @@ from prometheus_client import generate_latest
 
 from app.api_limits import METRICS_SECONDS
 from app.clients.object_store import ObjectStore
-from app.clients.redis import RedisClient
+from app.clients.redis import RedisClient, ping
 from app.coroutines.shielded import JoinedWork
 from app.db import SessionFactory, unit_of_work
 from app.schemas.health import ReadinessOut
@@ -49,7 +49,7 @@ async def _check(
 ) -> tuple[ReadinessOut, bool]:
     states = await asyncio.gather(
         _state("database", _database(sessions)),
-        _state("redis", _redis(redis)),
+        _state("redis", ping(redis)),
         _state("object_store", store.bucket.check()),
     )
     is_ready = set(states) == {_OK}
@@ -76,7 +76,3 @@ async def _state(name: str, check: Awaitable[str | None]) -> str:
 async def _database(sessions: SessionFactory) -> str | None:
     async with unit_of_work(sessions) as session:
         return None if await schema_is_current(session) else "schema is not current: run `taskbeacon migrate`"
-
-
-async def _redis(redis: RedisClient) -> None:
-    await redis.ping()

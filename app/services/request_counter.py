@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from app.clients.expiring_values import Addition, add_to_counters
 from app.clients.redis import RedisClient
 
 _SYNC_SECONDS = 0.25
@@ -95,13 +96,10 @@ class RateLimiter:
 
 
 async def _sync(redis: RedisClient, windows: Sequence[_Window], now: float) -> None:
-    async with redis.pipeline(transaction=False) as pipeline:
-        for window in windows:
-            pipeline.incrby(window.key, window.pending)
-            pipeline.expire(window.key, window.end - int(now), nx=True)
-            # Requests that arrive from now on are pending for the next round trip.
-            window.pending = 0
-            window.synced_at = now
-        counts = (await pipeline.execute())[::2]
-    for window, count in zip(windows, counts, strict=True):
+    additions = [Addition(window.key, window.pending, window.end - int(now)) for window in windows]
+    for window in windows:
+        # Requests that arrive from now on are pending for the next round trip.
+        window.pending = 0
+        window.synced_at = now
+    for window, count in zip(windows, await add_to_counters(redis, additions), strict=True):
         window.synced = max(window.synced, count)

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import orjson
 
 from app.agents.workspace.live_patch import Comparison
+from app.clients.expiring_values import find_fields, keep_record, seconds_left
 from app.clients.redis import RedisClient
 from app.clients.wakes import wake
 from app.coroutines.shielded import JoinedWork
@@ -24,7 +24,7 @@ from app.schemas.runs.diff import DiffFacts
 _FRESH_SECONDS = 3.0
 _PAUSES = 20
 # After it is no more shown as that of now, for the requests for its other parts.
-_KEPT_MILLISECONDS = 60_000
+_KEPT_SECONDS = 60.0
 _ANSWER_SECONDS = 5.0
 # Between two looks whether the worker has answered.
 _PAUSE_SECONDS = 0.03
@@ -51,14 +51,11 @@ async def keep(redis: RedisClient, topic: str, facts: DiffFacts, found: Comparis
         "patch": await asyncio.to_thread(zlib.compress, found.patch, _LEVEL),
         "texts": await asyncio.to_thread(pack_texts, found.texts),
     }
-    async with redis.pipeline(transaction=True) as pipeline:
-        pipeline.hset(topic, mapping=parts)
-        pipeline.pexpire(topic, int(1000 * fresh_seconds(took)) + _KEPT_MILLISECONDS)
-        await pipeline.execute()
+    await keep_record(redis, topic, parts, seconds=fresh_seconds(took) + _KEPT_SECONDS)
 
 
 async def is_fresh(redis: RedisClient, topic: str) -> bool:
-    return bool(await redis.pttl(topic) > _KEPT_MILLISECONDS)
+    return await seconds_left(redis, topic) > _KEPT_SECONDS
 
 
 async def _wait(redis: RedisClient, topic: str) -> None:
@@ -76,12 +73,12 @@ async def ask(
 
     `later` is the request for another part of a diff: it takes the one that is kept.
     """
-    if not ((later and await redis.exists(topic)) or await is_fresh(redis, topic)):
+    if await seconds_left(redis, topic) <= (0 if later else _KEPT_SECONDS):
         await waits.join(partial(_wait, redis, topic), key=topic)
-    kept: Any = redis.hmget(topic, ["facts", *parts])
-    facts, *found = await kept
-    if facts is None:
+    kept = await find_fields(redis, topic, "facts", *parts)
+    if kept is None:
         return None
+    facts, *found = kept
     read: DiffFacts = orjson.loads(facts)
     return {**read, "at": datetime.fromisoformat(str(read["at"]))}, found
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from app.clients.expiring_values import find_value, keep_value
 from app.clients.redis import RedisClient
 from app.clock import wire_time
 from app.errors import StateRefused
@@ -26,7 +27,7 @@ async def detect(
 ) -> tuple[ScanOut | ScanningOut, bool]:
     """Return the scan of a repository, and whether there is one; if not, a job makes it. Raises StateRefused."""
     project_id = caller.project.id
-    kept = await clients.redis.get(_key(project_id, repository))
+    kept = await find_value(clients.redis, _key(project_id, repository))
     if kept is None:
         await enqueue_scan(clients.queue, project_id, repository)
         return {"repository": repository, "status": "scanning"}, False
@@ -43,7 +44,7 @@ def show_scan(repository: str, commit: str | None, found: Iterable[FoundCheck]) 
 
 async def keep_scan(redis: RedisClient, project_id: int, repository: str, scan: Mapping[str, Any]) -> None:
     """Keep a scan as it is shown, or the `error` that has ended it."""
-    await redis.set(_key(project_id, repository), orjson.dumps(scan), ex=_KEPT_SECONDS)
+    await keep_value(redis, _key(project_id, repository), orjson.dumps(scan), seconds=_KEPT_SECONDS)
 
 
 def _key(project_id: int, repository: str) -> str:

@@ -10,7 +10,7 @@ import structlog
 from app.agents.errors import AgentError, BranchNotFound
 from app.agents.execution.run_context import Look
 from app.agents.workspace.live_patch import Comparison
-from app.clients.run_event_stream import channel_of
+from app.clients.run_event_stream import count_followers
 from app.clock import utcnow
 from app.coroutines.periodic import attempt, wait
 from app.db import unit_of_work
@@ -71,7 +71,7 @@ class LiveDiffs:
         followers, is_due = 0, False
         if base is DiffBase.START:
             is_due, self._is_due = self._is_due, False
-            [(_, followers)] = await self._redis.pubsub_numsub(channel_of(self._claim.run_id))
+            followers = await count_followers(self._redis, self._claim.run_id)
         if is_asked or (followers and self._log.entries != self._seen):
             await self._refresh(look, base, is_noted=followers > 0 or is_due, is_due=is_due)
         if is_due:

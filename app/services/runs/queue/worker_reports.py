@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import orjson
 from typing_extensions import TypedDict
 
+from app.clients.expiring_values import find_members, keep_member, remove_member
 from app.clients.redis import RedisClient
-from app.clock import utcnow
 
 REPORT_SECONDS = 20.0
 _LIFE_SECONDS = 60
@@ -22,20 +22,13 @@ class WorkerReport(TypedDict):
 
 
 async def report_worker(redis: RedisClient, worker: str, report: WorkerReport) -> None:
-    now = utcnow().timestamp()
-    async with redis.pipeline(transaction=True) as pipeline:
-        pipeline.set(f"{_REPORTS}:{worker}", orjson.dumps(report), ex=_LIFE_SECONDS)
-        pipeline.zremrangebyscore(_REPORTS, "-inf", now - _LIFE_SECONDS)
-        pipeline.zadd(_REPORTS, {worker: now})
-        await pipeline.execute()
+    await keep_member(redis, _REPORTS, worker, orjson.dumps(report), seconds=_LIFE_SECONDS)
 
 
 async def withdraw_report(redis: RedisClient, worker: str) -> None:
-    await redis.delete(f"{_REPORTS}:{worker}")
+    await remove_member(redis, _REPORTS, worker)
 
 
 async def read_reports(redis: RedisClient) -> list[WorkerReport]:
     """Return the reports of the workers that are alive, of a thousand at most."""
-    workers = await redis.zrevrange(_REPORTS, 0, _MOST_WORKERS - 1)
-    found = await redis.mget([f"{_REPORTS}:{worker.decode()}" for worker in workers]) if workers else []
-    return [orjson.loads(report) for report in found if report is not None]
+    return [orjson.loads(report) for report in await find_members(redis, _REPORTS, most=_MOST_WORKERS)]
