@@ -72,6 +72,10 @@ def _imports_arq(node: ast.AST) -> bool:
     return any(name.partition(".")[0] == "arq" for name in _imported(node))
 
 
+def _speaks_redis(node: ast.AST) -> bool:
+    return _called(node).rpartition(".")[0].rpartition(".")[2] in {"redis", "_redis"}
+
+
 def _imports_a_statement(node: ast.AST) -> bool:
     return any(
         name.startswith("sqlalchemy.") and name.rpartition(".")[2] in {"select", "insert", "update", "delete"}
@@ -290,6 +294,12 @@ _RULES = {
             "app/worker/job_table.py": "performs jobs",
             "app/worker/resilient_worker.py": "looks for jobs",
         },
+    ),
+    "only clients speak Redis": _Rule(
+        _speaks_redis,
+        "found = await self._process.redis.get(key)",
+        "app",
+        {"app/clients": "the commands, by what they do"},
     ),
     "one clock": _Rule(_reads_the_clock, "now = datetime.now(UTC)", "app", {"app/clock.py": "the clock"}),
     "one clock, by its full name": _Rule(_imports_the_clock, "from time import time", "app", {}),
