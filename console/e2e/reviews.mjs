@@ -1,6 +1,6 @@
 // What comes after a look at the changes: sending back, the whole branch, and the end of a run.
 import { call, newTask, start } from "./api.mjs";
-import { base, until } from "./browser.mjs";
+import { base, holdBack, until } from "./browser.mjs";
 
 /** A task of the repository, whose run is over. */
 async function finishedRun(title, script) {
@@ -185,10 +185,23 @@ export async function endOfARunSaysWhatIsNext(browser, { expect, watched, checkA
   for (const size of ["desk", "phone"]) {
     const page = await watched(browser, { size });
     await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    const release = size === "desk" && (await holdBack(page, /\/diff\b/));
     await page.goto(`${base}/projects/1/tasks/${task.id}`);
     const end = page.getByRole("region", { name: "The end of the run" });
-    if (size === "desk") await end.waitFor();
-    else await page.getByRole("button", { name: "Transcript" }).waitFor();
+    if (release) {
+      const loading = page.getByText("Loading the changes …");
+      // While it appears.
+      await loading.evaluate((line) => {
+        for (const one of line.getAnimations()) {
+          one.pause();
+          one.currentTime = 350;
+        }
+      });
+      await checkAccess(page, "changes that are loaded");
+      release();
+      await loading.waitFor({ state: "detached" });
+      await end.waitFor();
+    } else await page.getByRole("button", { name: "Transcript" }).waitFor();
     await checkAccess(page, `the end of a run (${size})`);
     const copied = () => page.evaluate(() => navigator.clipboard.readText());
     await end.getByRole("button", { name: "Copy the name of the branch" }).press("Enter");
@@ -210,6 +223,18 @@ export async function endOfARunSaysWhatIsNext(browser, { expect, watched, checkA
     expect((await field.inputValue()) === "Shorter, please", `sending back leads to the field (${size})`);
     if (size === "phone") {
       await end.getByRole("button", { name: "Archive it" }).tap();
+      const covered = await page.getByText("Archived.").evaluate((message) => {
+        // Taps go through it, to what is below.
+        const { x, y, width, height } = message.getBoundingClientRect();
+        const places = [0.1, 0.3, 0.5, 0.7, 0.9].flatMap((across) =>
+          [0.1, 0.5, 0.9].map((down) => [across, down]),
+        );
+        return places
+          .map(([across, down]) => document.elementFromPoint(x + across * width, y + down * height))
+          .map((one) => one?.closest("main :is(a, button, summary, input, select, textarea)"))
+          .flatMap((one) => one?.ariaLabel ?? one?.textContent ?? []);
+      });
+      expect(covered.length === 0, `a message covers no control (${covered.join(", ")})`);
       await until("the archive", async () => (await call(`/tasks/${task.id}/`)).archived);
       await end.getByRole("button", { name: "Archive it" }).waitFor({ state: "detached" });
       expect(true, "and the task can be archived there");

@@ -136,18 +136,21 @@ interface SureProps extends Omit<ButtonProps, "onClick" | "onBlur"> {
 
 /** Asks once more, until the focus goes elsewhere. */
 export function SureButton({ sureLabel, onSure, children, disabled, ...rest }: SureProps) {
-  const [isAsked, setAsked] = useState(false);
+  // No narrower than before: else it moves away from a second tap, which then takes the focus from it.
+  const [minWidth, setMinWidth] = useState(0);
+  const isAsked = minWidth > 0;
   const isUnread = useUnread(String(isAsked));
-  const press = () => {
+  const press = ({ currentTarget }: React.MouseEvent) => {
     if (isAsked) onSure();
-    setAsked(!isAsked);
+    setMinWidth(isAsked ? 0 : currentTarget.getBoundingClientRect().width);
   };
   return (
     <Button
       {...rest}
       disabled={disabled || (isAsked && isUnread)}
       onClick={press}
-      onBlur={() => setAsked(false)}
+      onBlur={() => setMinWidth(0)}
+      style={isAsked ? { minWidth } : undefined}
     >
       {isAsked ? sureLabel : children}
     </Button>

@@ -108,7 +108,7 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
             <MessageSquare size={14} /> Continue with a message
           </Button>
         )}
-        {/* Asked, it is no wider: what moves takes a second tap, and the focus. */}
+        {/* Asked, it is no wider. */}
         <SureButton {...tone("again")} sureLabel="Really?" onSure={actions.retry} disabled={actions.isBusy}>
           <RotateCcw size={14} /> Start over
         </SureButton>
