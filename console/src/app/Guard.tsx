@@ -1,12 +1,8 @@
 import { Component, type ReactNode } from "react";
 import { FailedPage } from "../ui/feedback";
 
-interface Props {
-  children: ReactNode;
-}
-
 /** Shows a page with a button instead of a white one when the console itself fails; the button loads it again. */
-export class Guard extends Component<Props, { hasFailed: boolean }> {
+export class Guard extends Component<{ children: ReactNode }, { hasFailed: boolean }> {
   override state = { hasFailed: false };
 
   static getDerivedStateFromError() {

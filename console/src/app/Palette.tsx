@@ -1,6 +1,6 @@
 /** Goes to a task, or does what the page can do, by a few typed letters. */
 import { useQuery } from "@tanstack/react-query";
-import { useDeferredValue, useId, useState } from "react";
+import { useDeferredValue, useState } from "react";
 import { flushSync } from "react-dom";
 import { useLocation } from "wouter";
 import { fetchTasks } from "../api/tasks";
@@ -10,7 +10,7 @@ import { chooseTheme, THEMES } from "../ui/appearance";
 import { Input } from "../ui/controls";
 import { Dialog } from "../ui/dialog";
 import { commandsNow, isKeyOnly, keyText } from "../ui/keys";
-import { type Choice, Listbox, useChosen } from "../ui/listbox";
+import { type Choice, useListbox } from "../ui/listbox";
 
 interface Action extends Choice {
   act: () => void;
@@ -43,7 +43,6 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const [, navigate] = useLocation();
   const [text, setText] = useState("");
   const [actions] = useState(actionsNow);
-  const id = useId();
   const wanted = text.trim().toLowerCase();
   const words = wanted.split(/\s+/);
   const search = useDeferredValue(text.trim());
@@ -75,15 +74,14 @@ export function Palette({ onClose }: { onClose: () => void }) {
     flushSync(onClose);
     act();
   };
-  const { at, setAt, onKey } = useChosen(choices, choose);
+  const { setAt, onKey, list, field } = useListbox("Tasks and commands", choices, choose);
   return (
     <Dialog title="Tasks and commands" onClose={onClose}>
       <Input
         data-autofocus
         role="combobox"
         aria-expanded="true"
-        aria-controls={id}
-        aria-activedescendant={choices[at] ? `${id}-${at}` : undefined}
+        {...field}
         aria-label="Task, page or command"
         placeholder="Type a part of a title or command, or a number"
         value={text}
@@ -93,14 +91,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
         }}
         onKeyDown={(event) => onKey(event) && event.preventDefault()}
       />
-      <Listbox
-        id={id}
-        label="Tasks and commands"
-        choices={choices}
-        at={at}
-        onChoose={choose}
-        onPoint={setAt}
-      />
+      {list}
     </Dialog>
   );
 }

@@ -48,9 +48,7 @@ export function Shell({ children }: { children: ReactNode }) {
           ) : (
             <span className={classes(styles.project, "clip")}>{project.name}</span>
           )}
-          <IconButton label="New task" onClick={() => navigate(href("/?new=1"))}>
-            <Plus size={16} />
-          </IconButton>
+          <IconButton label="New task" onClick={() => navigate(href("/?new=1"))} icon={Plus} />
         </div>
         <Places />
         <Active />
@@ -58,9 +56,7 @@ export function Shell({ children }: { children: ReactNode }) {
           <span className="clip" title={session.user.email}>
             {nameOf(session.user)}
           </span>
-          <IconButton label="Keyboard shortcuts" onClick={() => setOverlay("keys")}>
-            <Keyboard size={16} />
-          </IconButton>
+          <IconButton label="Keyboard shortcuts" onClick={() => setOverlay("keys")} icon={Keyboard} />
         </div>
       </nav>
       <div className={classes("column", styles.content)} id="content">

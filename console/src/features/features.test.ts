@@ -59,15 +59,13 @@ describe("a file in the editor", () => {
   const editor = { scheme: "vscode", folder: "/home/me/src/{repository}/" };
 
   it("is in the clone of its repository, whatever its name", () => {
-    const href = (path: string, line?: number) => editorHref(editor, "acme/shop", { path, line });
-    expect(href("a b/ü#?.py", 7)).toBe("vscode://file/home/me/src/acme/shop/a%20b/%C3%BC%23%3F.py:7");
+    const href = (path: string) => editorHref(editor, "acme/shop", path);
+    expect(href("a b/ü#?.py")).toBe("vscode://file/home/me/src/acme/shop/a%20b/%C3%BC%23%3F.py");
     expect(href("../../etc/passwd")).toBeNull();
     expect(href("/etc/passwd")).toBeNull();
     expect(href("a\\..\\b")).toBeNull();
-    expect(editorHref({ ...editor, scheme: "javascript" }, "acme/shop", { path: "a" })).toBeNull();
-    expect(editorHref({ scheme: "zed", folder: "C:\\src" }, null, { path: "a" })).toBe(
-      "zed://file/C%3A/src/a",
-    );
+    expect(editorHref({ ...editor, scheme: "javascript" }, "acme/shop", "a")).toBeNull();
+    expect(editorHref({ scheme: "zed", folder: "C:\\src" }, null, "a")).toBe("zed://file/C%3A/src/a");
   });
 });
 

@@ -1,6 +1,6 @@
 /** The difference of two texts as hunks, for edits that agents report with the text before and after. */
 import { structuredPatch } from "diff";
-import { type Hunk, parseHunks } from "./patch";
+import { type Hunk, type LineKind, parseHunks } from "./patch";
 
 // Beyond this the computation would stop the page; the whole new text is shown as added.
 const MAX_MS = 100;
@@ -20,8 +20,6 @@ export function diffTexts(oldText: string | null, newText: string): Hunk[] {
 
 export function countLines(hunks: Hunk[]): { additions: number; deletions: number } {
   const lines = hunks.flatMap((hunk) => hunk.lines);
-  return {
-    additions: lines.filter((line) => line.kind === "add").length,
-    deletions: lines.filter((line) => line.kind === "delete").length,
-  };
+  const count = (kind: LineKind) => lines.filter((line) => line.kind === kind).length;
+  return { additions: count("add"), deletions: count("delete") };
 }

@@ -64,10 +64,6 @@ export class Draft {
     return item?.kind === kind ? (item as ItemOf<K>) : null;
   }
 
-  last(): Item | undefined {
-    return this.items.at(-1);
-  }
-
   /** Put an item in the place of the one with its id, or at the end. */
   put(item: Item): void {
     const place = this.places.get(item.id);
@@ -90,12 +86,9 @@ export class Draft {
 
   /** End the message or thought that grows. */
   close(): void {
-    if (this.openId === null) return;
-    const place = this.places.get(this.openId);
-    const item = place === undefined ? undefined : this.items[place];
-    if (place !== undefined && (item?.kind === "agent" || item?.kind === "thought")) {
-      this.items[place] = { ...item, isOpen: false };
-    }
+    const id = this.openId ?? "";
+    const open = this.find(id, "agent") ?? this.find(id, "thought");
+    if (open) this.put({ ...open, isOpen: false });
     this.openId = null;
   }
 }

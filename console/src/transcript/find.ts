@@ -5,7 +5,7 @@ import type { Row } from "./rows";
 function textOf(row: Row): string {
   switch (row.kind) {
     case "user":
-      return [row.text, ...row.files.map(({ name }) => name)].join("\n");
+      return [row.text, ...row.files].join("\n");
     case "agent":
     case "thought":
     case "note":

@@ -11,15 +11,11 @@ interface Base {
   at: string;
 }
 
-export interface FileLink {
-  name: string;
-  size: number | null;
-}
-
 export interface UserItem extends Base {
   kind: "user";
   text: string;
-  files: FileLink[];
+  /** Their names. */
+  files: string[];
   receipt: Receipt | null;
 }
 

@@ -9,6 +9,7 @@ export function notificationOf(draft: Draft, entry: Entry): void {
     case "taskbeacon/command":
       return receipt(draft, params);
     case "taskbeacon/progress":
+    case "posthog/console":
       return progress(draft, params, at);
     case "taskbeacon/relay_message":
       draft.close();
@@ -43,8 +44,6 @@ export function notificationOf(draft: Draft, entry: Entry): void {
       return note(draft, "error", asText(params.message) || asText(params.error) || "The agent failed.", at);
     case "posthog/compact_boundary":
       return note(draft, "info", "The conversation was compacted: the agent continues from a summary.", at);
-    case "posthog/console":
-      return progress(draft, params, at);
   }
 }
 
@@ -81,8 +80,9 @@ function progress(draft: Draft, params: Json, at: string): void {
   const isStart = asText(params.step) === "clone";
   // The agent of an attempt before is gone, with its calls.
   if (isStart) draft.endCalls();
-  if (isStart && !isAtStart(draft.last()) && draft.items.some(isAtStart)) note(draft, "warning", AGAIN, at);
-  const last = draft.last();
+  const isAgain = isStart && !isAtStart(draft.items.at(-1)) && draft.items.some(isAtStart);
+  if (isAgain) note(draft, "warning", AGAIN, at);
+  const last = draft.items.at(-1);
   if (last?.kind === "steps") {
     draft.put({ ...last, steps: [...last.steps, text], isStart: last.isStart || isStart });
   } else {

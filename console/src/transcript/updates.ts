@@ -73,14 +73,14 @@ function userMessage(draft: Draft, update: Json, at: string): void {
   draft.set({ waiting: "" });
   const given = asText(update.messageId);
   const block = asObject(update.content);
-  const link = block.type === "resource_link" || block.type === "resource" ? [fileLink(block)] : [];
+  const link = block.type === "resource_link" || block.type === "resource" ? [fileName(block)] : [];
   const text = link.length ? "" : blockText(update.content);
-  const last = draft.last();
+  const last = draft.items.at(-1);
   const known = given ? draft.find(`user:${given}`, "user") : last?.kind === "user" ? last : null;
   if (known) {
     // The same message may be read twice; only new pieces are added.
     const isRepeated = text !== "" && known.text.endsWith(text);
-    const files = link.filter((file) => !known.files.some(({ name }) => name === file.name));
+    const files = link.filter((name) => !known.files.includes(name));
     draft.put({
       ...known,
       text: isRepeated ? known.text : join(known.text, text),
@@ -96,10 +96,10 @@ function join(before: string, text: string): string {
   return before && text ? `${before}\n${text}` : before || text;
 }
 
-function fileLink(block: Json) {
+function fileName(block: Json): string {
   const resource = asObject(block.resource);
   const uri = asText(block.uri) || asText(resource.uri);
-  return { name: asText(block.name) || (uri.split("/").at(-1) ?? "file"), size: asNumber(block.size) };
+  return asText(block.name) || (uri.split("/").at(-1) ?? "file");
 }
 
 function plan(draft: Draft, update: Json, at: string): void {

@@ -1,5 +1,5 @@
 /** Buttons and fields. */
-import { ChevronRight } from "lucide-react";
+import { ChevronRight, type LucideIcon } from "lucide-react";
 import { type ComponentProps, type FormEvent, type MouseEvent, type ReactNode, useId } from "react";
 import { classes } from "./classes";
 import styles from "./controls.module.css";
@@ -7,7 +7,7 @@ import styles from "./controls.module.css";
 type Tone = "primary" | "danger" | "quiet";
 
 export interface ButtonProps extends ComponentProps<"button"> {
-  tone?: Tone;
+  tone?: Tone | undefined;
   large?: boolean;
 }
 
@@ -22,16 +22,19 @@ export function Button({ tone, large, className, disabled = false, onClick, ...r
   return <button type="button" {...rest} aria-disabled={disabled} onClick={click} className={names} />;
 }
 
+interface IconButtonProps extends ButtonProps {
+  label: string;
+  icon: LucideIcon;
+  size?: number;
+}
+
 /** A button with an icon alone; its label is read out and shown as a tip. */
-export function IconButton({ label, className, ...rest }: ButtonProps & { label: string }) {
+export function IconButton({ label, icon: Icon, size = 16, className, ...rest }: IconButtonProps) {
+  const names = classes(styles.icon, className);
   return (
-    <Button
-      tone="quiet"
-      {...rest}
-      className={classes(styles.icon, className)}
-      aria-label={label}
-      title={label}
-    />
+    <Button tone="quiet" {...rest} className={names} aria-label={label} title={label}>
+      <Icon size={size} />
+    </Button>
   );
 }
 

@@ -30,9 +30,9 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
       <IconButton
         label={isDone ? "Copied" : (label ?? `Copy: ${text.trim().slice(0, NAMED)}`)}
         onClick={() => copy().catch(sayError)}
-      >
-        {isDone ? <Check size={14} /> : <Copy size={14} />}
-      </IconButton>
+        icon={isDone ? Check : Copy}
+        size={14}
+      />
     )
   );
 }

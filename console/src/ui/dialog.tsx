@@ -36,9 +36,7 @@ export function Dialog({ title, onClose, children }: Props) {
       <div className={styles.inner}>
         <header className="row apart">
           <h2 id={id}>{title}</h2>
-          <IconButton label="Close" onClick={close}>
-            <X size={16} />
-          </IconButton>
+          <IconButton label="Close" onClick={close} icon={X} />
         </header>
         {children}
       </div>

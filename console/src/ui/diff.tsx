@@ -135,21 +135,29 @@ function Between({ hunk: { gap, header, lines }, after, name, onOpen }: BetweenP
       {gap && onOpen && (
         <>
           {gap.id > 0 && (
-            <IconButton data-repeats label={`Show 20 lines more ${above}`} onClick={() => onOpen(gap, "top")}>
-              <ChevronsDown size={14} />
-            </IconButton>
+            <IconButton
+              data-repeats
+              label={`Show 20 lines more ${above}`}
+              onClick={() => onOpen(gap, "top")}
+              icon={ChevronsDown}
+              size={14}
+            />
           )}
           {size !== null && lines.length > 0 && (
-            <IconButton data-repeats label={`Show 20 lines more ${below}`} onClick={() => onOpen(gap, "end")}>
-              <ChevronsUp size={14} />
-            </IconButton>
+            <IconButton
+              data-repeats
+              label={`Show 20 lines more ${below}`}
+              onClick={() => onOpen(gap, "end")}
+              icon={ChevronsUp}
+              size={14}
+            />
           )}
           <IconButton
             label={`Show all lines ${lines.length > 0 ? below : above}`}
             onClick={() => onOpen(gap, "all")}
-          >
-            <UnfoldVertical size={14} />
-          </IconButton>
+            icon={UnfoldVertical}
+            size={14}
+          />
         </>
       )}
       <span>

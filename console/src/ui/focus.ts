@@ -1,4 +1,3 @@
-/** Keeps the focus on the page when the element that has it is removed. */
 const HEADING = ':is(h1, h2)[tabindex="-1"]';
 
 /**

@@ -1,5 +1,5 @@
 /** A list of choices below or above the field that owns the keyboard. */
-import { type KeyboardEvent, useState } from "react";
+import { type KeyboardEvent, useId, useState } from "react";
 import { classes } from "./classes";
 import styles from "./listbox.module.css";
 
@@ -10,17 +10,25 @@ export interface Choice {
   hint: string;
 }
 
-interface Props<C extends Choice> {
-  id: string;
-  label: string;
-  choices: readonly C[];
-  at: number;
-  onChoose: (choice: C) => void;
-  onPoint: (index: number) => void;
-}
-
-export function Listbox<C extends Choice>({ id, label, choices, at, onChoose, onPoint }: Props<C>) {
-  return (
+/** The list, what its field has of it, and the keys: `onKey` returns whether one moved the choice, or took it by Enter. */
+export function useListbox<C extends Choice>(
+  label: string,
+  choices: readonly C[],
+  onChoose: (choice: C) => void,
+) {
+  const id = useId();
+  const [chosen, setAt] = useState(0);
+  const at = Math.min(chosen, choices.length - 1);
+  const onKey = ({ key }: KeyboardEvent): boolean => {
+    const choice = choices[at];
+    if (!choice) return false;
+    if (key === "ArrowDown") setAt((at + 1) % choices.length);
+    else if (key === "ArrowUp") setAt((at - 1 + choices.length) % choices.length);
+    else if (key === "Enter") onChoose(choice);
+    else return false;
+    return true;
+  };
+  const list = (
     <div id={id} role="listbox" aria-label={label} className={styles.list}>
       {choices.map((choice, index) => (
         <div
@@ -35,7 +43,7 @@ export function Listbox<C extends Choice>({ id, label, choices, at, onChoose, on
           className={classes("row apart spaced", styles.choice, index === at && styles.here)}
           // The field must not lose the focus.
           onMouseDown={(event) => event.preventDefault()}
-          onMouseMove={() => onPoint(index)}
+          onMouseMove={() => setAt(index)}
           onClick={() => onChoose(choice)}
           onKeyDown={(event) => event.key === "Enter" && onChoose(choice)}
         >
@@ -45,20 +53,6 @@ export function Listbox<C extends Choice>({ id, label, choices, at, onChoose, on
       ))}
     </div>
   );
-}
-
-/** Where the choice stands that Enter takes, and the keys that move it; the last returns whether it was one. */
-export function useChosen<C extends Choice>(choices: readonly C[], onChoose: (choice: C) => void) {
-  const [chosen, setAt] = useState(0);
-  const at = Math.min(chosen, choices.length - 1);
-  const onKey = ({ key }: KeyboardEvent): boolean => {
-    const choice = choices[at];
-    if (!choice) return false;
-    if (key === "ArrowDown") setAt((at + 1) % choices.length);
-    else if (key === "ArrowUp") setAt((at - 1 + choices.length) % choices.length);
-    else if (key === "Enter") onChoose(choice);
-    else return false;
-    return true;
-  };
-  return { at, setAt, onKey };
+  const field = { "aria-controls": id, "aria-activedescendant": choices[at] ? `${id}-${at}` : undefined };
+  return { at, setAt, onKey, list, field };
 }

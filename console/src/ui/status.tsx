@@ -85,12 +85,10 @@ const VERDICTS: Record<string, Look> = {
   inconclusive: { icon: ShieldAlert, word: "Inconclusive", tone: "attention" },
 };
 
-const CHECKING: Look = LOOKS.checking;
-
 /** The verdict of a verification, if there is one. */
 export function VerdictBadge({ of }: { of: Pick<Verification, "verdict" | "waived"> | null | undefined }) {
   if (!of) return null;
-  const { word, ...look } = (of.verdict && VERDICTS[of.verdict]) || CHECKING;
+  const { word, ...look }: Look = (of.verdict && VERDICTS[of.verdict]) || LOOKS.checking;
   if (!of.waived) return <Badge {...look}>{word}</Badge>;
   return <Badge {...look} tone="neutral">{`${word}, waived`}</Badge>;
 }

@@ -70,11 +70,7 @@ export function useAttachments(storage: Storage, place: string, base: string | n
   };
 }
 
-export function AttachmentList({
-  list,
-  remove,
-  retry,
-}: Pick<ReturnType<typeof useAttachments>, "list" | "remove" | "retry">) {
+export function AttachmentList({ list, remove, retry }: ReturnType<typeof useAttachments>) {
   if (list.length === 0) return null;
   const broken = list.filter(({ problem }) => problem).map(({ name }) => name);
   return (
@@ -92,15 +88,19 @@ export function AttachmentList({
             {problem && file && base && (
               <IconButton
                 label={`Upload ${name} again`}
-                className={styles.remove ?? ""}
+                className={styles.remove}
                 onClick={() => retry(key)}
-              >
-                <RotateCw size={14} />
-              </IconButton>
+                icon={RotateCw}
+                size={14}
+              />
             )}
-            <IconButton label={`Remove ${name}`} className={styles.remove ?? ""} onClick={() => remove(key)}>
-              <X size={14} />
-            </IconButton>
+            <IconButton
+              label={`Remove ${name}`}
+              className={styles.remove}
+              onClick={() => remove(key)}
+              icon={X}
+              size={14}
+            />
           </li>
         ))}
       </ul>
@@ -127,9 +127,7 @@ export function AttachButton({ onAdd }: { onAdd: (files: Iterable<File>) => void
           event.target.value = "";
         }}
       />
-      <IconButton label="Attach files" onClick={() => input.current?.click()}>
-        <Paperclip size={16} />
-      </IconButton>
+      <IconButton label="Attach files" onClick={() => input.current?.click()} icon={Paperclip} />
     </>
   );
 }

@@ -137,7 +137,7 @@ export default function ChangesPane(props: Props) {
   const viewedCount = [...views.values()].filter((view) => view === "viewed").length;
   const isLive = changes.data.source === "live";
   return (
-    <div className={styles.changes} ref={pane}>
+    <div className={classes("fill", styles.changes)} ref={pane}>
       {(files.length > 0 || bases.length > 1) && (
         <header className={classes("row", styles.head)}>
           {files.length > 1 && (
@@ -145,9 +145,8 @@ export default function ChangesPane(props: Props) {
               label={isListed ? "Hide the list of files" : "List the files"}
               aria-expanded={isListed}
               onClick={() => setListed(!isListed)}
-            >
-              <ListTree size={16} />
-            </IconButton>
+              icon={ListTree}
+            />
           )}
           <span className="clip grow small dim">
             {files.length > 1 && !isPhone && `${at + 1} of `}
@@ -181,14 +180,15 @@ export default function ChangesPane(props: Props) {
             <IconButton
               label={mode === "split" ? "Show in one column" : "Show side by side"}
               onClick={() => keep({ mode: mode === "split" ? "unified" : "split" })}
-            >
-              {mode === "split" ? <Rows2 size={16} /> : <Columns2 size={16} />}
-            </IconButton>
+              icon={mode === "split" ? Rows2 : Columns2}
+            />
           )}
           {onFull && (
-            <IconButton label={isFull ? BESIDE : FULL} onClick={() => onFull(!isFull)}>
-              {isFull ? <Minimize2 size={16} /> : <Maximize2 size={16} />}
-            </IconButton>
+            <IconButton
+              label={isFull ? BESIDE : FULL}
+              onClick={() => onFull(!isFull)}
+              icon={isFull ? Minimize2 : Maximize2}
+            />
           )}
         </header>
       )}

@@ -65,14 +65,20 @@ export function CommentNote({ comment: shown, onComment, onDiscard }: NoteProps)
         )}
       </div>
       {!sent && (
-        <IconButton label={`Edit the comment: ${name}`} onClick={() => setText(comment.text)}>
-          <Pencil size={14} />
-        </IconButton>
+        <IconButton
+          label={`Edit the comment: ${name}`}
+          onClick={() => setText(comment.text)}
+          icon={Pencil}
+          size={14}
+        />
       )}
       {!asked && (
-        <IconButton label={`Discard the comment: ${name}`} onClick={() => onDiscard([comment])}>
-          <X size={14} />
-        </IconButton>
+        <IconButton
+          label={`Discard the comment: ${name}`}
+          onClick={() => onDiscard([comment])}
+          icon={X}
+          size={14}
+        />
       )}
     </div>
   );

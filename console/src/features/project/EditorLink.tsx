@@ -20,27 +20,22 @@ export const useEditor = () => useKept(localStorage, "taskbeacon.editor", NONE);
 /** The repository of the task on the page. */
 export const OfRepository = createContext<string | null>(null);
 
-interface Place {
-  /** From the root of the repository. */
-  path: string;
-  line?: number | undefined;
-}
-
 /** Return the address of a file in an editor; null without one, or for a path that leads out of the clone. */
-export function editorHref(editor: typeof NONE, repository: string | null, { path, line }: Place) {
+export function editorHref(editor: typeof NONE, repository: string | null, path: string) {
   const { scheme, folder } = editor;
   const isKnown = EDITORS.some(([name]) => name === scheme && name);
   if (!isKnown || !folder || !path || path.startsWith("/") || path.split(/[\\/]/).includes("..")) return null;
   const clone = folder.replaceAll("\\", "/").replace("{repository}", repository ?? "");
   const whole = `${clone.replace(/\/$/, "")}/${path}`.split("/").map(encodeURIComponent).join("/");
-  return `${scheme}://file${whole.startsWith("/") ? "" : "/"}${whole}${line ? `:${line}` : ""}`;
+  return `${scheme}://file${whole.startsWith("/") ? "" : "/"}${whole}`;
 }
 
-export function EditorLink(place: Place) {
+/** `path` is from the root of the repository. */
+export function EditorLink({ path }: { path: string }) {
   const [editor] = useEditor();
-  const href = editorHref(editor, useContext(OfRepository), place);
+  const href = editorHref(editor, useContext(OfRepository), path);
   if (!href) return null;
-  const label = `Open ${place.path} in the editor`;
+  const label = `Open ${path} in the editor`;
   return (
     <a href={href} aria-label={label} title={label}>
       <SquareArrowOutUpRight size={14} />

@@ -1,10 +1,8 @@
 /** With what a run is started. The service keeps that for runs only, so a draft's is kept here. */
 import type { Run, RunRequest } from "../../api/types";
-import { classes } from "../../ui/classes";
 import { Check, Input, Select } from "../../ui/controls";
 import { readKept } from "../../ui/kept";
 import { agentTitle, Reason, useAgents } from "./agents";
-import styles from "./choices.module.css";
 
 export interface Choices {
   /** Empty: the built-in one. */
@@ -116,7 +114,7 @@ export function BlockedAgents() {
   const blocked = useAgents().data?.results.filter(({ available }) => !available) ?? [];
   if (blocked.length === 0) return null;
   return (
-    <details className={classes("small dim", styles.blocked)}>
+    <details className="small dim">
       <summary>{blocked.length === 1 ? "1 agent" : `${blocked.length} agents`} cannot be chosen</summary>
       {blocked.map(({ name, reason }) => (
         <p key={name}>

@@ -24,8 +24,6 @@ export const isOver = (run: Run | null): boolean =>
 export const isBad = (run: Run | null): boolean =>
   stateOf(run) === "refuted" || waitingFor(run)?.failure !== undefined;
 
-const text = (value: unknown): string => (typeof value === "string" ? value : "");
-
 /** With this a message announces lines that a single line leaves out. */
 const LAST_LINES = / Its last lines:$/;
 
@@ -43,7 +41,7 @@ export function reasonOf(run: Run | null): string | null {
   const asks =
     waits?.kind === "message"
       ? (waits.failure ?? "The agent has finished its turn")
-      : text(waits?.tool_call?.title);
+      : asText(waits?.tool_call?.title);
   return [asks, attemptText(run)].filter(Boolean).join(" · ") || null;
 }
 

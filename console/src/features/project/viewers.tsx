@@ -2,9 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { fetchViewers } from "../../api/tasks";
 import type { UserBasic } from "../../api/types";
-import { classes } from "../../ui/classes";
 import { nameOf, useProject } from "./project";
-import styles from "./viewers.module.css";
 
 // Presence changes each half minute.
 const REFRESH_MS = 30_000;
@@ -49,7 +47,7 @@ export function ViewerDots({ people }: { people: UserBasic[] | undefined }) {
   const names = people.map(nameOf);
   return (
     <span
-      className={classes("row inline fixed", styles.viewers)}
+      className="row inline tight fixed"
       role="img"
       aria-label={`Looking now: ${listed.format(names)}`}
       title={names.join(", ")}

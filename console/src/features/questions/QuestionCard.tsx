@@ -42,6 +42,7 @@ export function QuestionCard({ question, hasKeys, above = "", onRun }: Props) {
   const [typed, setTyped] = useState("");
   const [isExplained, setExplained] = useState(false);
   const isRisky = question.risk === "high";
+  const Icon = isRisky ? TriangleAlert : CircleHelp;
   const isBusy = answer.isPending || answer.isSuccess;
   const isLocked = isRisky && typed.trim().toLowerCase() !== CONFIRMATION;
   const choose = (option: Option | undefined) => {
@@ -66,11 +67,7 @@ export function QuestionCard({ question, hasKeys, above = "", onRun }: Props) {
       onKeyDown={explainByKey}
     >
       <header className={classes("row", styles.head)}>
-        {isRisky ? (
-          <TriangleAlert size={18} className="danger" />
-        ) : (
-          <CircleHelp size={18} className="attention" />
-        )}
+        <Icon size={18} className={isRisky ? "danger" : "attention"} />
         <h2 id={id} className="grow">
           {question.title}
         </h2>
@@ -116,9 +113,7 @@ export function QuestionCard({ question, hasKeys, above = "", onRun }: Props) {
               <Button
                 key={option.id}
                 large
-                {...(option.kind === "allow_once" && !isChoice(question.options)
-                  ? { tone: "primary" as const }
-                  : {})}
+                tone={option.kind === "allow_once" && !isChoice(question.options) ? "primary" : undefined}
                 disabled={isBusy || (isLocked && isAllowing(option))}
                 onClick={() => choose(option)}
               >

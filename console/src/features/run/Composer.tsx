@@ -1,11 +1,11 @@
 /** Writes to the agent: a message for the live run, or the first message of a run that resumes this one. */
 import { ArrowUp, Square } from "lucide-react";
-import { type RefObject, useId, useState } from "react";
+import { type RefObject, useState } from "react";
 import type { Standing } from "../../transcript/items";
 import { classes } from "../../ui/classes";
 import { Button, Form, Select } from "../../ui/controls";
 import { useKeys } from "../../ui/keys";
-import { type Choice, Listbox, useChosen } from "../../ui/listbox";
+import { type Choice, useListbox } from "../../ui/listbox";
 import { useMedia } from "../../ui/media";
 import { AttachButton, AttachmentList, useAttachments, useFileTarget } from "../attachments/attachments";
 import { choicesFor, complete, completionAt } from "./completion";
@@ -145,7 +145,7 @@ export function Composer(props: Props) {
           title={sendLabel}
           type="submit"
           tone="primary"
-          className={classes(styles.send)}
+          className={styles.send}
           disabled={!isReady}
         >
           {sendText} <ArrowUp size={18} />
@@ -162,7 +162,6 @@ function useSuggestions(
   onText: (text: string) => void,
   choose: (completion: NonNullable<ReturnType<typeof completionAt>>) => Choice[],
 ) {
-  const id = useId();
   const [caret, setCaret] = useState(0);
   /** The text for which the list was closed. */
   const [closedFor, setClosedFor] = useState<string | null>(null);
@@ -178,7 +177,8 @@ function useSuggestions(
       area.current?.setSelectionRange(place, place);
     });
   };
-  const { at, setAt, onKey: onListKey } = useChosen(choices, take);
+  const label = completion?.kind === "file" ? "Files of the run" : "Commands of the agent";
+  const { at, setAt, onKey: onListKey, list, field } = useListbox(label, choices, take);
   const isOpen = choices.length > 0;
   const onKey = (event: React.KeyboardEvent): boolean => {
     if (!isOpen || event.shiftKey) return false;
@@ -194,20 +194,7 @@ function useSuggestions(
       setCaret(place);
       setAt(0);
     },
-    field: {
-      "aria-autocomplete": "list" as const,
-      "aria-controls": isOpen ? id : undefined,
-      "aria-activedescendant": isOpen ? `${id}-${at}` : undefined,
-    },
-    list: isOpen && (
-      <Listbox
-        id={id}
-        label={completion?.kind === "file" ? "Files of the run" : "Commands of the agent"}
-        choices={choices}
-        at={at}
-        onChoose={take}
-        onPoint={setAt}
-      />
-    ),
+    field: { "aria-autocomplete": "list" as const, ...(isOpen ? field : {}) },
+    list: isOpen && list,
   };
 }

@@ -7,7 +7,7 @@ import { stagedFiles } from "../../api/tasks";
 import { type Run, type Task, waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { ended } from "../../transcript/ended";
-import type { Item, Receipt } from "../../transcript/items";
+import type { Receipt } from "../../transcript/items";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
@@ -56,7 +56,9 @@ export function Conversation({ task, run, runs, runRef, transcript, load, action
   const isIdle = waitingFor(run)?.kind === "message";
   const draft = useDraft(run.id);
   const field = useRef<HTMLTextAreaElement>(null);
-  const known = useKnownFiles(transcript.items);
+  // The files that can be named may come a moment after the words that stream.
+  const later = useDeferredValue(transcript.items);
+  const known = useMemo(() => filesOf(later), [later]);
   const waiting = waitingMessages(outbox.list, transcript, over);
   const items = useMemo(() => (over ? ended(transcript.items) : transcript.items), [over, transcript.items]);
   const unasked = items.filter((item) => item.kind === "question" && item.state === "unasked").length;
@@ -120,9 +122,7 @@ export function Conversation({ task, run, runs, runRef, transcript, load, action
                     draft.putBack(message, toRun.uploads);
                     outbox.discard(message.id);
                   }}
-                >
-                  <ReceiptLine receipt={receipt} />
-                </Waiting>
+                />
               ))}
               {over && (
                 <End
@@ -150,12 +150,6 @@ export function Conversation({ task, run, runs, runRef, transcript, load, action
       </div>
     </div>
   );
-}
-
-/** The files that can be named; they may come a moment after the words that stream. */
-function useKnownFiles(items: readonly Item[]): string[] {
-  const later = useDeferredValue(items);
-  return useMemo(() => filesOf(later), [later]);
 }
 
 function Head({ task, run, load }: { task: Task; run: Run; load: LoadState }) {
@@ -192,18 +186,14 @@ interface WaitingProps {
   /** Sends it as the first message of a run that continues; null while the run can take it. */
   onContinue: (() => void) | null;
   onEdit: () => void;
-  children: React.ReactNode;
 }
 
-function Waiting({ message, outbox, receipt, onContinue, onEdit, children }: WaitingProps) {
+function Waiting({ message, outbox, receipt, onContinue, onEdit }: WaitingProps) {
   const isKept = receipt.status === "kept";
-  const files = message.files.map((name) => ({ name, size: null }));
   return (
     <div>
-      <UserMessage
-        item={{ kind: "user", id: message.id, at: message.at, text: message.text, files, receipt: null }}
-      />
-      {children}
+      <UserMessage item={{ ...message, kind: "user", receipt: null }} />
+      <ReceiptLine receipt={receipt} />
       {(isKept || receipt.status === "failed") && (
         <p className="row ends">
           <Button tone="quiet" onClick={() => outbox.discard(message.id)}>

@@ -54,7 +54,7 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
   return (
     <section
       aria-label="The end of the run"
-      className={classes("column tight card dim", styles.end, run.status === "failed" && "bad")}
+      className={classes("column tight card padded dim", styles.end, run.status === "failed" && "bad")}
     >
       <p className={classes("row wrap small", styles.facts)}>
         {state !== "refuted" && <StateBadge state={state} />}
@@ -76,7 +76,7 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
       {task.json_schema != null && run.output !== null && <Result value={run.output} />}
       {branch && (
         <div className="row tight">
-          <GitBranch size={13} /> <span className={styles.branch}>{branch}</span>
+          <GitBranch size={13} /> <span>{branch}</span>
           <CopyButton text={branch} label="Copy the name of the branch" />
         </div>
       )}

@@ -58,15 +58,9 @@ export function FindBar({ rows, content, onShow, onClose }: Props) {
       <span className={classes("small dim fixed", styles.found)} role="status">
         {found.length ? `${at < 0 ? "–" : at + 1} of ${found.length} rows` : text.trim() && "Not found"}
       </span>
-      <IconButton label="Find before" onClick={() => go(at - 1)}>
-        <ChevronUp size={16} />
-      </IconButton>
-      <IconButton label="Find after" onClick={() => go(at + 1)}>
-        <ChevronDown size={16} />
-      </IconButton>
-      <IconButton label="End the search" onClick={onClose}>
-        <X size={16} />
-      </IconButton>
+      <IconButton label="Find before" onClick={() => go(at - 1)} icon={ChevronUp} />
+      <IconButton label="Find after" onClick={() => go(at + 1)} icon={ChevronDown} />
+      <IconButton label="End the search" onClick={onClose} icon={X} />
     </search>
   );
 }

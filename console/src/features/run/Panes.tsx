@@ -45,14 +45,14 @@ interface TabsProps {
 
 const showTab = (tab: HTMLElement | null) => tab?.scrollIntoView?.({ block: "nearest", inline: "center" });
 
-function Tabs({ shown, onChoose, files, isRefuted, isWhole }: TabsProps) {
+export function Tabs({ shown, onChoose, files, isRefuted, isWhole }: TabsProps) {
   return (
     <nav className={classes("row tight fixed scrolled", styles.tabs)} aria-label="Panes of the run">
       {[...(isWhole ? [{ name: null, label: "Transcript" }] : []), ...PANES].map(({ name, label }) => (
         <button
           key={label}
           type="button"
-          className="line small strong dim"
+          className="row tight line small strong dim"
           ref={shown === name ? showTab : undefined}
           aria-current={shown === name ? "true" : undefined}
           onClick={() => onChoose(name)}
@@ -84,7 +84,7 @@ interface SideProps {
   isAsked: boolean;
 }
 
-function Side(props: SideProps) {
+export function Side(props: SideProps) {
   const { shown, onChoose, files, full, task, run, runs, runRef } = props;
   const { transcript, actions, outbox, isLogRead, isAsked } = props;
   return (
@@ -144,5 +144,3 @@ function PlanPane({ transcript }: { transcript: Transcript }) {
     </div>
   );
 }
-
-export const Panes = { Tabs, Side };

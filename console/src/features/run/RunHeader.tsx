@@ -14,8 +14,7 @@ import {
 } from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
-import type { RunList } from "../../api/types";
-import { type Run, type Task, waitingFor } from "../../api/types";
+import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
 import type { Usage } from "../../transcript/items";
 import { classes } from "../../ui/classes";
 import { Button, IconButton, Select } from "../../ui/controls";
@@ -101,13 +100,9 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         <div className={"row tight fixed"}>
           {run && !isOver(run) && <EndButton run={run} actions={actions} />}
           {/* On a phone, the palette has these and more. */}
-          <IconButton className="on-phone" label="More" onClick={showPalette}>
-            <Ellipsis size={18} />
-          </IconButton>
+          <IconButton className="on-phone" label="More" onClick={showPalette} icon={Ellipsis} size={18} />
           {commands.map(({ key, title, icon: Icon, act }) => (
-            <IconButton key={key} className="at-desk" label={title} onClick={act}>
-              <Icon size={16} />
-            </IconButton>
+            <IconButton key={key} className="at-desk" label={title} onClick={act} icon={Icon} />
           ))}
         </div>
       </div>

@@ -1,8 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Link, useSearchParams } from "wouter";
-import type { RunList } from "../../api/types";
-import { type Run, type Task, waitingFor } from "../../api/types";
+import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { classes } from "../../ui/classes";
 import { useKept } from "../../ui/kept";
@@ -10,10 +9,10 @@ import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
 import { OfRepository } from "../project/EditorLink";
 import { useProject } from "../project/project";
-import { type Figures, figuresOf, isOver, stateOf } from "../project/runState";
+import { figuresOf, isOver, patchOf, stateOf } from "../project/runState";
 import { Conversation } from "./Conversation";
 import { useOutbox } from "./outbox";
-import { PANES, type PaneName, Panes } from "./Panes";
+import { PANES, type PaneName, Side, Tabs } from "./Panes";
 import { RunHeader } from "./RunHeader";
 import styles from "./run.module.css";
 import { useRunActions } from "./useRunActions";
@@ -31,10 +30,6 @@ function useFreshTask(task: string, { standing }: Transcript): void {
     void queries.invalidateQueries({ queryKey: ["inbox"] });
   }, [queries, state, task]);
 }
-
-/** Whether there is something to see in the pane that is shown unless a person chooses another one. */
-const hasChanges = (run: Run, { files }: Figures): boolean =>
-  files > 0 || run.artifacts.some(({ name }) => name === "changes.patch");
 
 const BESIDE = { isFull: false };
 
@@ -79,7 +74,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   // Those of the stored patch count in the end.
   const figures = (isOver(run) ? null : transcript.standing.changes) ?? figuresOf(run);
   const { files } = figures;
-  const shown = pane ?? (isWide && hasChanges(run, figures) ? "changes" : null);
+  const shown = pane ?? (isWide && (files > 0 || patchOf(run)) ? "changes" : null);
   const isRefuted = stateOf(run) === "refuted";
   const layout = shown === null ? "conversation" : isWide && !isFull ? "both" : "pane";
   return (
@@ -87,7 +82,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
       <main className="fill">
         <RunHeader {...{ task, run, runs, figures, actions }} usage={transcript.standing.usage} />
         <div className={styles.body} data-layout={layout}>
-          {layout !== "both" && <Panes.Tabs {...{ shown, files, isRefuted }} onChoose={choose} isWhole />}
+          {layout !== "both" && <Tabs {...{ shown, files, isRefuted }} onChoose={choose} isWhole />}
           <Conversation
             {...{ task, run, transcript, load, actions, outbox }}
             runs={runs.results}
@@ -102,7 +97,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
             }
           />
           {shown && (
-            <Panes.Side
+            <Side
               {...{ shown, files, task, run, runs, transcript, actions, outbox }}
               isLogRead={load === "ready"}
               onChoose={choose}

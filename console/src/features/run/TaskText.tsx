@@ -3,6 +3,5 @@ import { UserMessage } from "./TranscriptRow";
 
 export function TaskText({ text, files }: { text: string; files: string[] }) {
   if (!text && files.length === 0) return null;
-  const links = files.map((name) => ({ name, size: null }));
-  return <UserMessage item={{ kind: "user", id: "task", at: "", text, files: links, receipt: null }} />;
+  return <UserMessage item={{ kind: "user", id: "task", at: "", text, files, receipt: null }} />;
 }

@@ -47,7 +47,7 @@ const STATUS_WORDS = {
   cancelled: "cancelled",
 } as const;
 
-export function shortPath(path: string): string {
+function shortPath(path: string): string {
   // Paths of the workspace are absolute; its folder says nothing to the reader.
   return path.replace(/^.*\/(?:workspace|work|repository|repo)\//, "");
 }
@@ -109,13 +109,12 @@ export const ToolRow = memo(function ToolRow({ item: tool }: { item: ToolItem })
 
 function FileEdit({ diff }: { diff: ToolDiff }) {
   const hunks = useMemo(() => diffTexts(diff.oldText, diff.newText), [diff]);
-  const { additions, deletions } = countLines(hunks);
   return (
     <div className={classes("card", styles.edit)}>
       <p className={classes("row apart small", styles.editHead)}>
         <span>{shortPath(diff.path)}</span>
         <EditorLink path={shortPath(diff.path)} />
-        <Counts additions={additions} deletions={deletions} />
+        <Counts {...countLines(hunks)} />
       </p>
       <Diff hunks={hunks} mode="unified" name={diff.path} language={languageOfFile(diff.path)} />
     </div>

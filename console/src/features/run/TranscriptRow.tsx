@@ -15,18 +15,8 @@ import {
 } from "lucide-react";
 import { type ComponentType, memo, useContext, useState } from "react";
 import type { InboxRow } from "../../api/types";
-import type {
-  AgentItem,
-  GapItem,
-  NoteItem,
-  PlanItem,
-  QuestionItem,
-  Receipt,
-  StepsItem,
-  TurnItem,
-  UserItem,
-} from "../../transcript/items";
-import { describeFold, type FoldRow, type Row } from "../../transcript/rows";
+import type { QuestionItem, Receipt } from "../../transcript/items";
+import { describeFold, type Row } from "../../transcript/rows";
 import { classes } from "../../ui/classes";
 import { Chevron } from "../../ui/controls";
 import { Copied } from "../../ui/copy";
@@ -39,7 +29,9 @@ import { PlanList } from "./PlanList";
 import { ToolRow } from "./ToolRow";
 import styles from "./transcript.module.css";
 
-const PARTS: { [Kind in Row["kind"]]: ComponentType<{ item: Extract<Row, { kind: Kind }> }> } = {
+type Props<Kind extends Row["kind"]> = { item: Extract<Row, { kind: Kind }> };
+
+const PARTS: { [Kind in Row["kind"]]: ComponentType<Props<Kind>> } = {
   user: UserMessage,
   agent: AgentMessage,
   thought: Thought,
@@ -62,7 +54,7 @@ export const TranscriptRow = memo(function TranscriptRow({ row }: { row: Row }) 
 const OUTPUT = /(?<=^output:\n)((?:\| .*(?:\n|$))+)/gm;
 const LONG_MESSAGE = 1200;
 
-export function UserMessage({ item }: { item: UserItem }) {
+export function UserMessage({ item }: Props<"user">) {
   const isLong = item.text.length > LONG_MESSAGE;
   const isFound = useIsFound(item.id);
   const [chosen, setWhole] = useState(false);
@@ -84,7 +76,7 @@ export function UserMessage({ item }: { item: UserItem }) {
         )}
         {item.files.length > 0 && (
           <ul className="row wrap small dim">
-            {item.files.map(({ name }) => (
+            {item.files.map((name) => (
               <li key={name} className="row tight">
                 <Paperclip size={13} /> {name}
               </li>
@@ -118,7 +110,7 @@ export function ReceiptLine({ receipt }: { receipt: Receipt }) {
   );
 }
 
-function AgentMessage({ item }: { item: AgentItem }) {
+function AgentMessage({ item }: Props<"agent">) {
   return (
     <div className={classes(styles.agent, item.isOpen && styles.growing)}>
       <Copied text={item.isOpen ? "" : item.text}>
@@ -128,7 +120,7 @@ function AgentMessage({ item }: { item: AgentItem }) {
   );
 }
 
-function Thought({ item }: { item: AgentItem }) {
+function Thought({ item }: Props<"thought">) {
   return (
     <Foldable id={item.id} title={item.isOpen ? "Thinking …" : "Thought"}>
       <div className={classes("dim", styles.thought)}>
@@ -167,7 +159,7 @@ function Foldable({ id, title, icon: Icon, children }: FoldableProps) {
   );
 }
 
-function Fold({ item: row }: { item: FoldRow }) {
+function Fold({ item: row }: Props<"fold">) {
   return (
     <Foldable id={row.id} title={describeFold(row.tools)} icon={Files}>
       <div className={classes("column tight", styles.body)}>
@@ -179,7 +171,7 @@ function Fold({ item: row }: { item: FoldRow }) {
   );
 }
 
-function PlanCard({ item: { entries } }: { item: PlanItem }) {
+function PlanCard({ item: { entries } }: Props<"plan">) {
   const done = entries.filter(({ status }) => status === "completed").length;
   return (
     <section className={"column card padded"} aria-label="Plan">
@@ -201,7 +193,7 @@ function askedText(item: QuestionItem, row: InboxRow | undefined, isKnown: boole
   return item.state === "answered" ? `Answered: ${item.answer}` : "Closed without an answer";
 }
 
-function AskedQuestion({ item }: { item: QuestionItem }) {
+function AskedQuestion({ item }: Props<"question">) {
   const rows = useContext(RunQuestions);
   const row = rows?.find(({ id }) => item.id === `question:${id.replaceAll("-", "")}`);
   return (
@@ -215,7 +207,7 @@ function AskedQuestion({ item }: { item: QuestionItem }) {
   );
 }
 
-function Gap({ item }: { item: GapItem }) {
+function Gap({ item }: Props<"gap">) {
   return (
     <p className={classes("row small attention", styles.mark)}>
       <TriangleAlert size={14} />
@@ -226,7 +218,7 @@ function Gap({ item }: { item: GapItem }) {
 
 const NOTE_ICONS = { info: Info, warning: TriangleAlert, error: CircleAlert, success: CircleCheck } as const;
 
-function Note({ item }: { item: NoteItem }) {
+function Note({ item }: Props<"note">) {
   const Icon = NOTE_ICONS[item.tone];
   return (
     <div className={classes("row top card small", styles.note, item.tone === "error" ? "bad" : "dim")}>
@@ -239,7 +231,7 @@ function Note({ item }: { item: NoteItem }) {
 // A check of the work that did not pass.
 const BAD = /^Check .* \(result\): (?!started$|passed$)/;
 
-function Steps({ item }: { item: StepsItem }) {
+function Steps({ item }: Props<"steps">) {
   const last = item.steps.findLast((step) => BAD.test(step)) ?? item.steps.at(-1) ?? "";
   if (item.steps.length === 1) return <p className={classes("small faint", styles.step)}>{last}</p>;
   return (
@@ -263,7 +255,7 @@ const STOPS: Record<string, string> = {
   refusal: "Turn ended: the model refused",
 };
 
-function Turn({ item }: { item: TurnItem }) {
+function Turn({ item }: Props<"turn">) {
   return (
     <p className={classes("row small faint", styles.mark)}>
       {STOPS[item.stopReason] ?? "Turn ended"} <Age at={item.at} inSentence />

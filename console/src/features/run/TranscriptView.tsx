@@ -102,7 +102,7 @@ export function TranscriptView({ items, hasCard, head, foot }: Props) {
         </div>
       </div>
       {isAway && (
-        <Button className={styles.latest ?? ""} onClick={toBottom}>
+        <Button className={styles.latest} onClick={toBottom}>
           <ArrowDown size={14} /> Jump to the latest
         </Button>
       )}

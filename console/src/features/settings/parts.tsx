@@ -70,7 +70,7 @@ export function Item({ name, about, children, below }: ItemProps) {
       <div className={classes("row wrap padded", styles.item)}>
         <div className={styles.said}>
           <p className="strong">{name}</p>
-          <p className={classes("small faint", styles.about)}>{about}</p>
+          <p className={classes("row wrap small faint", styles.about)}>{about}</p>
         </div>
         {children}
       </div>
@@ -120,15 +120,8 @@ interface NewSecretProps {
 }
 
 /** A form that makes something with a secret. */
-export function NewSecret({
-  make,
-  refreshes,
-  label,
-  isReady = true,
-  onDone,
-  said,
-  children,
-}: NewSecretProps) {
+export function NewSecret(props: NewSecretProps) {
+  const { make, refreshes, label, isReady = true, onDone, said, children } = props;
   // A failure is said in the form.
   const made = useAction({ mutationFn: make, refreshes, onError: () => {} });
   if (made.data) return <Secret secret={made.data} said={said} onDone={onDone} />;

@@ -45,9 +45,9 @@ export function ChecksField({ acceptance, onChange }: Props) {
           <IconButton
             label={`Remove check ${index + 1}`}
             onClick={() => put(checks.filter((_, at) => at !== index))}
-          >
-            <X size={14} />
-          </IconButton>
+            icon={X}
+            size={14}
+          />
         </div>
       ))}
       <Button tone="quiet" onClick={add}>

@@ -18,7 +18,7 @@ export function Selection({ of: selection }: { of: ReturnType<typeof useSelectio
   const batch = useBatch(selection.none);
   const { selected } = selection;
   /** Those that are selected, else the one that the keys are at. */
-  const chosen = (): Task[] => (selected.length ? selected : [selection.current() ?? []].flat());
+  const chosen = (): Task[] => (selected.length ? selected : selection.current());
   const run = useAction({
     mutationFn: async (tasks: Task[]) => {
       const idle = tasks.filter((task) => !liveRunOf(task));
@@ -40,15 +40,12 @@ export function Selection({ of: selection }: { of: ReturnType<typeof useSelectio
     const tasks = chosen();
     batch.begin(tasks.every(({ archived }) => archived) ? "unarchive" : "archive", tasks);
   };
+  const toggle = () => {
+    for (const { id } of selection.current()) selection.toggle(id);
+  };
   const remove = () => batch.begin("delete", chosen());
   useKeys({
-    x: [
-      "Select the task, or take it out",
-      () => {
-        const task = selection.current();
-        if (task) selection.toggle(task.id);
-      },
-    ],
+    x: ["Select the task, or take it out", toggle],
     J: ["Select the next task, too", () => selection.move(1, true)],
     K: ["Select the task before, too", () => selection.move(-1, true)],
     "Mod+a": ["Select all tasks", selection.all],
@@ -76,9 +73,7 @@ export function Selection({ of: selection }: { of: ReturnType<typeof useSelectio
           <Button tone="danger" disabled={batch.isBusy} onClick={remove}>
             <Trash2 size={14} className="at-desk" /> Delete
           </Button>
-          <IconButton label="Select none" onClick={selection.none}>
-            <X size={16} />
-          </IconButton>
+          <IconButton label="Select none" onClick={selection.none} icon={X} />
         </section>
       )}
     </>

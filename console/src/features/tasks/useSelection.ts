@@ -49,10 +49,10 @@ export function useSelection(tasks: readonly Task[]) {
     all: () => setIds(new Set(tasks.map(({ id }) => id))),
     none: () => setIds(NONE),
     move,
-    /** The task that the keys are at, if they are at one. */
-    current: (): Task | undefined => {
+    /** The task that the keys are at; none before the first key. */
+    current: (): Task[] => {
       const id = here();
-      return id === undefined ? undefined : tasks[indexOf(id)];
+      return id === undefined ? [] : tasks.slice(indexOf(id)).slice(0, 1);
     },
   };
 }

@@ -1,7 +1,7 @@
 /** The tasks of the list: what is active in full, and the rest page by page. */
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { fetchTasks, type TaskFilters } from "../../api/tasks";
-import type { Task } from "../../api/types";
+import type { RunStatus, Task } from "../../api/types";
 
 const PAGE = 50;
 const ACTIVE = 100;
@@ -28,7 +28,7 @@ export function useTaskLists(project: number, filters: TaskFilters) {
 export function useActive(
   project: number,
   filters: TaskFilters,
-  status: "in_progress" | "queued",
+  status: RunStatus,
   enabled: boolean,
 ): Task[] {
   const wanted = { ...filters, status };
