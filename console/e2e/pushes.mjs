@@ -41,33 +41,31 @@ export async function pushesAreShownAndReplaced(browser, { expect }) {
  */
 async function click(worker, title, taskId) {
   // The browser lists it a moment after it is shown, and a page that shows the task closes it from time to time.
-  await until(title, () =>
+  return until(title, () =>
     worker.evaluate(
       async ([wanted, id]) => {
         const { registration } = globalThis;
-        if ((await registration.getNotifications()).some(({ title: one }) => one === wanted)) return true;
-        await registration.showNotification(wanted, { data: { actions: [], taskId: id }, tag: wanted });
-        return false;
+        const notification = (await registration.getNotifications()).find(({ title: one }) => one === wanted);
+        if (!notification) {
+          await registration.showNotification(wanted, { data: { actions: [], taskId: id }, tag: wanted });
+          return null;
+        }
+        const seen = { focused: [], opened: [] };
+        // Only a click by a person lets a worker do these two.
+        globalThis.WindowClient.prototype.focus = async function focus() {
+          seen.focused.push(this.url);
+          return this;
+        };
+        globalThis.clients.openWindow = async (address) => {
+          seen.opened.push(address);
+          return null;
+        };
+        await globalThis.dispatch(new NotificationEvent("notificationclick", { notification }));
+        return seen;
       },
       [title, taskId],
     ),
   );
-  return worker.evaluate(async (wanted) => {
-    const { registration } = globalThis;
-    const seen = { focused: [], opened: [] };
-    // Only a click by a person lets a worker do these two.
-    globalThis.WindowClient.prototype.focus = async function focus() {
-      seen.focused.push(this.url);
-      return this;
-    };
-    globalThis.clients.openWindow = async (address) => {
-      seen.opened.push(address);
-      return null;
-    };
-    const notification = (await registration.getNotifications()).find(({ title: one }) => one === wanted);
-    await globalThis.dispatch(new NotificationEvent("notificationclick", { notification }));
-    return seen;
-  }, title);
 }
 
 export async function clickFocusesTheTabOfItsTask(browser, { expect }) {
