@@ -143,10 +143,10 @@ def test_unused_exception_is_named(app: Path) -> None:
     ]
 
 
-def test_lines_and_docstrings_of_functions_are_counted() -> None:
-    function = 'def act():\n    """Act.\n\n    Twice.\n    """\n'
+def test_lines_docstrings_of_functions_and_uses_of_any_are_counted() -> None:
+    function = 'def act(a: Any):\n    """Act.\n\n    Twice.\n    """\n'
     files = {
-        "app/a.py": f'"""Of the module."""\n\n{function}',
+        "app/a.py": f'"""Anything."""\n\n{function}',
         "app/page.html": "\n",
         "console/src/a.ts": "\n\n",
         "tests/test_a.py": function,
@@ -158,6 +158,7 @@ def test_lines_and_docstrings_of_functions_are_counted() -> None:
     assert budget.count(files) == {
         "app_lines": 7,
         "app_function_docstring_lines": 4,
+        "app_any_lines": 1,
         "console_source_lines": 2,
         "client_lines": 3,
     }

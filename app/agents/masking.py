@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any  # JSON
 
 from app.agents.agent_folders import AgentFolders
+from app.json_types import JsonDict
 
 MASK = "***"
 # Shorter values may be common words like "true" or "8080".
@@ -26,18 +27,16 @@ class Masker:
             text = text.replace(found, shown)
         return text
 
-    def mask_emit(
-        self, emit: Callable[[dict[str, Any]], Awaitable[None]]
-    ) -> Callable[[dict[str, Any]], Awaitable[None]]:
+    def mask_emit(self, emit: Callable[[JsonDict], Awaitable[None]]) -> Callable[[JsonDict], Awaitable[None]]:
         if not self._replacements:
             return emit
 
-        async def masked(entry: dict[str, Any]) -> None:
+        async def masked(entry: JsonDict) -> None:
             await emit(self.value(entry))
 
         return masked
 
-    def value(self, value: Any) -> Any:
+    def value(self, value: object) -> Any:
         """Return a JSON value in which `***` replaces the secrets, in its texts and in the names of its fields."""
         if isinstance(value, str):
             return self.text(value)

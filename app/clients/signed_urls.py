@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from botocore.auth import S3SigV4QueryAuth
@@ -104,7 +104,7 @@ def _period() -> int:
 class _Signature(S3SigV4QueryAuth):  # type: ignore[misc] # the library has no types
     """The library's signature of a URL, from a given time on instead of from now on."""
 
-    def __init__(self, *settings: Any, expires: int, at: datetime | None) -> None:
+    def __init__(self, *settings: object, expires: int, at: datetime | None) -> None:
         super().__init__(*settings, expires=expires)
         self._at = at
 

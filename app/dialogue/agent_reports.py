@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple  # Any: JSON
+from typing import NamedTuple  # Any: JSON
 from uuid import UUID
 
 from app.clock import utcnow
 from app.enums import NotificationDecision, Urgency
 from app.ids import new_id
+from app.json_types import JsonDict
 
 
 class Spent(NamedTuple):
@@ -36,14 +37,14 @@ class MessageOutcome:
     reason: str | None = None
     devices: int = 0
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> JsonDict:
         """Return the outcome as a JSON object for the agent: `decision`, and either `devices` or `reason`."""
         if self.decision in {NotificationDecision.PENDING, NotificationDecision.SENT}:
             return {"decision": NotificationDecision.SENT.value, "devices": self.devices}
         return {"decision": self.decision.value, "reason": self.reason}
 
 
-def notification_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+def notification_entry(method: str, params: Mapping[str, object]) -> JsonDict:
     """Return a log entry that contains a JSON-RPC notification and the current time (contract 13.4)."""
     return {
         "type": "notification",
@@ -52,6 +53,6 @@ def notification_entry(method: str, params: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
-def progress_entry(step: str, message: str, **details: Any) -> dict[str, Any]:
+def progress_entry(step: str, message: str, **details: object) -> JsonDict:
     """Return a log entry about a step of a run: `clone`, `setup`, `agent`, `check`, `collect` and the like."""
     return notification_entry("_taskbeacon/progress", {"step": step, "message": message, **details})

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from app.json_types import JsonDict
+
 REJECT = "reject"
 YES, NO = "Yes", "No"
 _SHOWN_CHARACTERS = 300
@@ -87,7 +89,7 @@ class FormQuestion:
     # The property for free text.
     companion: str | None
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> JsonDict:
         """Return the question in the JSON format of Claude's question tool, which clients know."""
         options = [
             {"label": choice.label, **({"description": choice.description} if choice.description else {})}
@@ -96,7 +98,7 @@ class FormQuestion:
         header = {"header": self.header} if self.header else {}
         return {"question": self.text, **header, "multiSelect": self.type == "array", "options": options}
 
-    def check(self, value: Any) -> None:
+    def check(self, value: object) -> None:
         """Raise AnswerInvalid unless the value fits. A `pattern` is not applied: matching may take for ever."""
         match self.type:
             case "boolean":
@@ -117,7 +119,7 @@ class Form:
     questions: tuple[FormQuestion, ...]
     required: frozenset[str]
 
-    def options(self) -> list[dict[str, Any]]:
+    def options(self) -> list[JsonDict]:
         """Return the choices of the first question, else Submit, and Skip as options, for clients without forms."""
         choices = self.questions[0].choices if self.questions else ()
         names = [choice.label for choice in choices] or ["Submit"]
@@ -127,7 +129,7 @@ class Form:
         ]
         return [*offered, {"optionId": REJECT, "name": "Skip", "kind": "reject_once"}]
 
-    def answer(self, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    def answer(self, params: Mapping[str, Any]) -> tuple[str, JsonDict]:
         """Return the action and the content with which the agent's protocol answers. Raises AnswerInvalid.
 
         `params` has either `action` (`accept`, `decline` or `cancel`), with `content` to accept; or `option_id`, one of
@@ -145,13 +147,13 @@ class Form:
             return "decline", {}
         return "accept", self._read(params)
 
-    def _read(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _read(self, params: Mapping[str, Any]) -> JsonDict:
         if _size([params.get("answers"), params.get("custom_input")]) > _CONTENT_BYTES:
             raise AnswerInvalid(f"It is larger than {_CONTENT_BYTES // 2**10} KiB.")
         answers: Mapping[str, str] = params.get("answers") or {}
         if not answers and self.questions:
             answers = self._answer_of_option(params)
-        content: dict[str, Any] = {}
+        content: JsonDict = {}
         for question in self.questions:
             answer = _answer_to(question, answers, is_only=len(self.questions) == 1)
             if answer is not None and answer.strip():
@@ -169,7 +171,7 @@ class Form:
         parts = [*chosen, *([written] if written else [])]
         return {first.text: ", ".join(parts)} if parts else {}
 
-    def check(self, content: Mapping[str, Any]) -> None:
+    def check(self, content: Mapping[str, object]) -> None:
         """Raise AnswerInvalid for the first problem of `content`, an answer's values by field name."""
         if _size(content) > _CONTENT_BYTES:
             raise AnswerInvalid(f"It is larger than {_CONTENT_BYTES // 2**10} KiB.")
@@ -193,9 +195,9 @@ class Form:
             for question in self.questions
         ]
 
-    def as_asked(self, content: Mapping[str, Any], original: "Form") -> dict[str, Any]:
+    def as_asked(self, content: Mapping[str, object], original: "Form") -> JsonDict:
         """Convert an answer to this form, in which secrets are masked, to one to `original`, of the same shape."""
-        converted: dict[str, Any] = {}
+        converted: JsonDict = {}
         for question, theirs in zip(self.questions, original.questions, strict=True):
             if question.name in content:
                 values = dict(zip((c.value for c in question.choices), theirs.choices, strict=True))
@@ -271,14 +273,14 @@ def _properties(schema: Any) -> Mapping[str, Mapping[str, Any]]:
     return properties
 
 
-def _read_required(schema: Mapping[str, Any]) -> frozenset[str]:
+def _read_required(schema: Mapping[str, object]) -> frozenset[str]:
     required = schema.get("required") or []
     if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
         raise FormRefused("its required properties are no list of names")
     return frozenset(required)
 
 
-def _choices_of(name: str, described: Mapping[str, Any]) -> tuple[FormChoice, ...]:
+def _choices_of(name: str, described: Mapping[str, object]) -> tuple[FormChoice, ...]:
     if described["type"] == "boolean":
         return FormChoice(YES, YES), FormChoice(NO, NO)
     is_several = described["type"] == "array"
@@ -296,7 +298,7 @@ def _choices_of(name: str, described: Mapping[str, Any]) -> tuple[FormChoice, ..
     return tuple(choices.values())
 
 
-def _choices(name: str, listed: Mapping[str, Any], options: list[Any]) -> Iterator[FormChoice]:
+def _choices(name: str, listed: Mapping[str, object], options: list[Any]) -> Iterator[FormChoice]:
     labels = listed.get("enumNames")
     if (
         not isinstance(labels, list)
@@ -317,7 +319,7 @@ def _choices(name: str, listed: Mapping[str, Any], options: list[Any]) -> Iterat
         yield FormChoice(value, label or value, description)
 
 
-def _bounds(name: str, described: Mapping[str, Any]) -> Iterator[tuple[str, int | float]]:
+def _bounds(name: str, described: Mapping[str, object]) -> Iterator[tuple[str, int | float]]:
     for bound in sorted((_COUNTS | _NUMBERS) & described.keys()):
         value = described[bound]
         kinds = int if bound in _COUNTS else (int, float)
@@ -326,20 +328,20 @@ def _bounds(name: str, described: Mapping[str, Any]) -> Iterator[tuple[str, int 
         yield bound, value
 
 
-def _words(described: Mapping[str, Any], key: str, name: str) -> str | None:
+def _words(described: Mapping[str, object], key: str, name: str) -> str | None:
     words = described.get(key)
     if words is not None and not isinstance(words, str):
         _refuse(name)
     return words or None
 
 
-def _codex_metadata(described: Mapping[str, Any]) -> Mapping[str, Any]:
+def _codex_metadata(described: Mapping[str, object]) -> Mapping[str, Any]:
     meta = described.get("_meta")
     of_codex = meta.get("codex") if isinstance(meta, Mapping) else None
     return of_codex if isinstance(of_codex, Mapping) else {}
 
 
-def _is_secret(name: str, described: Mapping[str, Any], *, has_choices: bool) -> bool:
+def _is_secret(name: str, described: Mapping[str, object], *, has_choices: bool) -> bool:
     if described.get("format") == "password" or _codex_metadata(described).get("isSecret"):
         return True
     if described["type"] != "string" or has_choices:
@@ -360,7 +362,7 @@ def _answer_to(question: FormQuestion, answers: Mapping[str, str], *, is_only: b
     return next(iter(answers.values())) if is_only and len(answers) == 1 else None
 
 
-def _value(question: FormQuestion, answer: str) -> dict[str, Any]:
+def _value(question: FormQuestion, answer: str) -> JsonDict:
     match question.type:
         case "boolean":
             booleans = {YES.lower(): True, "true": True, NO.lower(): False, "false": False}
@@ -377,7 +379,7 @@ def _value(question: FormQuestion, answer: str) -> dict[str, Any]:
             return {question.name: answer}
 
 
-def _fill_properties(question: FormQuestion, chosen: Any, rest: str) -> dict[str, Any]:
+def _fill_properties(question: FormQuestion, chosen: object, rest: str) -> JsonDict:
     if rest and not chosen and _OTHER in (choice.value for choice in question.choices):
         chosen = _OTHER
     filled = {question.name: chosen} if chosen else {}
@@ -412,13 +414,13 @@ def _number(answer: str) -> Any:
     return int(answer) if answer.lstrip("-").isdigit() else float(answer)
 
 
-def _restore_values(value: Any, values: Mapping[str, FormChoice]) -> Any:
+def _restore_values(value: object, values: Mapping[str, FormChoice]) -> Any:
     if isinstance(value, list):
         return [_restore_values(item, values) for item in value]
     return values[value].value if isinstance(value, str) and value in values else value
 
 
-def _size(value: Any) -> int:
+def _size(value: object) -> int:
     try:
         return len(orjson.dumps(value))
     except TypeError:
@@ -451,7 +453,7 @@ def _check_number(value: Any, bounds: Mapping[str, Any], name: str, *, is_whole:
         raise AnswerInvalid(f"It is not less than {bounds['exclusiveMaximum']}.", name)
 
 
-def _check_choice(value: Any, offered: Collection[str], *place: str | int) -> None:
+def _check_choice(value: object, offered: Collection[str], *place: str | int) -> None:
     if not isinstance(value, str) or value not in offered:
         raise AnswerInvalid("It is none of the choices.", *place)
 

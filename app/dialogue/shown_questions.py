@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Self  # Any: JSON
+from typing import Self  # Any: JSON
 from uuid import UUID
 
 import orjson
@@ -11,6 +11,7 @@ import orjson
 from app.clock import utcnow
 from app.enums import QuestionKind
 from app.ids import new_id
+from app.json_types import JsonDict
 
 TITLE_CHARACTERS = 200
 DETAIL_CHARACTERS = 4000
@@ -31,11 +32,11 @@ class ShownQuestion:
     # Complete; people are shown `shown_detail`.
     detail: str = ""
     # For a permission, a form or a URL: the whole tool call, even if it is too long to be shown.
-    tool_call: dict[str, Any] = field(default_factory=dict)
+    tool_call: JsonDict = field(default_factory=dict)
     # Each has an optionId, a name and a kind.
-    options: Sequence[dict[str, Any]] = ()
+    options: Sequence[JsonDict] = ()
     # JSON Schema of a form's answer.
-    schema: dict[str, Any] | None = None
+    schema: JsonDict | None = None
     url: str | None = None
     opened_at: datetime = field(default_factory=utcnow)
     expires_at: datetime | None = None
@@ -64,7 +65,7 @@ class ShownQuestion:
         return self.detail[: DETAIL_CHARACTERS - len(mark)] + mark
 
     @property
-    def waiting_for(self) -> dict[str, Any]:
+    def waiting_for(self) -> JsonDict:
         """The question as JSON for the key `waiting_for` in the state of its run."""
         return waiting_for(
             self.kind,
@@ -81,10 +82,10 @@ def waiting_for(
     request_id: str,
     *,
     title: str,
-    tool_call: dict[str, Any],
-    options: Sequence[dict[str, Any]],
+    tool_call: JsonDict,
+    options: Sequence[JsonDict],
     since: datetime,
-) -> dict[str, Any]:
+) -> JsonDict:
     """Return a question as JSON for the key `waiting_for` in the state of a run.
 
     A form or a page has the kind `permission` there, because every client can show a permission. A message has no id,
@@ -102,7 +103,7 @@ def waiting_for(
     }
 
 
-def shorten(tool_call: dict[str, Any]) -> dict[str, Any]:
+def shorten(tool_call: JsonDict) -> JsonDict:
     """Return a tool call as a run's state shows it: above 16 KiB of JSON only its id, title, kind and status."""
     if len(orjson.dumps(tool_call)) <= _TOOL_CALL_BYTES:
         return tool_call

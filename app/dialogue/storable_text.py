@@ -8,7 +8,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
 
 
-def storable(value: Any) -> Any:  # Any: JSON
+def storable(value: object) -> Any:  # Any: JSON
     """Return a text or JSON value in which U+FFFD replaces each character that UTF-8 or PostgreSQL cannot store."""
     match value:
         case str():

@@ -25,7 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase
 from typing_extensions import override
 
-JsonDict = dict[str, Any]
+from app.json_types import JsonDict
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, JsonDict
+from app.json_types import JsonDict
+from app.models.base import Base
 
 
 class PushedBranch(Base):

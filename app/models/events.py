@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Identity, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, JsonDict
+from app.json_types import JsonDict
+from app.models.base import Base
 
 # A 64-bit number that never wraps, in a type that every driver reads.
 CURRENT_TRANSACTION = "((pg_current_xact_id())::text)::bigint"

@@ -8,7 +8,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import NotificationDecision, NotificationKind, Platform, PushPurpose, PushText, Urgency
-from app.models.base import Base, JsonDict, one_of, rule
+from app.json_types import JsonDict
+from app.models.base import Base, one_of, rule
 
 
 class Notification(Base):

@@ -21,7 +21,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import TEAM_WIDE_ORIGINS, ActivityKind, CiState, OriginProduct, RunStatus, Verdict
-from app.models.base import Base, JsonDict, one_of, rule
+from app.json_types import JsonDict
+from app.models.base import Base, one_of, rule
 
 # The audience of a task that every member of its project may see.
 EVERYONE = 0

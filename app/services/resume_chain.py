@@ -23,7 +23,7 @@ class EarlierRun(NamedTuple):
     message: str | None
 
 
-def resumes(state: Mapping[str, Any]) -> bool:
+def resumes(state: Mapping[str, object]) -> bool:
     """Return whether the `state` of a run names another run that it resumes. That other run need not exist."""
     return bool(state.get(_RESUMED))
 

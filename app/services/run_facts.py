@@ -82,7 +82,7 @@ def with_recovery(decision: str, reason: RunReason) -> ColumnElement[Any]:
 
 
 async def note_fact(
-    session: AsyncSession, run_id: UUID, name: str, value: Mapping[str, Any], *, owner: str
+    session: AsyncSession, run_id: UUID, name: str, value: Mapping[str, object], *, owner: str
 ) -> bool:
     """Store what a run has used or changed so far; return whether it was stored."""
     noted = await session.scalar(

@@ -103,7 +103,7 @@ async def update_environment(
     cipher: Cipher,
 ) -> SandboxEnvironmentOut:
     """Change the given fields of a sandbox environment and return it. Runs that start after this use the new values."""
-    values: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if body.given(name)}
+    values: dict[str, object] = {name: getattr(body, name) for name in _PLAIN if body.given(name)}
     if body.given("environment_variables"):
         values["encrypted_variables"] = _encrypt(cipher, body.environment_variables)
     condition = (SandboxEnvironment.id == environment_id) & visible_environment(caller)

@@ -17,13 +17,13 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any  # what TOML and JSON hold
 
 from pydantic import ValidationError
 
 from app.agents.adapters.adapter import Adapter
 from app.agents.errors import CatalogInvalid, UnknownAdapter
 from app.enums import RuntimeAdapter
+from app.json_types import JsonDict
 from app.processes.own_program import OWN_PROGRAM, module_command
 
 DEFAULT_ADAPTER = "runbook"
@@ -62,7 +62,7 @@ def load_catalog(path: Path | None = None) -> Catalog:
         raise CatalogInvalid(f"{path}: {error.message}") from None
 
 
-def _merge(changes: Mapping[str, Any]) -> Catalog:
+def _merge(changes: Mapping[str, object]) -> Catalog:
     unknown = sorted(set(changes) - {"adapters", "enable"})
     if unknown:
         raise CatalogInvalid(f"'{unknown[0]}' is neither `adapters` nor `enable`")
@@ -92,7 +92,7 @@ def _runbook() -> Adapter:
     )
 
 
-def _entries(entries: Any) -> dict[str, dict[str, Any]]:
+def _entries(entries: object) -> dict[str, JsonDict]:
     if not isinstance(entries, dict):
         raise CatalogInvalid("`adapters` must be a table of adapters by name")
     if len(entries) > _MAX_ADAPTERS:
@@ -105,7 +105,7 @@ def _entries(entries: Any) -> dict[str, dict[str, Any]]:
     return entries
 
 
-def _adapter(name: str, entry: Mapping[str, Any]) -> Adapter:
+def _adapter(name: str, entry: Mapping[str, object]) -> Adapter:
     try:
         return Adapter.model_validate({**entry, "name": name})
     except ValidationError as error:
@@ -121,7 +121,7 @@ def _describe(place: Iterable[int | str], message: str) -> str:
     return f"{where}: {text}" if where else text
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> JsonDict:
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)

@@ -4,11 +4,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from app.agents.network.network_access import NetworkRules
 from app.agents.sandbox.confinement import Sandbox
 from app.enums import CheckCause, CheckSource
+from app.json_types import JsonDict
 from app.schemas.runs.verifications import SetupStepOut
 from app.verification.definitions import CheckSet, Definitions, PlacedCheck
 from app.verification.judgement import CheckResult, Execution, JudgedCheck, judge_check, needs_execution
@@ -67,7 +68,7 @@ class Checked:
 class CheckEffects(Protocol):
     """How an attempt acts outside its workspace."""
 
-    async def emit(self, entry: dict[str, Any], /) -> None: ...
+    async def emit(self, entry: JsonDict, /) -> None: ...
 
     async def note(self, checked: Checked, running: PlacedCheck | None) -> None:
         """Take what was seen when the check `running` begins, or one has a new execution."""

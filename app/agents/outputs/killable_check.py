@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-from typing import Any  # JSON
 
 from app.agents.errors import OutputInvalid
 from app.agents.outputs.fair_slots import FairSlots
@@ -19,7 +18,9 @@ CHECK_COMMAND = module_command("app.agents.outputs.schema_check", libraries=True
 SLOTS = FairSlots(4, share=2, waiting=10)
 
 
-async def check_given(output: Any, schema: Any, *, project_id: int, seconds: float = CHECK_SECONDS) -> None:
+async def check_given(
+    output: object, schema: object, *, project_id: int, seconds: float = CHECK_SECONDS
+) -> None:
     """Check a client's output in a process that can be killed. Raises OutputInvalid, QueueFull."""
     async with SLOTS.hold(project_id):
         try:

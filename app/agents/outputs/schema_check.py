@@ -27,13 +27,13 @@ def check_output(output: Any, schema: Any) -> None:
         raise OutputInvalid(f"The structured output does not match the task's JSON schema: {_where(error)}")
 
 
-def check_schema(schema: Any) -> None:
+def check_schema(schema: object) -> None:
     """Check that any JSON is a valid JSON schema, in this process. Raises OutputInvalid."""
     with _schema_errors():
         _validator(schema)
 
 
-def _validator(schema: Any) -> Validator:
+def _validator(schema: object) -> Validator:
     if not isinstance(schema, dict | bool):
         raise OutputInvalid(
             "The task's JSON schema is not a valid schema: it is neither an object nor a boolean."

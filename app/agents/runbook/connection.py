@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import count
-from typing import Any, BinaryIO
+from typing import BinaryIO
+
+from app.json_types import JsonDict
 
 INVALID_PARAMS = -32602
 _METHOD_NOT_FOUND = -32601
@@ -21,7 +23,7 @@ _LONGEST_LINE = 64 * 2**20
 # Longer than a program has to end.
 _CLOSE_SECONDS = 3.0
 
-Message = dict[str, Any]  # Any: JSON
+Message = JsonDict
 Work = Callable[[], Message]  # computes an answer in a thread of its own
 Handler = Callable[[Message], Message | Work | None]
 
@@ -157,7 +159,7 @@ class TurnClient:
         self._session_id = session_id
         self.turn = turn
 
-    def update(self, kind: str, /, **fields: Any) -> None:
+    def update(self, kind: str, /, **fields: object) -> None:
         self._connection.notify(
             "session/update", {"sessionId": self._session_id, "update": {"sessionUpdate": kind, **fields}}
         )

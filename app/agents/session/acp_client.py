@@ -81,7 +81,7 @@ class WorkspaceClient:
         )
 
     async def read_text_file(
-        self, session_id: str, path: str, line: int | None = None, limit: int | None = None, **_meta: Any
+        self, session_id: str, path: str, line: int | None = None, limit: int | None = None, **_meta: object
     ) -> ReadTextFileResponse:
         """Return `limit` lines of a file from `line` (from 1) on, or all. Raises RequestError, also over 4 MiB."""
         try:
@@ -99,7 +99,7 @@ class WorkspaceClient:
         return ReadTextFileResponse(content=part.decode(errors="replace"))
 
     async def write_text_file(
-        self, session_id: str, path: str, content: str, **_meta: Any
+        self, session_id: str, path: str, content: str, **_meta: object
     ) -> WriteTextFileResponse:
         try:
             await asyncio.to_thread(
@@ -137,7 +137,7 @@ class WorkspaceClient:
             case "cancel":
                 return CancelElicitationResponse(action="cancel")
 
-    async def _complete_elicitation(self, people: Questions, elicitation_id: str, **_meta: Any) -> None:
+    async def _complete_elicitation(self, people: Questions, elicitation_id: str, **_meta: object) -> None:
         await people.complete(elicitation_id)
 
 

@@ -24,6 +24,7 @@ from app.dialogue.shown_questions import ShownQuestion
 from app.dialogue.storable_text import storable
 from app.enums import QuestionKind
 from app.ids import new_id
+from app.json_types import JsonDict
 
 # Limits of a question; the run's log has the whole question.
 _TEXT_CHARACTERS = 500
@@ -175,7 +176,7 @@ class Questions:
 
     def _form(
         self, elicitation: Elicitation, original: Form
-    ) -> tuple[ShownQuestion, Callable[[dict[str, Any]], ElicitationAnswer]]:
+    ) -> tuple[ShownQuestion, Callable[[JsonDict], ElicitationAnswer]]:
         message = self._channel.masker.text(storable(elicitation.message))
         schema = self._channel.masker.value(storable(elicitation.schema))
         form = read_form(message, schema)
@@ -185,7 +186,7 @@ class Questions:
         about = {"codeToolKind": "question", "questions": questions, "requestedSchema": schema}
         title = questions[0]["question"] if questions else message
 
-        def read(params: dict[str, Any]) -> ElicitationAnswer:
+        def read(params: JsonDict) -> ElicitationAnswer:
             action, content = form.answer(params)
             if action == "accept":
                 return ElicitationAnswer("accept", form.as_asked(content, original))
@@ -203,7 +204,7 @@ class Questions:
 
     def _page(
         self, elicitation: Elicitation
-    ) -> tuple[ShownQuestion, Callable[[dict[str, Any]], ElicitationAnswer]]:
+    ) -> tuple[ShownQuestion, Callable[[JsonDict], ElicitationAnswer]]:
         message = self._channel.masker.text(storable(elicitation.message))
         url = self._channel.masker.text(storable(str(elicitation.url)))
         host = _host(url)
@@ -212,7 +213,7 @@ class Questions:
             {"optionId": REJECT, "name": "Do not open", "kind": "reject_once"},
         ]
 
-        def read(params: dict[str, Any]) -> ElicitationAnswer:
+        def read(params: JsonDict) -> ElicitationAnswer:
             if (action := params.get("action", "accept")) == "cancel":
                 return ElicitationAnswer("cancel")
             is_accepted = action == "accept" and params.get("option_id") != REJECT
@@ -240,9 +241,7 @@ class Questions:
             and storable(option.option_id) == option.option_id
         ]
 
-    def _make_question(
-        self, kind: QuestionKind, *, tool_call: dict[str, Any], **fields: Any
-    ) -> ShownQuestion:
+    def _make_question(self, kind: QuestionKind, *, tool_call: JsonDict, **fields: Any) -> ShownQuestion:
         id_ = new_id()
         # Clients distinguish questions by the id of the call.
         return ShownQuestion(kind=kind, id=id_, tool_call={"toolCallId": id_.hex, **tool_call}, **fields)
@@ -315,8 +314,8 @@ def _option_of(kind: QuestionKind, command: Command) -> str | None:
     return {"accept": accepted, "decline": REJECT}.get(str(command.params.get("action")))
 
 
-def _call_of(elicitation: Elicitation, title: str, about: dict[str, Any]) -> dict[str, Any]:
-    call: dict[str, Any] = {"title": title, "kind": "other", "_meta": about}
+def _call_of(elicitation: Elicitation, title: str, about: JsonDict) -> JsonDict:
+    call: JsonDict = {"title": title, "kind": "other", "_meta": about}
     if elicitation.tool_call_id is not None:
         call["toolCallId"] = elicitation.tool_call_id
     return call
@@ -332,7 +331,7 @@ def _host(url: str) -> str:
     return host
 
 
-def describe(tool_call: dict[str, Any]) -> str:
+def describe(tool_call: JsonDict) -> str:
     """Return a tool call as text for people: the command first, then its other input, then its other content.
 
     A mark with their number replaces long blanks, which could move what follows out of sight.
@@ -344,7 +343,7 @@ def describe(tool_call: dict[str, Any]) -> str:
     return _BLANK.sub(_describe_blank, "\n".join(lines))
 
 
-def _lines_of(raw_input: Any, *, shown_texts: frozenset[str]) -> list[str]:
+def _lines_of(raw_input: object, *, shown_texts: frozenset[str]) -> list[str]:
     if not isinstance(raw_input, dict):
         return [_words(raw_input)]
     lines = []
@@ -359,17 +358,17 @@ def _lines_of(raw_input: Any, *, shown_texts: frozenset[str]) -> list[str]:
     return lines
 
 
-def _command(value: Any) -> str:
+def _command(value: object) -> str:
     if isinstance(value, list) and all(isinstance(word, str) for word in value):
         return shlex.join(value)
     return _words(value)
 
 
-def _words(value: Any) -> str:
+def _words(value: object) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _texts_of(part: Any) -> Iterator[tuple[str, str]]:
+def _texts_of(part: object) -> Iterator[tuple[str, str]]:
     if not isinstance(part, dict):
         return
     if part.get("type") == "diff":

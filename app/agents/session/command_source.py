@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Any, Protocol  # Any: JSON
+from typing import Protocol  # Any: JSON
 from uuid import UUID
 
 from app.agents.files.attachments import Attachment
@@ -16,6 +16,7 @@ from app.agents.session.run_clock import WorkingTime
 from app.agents.session.transcript import Emit
 from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandMethod, CommandStatus
+from app.json_types import JsonDict
 
 INTERRUPT_SECONDS = 10.0
 CANCEL_SECONDS = 1.5
@@ -45,7 +46,7 @@ class Command:
 
     id: UUID
     method: CommandMethod
-    params: dict[str, Any]
+    params: JsonDict
     is_repeated: bool = False
     position: int = 0  # grows with each command to the run
 

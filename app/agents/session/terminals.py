@@ -3,7 +3,6 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
 
 from acp import RequestError
 from acp.schema import (
@@ -50,7 +49,7 @@ class Terminals:
         env: list[EnvVariable] | None = None,
         cwd: str | None = None,
         output_byte_limit: int | None = None,
-        **_meta: Any,
+        **_meta: object,
     ) -> CreateTerminalResponse:
         """Start a command, several words without `args` by a shell; keep the end of its output, at most 1 MiB."""
         if len(self._terminals) + self._starting >= _MOST:
@@ -74,25 +73,25 @@ class Terminals:
         return CreateTerminalResponse(terminal_id=terminal_id)
 
     async def terminal_output(
-        self, session_id: str, terminal_id: str, **_meta: Any
+        self, session_id: str, terminal_id: str, **_meta: object
     ) -> TerminalOutputResponse:
         """Return the end of a terminal's output, and the exit status of a command that has ended."""
         return self._find(terminal_id).output()
 
     async def wait_for_terminal_exit(
-        self, session_id: str, terminal_id: str, **_meta: Any
+        self, session_id: str, terminal_id: str, **_meta: object
     ) -> WaitForTerminalExitResponse:
         """Wait until the command of a terminal has ended and all its output is read; return the exit status."""
         status = await self._find(terminal_id).wait()
         return WaitForTerminalExitResponse(exit_code=status.exit_code, signal=status.signal)
 
-    async def kill_terminal(self, session_id: str, terminal_id: str, **_meta: Any) -> KillTerminalResponse:
+    async def kill_terminal(self, session_id: str, terminal_id: str, **_meta: object) -> KillTerminalResponse:
         """End the processes of a terminal. The terminal and its output stay. Can be called again."""
         await self._find(terminal_id).stop()
         return KillTerminalResponse()
 
     async def release_terminal(
-        self, session_id: str, terminal_id: str, **_meta: Any
+        self, session_id: str, terminal_id: str, **_meta: object
     ) -> ReleaseTerminalResponse:
         terminal = self._find(terminal_id)
         self._terminals.pop(terminal_id, None)

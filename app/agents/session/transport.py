@@ -15,6 +15,7 @@ import structlog
 
 from app.dialogue.storable_text import storable
 from app.enums import RpcErrorCode
+from app.json_types import JsonDict
 
 LINE_LIMIT = 8 * 2**20
 _UPDATE = "session/update"
@@ -40,7 +41,7 @@ _NOISY_LINES = 20
 _MOST_PROBLEMS = 5
 log = structlog.get_logger(__name__)
 
-Message = dict[str, Any]  # Any: JSON
+Message = JsonDict
 
 
 class BrokenWire(Exception):

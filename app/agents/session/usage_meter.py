@@ -20,7 +20,7 @@ _ENDED = frozenset({"completed", "failed"})
 class UsageMeter:
     """Counts tokens and cost of one run, from what an earlier worker recorded, beside those of the task's others."""
 
-    def __init__(self, earlier: Mapping[str, Any] | None = None, *, others: Spent | None = None) -> None:
+    def __init__(self, earlier: Mapping[str, object] | None = None, *, others: Spent | None = None) -> None:
         earlier = earlier if isinstance(earlier, Mapping) else {}
         self._is_reported = earlier != {}
         self._kinds = {kind: _count(earlier.get(kind)) for kind in _KINDS}
@@ -130,7 +130,7 @@ class _Turn:
         self._request = max(self._request, used)
 
 
-def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | None:
+def usage_in_meta(meta: Mapping[str, object] | None, path: str | None) -> Usage | None:
     """Return the tokens of a turn at `path` (keys joined by dots) of `_meta`; None if there are none."""
     found = value_at(meta, path) if path else None
     if not isinstance(found, Mapping):
@@ -141,18 +141,18 @@ def usage_in_meta(meta: Mapping[str, Any] | None, path: str | None) -> Usage | N
     )
 
 
-def value_at(value: Any, path: str) -> Any:
+def value_at(value: object, path: str) -> Any:
     """Return the value in nested JSON objects at `path`, keys joined by dots; None if a key is missing."""
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53 else 0
 
 
-def _amount(cost: Any) -> float | None:
+def _amount(cost: object) -> float | None:
     value = cost.get("amount") if isinstance(cost, Mapping) else None
     if isinstance(cost, Mapping) and cost.get("currency", _CURRENCY) != _CURRENCY:
         return None

@@ -1,9 +1,11 @@
 """Describes tools, and reads the arguments of their calls."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar  # Any: JSON
+from typing import TypeVar  # Any: JSON
 
 from pydantic import BaseModel, ValidationError
+
+from app.json_types import JsonDict
 
 _Arguments = TypeVar("_Arguments", bound=BaseModel)
 
@@ -14,7 +16,7 @@ class WrongArguments(Exception):
 
 def describe(
     name: str, title: str, description: str, arguments: type[BaseModel], answer: dict[str, str]
-) -> dict[str, Any]:
+) -> JsonDict:
     """Return a tool as the answer to `tools/list` has it; `answer`: the types of its fields, the first required."""
     fields = {field: {"type": kind} for field, kind in answer.items()}
     return {
@@ -29,7 +31,7 @@ def describe(
     }
 
 
-def read(model: type[_Arguments], arguments: Any) -> _Arguments:
+def read(model: type[_Arguments], arguments: object) -> _Arguments:
     """Return the arguments of a call. Raises WrongArguments with the first fault."""
     try:
         return model.model_validate(arguments)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any  # JSON
 
 import orjson
 import structlog
@@ -11,6 +10,7 @@ from app.agents.errors import AgentStopped
 from app.agents.tools import notify_user, report_result
 from app.agents.tools.arguments import WrongArguments
 from app.agents.tools.notify_user import NotifyUser
+from app.json_types import JsonDict
 from app.verification.agent_claims import AgentClaim
 
 # The newest first.
@@ -32,7 +32,7 @@ class ToolResponse:
     """The HTTP response of the tool server; without a body if that is None."""
 
     status: int
-    body: dict[str, Any] | None = None
+    body: JsonDict | None = None
 
 
 class Refused(Exception):
@@ -43,7 +43,7 @@ class Refused(Exception):
         self._status = status
         self._code = code
 
-    def answer(self, request_id: Any = None) -> ToolResponse:
+    def answer(self, request_id: object = None) -> ToolResponse:
         error = {"code": self._code, "message": str(self)}
         return ToolResponse(self._status, {"jsonrpc": "2.0", "id": request_id, "error": error})
 
@@ -74,7 +74,7 @@ class Tools:
             return refused.answer(request_id)
         return ToolResponse(200, {"jsonrpc": "2.0", "id": request_id, "result": result})
 
-    async def _result(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async def _result(self, method: str, params: JsonDict) -> JsonDict:
         match method:
             case "initialize":
                 return _initialize(params)
@@ -89,7 +89,7 @@ class Tools:
             case _:
                 raise Refused(200, f"there is no method {method[:_QUOTED_CHARACTERS]!r}", _METHOD_NOT_FOUND)
 
-    async def _call(self, params: dict[str, Any]) -> dict[str, Any]:
+    async def _call(self, params: JsonDict) -> JsonDict:
         name = params.get("name")
         if name not in (notify_user.NAME, report_result.NAME):
             raise Refused(200, f"there is no tool {str(name)[:_QUOTED_CHARACTERS]!r}", _INVALID_PARAMS)
@@ -113,7 +113,7 @@ class Tools:
             "isError": False,
         }
 
-    async def _perform(self, name: str, arguments: Any) -> dict[str, Any]:
+    async def _perform(self, name: str, arguments: object) -> JsonDict:
         if name == report_result.NAME:
             claims = report_result.read_claims(arguments, self._mask)
             self._report(claims)
@@ -122,7 +122,7 @@ class Tools:
         return outcome.answer()
 
 
-def _read(raw: bytes) -> dict[str, Any]:
+def _read(raw: bytes) -> JsonDict:
     try:
         message = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -135,21 +135,21 @@ def _read(raw: bytes) -> dict[str, Any]:
     return message
 
 
-def _id_of(message: dict[str, Any]) -> str | int:
+def _id_of(message: JsonDict) -> str | int:
     request_id = message["id"]
     if isinstance(request_id, bool) or not isinstance(request_id, str | int):
         raise Refused(400, "id must be a string or an integer")
     return request_id
 
 
-def _params_of(message: dict[str, Any]) -> dict[str, Any]:
+def _params_of(message: JsonDict) -> JsonDict:
     params = message.get("params", {})
     if not isinstance(params, dict):
         raise Refused(200, "params must be an object", _INVALID_PARAMS)
     return params
 
 
-def _initialize(params: dict[str, Any]) -> dict[str, Any]:
+def _initialize(params: JsonDict) -> JsonDict:
     asked = params.get("protocolVersion")
     if not isinstance(asked, str):
         raise Refused(200, "protocolVersion must be a string", _INVALID_PARAMS)

@@ -1,7 +1,7 @@
 """The tool `notify_user`: its description and arguments, and the agent's answer (contract 16.13)."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Literal  # Any: JSON
+from typing import Annotated, Literal  # Any: JSON
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -38,7 +38,7 @@ _ANSWER = {"decision": "string", "devices": "integer", "reason": "string"}
 TOOL = describe(NAME, "Notify the user", _DESCRIPTION, _Arguments, _ANSWER)
 
 
-def read_arguments(arguments: Any, mask: Callable[[str], str]) -> AgentMessage:
+def read_arguments(arguments: object, mask: Callable[[str], str]) -> AgentMessage:
     """Return the message, masked, in lines without invisible characters. Raises WrongArguments."""
     given = read(_Arguments, arguments)
     title, message = (in_one_line(text, mask) for text in (given.title, given.message))

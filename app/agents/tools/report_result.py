@@ -1,7 +1,7 @@
 """The tool `report_result`: its description and arguments (contract 18.6)."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final  # Any: JSON
+from typing import Annotated, Final  # Any: JSON
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -42,7 +42,7 @@ class _Arguments(BaseModel):
 TOOL = describe(NAME, "Report the result", _DESCRIPTION, _Arguments, {"claims": "integer"})
 
 
-def read_claims(arguments: Any, mask: Callable[[str], str]) -> tuple[AgentClaim, ...]:
+def read_claims(arguments: object, mask: Callable[[str], str]) -> tuple[AgentClaim, ...]:
     """Return the claims, masked. Raises WrongArguments."""
     claims = tuple(
         AgentClaim(

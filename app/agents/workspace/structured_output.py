@@ -19,7 +19,7 @@ MISSING = object()
 _LIMIT = 2**20
 
 
-def output_instructions(schema: Any) -> str:
+def output_instructions(schema: object) -> str:
     return (
         f"When you are done, write the result of this task to the file {OUTPUT_PATH} in the workspace. It must be "
         f"one JSON document that is valid against this JSON schema: {json.dumps(schema)}"
@@ -51,7 +51,7 @@ def read_output(work: Path, seen: Path) -> Any:
     return output
 
 
-def _require_storable(output: Any) -> None:
+def _require_storable(output: object) -> None:
     try:
         text = orjson.dumps(output)
     except TypeError as error:  # too deep, an integer of more than 64 bits, half a character
@@ -65,7 +65,7 @@ def _no_constant(name: str) -> Never:
 
 
 async def check_apart(
-    workspace: Workspace, sandbox: Sandbox, output: Any, schema: Any, *, seconds: float = CHECK_SECONDS
+    workspace: Workspace, sandbox: Sandbox, output: object, schema: object, *, seconds: float = CHECK_SECONDS
 ) -> None:
     """Check the output, which may be MISSING, in a process in the run's sandbox. Raises OutputInvalid."""
     # An error of the schema comes first: it may be why there is no output.

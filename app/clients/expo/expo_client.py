@@ -73,7 +73,7 @@ def open_http(base_url: str) -> aiohttp.ClientSession:
     )
 
 
-def _encode(content: Any) -> _Content:
+def _encode(content: object) -> _Content:
     body = orjson.dumps(content)
     if len(body) <= _WORTH_COMPRESSING_BYTES:
         return body, {}

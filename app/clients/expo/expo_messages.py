@@ -113,7 +113,7 @@ def read_answer(status: int, retry_after: str | None, body: bytes) -> dict[str, 
     return content
 
 
-def _error_code(content: Any) -> str | None:
+def _error_code(content: object) -> str | None:
     errors = content.get("errors") if isinstance(content, dict) else None
     first = errors[0] if isinstance(errors, list) and errors else None
     code = first.get("code") if isinstance(first, dict) else None
@@ -131,7 +131,7 @@ def outcomes_of(content: dict[str, Any], count: int) -> list[PushOutcome]:
     return [*outcomes, *([TryLater("NoTicket", may_have_arrived=True)] * (count - len(outcomes)))]
 
 
-def outcome_of(ticket: Any) -> PushOutcome:
+def outcome_of(ticket: object) -> PushOutcome:
     """Return the outcome of one message, read from its ticket or its receipt: the JSON objects with Expo's result."""
     if not isinstance(ticket, dict):
         return TryLater("UnreadableTicket", may_have_arrived=True)
@@ -146,5 +146,5 @@ def outcome_of(ticket: Any) -> PushOutcome:
     return TryLater(reason) if reason in _TRANSIENT else BadMessage(reason)
 
 
-def _is_text(value: Any) -> TypeGuard[str]:
+def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value.isprintable()

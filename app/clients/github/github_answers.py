@@ -89,7 +89,7 @@ def _requested_delay(headers: Mapping[str, str], reason: str) -> float | None:
     return _DEFAULT_PAUSE_SECONDS if "rate limit" in reason.lower() else None
 
 
-def _reason(answer: Any) -> str:
+def _reason(answer: object) -> str:
     if not isinstance(answer, dict):
         return ""
     parts = [answer.get("message")]

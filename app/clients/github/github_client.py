@@ -66,7 +66,7 @@ class GitHubClient:
         return pull_request_of(answer[0]) if answer else None
 
     async def create_pull_request(
-        self, access: GitHubAccess, repository: str, content: Mapping[str, Any]
+        self, access: GitHubAccess, repository: str, content: Mapping[str, object]
     ) -> PullRequest:
         return pull_request_of(await self._ask(access, "POST", _pulls(repository), content))
 
@@ -90,11 +90,11 @@ class GitHubClient:
             await self._ask(access, "PATCH", f"{runs}/{known}", content)
 
     async def create_status(
-        self, access: GitHubAccess, repository: str, sha: str, content: Mapping[str, Any]
+        self, access: GitHubAccess, repository: str, sha: str, content: Mapping[str, object]
     ) -> None:
         await self._ask(access, "POST", f"{_repository(repository)}/statuses/{quote(sha)}", content)
 
-    async def _ask(self, access: GitHubAccess, method: str, path: str, content: Any = None) -> Any:
+    async def _ask(self, access: GitHubAccess, method: str, path: str, content: object = None) -> Any:
         url = access.api_url.rstrip("/") + path
         for _ in range(_MAX_REDIRECTS):
             response, body = await self._send(access.token, method, url, content)
@@ -110,7 +110,7 @@ class GitHubClient:
             url = str(target)
         raise GitHubRefused("The code host redirects to somewhere else.")
 
-    async def _send(self, token: str, method: str, url: str, content: Any) -> tuple[httpx.Response, bytes]:
+    async def _send(self, token: str, method: str, url: str, content: object) -> tuple[httpx.Response, bytes]:
         headers = {
             "Accept": "application/vnd.github+json",
             "Authorization": f"Bearer {token}",

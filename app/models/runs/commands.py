@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import CommandMethod, CommandStatus
-from app.models.base import Base, JsonDict, one_of, rule
+from app.json_types import JsonDict
+from app.models.base import Base, one_of, rule
 
 
 class RunCommand(Base):

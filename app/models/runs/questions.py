@@ -22,7 +22,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import AnswerVia, QuestionKind, QuestionRisk, QuestionStatus, Urgency
-from app.models.base import Base, JsonDict, constant, one_of, rule
+from app.json_types import JsonDict
+from app.models.base import Base, constant, one_of, rule
 
 # In PostgreSQL's own formatting, so that the drift check can compare the two.
 _RANK = f"CASE urgency WHEN '{Urgency.HIGH}'::text THEN 0 WHEN '{Urgency.NORMAL}'::text THEN 1 ELSE 2 END"

@@ -6,7 +6,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, JsonDict
+from app.json_types import JsonDict
+from app.models.base import Base
 
 
 class RunReview(Base):

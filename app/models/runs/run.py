@@ -22,7 +22,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
-from app.models.base import Base, JsonDict, constant, has_lease_of, is_one_of, one_of, rule
+from app.json_types import JsonDict
+from app.models.base import Base, constant, has_lease_of, is_one_of, one_of, rule
 
 
 class Run(Base):

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from typing_extensions import TypedDict
 
 from app.enums import Verdict
-from app.models.base import Base, JsonDict, has_lease_of, one_of
+from app.json_types import JsonDict
+from app.models.base import Base, has_lease_of, one_of
 from app.verification.definitions import StoredDefinitions
 
 

@@ -1,7 +1,7 @@
 """Create, change and delete organizations, projects, members and users, for operators: no caller is checked."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, text, update
@@ -60,7 +60,7 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
     return project
 
 
-async def update_project(session: AsyncSession, project_id: int, **values: Any) -> Project:
+async def update_project(session: AsyncSession, project_id: int, **values: object) -> Project:
     project: Project | None = await session.scalar(
         update(Project).where(Project.id == project_id).values(values).returning(Project)
     )

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 from uuid import UUID
 
 import orjson
@@ -26,6 +26,7 @@ from app.enums import (
     RunStatus,
 )
 from app.errors import ArtifactNotFound, NotFound
+from app.json_types import JsonDict
 from app.models import PushedBranch, Run, Task
 from app.models.runs.run import is_being_checked, is_repair
 from app.schemas.runs.artifacts import ManifestEntry
@@ -165,7 +166,7 @@ class _Run(NamedTuple):
     is_being_checked: bool
     is_repair: bool
     continues: str | None
-    facts: dict[str, Any]
+    facts: JsonDict
     artifacts: list[ManifestEntry]
     branch: str | None
     base_branch: str | None

@@ -5,7 +5,7 @@ first one's review and decides again. The row's key and its version decide this,
 """
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -17,6 +17,7 @@ from sqlalchemy.orm import aliased
 from app.clock import utcnow
 from app.db.statements import Prepared, count_changed
 from app.errors import InvalidInput, NotFound, VersionConflict
+from app.json_types import JsonDict
 from app.models import Run, RunReview, Task
 from app.schemas.runs.reviews import ReviewIn, ReviewOut
 from app.services.access.principal import Principal
@@ -32,7 +33,7 @@ _USER = bindparam("visible_user_id", type_=RunReview.user_id.type)
 class _Review(NamedTuple):
     is_own: bool | None
     version: int | None
-    content: dict[str, Any] | None
+    content: JsonDict | None
     updated_at: datetime | None
 
 
@@ -99,7 +100,7 @@ async def _read(session: AsyncSession, caller: Principal, task_id: UUID, run_id:
     }
 
 
-def _check(body: ReviewIn, content: dict[str, Any]) -> None:
+def _check(body: ReviewIn, content: JsonDict) -> None:
     if len(orjson.dumps(content)) > _MOST_BYTES:
         raise InvalidInput(f"A review has at most {_MOST_BYTES} bytes.", code="max_length")
     if len({comment.id for comment in body.comments}) < len(body.comments):

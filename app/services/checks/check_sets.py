@@ -17,6 +17,7 @@ from app.db.statements import row_of
 from app.enums import AgentNetwork, SandboxKind
 from app.errors import InvalidInput, NotFound
 from app.ids import new_id
+from app.json_types import JsonDict
 from app.models import CheckSet, User
 from app.outages import violated_constraint
 from app.schemas.base import Page
@@ -34,7 +35,7 @@ _CREATOR, _EDITOR = aliased(User), aliased(User)
 class _Row(NamedTuple):
     id: UUID
     repository: str | None
-    definition: dict[str, Any]
+    definition: JsonDict
     created_at: datetime
     updated_at: datetime
     creator: Creator | None

@@ -12,6 +12,7 @@ from app.clients.expiring_values import find_value, keep_value
 from app.clients.redis import RedisClient
 from app.clock import wire_time
 from app.errors import StateRefused
+from app.json_types import JsonDict
 from app.schemas.checks.check_sets import ScanningOut, ScanOut
 from app.services.access.principal import Principal
 from app.services.checks.shown_results import show_found
@@ -37,12 +38,12 @@ async def detect(
     return scan, True
 
 
-def show_scan(repository: str, commit: str | None, found: Iterable[FoundCheck]) -> dict[str, Any]:
+def show_scan(repository: str, commit: str | None, found: Iterable[FoundCheck]) -> JsonDict:
     shown = [show_found(each) for each in found]
     return {"repository": repository, "commit": commit, "scanned_at": wire_time(), "found": shown}
 
 
-async def keep_scan(redis: RedisClient, project_id: int, repository: str, scan: Mapping[str, Any]) -> None:
+async def keep_scan(redis: RedisClient, project_id: int, repository: str, scan: Mapping[str, object]) -> None:
     """Keep a scan as it is shown, or the `error` that has ended it."""
     await keep_value(redis, _key(project_id, repository), orjson.dumps(scan), seconds=_KEPT_SECONDS)
 

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import orjson
 import structlog
@@ -19,6 +19,7 @@ from app.db import release
 from app.enums import CodeHostKind
 from app.errors import InvalidInput, MalformedBody, WrongSignature
 from app.ids import new_id
+from app.json_types import JsonDict
 from app.models import GithubDelivery, Integration
 from app.schemas.github_webhook import WebhookOut
 from app.security.secrets import Cipher, DecryptionError
@@ -126,7 +127,7 @@ _LONGEST = 255
 _NAME_LENGTH = 100
 
 
-def read_ci_report(event: str, payload: Any, integration_id: int | None = None) -> CiReport | None:
+def read_ci_report(event: str, payload: object, integration_id: int | None = None) -> CiReport | None:
     """Return what a GitHub event says of the checks of a commit on a branch that this service pushed."""
     if event not in _EVENTS or not isinstance(payload, dict):
         return None
@@ -162,12 +163,12 @@ def read_ci_report(event: str, payload: Any, integration_id: int | None = None) 
     )
 
 
-def _get(parent: dict[str, Any], key: str, kind: type[Value]) -> Value:
+def _get(parent: JsonDict, key: str, kind: type[Value]) -> Value:
     value = parent.get(key)
     return value if isinstance(value, kind) else kind()
 
 
-def _text(parent: dict[str, Any], key: str) -> str:
+def _text(parent: JsonDict, key: str) -> str:
     value = _get(parent, key, str)
     # Neither NUL nor lone surrogates can be stored.
     return value if len(value) <= _LONGEST and value.isprintable() else ""

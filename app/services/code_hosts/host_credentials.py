@@ -10,7 +10,7 @@ The worker decrypts secrets only when it uses them. Objects that hold secrets le
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
@@ -96,7 +96,7 @@ class CodeHost:
 
 
 async def read_code_host(
-    session: AsyncSession, *, git_base_url: str, run_id: UUID, state: Mapping[str, Any]
+    session: AsyncSession, *, git_base_url: str, run_id: UUID, state: Mapping[str, object]
 ) -> CodeHost:
     """Return the code host of a run's repository, with the encrypted credential that the run is to use, if any."""
     columns = [

@@ -5,7 +5,6 @@ A failure never fails the run: it is reported in the output.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import structlog
 
@@ -16,6 +15,7 @@ from app.clients.github.github_answers import GitHubAccess, GitHubError, GitHubR
 from app.clients.github.github_client import GitHubClient
 from app.db import SessionFactory
 from app.dialogue.agent_reports import progress_entry
+from app.json_types import JsonDict
 from app.services.code_hosts.host_credentials import HostAccess
 from app.services.code_hosts.pull_request_lease import sole_writer
 from app.services.code_hosts.section_marks import WORK
@@ -48,7 +48,7 @@ class PullRequestResult:
     pull_request: PullRequest | None = None
     error: str | None = None
 
-    def output(self) -> dict[str, Any]:
+    def output(self) -> JsonDict:
         """Return the entry to add to the run's output: `pr_url` or `pr_error`. It is empty if both fields are None."""
         if self.pull_request is not None:
             return {"pr_url": self.pull_request.url}

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -24,6 +24,7 @@ from app.coroutines.periodic import attempt
 from app.db import SessionFactory
 from app.db.statements import count_changed, row_of, rows_of
 from app.enums import Verdict
+from app.json_types import JsonDict
 from app.models import PushedBranch, Run, VerdictReport, Verification
 from app.outages import is_outage
 from app.schemas.runs.verifications import VerificationOut
@@ -62,7 +63,7 @@ class _Report(NamedTuple):
     run_id: UUID
     project_id: int
     task_id: UUID
-    state: dict[str, Any]
+    state: JsonDict
     repository: str
     branch: str
     shown: VerificationOut

@@ -101,7 +101,7 @@ async def read_events(
     limit: int,
 ) -> Sequence[EventRow]:
     """Return up to `limit` events of the request's project that match and that the caller sees, oldest first."""
-    values: dict[str, Any] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
+    values: dict[str, object] = {"project_id": caller.project.id, "user_id": caller.user_id, "limit": limit}
     return await _PAGE.all(session, {**values, **event_filter._asdict(), **after.values()})
 
 

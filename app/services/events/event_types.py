@@ -106,7 +106,7 @@ class CataloguedType:
         return {"type": self.type.value, "timestamp": _AT, "data": data}
 
 
-def _added_to_full_bodies(known: Mapping[str, Any]) -> JsonSchema:
+def _added_to_full_bodies(known: Mapping[str, object]) -> JsonSchema:
     if "task_id" not in known:
         return {}
     added: JsonSchema = {

@@ -16,6 +16,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from app.db import after_commit
 from app.db.statements import Prepared
 from app.enums import EventType, PayloadKind
+from app.json_types import JsonDict
 from app.models import Event, EventSnapshot, Project, Run, Task, WebhookEndpoint
 from app.models.base import constant
 from app.services.access.principal import ProjectRef
@@ -132,18 +133,18 @@ _TASKS = Prepared(
 _RUNS = Prepared(select(*run_columns()).where(Run.id == any_(_IDS)), RunRow)
 
 
-async def _snapshot(subject: _Subject, run: RunRow | None) -> dict[str, Any]:
+async def _snapshot(subject: _Subject, run: RunRow | None) -> JsonDict:
     # Without links: a snapshot is stored and sent, and links work without a key.
-    snapshot: dict[str, Any] = {"task": await task_out(subject.task, subject.project, None)}
+    snapshot: JsonDict = {"task": await task_out(subject.task, subject.project, None)}
     if run is not None:
         snapshot["run"] = await run_out(run, None)
     # Encoded as for sending, so that times and ids have the form of the wire.
     encoded = orjson.dumps(snapshot, default=str, option=orjson.OPT_UTC_Z)
-    plain: dict[str, Any] = orjson.loads(encoded)
+    plain: JsonDict = orjson.loads(encoded)
     return plain
 
 
-async def record(session: AsyncSession, type_: EventType, **columns: Any) -> UUID:
+async def record(session: AsyncSession, type_: EventType, **columns: object) -> UUID:
     """Add an event that is not about a task to the ledger; return its id."""
     event_id: UUID
     (event_id,) = await _RECORD.one(session, {"type": type_, "data": {}, **columns})

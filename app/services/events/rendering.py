@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
 
 from app.enums import EventType
+from app.json_types import JsonDict
 from app.schemas.events import EventOut
 from app.services.events.cursor import Cursor
 from app.services.task_links import task_link
@@ -26,16 +27,16 @@ class EventRow(NamedTuple):
     run_id: UUID | None
     subject_seq: int | None
     occurred_at: datetime
-    data: dict[str, Any]
+    data: JsonDict
 
     @property
     def place(self) -> Cursor:
         return Cursor(self.transaction_id, self.seq)
 
 
-def event_data(event: EventRow, link: str) -> dict[str, Any]:
+def event_data(event: EventRow, link: str) -> JsonDict:
     """Return the `data` of an event: its number, ids, a link by the template `link`, and its type's fields."""
-    data: dict[str, Any] = {"project_id": event.project_id}
+    data: JsonDict = {"project_id": event.project_id}
     if event.task_id is not None:
         data["task_id"] = str(event.task_id)
         if event.run_id is not None:
@@ -59,8 +60,8 @@ def event_out(event: EventRow, link: str) -> EventOut:
 def event_body(
     type_: str,
     at: datetime,
-    data: Mapping[str, Any],
-    snapshot: Mapping[str, Any] | None = None,
+    data: Mapping[str, object],
+    snapshot: Mapping[str, object] | None = None,
     *,
     full: bool,
 ) -> str:
@@ -79,6 +80,6 @@ def ping_body(endpoint_id: UUID, project_id: int, at: datetime) -> str:
     return _encode(EventType.PING, at, {"project_id": project_id, "endpoint_id": str(endpoint_id)})
 
 
-def _encode(type_: str, at: datetime, data: Mapping[str, Any]) -> str:
+def _encode(type_: str, at: datetime, data: Mapping[str, object]) -> str:
     message = {"type": type_, "timestamp": at, "data": data}
     return orjson.dumps(message, option=orjson.OPT_UTC_Z).decode()

@@ -23,6 +23,7 @@ from app.enums import (
     Urgency,
 )
 from app.errors import InvalidInput, NotFound, QuestionClosed
+from app.json_types import JsonDict
 from app.models import Project, Question, QuestionSnooze, Run, Task, TaskFollow, User
 from app.models.base import literal_int
 from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOption, QuestionOut, SnoozeIn, Winner
@@ -53,14 +54,14 @@ class QuestionRow(NamedTuple):
     title: str
     detail: str
     options: list[QuestionOption]
-    schema: dict[str, Any] | None
+    schema: JsonDict | None
     url: str | None
     opened_at: datetime
     expires_at: datetime | None
     closed_at: datetime | None
-    answer: dict[str, Any] | None
+    answer: JsonDict | None
     answered_via: AnswerVia | None
-    answered_from: dict[str, Any] | None
+    answered_from: JsonDict | None
     command_id: UUID | None
     snoozed_until: datetime | None
     task_title: str

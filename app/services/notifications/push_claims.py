@@ -229,7 +229,9 @@ def changes_of(delivery: Delivery, notice: Notice, decided: NoticeDecision, now:
     return changes
 
 
-def _end(id_: UUID, decided: NoticeDecision, now: datetime, values: dict[str, Any] | None = None) -> Change:
+def _end(
+    id_: UUID, decided: NoticeDecision, now: datetime, values: dict[str, object] | None = None
+) -> Change:
     times = {"due_at": decided.due_at, "settled_at": None if decided.due_at else now}
     return Change(
         id=id_, decision=decided.decision, reason=decided.reason, values={**times, **(values or {})}

@@ -23,6 +23,7 @@ from app.enums import (
     QuestionRisk,
     Urgency,
 )
+from app.json_types import JsonDict
 from app.services.action_tokens import ActionClaims, mint
 from app.services.notifications.push_sentences import closed_body
 from app.services.notifications.rules.notice_reading import Notice, NoticeQuestion
@@ -197,10 +198,10 @@ def _body(delivery: Delivery) -> str:
     return closed_body(notice.context.question, name)
 
 
-def _data(delivery: Delivery) -> dict[str, Any]:
+def _data(delivery: Delivery) -> JsonDict:
     if delivery.subject.task_id is None:
         return {}
-    data: dict[str, Any] = {"taskId": str(delivery.subject.task_id)}
+    data: JsonDict = {"taskId": str(delivery.subject.task_id)}
     if delivery.subject.run_id is not None:
         data["taskRunId"] = str(delivery.subject.run_id)
     if delivery.subject.question_id is not None:

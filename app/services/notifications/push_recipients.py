@@ -19,6 +19,7 @@ from app.db.statements import Prepared, rows_of
 from app.dialogue.agent_reports import AgentMessage, MessageOutcome
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText
 from app.ids import new_id
+from app.json_types import JsonDict
 from app.models import Notification, PushToken, User
 from app.models.devices.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
@@ -126,7 +127,7 @@ class _Decided(NamedTuple):
     device: Device | None
     decided: NoticeDecision
     # The values of the row that records this decision.
-    values: dict[str, Any]
+    values: dict[str, object]
 
 
 async def _notify(session: AsyncSession, trigger: Trigger) -> list[_Decided]:
@@ -194,7 +195,7 @@ async def _decide_all(session: AsyncSession, trigger: Trigger, *, with_presence:
     return rows
 
 
-def _message_text(trigger: Trigger, event: Notice) -> dict[str, Any]:
+def _message_text(trigger: Trigger, event: Notice) -> JsonDict:
     if trigger.message is None:
         return {}
     if event.push_text is PushText.GENERIC:
@@ -218,7 +219,7 @@ async def _devices(session: AsyncSession, user_ids: Collection[int]) -> dict[int
 
 def _values(
     event: Notice, context: NoticeContext, decided: NoticeDecision, device: Device | None, now: datetime
-) -> dict[str, Any]:
+) -> JsonDict:
     row, decision = event.row, decided.decision
     is_pending = decision is NotificationDecision.PENDING
     # A deferred notice names the device that shows the task.

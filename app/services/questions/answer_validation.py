@@ -7,6 +7,7 @@ from typing import Any, Protocol  # Any: JSON
 from app.dialogue.forms import REJECT, AnswerInvalid, FormRefused, read_form
 from app.enums import AnswerVia, CommandMethod, QuestionKind, VerdictAnswer
 from app.errors import no_more_than
+from app.json_types import JsonDict
 from app.schemas.runs.verifications import MAX_REASON
 from app.services.access.principal import Principal
 
@@ -33,7 +34,7 @@ class Asked(Protocol):
     @property
     def options(self) -> Sequence[Mapping[str, Any]]: ...
     @property
-    def schema(self) -> dict[str, Any] | None: ...
+    def schema(self) -> JsonDict | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,10 @@ class Answer:
     """An answer that fits its question, as the command that sends it to the agent; without a method there is none."""
 
     method: CommandMethod | None
-    params: dict[str, Any]
+    params: JsonDict
 
     @property
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> JsonDict:
         """The answer as people see it: `text`, cut to 4000 characters, or fields of `_SHOWN`."""
         if self.method is CommandMethod.USER_MESSAGE:
             return {"text": _text_of(self.params.get("content"))[:_SHOWN_CHARACTERS]}
@@ -63,7 +64,7 @@ class Origin:
     rpc_id: Any = None
 
 
-def read_answer(question: Asked, given: Mapping[str, Any], *, is_command: bool = False) -> Answer:
+def read_answer(question: Asked, given: Mapping[str, object], *, is_command: bool = False) -> Answer:
     """Return the answer to a question that a request gives; raise AnswerInvalid if it does not fit.
 
     `given` has the fields of `ActionIn`. With `is_command` it has the parameters of a `permission_response`, which
@@ -76,7 +77,7 @@ def read_answer(question: Asked, given: Mapping[str, Any], *, is_command: bool =
     if way == "text":
         return Answer(CommandMethod.USER_MESSAGE, {"content": given["text"], "artifact_ids": []})
     names = (way, "custom_input", "answers")
-    params: dict[str, Any] = {"request_id": question.request_id}
+    params: JsonDict = {"request_id": question.request_id}
     params |= {name: given[name] for name in names if given.get(name) is not None}
     if kind is QuestionKind.FORM:
         action, content = _answer_form(question, params, given.get("content"))
@@ -99,7 +100,7 @@ def read_answer(question: Asked, given: Mapping[str, Any], *, is_command: bool =
     return Answer(CommandMethod.PERMISSION_RESPONSE, params)
 
 
-def _answer_form(question: Asked, params: Mapping[str, Any], content: Any) -> tuple[str, dict[str, Any]]:
+def _answer_form(question: Asked, params: Mapping[str, Any], content: Any) -> tuple[str, JsonDict]:
     if params.get("action", "accept") != "accept":
         return params["action"], {}
     try:

@@ -44,6 +44,7 @@ from app.enums import (
     Urgency,
 )
 from app.ids import new_id
+from app.json_types import JsonDict
 from app.models import Question, Run, RunCommand, Task, TaskFollow, User
 from app.models.base import constant, literal_int
 from app.services.access.principal import Principal
@@ -74,9 +75,9 @@ class AskedQuestion(NamedTuple):
     request_id: str
     title: str
     detail: str
-    tool_call: dict[str, Any] | None
-    options: list[dict[str, Any]]
-    schema: dict[str, Any] | None
+    tool_call: JsonDict | None
+    options: list[JsonDict]
+    schema: JsonDict | None
     opened_at: datetime
 
 
@@ -88,8 +89,8 @@ class ClosedQuestion(NamedTuple):
     kind: QuestionKind
     urgency: Urgency
     status: QuestionStatus
-    options: list[dict[str, Any]]
-    answer: dict[str, Any] | None
+    options: list[JsonDict]
+    answer: JsonDict | None
     answered_via: AnswerVia | None
     closed_at: datetime | None
     creator: Creator | None
@@ -346,18 +347,18 @@ async def _show_waiting(session: AsyncSession, run_id: UUID) -> None:
     await _set_waiting_for(session, run_id, newest)
 
 
-async def _set_waiting_for(session: AsyncSession, run_id: UUID, newest: dict[str, Any] | None) -> None:
+async def _set_waiting_for(session: AsyncSession, run_id: UUID, newest: JsonDict | None) -> None:
     facts = without_fact(WAITING_FOR) if newest is None else with_fact(WAITING_FOR, newest)
     await session.execute(update(Run).where(Run.id == run_id).values(facts=facts, updated_at=utcnow()))
 
 
-def _waiting_data(kind: QuestionKind, question_id: UUID) -> dict[str, Any]:
+def _waiting_data(kind: QuestionKind, question_id: UUID) -> JsonDict:
     if kind is QuestionKind.MESSAGE:
         return {"kind": "message"}
     return {"kind": "permission", "question_id": str(question_id)}
 
 
-def _closed_data(row: ClosedQuestion) -> dict[str, Any]:
+def _closed_data(row: ClosedQuestion) -> JsonDict:
     # The kind of the answer, never the content.
     data = {"question_id": str(row.id), "kind": row.kind, "urgency": row.urgency}
     if row.answer is not None and row.answered_via is not None:

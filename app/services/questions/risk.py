@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any  # JSON
 
 from app.enums import QuestionKind, QuestionRisk
+from app.json_types import JsonDict
 
 # For tools of these kinds, only the `command` of the input is searched as a command; the rest is text.
 _RUNS_NOTHING = frozenset({"read", "edit", "search", "move", "think"})
@@ -67,7 +68,7 @@ class _Call:
         to.extend(texts)
 
 
-def risk_of(kind: QuestionKind, tool_call: Mapping[str, Any]) -> QuestionRisk:
+def risk_of(kind: QuestionKind, tool_call: Mapping[str, object]) -> QuestionRisk:
     if kind is QuestionKind.MESSAGE:
         return QuestionRisk.LOW
     if kind is not QuestionKind.PERMISSION:
@@ -82,7 +83,7 @@ def risk_of(kind: QuestionKind, tool_call: Mapping[str, Any]) -> QuestionRisk:
     return QuestionRisk.LOW if tool in _KINDS["low"] and not call.commands else QuestionRisk.NORMAL
 
 
-def _read(tool_call: Mapping[str, Any], *, runs_all: bool) -> _Call:
+def _read(tool_call: Mapping[str, object], *, runs_all: bool) -> _Call:
     call = _Call()
     for names, text in _texts(tool_call.get("rawInput"), (), _DEEPEST):
         call.add(call.keys, *names)
@@ -97,12 +98,12 @@ def _read(tool_call: Mapping[str, Any], *, runs_all: bool) -> _Call:
     return call
 
 
-def _entries(tool_call: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+def _entries(tool_call: Mapping[str, object], name: str) -> list[JsonDict]:
     entries = tool_call.get(name)
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
-def _texts(value: Any, names: tuple[str, ...], levels: int) -> Iterator[tuple[tuple[str, ...], str]]:
+def _texts(value: object, names: tuple[str, ...], levels: int) -> Iterator[tuple[tuple[str, ...], str]]:
     if levels == 0:
         raise _TooMuchError
     match value:

@@ -15,6 +15,7 @@ from app.clients.run_event_publisher import RunEvents
 from app.clients.run_events import MAX_EVENT_BYTES, EventKind
 from app.db import after_commit
 from app.enums import TERMINAL_STATUSES, RunStatus
+from app.json_types import JsonDict
 from app.models import Run, RunEventId
 
 STATE_TYPE = "task_run_state"
@@ -76,7 +77,7 @@ def state_event(run: RunState) -> bytes:
     return _encode(state)
 
 
-def _encode(state: dict[str, Any]) -> bytes:
+def _encode(state: JsonDict) -> bytes:
     return orjson.dumps(state, option=orjson.OPT_UTC_Z)
 
 
@@ -101,7 +102,7 @@ def publish_entries(events: RunEvents, run_id: UUID, entries: Iterable[Mapping[s
             events.put(run_id, orjson.dumps(entry))
 
 
-def is_reserved(entry: Mapping[str, Any]) -> bool:
+def is_reserved(entry: Mapping[str, object]) -> bool:
     """Return whether a log entry has a type that only the service may publish."""
     type_ = entry.get("type")
     return isinstance(type_, str) and type_ in _RESERVED_TYPES
@@ -121,12 +122,12 @@ class LogEvent(NamedTuple):
         return id_ if is_usable else None
 
 
-def log_line(entry: Mapping[str, Any]) -> bytes:
+def log_line(entry: Mapping[str, object]) -> bytes:
     """Return an entry as a line for the log; nothing for a chunk, whose whole message follows (contract 13.4)."""
     return b"" if is_chunk(entry) else orjson.dumps(entry) + b"\n"
 
 
-def is_chunk(entry: Mapping[str, Any]) -> bool:
+def is_chunk(entry: Mapping[str, object]) -> bool:
     """Return whether an entry is a part of an agent message that is being streamed (contract 13.4)."""
     notification = entry.get("notification")
     if not isinstance(notification, Mapping) or notification.get("method") != "session/update":

@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -21,6 +21,7 @@ from app.clients.object_store_errors import ObjectMissing
 from app.db import release
 from app.db.statements import rows_of
 from app.errors import Unavailable
+from app.json_types import JsonDict
 from app.models import Run, RunLogState
 from app.schemas.fields import parse_timestamp
 from app.schemas.runs.logs import LogQuery
@@ -193,7 +194,7 @@ async def _scan(
     return page, places
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
+def _parse(line: bytes) -> JsonDict | None:
     try:
         entry = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -209,7 +210,7 @@ class _Filter:
         self._wanted = _words(query.event_types)
         self._unwanted = _words(query.exclude_types)
 
-    def __call__(self, entry: Mapping[str, Any]) -> bool:
+    def __call__(self, entry: Mapping[str, object]) -> bool:
         kind = _kind(entry)
         if (self._wanted and kind not in self._wanted) or kind in self._unwanted:
             return False
@@ -223,7 +224,7 @@ def _words(comma_list: str | None) -> frozenset[str]:
     return frozenset(word.strip() for word in (comma_list or "").split(",") if word.strip())
 
 
-def _kind(entry: Mapping[str, Any]) -> object:
+def _kind(entry: Mapping[str, object]) -> object:
     notification_ = entry.get("notification")
     method = notification_.get("method") if isinstance(notification_, Mapping) else None
     kind = entry.get("type") if method is None else method

@@ -245,7 +245,7 @@ async def _try(
     sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str
 ) -> LogLock | None:
     began, now = asyncio.get_running_loop().time(), utcnow()
-    values: dict[str, Any] = {"run_id": ref.run_id, "own": writer, "until": now + _LIFETIME, "now": now}
+    values: dict[str, object] = {"run_id": ref.run_id, "own": writer, "until": now + _LIFETIME, "now": now}
     if caller is not None:
         values |= {"task_id": ref.task_id, **visibility(caller)}
     async with unit_of_work(sessions) as session:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.statements import Prepared
 from app.enums import CheckSource, NetworkAccessLevel
+from app.json_types import JsonDict
 from app.models import CheckSet as CheckSetRow
 from app.models import Project, PushedBranch, Run, SandboxEnvironment, Task, User, Verification
 from app.models.runs.run import is_repair
@@ -57,15 +58,15 @@ class ClaimedRun(NamedTuple):
     """A claimed run, and what its worker needs of its task, project, person and sandbox environment."""
 
     branch: str | None
-    state: dict[str, Any]
+    state: JsonDict
     artifacts: list[ArtifactOut]
     title: str
     description: str
     repository: str | None
     json_schema: Any
-    acceptance: dict[str, Any] | None
+    acceptance: JsonDict | None
     # The check sets of its project and repository, each a list of repository and definition.
-    check_sets: list[tuple[str | None, dict[str, Any]]] | None
+    check_sets: list[tuple[str | None, JsonDict]] | None
     task_number: int | None
     project_id: int
     project_name: str
@@ -106,7 +107,7 @@ class ClaimedRun(NamedTuple):
         return None if value is None or len(value) > _LONGEST_OPTION else value
 
 
-def _read(definition: Any) -> CheckSet | None:
+def _read(definition: object) -> CheckSet | None:
     try:
         return CHECK_SET.validate_python(definition)
     except ValidationError:

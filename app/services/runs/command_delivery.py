@@ -18,6 +18,7 @@ from app.db.statements import rows_of
 from app.dialogue.agent_reports import AgentMessage, MessageOutcome, notification_entry
 from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandMethod, CommandStatus, NotificationKind
+from app.json_types import JsonDict
 from app.models import Question, Run, RunCommand, Task
 from app.models.base import constant
 from app.models.runs.run import held_by
@@ -64,7 +65,7 @@ class AcceptedCommand(NamedTuple):
     id: UUID
     position: int
     method: CommandMethod
-    params: dict[str, Any]
+    params: JsonDict
     rpc_id: Any
     reason: str | None
 
@@ -83,7 +84,7 @@ class DroppedCommand(NamedTuple):
         return self.reason == CLEARED_REASON
 
     @property
-    def receipt(self) -> dict[str, Any]:
+    def receipt(self) -> JsonDict:
         """The log entry that reports it."""
         return receipt(self.id, self.method, CommandStatus.DROPPED, reason=self.reason, rpc_id=self.rpc_id)
 
@@ -91,7 +92,7 @@ class DroppedCommand(NamedTuple):
 class _Dropped(NamedTuple):
     position: int
     run_id: UUID
-    params: dict[str, Any]
+    params: JsonDict
     command: DroppedCommand
 
 
@@ -209,7 +210,7 @@ async def end_agent(
 
 async def drop_open(
     session: AsyncSession, run_ids: Collection[UUID], *, reason: str
-) -> list[tuple[UUID, dict[str, Any]]]:
+) -> list[tuple[UUID, JsonDict]]:
     """Drop the open commands of runs, in the transaction that ends these runs or their agents."""
     rows = await _drop(session, reason, RunCommand.run_id.in_(run_ids), OPEN)
     return [(row.run_id, row.command.receipt) for row in rows]
@@ -236,7 +237,7 @@ def _waits(run_id: UUID) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-async def read_queue(session: AsyncSession, run_id: UUID) -> Sequence[dict[str, Any]]:
+async def read_queue(session: AsyncSession, run_id: UUID) -> Sequence[JsonDict]:
     """Return the params of the messages that the agent of a run has not been given yet, oldest first."""
     waiting = select(RunCommand.params).where(*_waits(run_id)).order_by(RunCommand.position)
     return (await session.scalars(waiting)).all()
@@ -244,17 +245,17 @@ async def read_queue(session: AsyncSession, run_id: UUID) -> Sequence[dict[str, 
 
 async def clear_queue(
     session: AsyncSession, run_id: UUID
-) -> tuple[Sequence[dict[str, Any]], list[tuple[UUID, dict[str, Any]]]]:
+) -> tuple[Sequence[JsonDict], list[tuple[UUID, JsonDict]]]:
     """Drop these messages under the lock on the run's row; return their params and receipts, oldest first."""
     rows = await _drop(session, CLEARED_REASON, *_waits(run_id))
     return [row.params for row in rows], [(run_id, row.command.receipt) for row in rows]
 
 
 def receipt(
-    command_id: UUID, method: str, status: CommandStatus, *, reason: str | None = None, rpc_id: Any = None
-) -> dict[str, Any]:
+    command_id: UUID, method: str, status: CommandStatus, *, reason: str | None = None, rpc_id: object = None
+) -> JsonDict:
     """Return the log entry that reports the progress of a command."""
-    params: dict[str, Any] = {"command_id": str(command_id), "method": method, "status": status}
+    params: JsonDict = {"command_id": str(command_id), "method": method, "status": status}
     if reason is not None:
         params["reason"] = reason
     if rpc_id is not None:
@@ -264,7 +265,7 @@ def receipt(
 
 async def receipts_of_lost(
     session: AsyncSession, repeated: Collection[UUID], failed: Collection[UUID], moment: datetime
-) -> dict[RunRef, list[dict[str, Any]]]:
+) -> dict[RunRef, list[JsonDict]]:
     """Return a log entry for each command that runs dropped which failed at `moment`, grouped by run.
 
     Also one for each message that people took back when the worker of a run was lost; it may have logged that already.
@@ -281,7 +282,7 @@ async def receipts_of_lost(
         )
         .order_by(RunCommand.position)
     )
-    receipts: dict[RunRef, list[dict[str, Any]]] = {}
+    receipts: dict[RunRef, list[JsonDict]] = {}
     for row in await rows_of(session, statement, _DroppedOfRun):
         run = RunRef(row.project_id, row.task_id, row.run_id)
         receipts.setdefault(run, []).append(row.command.receipt)

@@ -7,7 +7,7 @@ follow-up run acts as the person of the run that it follows, if that person is s
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -20,6 +20,7 @@ from app.db import after_commit, release
 from app.db.statements import Prepared, row_of, rows_of
 from app.enums import TERMINAL_STATUSES, Environment, QuestionKind, RunMode, RunStatus
 from app.ids import new_id
+from app.json_types import JsonDict
 from app.models import CiFailure, Integration, PushedBranch, Run, Task
 from app.models.base import literal_int
 from app.schemas.github_webhook import WebhookOut
@@ -66,7 +67,7 @@ class _Task(NamedTuple):
 
 
 class _Previous(NamedTuple):
-    state: dict[str, Any]
+    state: JsonDict
     holdings: Holdings
     ci_prompt: str | None
     asked_ci_prompt: str | None
@@ -193,7 +194,7 @@ async def _start(
     check: CiReport,
     previous_id: UUID,
     task: _Task,
-    follow_up: dict[str, Any],
+    follow_up: JsonDict,
     clients: ServiceClients,
 ) -> UUID:
     previous = await _PREVIOUS.one(session, {"run_id": previous_id})

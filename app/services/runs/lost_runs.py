@@ -17,6 +17,7 @@ from app.clock import utcnow
 from app.db import after_commit, unit_of_work
 from app.db.statements import rows_of
 from app.errors import Unavailable
+from app.json_types import JsonDict
 from app.models import Run
 from app.outages import DatabaseUnavailable
 from app.services.enqueueing import enqueue_run, enqueue_verification
@@ -50,7 +51,7 @@ class _Sweep:
     begun: datetime
     events: RunEvents
     requeued: list[UUID] = field(default_factory=list)
-    receipts: dict[RunRef, list[dict[str, Any]]] = field(default_factory=dict)
+    receipts: dict[RunRef, list[JsonDict]] = field(default_factory=dict)
 
     async def recover(self, session: AsyncSession, run_ids: Sequence[UUID]) -> None:
         requeued, failed = await recover_lapsed(session, run_ids, events=self.events)

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -18,6 +17,7 @@ from app.clock import utcnow
 from app.db import release
 from app.enums import TERMINAL_STATUSES, Environment, QuestionKind, RunStatus, Verdict
 from app.errors import InvalidInput, RunRefused, StateRefused, UsageLimitExceeded
+from app.json_types import JsonDict
 from app.models import Run, Task
 from app.models.tasks import VERDICT_URGENCY
 from app.schemas.fields import parse_uuid
@@ -102,13 +102,13 @@ async def _require_permitted(servers: Sequence[McpServerIn], destinations: Desti
         )
 
 
-def _offered(server: McpServerIn) -> dict[str, Any]:
+def _offered(server: McpServerIn) -> JsonDict:
     # The protocol of agents has headers as a list.
     headers = server.get("headers", {})
     return {**server, "headers": [{"name": name, "value": value} for name, value in headers.items()]}
 
 
-def _seal(cipher: Cipher, value: Any) -> str | None:
+def _seal(cipher: Cipher, value: object) -> str | None:
     return cipher.encrypt(orjson.dumps(value).decode()) if value else None
 
 
@@ -177,7 +177,7 @@ class _TaskCreation:
         return await self._with_run(task) if self._starts else task
 
     # Before the gates are asked, and again with the creation: to ask them commits, and what was checked may change.
-    async def _check(self) -> dict[str, Any]:
+    async def _check(self) -> JsonDict:
         hints, scheduled_at = run_options.hints_of(self.body), self.body.scheduled_at
         await require_references(self.session, self.caller, self.body)
         if hints:
@@ -276,10 +276,10 @@ def _with_hints(body: RunIn, task: Task, caller: Principal, cipher: Cipher) -> R
     return run_options.with_hints(body, RunIn.model_validate(hints))
 
 
-async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalog) -> dict[str, Any]:
-    state: dict[str, Any] = {}
+async def _state(session: AsyncSession, task: Task, body: RunIn, catalog: Catalog) -> JsonDict:
+    state: JsonDict = {}
     if body.resume_from_run_id is not None:
-        previous: dict[str, Any] | None = await session.scalar(
+        previous: JsonDict | None = await session.scalar(
             select(Run.state).where(Run.id == body.resume_from_run_id, Run.task_id == task.id)
         )
         if previous is None:
@@ -332,14 +332,14 @@ async def start_run(
     return await retrieve_task(session, caller, task_id, store=clients.store)
 
 
-def _start_state(body: StartIn, known: set[str]) -> dict[str, Any]:
+def _start_state(body: StartIn, known: set[str]) -> JsonDict:
     artifact_ids = list(dict.fromkeys(body.pending_user_artifact_ids))
     missing = [artifact_id for artifact_id in artifact_ids if artifact_id not in known]
     if missing:
         raise RunRefused(
             "Some pending_user_artifact_ids are invalid for this run", missing_artifact_ids=missing
         )
-    state: dict[str, Any] = {}
+    state: JsonDict = {}
     if body.pending_user_message is not None:
         state["pending_user_message"] = body.pending_user_message
     if artifact_ids:

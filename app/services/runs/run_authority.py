@@ -370,7 +370,7 @@ async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: 
     # The words that a member wrote after this person's first request are not hers: she may not have read them.
     kept = case((Run.asked_by_id == authority.asker_id, Run.asked_task), else_=None)
     snapshot = func.coalesce(kept, _task_snapshot(task_id), type_=JSONB)
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "asked_by_id": authority.asker_id,
         "asked_task": snapshot if authority.is_personal else None,
     }

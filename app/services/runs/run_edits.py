@@ -19,8 +19,8 @@ from app.db import release
 from app.db.statements import rows_of
 from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import StateRefused, Throttled
+from app.json_types import JsonDict
 from app.models import Run, Task
-from app.models.base import JsonDict
 from app.schemas.runs.run import CancelIn, RunOut, RunUpdateIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
@@ -112,7 +112,7 @@ def _steers(body: RunUpdateIn) -> bool:
     return begins or body.given("branch") or not keys <= PROTECTED_STATE
 
 
-async def write_columns(session: AsyncSession, run_id: UUID, values: dict[str, Any]) -> RunState:
+async def write_columns(session: AsyncSession, run_id: UUID, values: dict[str, object]) -> RunState:
     sizes = [
         size if name in values else null().label(size.name)
         for name, size in (("state", _STATE_BYTES), ("output", _OUTPUT_BYTES))
@@ -177,7 +177,7 @@ async def cancel_checks(
 
 
 def _read_changes(body: RunUpdateIn) -> dict[str, Any]:
-    values: dict[str, Any] = {"updated_at": utcnow()}
+    values: dict[str, object] = {"updated_at": utcnow()}
     values |= {name: getattr(body, name) for name in _PLAIN_FIELDS if body.given(name)}
     if body.given("output"):
         values["output"] = None if body.output is None else _merge_output(body.output)
@@ -193,7 +193,7 @@ def _read_changes(body: RunUpdateIn) -> dict[str, Any]:
     return values
 
 
-def _merge_output(added: dict[str, Any]) -> ColumnElement[Any]:
+def _merge_output(added: JsonDict) -> ColumnElement[Any]:
     is_object = func.jsonb_typeof(Run.output) == "object"
     new = literal(added, Run.output.type)
     return case((is_object, Run.output.op("||")(new)), else_=new)
@@ -204,7 +204,7 @@ async def set_output(
     caller: Principal,
     task_id: UUID,
     run_id: UUID,
-    output: Any,
+    output: object,
     clients: ServiceClients,
 ) -> RunOut:
     """Replace a run's output, if it satisfies the task's JSON Schema; return the run (contract 6.4, 13.11)."""
@@ -234,5 +234,5 @@ async def _read_schema(session: AsyncSession, task_id: UUID) -> JsonDict | None:
     return await session.scalar(select(Task.json_schema).where(Task.id == task_id))
 
 
-def _without_verdict(output: dict[str, Any]) -> dict[str, Any]:
+def _without_verdict(output: JsonDict) -> JsonDict:
     return {key: value for key, value in output.items() if key != _VERDICT}

@@ -62,6 +62,7 @@ from app.dialogue.storable_text import storable
 from app.enums import TERMINAL_STATUSES, Environment, RunMode, RunReason, RunStatus
 from app.errors import StateRefused
 from app.ids import new_id
+from app.json_types import JsonDict
 from app.models import Run, RunLogState, Task
 from app.models.base import constant
 from app.models.runs.run import held_by, is_being_checked, is_repair, is_scheduled
@@ -111,7 +112,7 @@ class NewRun:
     task_id: UUID
     project_id: int
     environment: Environment
-    state: dict[str, Any]
+    state: JsonDict
     artifacts: Sequence[ArtifactOut] = ()
     sandbox_environment_id: UUID | None = None
     asked_by_id: int | None = None

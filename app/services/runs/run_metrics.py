@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.redis import RedisClient
 from app.db import SessionFactory, after_commit, unit_of_work
 from app.enums import RunReason
+from app.json_types import JsonDict
 from app.outages import REDIS_ERRORS, DatabaseUnavailable
 from app.services.events.ledger import Recorded
 from app.services.run_facts import USAGE, USAGE_BEFORE
@@ -54,7 +55,7 @@ log = structlog.get_logger(__name__)
 class MovedRun(NamedTuple):
     run: RunState
     project_id: int
-    facts: dict[str, Any]
+    facts: JsonDict
     attempts: int
     dispatch_requested_at: datetime | None
     started_at: datetime | None
@@ -116,7 +117,7 @@ async def measure_queue(sessions: SessionFactory, redis: RedisClient) -> None:
         gauge.set(value)
 
 
-def _spent(usage: Any) -> tuple[float, float]:
+def _spent(usage: object) -> tuple[float, float]:
     usage = usage if isinstance(usage, Mapping) else {}
     cost = usage.get("cost")
     return _amount(usage.get("total_tokens")), _amount(cost.get("amount") if isinstance(cost, Mapping) else 0)

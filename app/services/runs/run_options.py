@@ -6,6 +6,7 @@ from typing import Any
 from app.agents.adapters.catalog import Catalog
 from app.enums import PrAuthorshipMode, RunSource
 from app.errors import InvalidInput
+from app.json_types import JsonDict
 from app.schemas.checks.check_sets import acceptance_of
 from app.schemas.runs.run import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
 from app.schemas.tasks import ModelOut, TaskCreateIn
@@ -57,7 +58,7 @@ def require_consistent(body: RunIn, catalog: Catalog) -> None:
         )
 
 
-def hints_of(body: TaskCreateIn) -> dict[str, Any]:
+def hints_of(body: TaskCreateIn) -> JsonDict:
     """Return what a request for a task hints for the task's first run, as the request for that run would name it."""
     return {name: value for name in _HINTS if (value := getattr(body, name))}
 
@@ -85,8 +86,8 @@ def list_models(catalog: Catalog) -> list[ModelOut]:
     ]
 
 
-def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:
-    inherited: dict[str, Any] = {
+def inherited_state(previous: Mapping[str, object]) -> JsonDict:
+    inherited: JsonDict = {
         key: previous[key] for key in _INHERITED if isinstance(previous.get(key), str) and previous[key]
     }
     # Clients write the state too, so it may hold values that no request allows.
@@ -98,7 +99,7 @@ def inherited_state(previous: Mapping[str, Any]) -> dict[str, Any]:
     return inherited if budget is None else inherited | {"token_budget": budget}
 
 
-def token_budget(state: Mapping[str, Any]) -> int | None:
+def token_budget(state: Mapping[str, object]) -> int | None:
     """Return the token budget in the state of a run; None if it is absent or malformed."""
     value = state.get("token_budget")
     if not isinstance(value, int) or isinstance(value, bool):
@@ -106,8 +107,8 @@ def token_budget(state: Mapping[str, Any]) -> int | None:
     return value if 0 < value <= MAX_TOKEN_BUDGET else None
 
 
-def requested_state(body: RunIn) -> dict[str, Any]:
-    values: dict[str, Any] = {
+def requested_state(body: RunIn) -> JsonDict:
+    values: dict[str, object] = {
         "pr_base_branch": body.branch,
         "pending_user_message": body.pending_user_message,
         "initial_permission_mode": body.initial_permission_mode,
@@ -127,7 +128,7 @@ def requested_state(body: RunIn) -> dict[str, Any]:
     return {"mode": body.mode} | {key: value for key, value in values.items() if value is not None}
 
 
-def with_provider(state: dict[str, Any], catalog: Catalog) -> dict[str, Any]:
+def with_provider(state: JsonDict, catalog: Catalog) -> JsonDict:
     """Return a run's state with the `provider` of its agent's models, such as `openai`."""
     adapter = catalog.choice(state.get("runtime_adapter"))
     return state | {"provider": adapter.provider} if adapter and adapter.provider else state

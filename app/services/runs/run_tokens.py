@@ -21,6 +21,7 @@ from app.db import release
 from app.db.statements import rows_of
 from app.errors import NotFound, RunTokenInvalid
 from app.ids import new_hex_id
+from app.json_types import JsonDict
 from app.models import SigningKey
 from app.schemas.runs.run import ConnectionTokenOut, StreamTokenOut
 from app.security.secrets import Cipher, DecryptionError
@@ -120,7 +121,7 @@ async def authenticate_follower(
 
 async def _find_holder(
     session: AsyncSession, token: str, path: RunPath, cipher: Cipher, *, audience: str
-) -> tuple[dict[str, Any], Principal | None]:
+) -> tuple[JsonDict, Principal | None]:
     claims = await _read_claims(session, token, cipher, audience=audience)
     project = claims["team_id"] if path.project == CURRENT_PROJECT else path.project
     of_token = (claims["team_id"], claims["task_id"], claims["run_id"])
@@ -129,12 +130,12 @@ async def _find_holder(
     return claims, await find_member(session, claims["user_id"], claims["team_id"])
 
 
-async def _read_claims(session: AsyncSession, token: str, cipher: Cipher, *, audience: str) -> dict[str, Any]:
+async def _read_claims(session: AsyncSession, token: str, cipher: Cipher, *, audience: str) -> JsonDict:
     try:
         key = await _read_key(session, cipher, jwt.get_unverified_header(token).get("kid"))
         if key is None:
             raise RunTokenInvalid
-        claims: dict[str, Any] = jwt.decode(
+        claims: JsonDict = jwt.decode(
             token,
             key.private.public_key(),
             algorithms=[ALGORITHM],

@@ -252,7 +252,9 @@ def claim_statement() -> Select[Any]:
     )
 
 
-def _moved_values(to: RunStatus, now: Any, event: EventType | None, values: dict[str, Any]) -> dict[str, Any]:
+def _moved_values(
+    to: RunStatus, now: object, event: EventType | None, values: dict[str, Any]
+) -> dict[str, Any]:
     values |= {"status": to, "updated_at": now, "event_count": Run.event_count + 1}
     if to is RunStatus.IN_PROGRESS:
         is_first = case((Run.started_at.is_(None), 1), else_=0)

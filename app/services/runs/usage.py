@@ -76,11 +76,11 @@ def _if_higher(path: tuple[str, ...], number: float, report: Mapping[str, Any]) 
     return case((is_higher, literal(report, type_)), else_=literal({}, type_))
 
 
-def _count(value: Any) -> int:
+def _count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MOST else 0
 
 
-def _dollars(cost: Any) -> float:
+def _dollars(cost: object) -> float:
     if not isinstance(cost, Mapping) or cost.get("currency") != _CURRENCY:
         return 0.0
     amount = cost.get("amount")

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Seque
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -24,6 +24,7 @@ from app.db import SessionFactory, unit_of_work
 from app.db.statements import rows_of
 from app.enums import TERMINAL_STATUSES
 from app.errors import NotFound
+from app.json_types import JsonDict
 from app.models import Run, Task
 from app.outages import REDIS_ERRORS, DatabaseUnavailable
 from app.schemas.runs.stream import StreamQuery
@@ -318,7 +319,7 @@ class RunFollower:
             case EventKind.GAP:
                 return self._gap(orjson.loads(event.data)["lost"], None, id_=event.id)
             case EventKind.OMITTED:
-                omitted: dict[str, Any] = orjson.loads(event.data) | {"reload": self._run.reload}
+                omitted: JsonDict = orjson.loads(event.data) | {"reload": self._run.reload}
                 return RunEvent(event.id, event.kind, orjson.dumps(omitted))
             case _:
                 return event

@@ -13,6 +13,7 @@ from sqlalchemy.orm import aliased
 
 from app.db.statements import Prepared
 from app.enums import RunStatus
+from app.json_types import JsonDict
 from app.models import Run, Task, TaskCounter
 from app.models.base import literal_int
 from app.models.runs.run import ARTIFACT_NAMES, PULL_REQUEST_URL
@@ -153,7 +154,7 @@ def _artifact(row: _RunRow) -> FoundOut:
     return _of_run(row, FoundKind.ARTIFACT, entry["id"], entry["name"], metadata)
 
 
-def _of_run(row: _RunRow, kind: FoundKind, id_: str, title: str, metadata: dict[str, Any]) -> FoundOut:
+def _of_run(row: _RunRow, kind: FoundKind, id_: str, title: str, metadata: JsonDict) -> FoundOut:
     return {
         "id": id_,
         "kind": kind,

@@ -96,7 +96,7 @@ async def require_references(
 
 
 async def require_references_before(
-    session: AsyncSession, caller: Principal, data: Mapping[str, Any], wrong: str
+    session: AsyncSession, caller: Principal, data: Mapping[str, object], wrong: str
 ) -> None:
     """Check the references in those fields of a request for a task that come before the invalid field `wrong`."""
     fields = tuple(TaskCreateIn.model_fields)

@@ -34,7 +34,7 @@ Versions = Prepared[tuple[int, str]]
 
 
 async def find_held(
-    session: AsyncSession, held: Held, versions: Versions, values: Mapping[str, Any]
+    session: AsyncSession, held: Held, versions: Versions, values: Mapping[str, object]
 ) -> str | None:
     """Return the tag of an answer if the client has sent it, by the versions of its rows alone; otherwise None."""
     if not held.tags:

@@ -25,6 +25,7 @@ from app.clients.object_store import ObjectStore
 from app.db.statements import Prepared
 from app.enums import Environment, RunStatus
 from app.errors import NotFound
+from app.json_types import JsonDict
 from app.models import Run, Task
 from app.models.base import literal_int
 from app.schemas.base import ApiPath, Page
@@ -87,8 +88,8 @@ class RunRow(NamedTuple):
     environment: Environment
     error_message: str | None
     output: Any
-    state: dict[str, Any]
-    facts: dict[str, Any]
+    state: JsonDict
+    facts: JsonDict
     artifacts: list[ManifestEntry]
     created_at: datetime
     updated_at: datetime
@@ -99,7 +100,7 @@ class RunRow(NamedTuple):
     queue_position: int | None
 
 
-def run_columns(run: Any = Run, *, prefix: str = "") -> list[Any]:
+def run_columns(run: object = Run, *, prefix: str = "") -> list[Any]:
     """Return the columns of a `RunRow`, from `Run` or an alias of it, with a prefix before their names."""
     columns = {name: getattr(run, name) for name in RunRow._fields if name != QUEUE_POSITION}
     columns[QUEUE_POSITION] = position(run)
@@ -279,7 +280,7 @@ def artifacts_out(
     ]
 
 
-def _text(state: Mapping[str, Any], key: str) -> str | None:
+def _text(state: Mapping[str, object], key: str) -> str | None:
     # Clients write the state too: values that are not text are ignored.
     value = state.get(key)
     return value if isinstance(value, str) else None

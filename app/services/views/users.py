@@ -1,8 +1,9 @@
 """Show the user that created a database row as the API does, from columns of the same statement (contract 3.2)."""
 
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
+from app.json_types import JsonDict
 from app.models import User
 from app.schemas.users import UserBasic
 
@@ -17,7 +18,7 @@ class Creator(NamedTuple):
     last_name: str
     email: str
     is_email_verified: bool | None
-    hedgehog_config: dict[str, Any] | None
+    hedgehog_config: JsonDict | None
     role_at_organization: str | None
 
 

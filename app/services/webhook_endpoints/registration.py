@@ -15,6 +15,7 @@ from app.db.statements import row_of, rows_of
 from app.enums import DeliveryStatus, DisabledReason, PayloadKind, Scope
 from app.errors import InvalidInput, NotFound, unknown_choice
 from app.ids import new_id
+from app.json_types import JsonDict
 from app.models import Project, User, WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant
 from app.schemas.base import Page
@@ -59,7 +60,7 @@ class _Endpoint(NamedTuple):
     event_types: list[str]
     description: str
     payload: PayloadKind
-    task_filter: dict[str, Any] | None
+    task_filter: JsonDict | None
     enabled: bool
     disabled_reason: DisabledReason | None
     created_at: datetime
@@ -139,7 +140,7 @@ async def update_endpoint(
         require_scope(caller, Scope.TASK_READ)
     if body.given("url"):
         check_url(body.url, policy)
-    values: dict[str, Any] = {name: getattr(body, name) for name in _PLAIN if body.given(name)}
+    values: dict[str, object] = {name: getattr(body, name) for name in _PLAIN if body.given(name)}
     if body.given("event_types"):
         values["event_types"] = _event_types(body.event_types)
     if body.given("task_filter"):
@@ -215,7 +216,9 @@ async def cancel_pending(session: AsyncSession, endpoint_ids: Sequence[UUID]) ->
     )
 
 
-async def _write(session: AsyncSession, caller: Principal, endpoint_id: UUID, values: dict[str, Any]) -> None:
+async def _write(
+    session: AsyncSession, caller: Principal, endpoint_id: UUID, values: dict[str, object]
+) -> None:
     changed = await session.scalar(
         update(WebhookEndpoint)
         .where(own_endpoint(caller, endpoint_id))
@@ -277,7 +280,7 @@ def _event_types(texts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def _task_filter(value: TaskFilterIn | None) -> dict[str, Any] | None:
+def _task_filter(value: TaskFilterIn | None) -> JsonDict | None:
     return None if value is None else value.model_dump(mode="json", exclude_none=True)
 
 

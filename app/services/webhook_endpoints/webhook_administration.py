@@ -1,6 +1,5 @@
 """List and test the webhook endpoints of all users, and send messages again, for operators."""
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -8,11 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import DeliveryStatus
 from app.errors import NotFound
+from app.json_types import JsonDict
 from app.models import WebhookEndpoint, WebhookEndpointDelivery
 from app.services.webhook_endpoints.deliveries import add_ping, schedule_redelivery
 
 
-async def list_all(session: AsyncSession, *, project_id: int | None) -> list[dict[str, Any]]:
+async def list_all(session: AsyncSession, *, project_id: int | None) -> list[JsonDict]:
     """Return all endpoints, or those of a project, oldest first, with numbers of pending and failed deliveries."""
     counts = [
         func.count(WebhookEndpointDelivery.id).filter(WebhookEndpointDelivery.status == status).label(status)

@@ -7,7 +7,6 @@ worker dies, the sweep enqueues the run again from its row.
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -28,7 +27,7 @@ from app.worker.worker_context import WorkerContext, worker_context
 log = structlog.get_logger(__name__)
 
 
-async def execute_run(ctx: Mapping[str, Any], *, run_id: str) -> None:
+async def execute_run(ctx: Mapping[str, object], *, run_id: str) -> None:
     """Claim and perform the next run, which may be another one than `run_id`; store how it ended.
 
     If the worker is stopped, the run goes back to the queue. If the worker loses its claim on the run, it ends the

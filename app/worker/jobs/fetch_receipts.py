@@ -1,7 +1,6 @@
 """The chore that fetches the receipts of Expo. Several workers may do it at once."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import structlog
 
@@ -14,7 +13,7 @@ from app.worker.worker_context import worker_context
 log = structlog.get_logger(__name__)
 
 
-async def fetch_receipts(ctx: Mapping[str, Any]) -> None:
+async def fetch_receipts(ctx: Mapping[str, object]) -> None:
     await fetch_due(worker_context(ctx).process)
 
 

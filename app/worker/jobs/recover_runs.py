@@ -1,14 +1,13 @@
 """The chore that recovers lost runs. Several workers may do it at once."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from app.coroutines.shielded import shielded
 from app.services.runs import lost_runs
 from app.worker.worker_context import worker_context
 
 
-async def recover_runs(ctx: Mapping[str, Any]) -> None:
+async def recover_runs(ctx: Mapping[str, object]) -> None:
     """Find runs that no worker or agent continues, and enqueue or end them.
 
     These are waiting runs without a job in the queue, runs with an expired lease, and runs of outside agents that

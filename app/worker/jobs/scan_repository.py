@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import structlog
 
@@ -23,7 +22,7 @@ from app.worker.worker_context import WorkerContext, worker_context
 log = structlog.get_logger(__name__)
 
 
-async def scan_repository(ctx: Mapping[str, Any], *, project_id: int, repository: str) -> None:
+async def scan_repository(ctx: Mapping[str, object], *, project_id: int, repository: str) -> None:
     """Job: keep what the default branch of a repository suggests, or why it cannot be read."""
     worker = worker_context(ctx)
     limit = worker.run_times.scan

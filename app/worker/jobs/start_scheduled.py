@@ -1,7 +1,6 @@
 """The chore that queues scheduled runs at their time. Several workers may do it at once."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import structlog
 
@@ -11,6 +10,6 @@ from app.worker.worker_context import worker_context
 log = structlog.get_logger(__name__)
 
 
-async def start_scheduled(ctx: Mapping[str, Any]) -> None:
+async def start_scheduled(ctx: Mapping[str, object]) -> None:
     if count := await start_scheduled_runs(worker_context(ctx).process):
         log.info("run.scheduled_started", count=count)

@@ -1,7 +1,6 @@
 """The chore that removes files that no client can reach any more. Several workers may do it at once."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import structlog
 
@@ -12,7 +11,7 @@ from app.worker.worker_context import worker_context
 log = structlog.get_logger(__name__)
 
 
-async def sweep_artifacts(ctx: Mapping[str, Any]) -> None:
+async def sweep_artifacts(ctx: Mapping[str, object]) -> None:
     process = worker_context(ctx).process
     await artifact_sweep.write_lifecycle(process.store)
     try:

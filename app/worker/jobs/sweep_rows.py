@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -32,7 +31,7 @@ _LONGEST_SECONDS = 90
 log = structlog.get_logger(__name__)
 
 
-async def sweep_rows(ctx: Mapping[str, Any]) -> None:
+async def sweep_rows(ctx: Mapping[str, object]) -> None:
     """Sweep each table, also if that of another fails, and adopt the events of a restored database."""
     process = worker_context(ctx).process
     sessions, settings = process.sessions, process.settings

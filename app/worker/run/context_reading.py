@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any  # JSON
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -278,7 +277,7 @@ async def _agent(
 
 
 def _select_attachments(
-    state: Mapping[str, Any], artifacts: Sequence[ArtifactOut]
+    state: Mapping[str, object], artifacts: Sequence[ArtifactOut]
 ) -> tuple[ArtifactOut, ...]:
     ids = state.get("pending_user_artifact_ids")
     artifacts_by_id = {artifact["id"]: artifact for artifact in artifacts}

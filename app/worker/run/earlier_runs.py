@@ -86,7 +86,7 @@ def _parse(line: bytes) -> Any:
         return None
 
 
-def _summary_of(entry: Any) -> str | None:
+def _summary_of(entry: object) -> str | None:
     update = value_at(entry, "notification.params.update")
     kind = value_at(update, "sessionUpdate")
     if kind == "agent_message":
@@ -98,7 +98,7 @@ def _summary_of(entry: Any) -> str | None:
     return None
 
 
-def _line(who: str, text: Any) -> str | None:
+def _line(who: str, text: object) -> str | None:
     if not isinstance(text, str) or not text.strip():
         return None
     words = text.strip()

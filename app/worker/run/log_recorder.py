@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import orjson
 import structlog
@@ -48,7 +48,7 @@ class RunLog:
         # False once an entry is lost, because of a full disk, an outage of the store, or an unexpected error.
         self.is_whole = True
 
-    async def append(self, entry: Mapping[str, Any]) -> None:
+    async def append(self, entry: Mapping[str, object]) -> None:
         """Publish a log entry to followers of the run, and add it to the stored log.
 
         Chunks of a message that the agent is still writing are only published; the whole message, which follows them,
@@ -59,11 +59,11 @@ class RunLog:
         self._publish(line)
         self._keep(entry, line)
 
-    async def record(self, entry: Mapping[str, Any]) -> None:
+    async def record(self, entry: Mapping[str, object]) -> None:
         """Add an entry to the stored log. Does not publish it, because another process has published it already."""
         self._keep(entry, orjson.dumps(entry))
 
-    def _keep(self, entry: Mapping[str, Any], line: bytes) -> None:
+    def _keep(self, entry: Mapping[str, object], line: bytes) -> None:
         if is_chunk(entry) or self._size > LOG_BYTES:
             return
         line += b"\n"

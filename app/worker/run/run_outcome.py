@@ -11,6 +11,7 @@ from app.agents.errors import AgentCancelled, AgentError, AgentTimedOut, BudgetS
 from app.agents.git.patches import summarise
 from app.agents.run_result import RunResult
 from app.enums import RunReason, RunStatus, StopReason
+from app.json_types import JsonDict
 from app.services.checks.shown_results import show_unchecked
 from app.services.code_hosts.branch_records import BranchRecord, record_branch
 from app.services.enqueueing import enqueue_verification_after_commit
@@ -113,7 +114,7 @@ def _why_stopped(report: RunReport, end: RunEnd) -> StopReason | None:
 
 def _decide(report: RunReport) -> RunEnd:
     work, result = report.work, report.result
-    state: dict[str, Any] = {}
+    state: JsonDict = {}
     if result:
         totals = summarise(result.patch).totals
         state[CHANGES] = totals | {"files": max(totals["files"], len(result.files_changed))}

@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.statements import Prepared
 from app.enums import NotificationDecision as Decision
+from app.json_types import JsonDict
 from app.models import Notification
 from app.models.base import constant, given_rows
 
@@ -66,7 +67,7 @@ TRANSITIONS: Mapping[Decision, Collection[Decision]] = {
 }
 
 
-def entry(decision: Decision, reason: str | None, at: datetime) -> dict[str, Any]:
+def entry(decision: Decision, reason: str | None, at: datetime) -> JsonDict:
     """Return the JSON object for a decision in the history of a notification."""
     return {"decision": decision.value, "reason": reason, "at": at.isoformat()}
 
@@ -130,7 +131,7 @@ class Change:
     reason: str | None = None
     # Whether people see the decision in the history.
     is_shown: bool = True
-    values: dict[str, Any] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 async def store(session: AsyncSession, changes: Sequence[Change], now: datetime) -> None:
@@ -150,7 +151,7 @@ async def store(session: AsyncSession, changes: Sequence[Change], now: datetime)
         await _store_statement(names).perform(session, parameters)
 
 
-def _entries(change: Change, now: datetime) -> list[dict[str, Any]]:
+def _entries(change: Change, now: datetime) -> list[JsonDict]:
     if change.decision is None or not change.is_shown:
         return []
     return [entry(change.decision, change.reason, now)]

@@ -31,6 +31,7 @@ from sqlalchemy.orm import aliased
 
 from app.db.statements import Prepared
 from app.enums import NotificationDecision, NotificationKind, PushText, QuestionStatus, Urgency, Verdict
+from app.json_types import JsonDict
 from app.models import (
     Event,
     Membership,
@@ -74,7 +75,7 @@ class NoticeQuestion(NamedTuple):
     urgency: str
     risk: str
     digest: bytes
-    options: list[dict[str, Any]]
+    options: list[JsonDict]
     expires_at: datetime | None
     answered_by: str | None
 
@@ -101,7 +102,7 @@ class NoticeRow(NamedTuple):
     is_member: bool
     is_muted: bool
     wants_kind: bool
-    quiet_hours: dict[str, Any] | None
+    quiet_hours: JsonDict | None
     allow_during_quiet: list[str] | None
     push_text: str | None
     reminder_after_seconds: int | None
@@ -346,7 +347,7 @@ def _notice(row: NoticeRow, now: datetime) -> Notice:
     return Notice(row, context, urgency, text.at_most(minimum))
 
 
-def _quiet_until(stored: dict[str, Any] | None, now: datetime, *, was_quiet: bool) -> datetime | None:
+def _quiet_until(stored: JsonDict | None, now: datetime, *, was_quiet: bool) -> datetime | None:
     if stored is None:
         return None
     hours = QuietHours.read(stored)

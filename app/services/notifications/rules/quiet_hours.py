@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.json_types import JsonDict
 from app.schemas.notifications import DAYS
 
 _DAY = timedelta(days=1)
@@ -25,7 +25,7 @@ class QuietHours:
     days: Sequence[str] = DAYS
 
     @classmethod
-    def read(cls, stored: dict[str, Any]) -> "QuietHours":
+    def read(cls, stored: JsonDict) -> "QuietHours":
         """Return the quiet hours from the JSON object that the API takes and returns, and the database stores."""
         return cls(
             start=time.fromisoformat(stored["start"]),

@@ -36,6 +36,7 @@ from app.db import after_commit
 from app.db.statements import count_changed, row_of, rows_of
 from app.dialogue.storable_text import storable
 from app.enums import EventType, OnUnverified, RunReason, RunStatus, StopReason, Verdict, VerdictReason
+from app.json_types import JsonDict
 from app.models import Run, Task, VerdictReport, Verification
 from app.models.runs.run import held_by
 from app.models.runs.verifications import Delivery
@@ -160,7 +161,7 @@ async def _open(
     run_id: UUID,
     before: VerificationOut | None,
     shown: VerificationOut,
-    **values: Any,
+    **values: object,
 ) -> int:
     newest = select(func.max(Verification.attempt)).where(Verification.run_id == run_id)
     shown["attempt"] = shown["attempts"] = (await session.scalar(newest) or 0) + 1
@@ -245,7 +246,7 @@ async def add_log(session: AsyncSession, claimed: OpenAttempt, entry: ManifestEn
     return is_lost or await add_artifact(session, claimed.run_id, entry)
 
 
-async def _change(session: AsyncSession, claimed: OpenAttempt, **values: Any) -> bool:
+async def _change(session: AsyncSession, claimed: OpenAttempt, **values: object) -> bool:
     is_held = Verification.lease_owner == claimed.lease_owner
     held = update(Verification).where(*_named(claimed.run_id, claimed.attempt), _IS_OPEN, is_held)
     return await count_changed(session, held.values(values)) > 0
@@ -459,7 +460,7 @@ async def _show(
     return await _show_of_run(session, run_id, Run.verification.op("||")(_without_output(seen)))
 
 
-async def _show_of_run(session: AsyncSession, run_id: UUID, shown: Any) -> VerificationOut:
+async def _show_of_run(session: AsyncSession, run_id: UUID, shown: object) -> VerificationOut:
     changed = update(Run).where(Run.id == run_id).values(verification=shown, updated_at=utcnow())
     (kept,) = await rows_of(session, changed.returning(Run.verification), _OfRun)
     assert kept.verification is not None
@@ -467,7 +468,7 @@ async def _show_of_run(session: AsyncSession, run_id: UUID, shown: Any) -> Verif
     return kept.verification
 
 
-def _without_output(shown: Mapping[str, Any]) -> dict[str, Any]:
+def _without_output(shown: Mapping[str, Any]) -> JsonDict:
     trimmed = {
         name: [{key: value for key, value in item.items() if key != "tail"} for item in shown[name]]
         for name in ("checks", "setup")
