@@ -125,7 +125,7 @@ async def open_process(
 def _open_push(
     settings: Settings, redis: RedisClient, policy: AddressPolicy, stack: AsyncExitStack
 ) -> PushServices:
-    from app.clients.expo.expo_client import ExpoClient, open_http  # noqa: PLC0415 - most processes need no such clients
+    from app.clients.expo.expo_client import ExpoClient, open_http  # noqa: PLC0415 - few processes need them
 
     rate = (
         SendRate(redis, _EXPO_RATE_KEY, per_second=settings.expo_messages_per_second)

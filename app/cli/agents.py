@@ -116,7 +116,8 @@ def _check(settings: Settings, *, as_json: bool) -> int:
         )
     else:
         click.echo(
-            f"Sandbox: {sandbox.kind} (TASKBEACON_AGENT_SANDBOX={settings.agent_sandbox}). An agent of this user cannot:"
+            f"Sandbox: {sandbox.kind} (TASKBEACON_AGENT_SANDBOX={settings.agent_sandbox}). "
+            "An agent of this user cannot:"
         )
         for attempt in attempts:
             click.echo(

@@ -105,8 +105,8 @@ class Settings(BaseSettings):
 
     database_url: DatabaseUrl = Field(
         default="postgresql+asyncpg://taskbeacon:taskbeacon@localhost:5432/taskbeacon",
-        description="PostgreSQL; `postgresql://` and `postgresql+asyncpg://` both work. Of several hosts (host:port,host:port) "
-        "the one that takes writes is used.",
+        description="PostgreSQL; `postgresql://` and `postgresql+asyncpg://` both work. Of several hosts "
+        "(host:port,host:port) the one that takes writes is used.",
     )
     database_pool_size: int = Field(default=10, ge=1, le=200, description="Connections per process.")
     database_prepared_statements: bool = Field(
@@ -179,8 +179,8 @@ class Settings(BaseSettings):
         default="",
         max_length=500,
         validate_default=True,
-        description="Where people see a task, for links; {project_id} and {task_id} are filled in. Empty: in the console "
-        "at TASKBEACON_PUBLIC_URL.",
+        description="Where people see a task, for links; {project_id} and {task_id} are filled in. Empty: in the "
+        "console at TASKBEACON_PUBLIC_URL.",
     )
     github_webhook_secret: OptionalSecret = Field(
         default=None, description="What GitHub signs webhooks without an integration with; empty: refused."
@@ -188,8 +188,8 @@ class Settings(BaseSettings):
 
     webhook_allow_private_networks: Networks = Field(
         default=(),
-        description="Comma list of networks (CIDR) of yours that webhooks may be sent to, by http and to any port there; MCP "
-        "servers of runs may be there too.",
+        description="Comma list of networks (CIDR) of yours that webhooks may be sent to, by http and to any port "
+        "there; MCP servers of runs may be there too.",
     )
     event_retention_days: int = Field(
         default=30,

@@ -29,11 +29,13 @@ _KEPT_MESSAGES = 200
 _TOKEN = re.compile(r"Expo(nent)?PushToken\[[^\]]+\]")
 _PAGE = """<!doctype html><meta charset="utf-8"><title>Pushes</title>
 <style>body{{font:15px/1.5 system-ui;margin:2rem}}table{{table-layout:fixed;width:100%}}td,th{{text-align:left;
-padding:.3rem .8rem;vertical-align:top;border-top:1px solid #ddd;overflow-wrap:anywhere}}th:first-child,.narrow{{width:5rem}}
+padding:.3rem .8rem;vertical-align:top;border-top:1px solid #ddd;overflow-wrap:anywhere}}
+th:first-child,.narrow{{width:5rem}}
 </style>
 <h1>Pushes</h1><p>What phones would get from this development stack; the newest first. The last {kept} are kept,
 in memory only: a restart of the stack forgets them.</p>
-<table><tr><th>at</th><th>to</th><th>title</th><th>body</th><th class="narrow">buttons</th><th>data</th></tr>{rows}</table>
+<table><tr><th>at</th><th>to</th><th>title</th><th>body</th><th class="narrow">buttons</th><th>data</th></tr>
+{rows}</table>
 <h1>Webhooks</h1><p>What came to <code>/webhooks</code>; the newest first, in memory only.</p>
 <table><tr><th>at</th><th>id</th><th>body</th></tr>{webhooks}</table>"""
 

@@ -157,7 +157,7 @@ class Supervisor:
                 stderr=output,
                 start_new_session=True,
                 pass_fds=self._keep_open,
-                preexec_fn=partial(bind_to_parent, os.getpid(), stop_signal),  # noqa: PLW1509 - the launcher has one thread
+                preexec_fn=partial(bind_to_parent, os.getpid(), stop_signal),  # noqa: PLW1509 - it has one thread
             )
         except (OSError, subprocess.SubprocessError) as error:
             output.close()

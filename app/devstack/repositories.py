@@ -26,7 +26,8 @@ _DEFAULT_BRANCH = "main"
 _SHORT_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 # What git needs to read a repository; each of it is a fixed word or a number.
 _FORMAT = re.compile(
-    r"^(core\.(?:repositoryformatversion|filemode|ignorecase|symlinks|autocrlf|eol)|extensions\.(?:objectformat|refstorage))"
+    r"^(core\.(?:repositoryformatversion|filemode|ignorecase|symlinks|autocrlf|eol)"
+    r"|extensions\.(?:objectformat|refstorage))"
     r"=(\w+)$",
     re.MULTILINE,
 )

@@ -108,8 +108,9 @@ class PushTestOut(TypedDict):
 
 
 _PUSH_TEXT = (
-    "How much detail a push shows: `generic` names neither task nor question, `title` the task, `full` also the question. Expo, "
-    "Apple and Google can read pushes to phones; those to browsers are encrypted. A project may allow less."
+    "How much detail a push shows: `generic` names neither task nor question, `title` the task, `full` also the "
+    "question. Expo, Apple and Google can read pushes to phones; those to browsers are encrypted. "
+    "A project may allow less."
 )
 _ALLOWED = "Classes of pushes that quiet hours let through, such as `high`."
 _REMINDER = "After how many seconds a question that is still open is pushed once more; null: never."

@@ -231,7 +231,8 @@ async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResul
 
 def _format_duration(duration: timedelta) -> str:
     seconds = int(duration.total_seconds())
-    return f"{seconds // 60} minutes" if seconds >= 120 and seconds % 60 == 0 else f"{seconds} seconds"  # noqa: PLR2004 - two minutes
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes} minutes" if minutes > 1 and rest == 0 else f"{seconds} seconds"
 
 
 @traced("run.prepare")

@@ -75,8 +75,8 @@ _PROGRAMS = {
 
 _WHAT_IT_CAN = """\
 There is nothing to run in this prompt. I am the runbook agent, which is no model: I execute the fenced blocks of a \
-prompt, in order, in the workspace, and ignore all other text. To have a model work on a text, start a run with another \
-agent, such as `claude` or `codex`. To run something here, send a block, for example:
+prompt, in order, in the workspace, and ignore all other text. To have a model work on a text, start a run with \
+another agent, such as `claude` or `codex`. To run something here, send a block, for example:
 
 ````text
 ```sh

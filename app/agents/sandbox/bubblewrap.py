@@ -22,7 +22,8 @@ _SHARED_MEMORY_BYTES = str(256 * 2**20)
 
 _NAMESPACES = ("--unshare-all", "--unshare-user", "--disable-userns")
 _PROCESS_OPTIONS = ("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "agent")
-_KERNEL_FILES = ("--proc", "/proc", "--dev", "/dev", "--size", _SHARED_MEMORY_BYTES, "--tmpfs", "/dev/shm")  # noqa: S108 - inside
+_SHARED_MEMORY = ("--size", _SHARED_MEMORY_BYTES, "--tmpfs", "/dev/shm")  # noqa: S108 - inside
+_KERNEL_FILES = ("--proc", "/proc", "--dev", "/dev", *_SHARED_MEMORY)
 # /proc too: files below /proc/sys belong to root, and an owner can write a file without any capability.
 _SEAL = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
 _TEMPORARY = Path("/tmp")  # noqa: S108 - inside, where it is the run's own

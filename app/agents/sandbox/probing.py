@@ -48,9 +48,9 @@ def refusal_for_root(sandbox: Sandbox) -> str | None:
     if sandbox.kind is SandboxKind.BUBBLEWRAP or os.geteuid() != 0:
         return None
     return (
-        f"bubblewrap does not work here, and the worker is root: with the sandbox '{sandbox.kind}' an agent could change "
-        "the modes of every file on this machine. Run the worker as an ordinary user, make bubblewrap work, or accept "
-        f"this with TASKBEACON_AGENT_SANDBOX={sandbox.kind}."
+        f"bubblewrap does not work here, and the worker is root: with the sandbox '{sandbox.kind}' an agent could "
+        "change the modes of every file on this machine. Run the worker as an ordinary user, make bubblewrap work, or "
+        f"accept this with TASKBEACON_AGENT_SANDBOX={sandbox.kind}."
     )
 
 

@@ -11,8 +11,9 @@ from app.verification.agent_claims import AgentClaim
 
 NAME: Final = "report_result"
 _DESCRIPTION = (
-    "State what your work has achieved, once, when you are done; a later call replaces an earlier one. Name the check or "
-    "the command that shows it, or the file that you wrote: what can be checked is checked. Claims change no verdict."
+    "State what your work has achieved, once, when you are done; a later call replaces an earlier one. Name the check "
+    "or the command that shows it, or the file that you wrote: what can be checked is checked. "
+    "Claims change no verdict."
 )
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 

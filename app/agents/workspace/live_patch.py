@@ -49,7 +49,8 @@ sed -z -n 's/^.[MT] //p' "$GIT_DIR/listed" >"$GIT_DIR/changed"
 {{
     sed -z -n 's/^?? //p' "$GIT_DIR/listed"
     # Ignored files too, if the agent has added them to an index of its own.
-    [ ! -f .git/index ] || GIT_INDEX_FILE=$PWD/.git/index git diff-index --cached -z --name-only --diff-filter=A $how $head
+    [ ! -f .git/index ] ||
+        GIT_INDEX_FILE=$PWD/.git/index git diff-index --cached -z --name-only --diff-filter=A $how $head
 }} | sort -z -u | sed -z -n '\,^{_OWN}/checks\.toml$,p; \,^{_OWN}/,!p' | head -z -n {_MOST_FILES + 1} >"$GIT_DIR/new"
 look() {{ sed -z 's,^,./,' "$GIT_DIR/$1" | xargs -0 -r sh -c "find \"\$@\" -maxdepth 0 $2" sh 2>/dev/null; }}
 export GIT_INDEX_FILE="$GIT_DIR/index"

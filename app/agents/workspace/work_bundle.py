@@ -24,7 +24,8 @@ set -e
 taken=0
 # Git waits for what it opens, and may open any of these: as one of its own files, or by a name like .gitattributes.
 # The output file is checked later.
-pipes=$(find . "$HOME" "$TMPDIR" ! -path "./$own/output.json" -type p -print -delete 2>/dev/null | tail -n {_MOST_NAMED}) || :
+pipes=$(find . "$HOME" "$TMPDIR" ! -path "./$own/output.json" -type p -print -delete 2>/dev/null |
+    tail -n {_MOST_NAMED}) || :
 if [ -n "$pipes" ]; then
     echo "Named pipes stay behind:" $pipes >&2
     taken={_NOT_ALL_TAKEN}

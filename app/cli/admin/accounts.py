@@ -31,7 +31,8 @@ async def create_organization(transaction: AdminTransaction, name: str) -> Outpu
 @click.option(
     "--organization",
     type=click.UUID,
-    help=f"Id of its organization. Default: the one called “{administration.DEFAULT_ORGANIZATION}”, created if missing.",
+    help=f"Id of its organization. Default: the one called “{administration.DEFAULT_ORGANIZATION}”, created if "
+    "missing.",
 )
 @transactional
 async def create_project(transaction: AdminTransaction, name: str, organization: UUID | None) -> Output:

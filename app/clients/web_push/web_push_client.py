@@ -95,7 +95,8 @@ class WebPushClient(PushSender):
                 except NotASubscription:
                     raise
                 except EncryptionFailed as error:
-                    log.error("push.encryption_failed", error=str(error))  # noqa: TRY400 - a traceback may quote the token
+                    # No traceback, which may quote the token.
+                    log.error("push.encryption_failed", error=str(error))  # noqa: TRY400
                     return BadMessage("EncryptionFailed")
                 except Exception as error:  # noqa: BLE001 - as above; it may pass, as a lack of threads does
                     log.error("push.not_encrypted", error=type(error).__name__)  # noqa: TRY400 - as above

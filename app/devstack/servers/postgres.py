@@ -150,7 +150,7 @@ def find_account() -> PostgresAccount:
     account = pwd.getpwnam("nobody")
     command = (
         setpriv, f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups",
-        "--securebits=+no_setuid_fixup",  # or access(2), by which initdb looks for programs, denies what the rights allow
+        "--securebits=+no_setuid_fixup",  # or access(2), which initdb uses, denies what the rights allow
         "--bounding-set=-all,+dac_override", "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override",
         "--pdeathsig=INT",  # again, because changing the user clears it
     )  # fmt: skip

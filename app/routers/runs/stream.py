@@ -22,8 +22,9 @@ Where = Annotated[StreamQuery, Query()]
 # The one body that is no JSON document.
 _EVENT_LINES: dict[str, Any] = {
     "requestBody": {
-        "description": 'JSON lines, each `{"seq": n, "event": {…}}`, numbered from 1. An empty body only asks for the position. '
-        'The last line `{"type": "_posthog/stream_complete", "final_seq": n}` declares that no events follow.',
+        "description": 'JSON lines, each `{"seq": n, "event": {…}}`, numbered from 1. An empty body only asks for the '
+        'position. The last line `{"type": "_posthog/stream_complete", "final_seq": n}` declares that no events '
+        "follow.",
         "content": {
             "application/x-ndjson": {
                 "schema": {"type": "string"},

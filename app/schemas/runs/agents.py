@@ -78,8 +78,8 @@ class QueueOut(TypedDict):
     waits_for: Annotated[
         Literal["worker", "slot", "turn", "limit"] | None,
         doc(
-            "What they wait for: any worker, a free slot, their turn behind other projects, or the end of another run of "
-            "the project; null: not known."
+            "What they wait for: any worker, a free slot, their turn behind other projects, or the end of another run "
+            "of the project; null: not known."
         ),
     ]
     workers: Annotated[int | None, doc("Workers that reported in the last minute; null: not known.", 2)]

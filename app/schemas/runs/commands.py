@@ -214,8 +214,9 @@ class CommandIn(Input):
         Field(
             validate_default=True,
             description="`user_message`: `content` (text, or a list of ACP content blocks), `artifact_ids` (files of "
-            "this run), or both, and perhaps `steer` (a boolean). `permission_response`: `requestId`, `optionId`, and perhaps `customInput` and "
-            "`answers` (texts by name). `set_config_option`: `configId` and `value`. Others: none.",
+            "this run), or both, and perhaps `steer` (a boolean). `permission_response`: `requestId`, `optionId`, "
+            "and perhaps `customInput` and `answers` (texts by name). "
+            "`set_config_option`: `configId` and `value`. Others: none.",
         ),
     ] = {}
     id: Annotated[

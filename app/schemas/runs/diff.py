@@ -27,8 +27,9 @@ class SourceQuery(QueryInput):
         DiffBase,
         Choice(of=DiffBase, named=True),
         doc(
-            "What is compared with. `start`: the commit that the work began from; `first`: that of the first run on the "
-            "branch which the run continues; `branch`: the tip that the branch it began from has now, which is live."
+            "What is compared with. `start`: the commit that the work began from; `first`: that of the first run on "
+            "the branch which the run continues; `branch`: the tip that the branch it began from has now, which is "
+            "live."
         ),
     ] = DiffBase.START
 

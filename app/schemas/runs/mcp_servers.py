@@ -92,8 +92,8 @@ McpServersIn = Annotated[
     Items(max_length=_MAX_SERVERS),
     AfterValidator(_check_together),
     doc(
-        "MCP servers for the agent, beside its own. Stored encrypted until the run is over, and never shown; a run that "
-        "resumes this one does not have them."
+        "MCP servers for the agent, beside its own. Stored encrypted until the run is over, and never shown; a run "
+        "that resumes this one does not have them."
     ),
 ]
 McpServersHint = Annotated[

@@ -96,7 +96,11 @@ class RunManifest:
         await artifact_uploads.tag_objects(self.store, paths, tags(KEPT_DAYS, self.run.project_id))
         now = utcnow()
         entries: list[ManifestEntry] = [
-            {**upload.entry(now), "uploaded_by": "user", "uploaded_by_user_id": self.caller.user_id}  # type: ignore[typeddict-item] # it has no keys of its own
+            {
+                **upload.entry(now),  # type: ignore[typeddict-item] # it has no keys of its own
+                "uploaded_by": "user",
+                "uploaded_by_user_id": self.caller.user_id,
+            }
             for upload in uploads
         ]
         stored = {entry["storage_path"]: entry for entry in await self._enter(entries)}

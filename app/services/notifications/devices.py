@@ -155,7 +155,7 @@ def session_device(session_id: UUID, user_id: int) -> PushToken:
 def vapid_public_key(settings: Settings) -> str:
     if settings.vapid_private_key is None:
         raise NotFound("Web push is not configured.")
-    from app.clients.web_push.vapid import VapidKey  # noqa: PLC0415 - slow to import, and loaded at the start where configured
+    from app.clients.web_push.vapid import VapidKey  # noqa: PLC0415 - slow to import
 
     return VapidKey(settings.vapid_private_key).public_key
 

@@ -159,7 +159,8 @@ def _webhook(known: CataloguedType) -> dict[str, Any]:
         },
         "responses": {
             "2XX": {
-                "description": "The event is delivered. After any other status it is sent again later; 410 disables the endpoint."
+                "description": "The event is delivered. After any other status it is sent again later; 410 disables "
+                "the endpoint."
             }
         },
     }

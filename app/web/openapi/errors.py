@@ -53,7 +53,8 @@ _ERRORS: dict[int, tuple[str, AppError]] = {
 # For routes whose answers have a tag (`web/not_modified.py`).
 _TAG = {
     "ETag": {
-        "description": "The tag of this answer. A request with it in `If-None-Match` gets 304 while the answer is the same.",
+        "description": "The tag of this answer. A request with it in `If-None-Match` gets 304 while the answer "
+        "is the same.",
         "schema": {"type": "string"},
     }
 }

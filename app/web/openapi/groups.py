@@ -165,7 +165,10 @@ _READ: dict[str, tuple[str, str, dict[str, Any]]] = {
     "delivery_id": ("path", "Id of a delivery to the endpoint.", _UUID),
     "limit": (
         "query",
-        f"Page size. Values above {PAGE_MAXIMUM} are reduced to it; a value that is not a positive number means the default.",
+        (
+            f"Page size. Values above {PAGE_MAXIMUM} are reduced to it; a value that is not a positive number means "
+            "the default."
+        ),
         {"type": "integer", "minimum": 1, "maximum": PAGE_MAXIMUM, "default": PAGE_DEFAULT},
     ),
     "offset": (
@@ -176,8 +179,8 @@ _READ: dict[str, tuple[str, str, dict[str, Any]]] = {
     "Idempotency-Key": (
         "header",
         (
-            "A unique text that you choose for each operation. A request that is repeated with the same key within 24 hours "
-            "is performed once; repetitions get the first response again, with `Idempotent-Replayed: true`."
+            "A unique text that you choose for each operation. A request that is repeated with the same key within 24 "
+            "hours is performed once; repetitions get the first response again, with `Idempotent-Replayed: true`."
         ),
         {"type": "string", "maxLength": 255},
     ),
