@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.schemas.runs.agents import AgentsOut, AgentsQuery, LimitsOut, QueueOut
+from app.schemas.projects import LimitsOut, ProjectPage, QueueOut
+from app.schemas.runs.agents import AgentsOut, AgentsQuery
 from app.schemas.tasks import ReferenceQuery, ResolvedOut
-from app.schemas.users import ProjectPage
 from app.services import project_overview
 from app.services.accounts import users
 from app.services.tasks import references

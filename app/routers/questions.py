@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from app.schemas.errors import StateRefusedOut
 from app.schemas.questions import AnsweredOut, AnswerIn, QuestionList, QuestionOut, SnoozeIn
 from app.services.inbox import answer_acceptance, inbox_questions
+from app.services.tasks import follows
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import Body
 from app.web.dependencies import QuestionId, RunId, TaskId
@@ -73,7 +74,7 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> None:
 
     Pushes still go to the task's creator only.
     """
-    await inbox_questions.follow_task(call.session, call.caller, task_id)
+    await follows.follow_task(call.session, call.caller, task_id)
 
 
 @router.delete(
@@ -83,4 +84,4 @@ async def follow_task(call: TaskWrite, task_id: TaskId) -> None:
 )
 async def unfollow_task(call: TaskWrite, task_id: TaskId) -> None:
     """Remove the questions of a followed task from the caller's inbox."""
-    await inbox_questions.unfollow_task(call.session, call.caller, task_id)
+    await follows.unfollow_task(call.session, call.caller, task_id)

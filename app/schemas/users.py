@@ -1,4 +1,4 @@
-"""The JSON of users, organizations and projects in responses (contract 3.2, 6.6, 6.7), and of API keys (19.7)."""
+"""The JSON of users and organizations in responses (contract 3.2, 6.6), and of API keys (19.7)."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -8,8 +8,9 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.enums import Scope
-from app.schemas.base import Input, ListPage, doc
+from app.schemas.base import Input, doc
 from app.schemas.fields import Choice, Integer, Items, Text
+from app.schemas.projects import ProjectOut
 
 
 class UserBasic(TypedDict):
@@ -31,24 +32,6 @@ class OrganizationOut(TypedDict):
 
     id: UUID
     name: Annotated[str, Field(examples=["Test Organization"])]
-
-
-class ProjectOut(TypedDict):
-    """A project that the caller may use."""
-
-    id: Annotated[int, doc("The project's id in the paths of its tasks.")]
-    uuid: UUID
-    organization: Annotated[UUID, doc("The organization that owns it.")]
-    project_id: Annotated[int, doc("The same as `id`.")]
-    api_token: Annotated[str, doc("Public token of the project; not a credential.", "phc_8s7d6f5g4h3j2k1l")]
-    name: Annotated[str, doc("Its first letters begin the slugs of its tasks.", "Test Team")]
-    timezone: Annotated[str, Field(examples=["UTC"])]
-
-
-class ProjectPage(ListPage):
-    """A page of projects that the caller may use."""
-
-    results: list[ProjectOut]
 
 
 class UserOut(UserBasic):

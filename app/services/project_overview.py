@@ -15,7 +15,8 @@ from app.config import Settings
 from app.errors import NotFound
 from app.models import SandboxEnvironment
 from app.outages import REDIS_ERRORS
-from app.schemas.runs.agents import AgentOut, AgentsOut, LimitsOut, LimitUnit, QueueOut
+from app.schemas.projects import LimitsOut, LimitUnit, QueueOut
+from app.schemas.runs.agents import AgentOut, AgentsOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
 from app.services.checks.check_sets import warn_of_networks

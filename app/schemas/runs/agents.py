@@ -1,6 +1,6 @@
-"""The agents that runs may request, and the limits and the queue of a project (contract 19.6, 19.8, 20)."""
+"""The agents that runs may request (contract 19.6)."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from typing_extensions import TypedDict
@@ -8,8 +8,6 @@ from typing_extensions import TypedDict
 from app.enums import PermissionMode, ReasoningEffort
 from app.schemas.base import QueryInput, doc
 from app.schemas.fields import Uuid
-
-LimitUnit = Literal["seconds", "bytes", "requests_per_minute", "requests_per_hour", "tokens", "usd", "count"]
 
 
 class AgentsQuery(QueryInput):
@@ -50,37 +48,3 @@ class AgentsOut(TypedDict):
 
     results: list[AgentOut]
     workers: Annotated[int | None, doc("Workers that reported in the last minute; null: not known.", 2)]
-
-
-class LimitOut(TypedDict):
-    """A limit of this service."""
-
-    id: Annotated[str, doc("Its name for programs.", "run_seconds")]
-    value: Annotated[float | None, doc("The limit; null if there is none.", 14400)]
-    unit: LimitUnit
-
-
-class LimitsOut(TypedDict):
-    """The limits that hold in a project."""
-
-    results: list[LimitOut]
-
-
-class QueueOut(TypedDict):
-    """How many runs of a project wait for a worker, and what workers offer."""
-
-    queued: Annotated[int, doc("Runs of the project that wait for a worker.", 12)]
-    oldest_queued_seconds: Annotated[
-        float, doc("How long the one that has waited longest has waited; 0 if none waits.", 41.5)
-    ]
-    active: Annotated[int, doc("Runs of the project that workers perform now.", 4)]
-    limit: Annotated[int | None, doc("The most of them at a time; null if there is no limit.", 8)]
-    waits_for: Annotated[
-        Literal["worker", "slot", "turn", "limit"] | None,
-        doc(
-            "What they wait for: any worker, a free slot, their turn behind other projects, or the end of another run "
-            "of the project; null: not known."
-        ),
-    ]
-    workers: Annotated[int | None, doc("Workers that reported in the last minute; null: not known.", 2)]
-    slots: Annotated[int | None, doc("Runs that they perform at a time, for all projects; null likewise.", 8)]

@@ -11,7 +11,8 @@ from app.errors import UserDeleted
 from app.models import Organization, Project, User
 from app.outages import violated_constraint
 from app.schemas.base import Page
-from app.schemas.users import OrganizationOut, ProjectOut, UserOut
+from app.schemas.projects import ProjectOut
+from app.schemas.users import OrganizationOut, UserOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.views.users import Creator, user_basic

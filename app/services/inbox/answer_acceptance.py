@@ -19,10 +19,11 @@ from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.inbox.inbox_questions import QuestionRow, require_question, winner
 from app.services.opened_clients import ServiceClients
 from app.services.questions.answer_validation import Answer, Origin, read_answer
-from app.services.questions.question_lifecycle import ClosedQuestion, close_question, follow
+from app.services.questions.question_lifecycle import ClosedQuestion, close_question
 from app.services.runs.new_runs import require_new_run_allowance, start_cloud_run
 from app.services.runs.run_authority import lock_run, lock_to_steer
 from app.services.runs.verification.verification_requests import waive
+from app.services.tasks.follows import follow_if_visible
 from app.services.usage_gates import GatedWork
 from app.services.verification_texts import repair_message
 from app.verification.definitions import StoredDefinitions, read_definitions
@@ -84,7 +85,7 @@ async def accept_answer(
             # The run ended while this transaction waited for its row.
         else:
             if closed is not None:
-                await follow(session, caller, task_id)
+                await follow_if_visible(session, caller, task_id)
                 if is_verdict:
                     return await _act_upon(session, closed, question, answer, caller, clients)
                 wake_run_worker_after_commit(session, clients.redis, run_id)

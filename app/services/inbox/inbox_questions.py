@@ -1,11 +1,11 @@
-"""Show single questions of agents as the inbox does; follow their tasks, and snooze them (contract 15)."""
+"""Show single questions of agents as the inbox does, and snooze them (contract 15)."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, delete, select, true
+from sqlalchemy import Select, and_, bindparam, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,14 +24,14 @@ from app.enums import (
 )
 from app.errors import InvalidInput, NotFound, QuestionClosed
 from app.json_types import JsonDict
-from app.models import Project, Question, QuestionSnooze, Run, Task, TaskFollow, User
+from app.models import Project, Question, QuestionSnooze, Run, Task, User
 from app.models.base import literal_int
 from app.schemas.questions import MAX_SNOOZE_SECONDS, QuestionOption, QuestionOut, SnoozeIn, Winner
 from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope
-from app.services.access.visibility import VISIBLE_TASK, require_run, require_task, visibility
+from app.services.access.visibility import VISIBLE_TASK, require_run, visibility
 from app.services.notifications import reminders
-from app.services.questions.question_lifecycle import ClosedQuestion, follow
+from app.services.questions.question_lifecycle import ClosedQuestion
 from app.services.task_links import slug, slug_prefix, task_link
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 
@@ -185,20 +185,6 @@ def host_of(url: str | None) -> str | None:
         return urlsplit(url).hostname if url else None
     except ValueError:
         return None
-
-
-async def follow_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Make the caller follow a task, so that its questions appear in their inbox. Idempotent."""
-    if not await follow(session, caller, task_id):
-        raise NotFound
-
-
-async def unfollow_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    """Make the caller stop following a task of another person, so that its questions leave their inbox. Idempotent."""
-    await require_task(session, caller, task_id)
-    await session.execute(
-        delete(TaskFollow).where(TaskFollow.task_id == task_id, TaskFollow.user_id == caller.user_id)
-    )
 
 
 async def snooze_question(

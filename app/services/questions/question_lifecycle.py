@@ -21,7 +21,6 @@ from sqlalchemy import (
     bindparam,
     case,
     insert,
-    literal,
     null,
     select,
     update,
@@ -45,10 +44,8 @@ from app.enums import (
 )
 from app.ids import new_id
 from app.json_types import JsonDict
-from app.models import Question, Run, RunCommand, Task, TaskFollow, User
+from app.models import Question, Run, RunCommand, Task, User
 from app.models.base import constant, literal_int
-from app.services.access.principal import Principal
-from app.services.access.visibility import visible_task
 from app.services.events.activity_notes import note_message
 from app.services.events.run_ledger import record_for_runs
 from app.services.notifications import reminders
@@ -384,21 +381,3 @@ def _urgency(question: ShownQuestion, risk: QuestionRisk) -> Urgency:
 def digest_of(question: ShownQuestion) -> bytes:
     shown = (question.request_id, question.tool_call, list(question.options), question.schema, question.url)
     return hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).digest()
-
-
-async def follow(session: AsyncSession, caller: Principal, task_id: UUID) -> bool:
-    """Make the caller follow a task, if they did not create it; False if they cannot see it. Idempotent."""
-    task = select(Task.id, Task.created_by_id).where(Task.id == task_id, visible_task(caller)).cte("task")
-    row = select(
-        literal(caller.user_id, TaskFollow.user_id.type),
-        task.c.id,
-        literal(utcnow(), TaskFollow.created_at.type),
-    ).where(task.c.created_by_id.is_distinct_from(caller.user_id))
-    followed = (
-        upsert(TaskFollow)
-        .from_select(["user_id", "task_id", "created_at"], row)
-        .on_conflict_do_nothing()
-        .returning(TaskFollow.task_id)
-        .cte("followed")
-    )
-    return bool(await session.scalar(select(select(task.c.id).exists()).add_cte(followed)))

@@ -25,12 +25,12 @@ from app.services.events.activity_notes import note_message
 from app.services.opened_clients import ServiceClients
 from app.services.questions import question_lifecycle
 from app.services.questions.answer_validation import Answer, Origin, read_answer
-from app.services.questions.question_lifecycle import follow
 from app.services.run_log.log_entries import announce_entries
 from app.services.runs.command_delivery import OPEN, REPEATED_REASON, clear_queue, read_queue
 from app.services.runs.run_authority import lock_to_steer
 from app.services.runs.run_edits import cancel_checks
 from app.services.runs.verification.verification_requests import skip as skip_verification
+from app.services.tasks.follows import follow_if_visible
 
 # The most unsettled commands of a run, for an agent that is busy for hours.
 MAX_OPEN = 100
@@ -86,7 +86,7 @@ async def send_command(
         origin = Origin(caller, caller.answers_via, rpc_id=body.id)
         if (refusal := await _take(session, task_id, run_id, body, origin)) is not None:
             return _response(body, error=refusal)
-    await follow(session, caller, task_id)
+    await follow_if_visible(session, caller, task_id)
     wake_run_worker_after_commit(session, clients.redis, run_id)
     return _response(body, result=result)
 
