@@ -80,5 +80,5 @@ def show_result(run: Mapping[str, Any]) -> None:
     if run["error_message"]:
         output.line(output.one_line(run["error_message"]), "  ")
     show_verdict(run)
-    brought = run["output"] if isinstance(run["output"], dict) else {}
+    brought = (run["output"] if isinstance(run["output"], dict) else {}) | run["state"]
     output.fields(brought, ("head_branch", "pr_url"), indent="  ")

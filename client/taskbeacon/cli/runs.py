@@ -132,7 +132,7 @@ def view(client: Client, *, run: str, as_json: bool) -> None:
     """Show a run."""
     found = client.runs.get(run)
     verdict = found["verification"] and found["verification"]["verdict"]
-    shown = {**(found["output"] or {}), **found, "verdict": verdict}
+    shown = {**(found["output"] or {}), **found["state"], **found, "verdict": verdict}
     if as_json:
         output.as_json(found)
         return
@@ -238,7 +238,7 @@ def apply(client: Client, *, run: str, three_way: bool, branch: str | None, as_j
     checkout = Checkout()
     found = client.runs.get(run)
     if branch is not None:
-        pushed = (found["output"] or {}).get("head_branch")
+        pushed = ((found["output"] or {}) | found["state"]).get("head_branch")
         if not pushed:
             raise Failure("the run has pushed no branch", code="not_applicable", exit_code=CONFLICT)
         checkout.fetch(str(pushed), branch)
