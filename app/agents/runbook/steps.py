@@ -15,6 +15,8 @@ from app.ids import new_hex_id
 from app.processes.output import last_lines
 
 _TITLE_CHARACTERS = 80
+# The service cuts the title of a question there; what it shows below the title may be longer.
+_QUESTION_CHARACTERS = 200
 
 
 class ToolCall:
@@ -23,11 +25,10 @@ class ToolCall:
     def __init__(self, client: TurnClient, title: str, kind: str, given: Message) -> None:
         self._client = client
         self._id = new_hex_id()
-        self._title = title if len(title) <= _TITLE_CHARACTERS else f"{title[: _TITLE_CHARACTERS - 1]}…"
         client.update(
             "tool_call",
             toolCallId=self._id,
-            title=self._title,
+            title=_shorten(title, _TITLE_CHARACTERS),
             kind=kind,
             status="in_progress",
             rawInput=given,
@@ -45,11 +46,18 @@ class ToolCall:
         more = {} if result is None else {"rawOutput": result}
         self._update("failed" if failed else "completed", content, **more)
 
-    def as_question(self) -> Message:
-        return {"toolCallId": self._id, "title": self._title}
+    def as_question(self, text: str) -> Message:
+        if len(text) <= _QUESTION_CHARACTERS:
+            return {"toolCallId": self._id, "title": text}
+        title = _shorten(text, _QUESTION_CHARACTERS)
+        return {"toolCallId": self._id, "title": title, "content": [_output_block(text)]}
 
     def _update(self, status: str, content: list[Message], **more: Message) -> None:
         self._client.update("tool_call_update", toolCallId=self._id, status=status, content=content, **more)
+
+
+def _shorten(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"
 
 
 def text_block(text: str) -> Message:
@@ -113,7 +121,7 @@ class StepExecutor:
         tolerated = 0
         for number, step in enumerate(steps, start=1):
             self._client.turn.check()
-            name = f"Step {number} of {len(steps)} ({step.kind}, line {step.line})"
+            name = f"Step {number} of {len(steps)} ({step.kind} block at line {step.line} of the prompt)"
             tolerated += not self._execute(step, name)
         if not any(step.kind == "say" for step in steps):
             count = "1 step" if len(steps) == 1 else f"{len(steps)} steps"
@@ -191,7 +199,7 @@ class StepExecutor:
             }
             for option in step.options
         ]
-        answer = self._client.choose(call.as_question(), options)
+        answer = self._client.choose(call.as_question(step.text), options)
         if answer is None:
             call.end("No answer was given.", failed=True)
             raise StepFailed(f"{name} got no answer to: {step.text}")

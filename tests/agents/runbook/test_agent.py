@@ -13,9 +13,11 @@ from acp.helpers import text_block
 from app.agents.adapters.catalog import load_catalog
 from app.agents.errors import AgentFailed, AgentStepFailed
 from app.agents.sandbox.confinement import Streams, confined_environment
+from app.agents.session.agent_questions import describe
 from app.agents.session.agent_session import AgentSession
 from app.agents.session.permissions import PermissionAnswer, PermissionRequest
 from app.agents.session.transport import LINE_LIMIT
+from app.dialogue.shown_questions import TITLE_CHARACTERS
 from app.enums import SandboxKind
 from tests.agents.conftest import CellMaker, eventually, find_sandbox
 from tests.support.marked import processes_with
@@ -26,6 +28,7 @@ class Conversation:
     session: AgentSession
     work: Path
     updates: list[dict[str, Any]]
+    questions: list[PermissionRequest]
 
     async def prompt(self, *texts: str) -> str:
         return await self.session.prompt([text_block(text) for text in texts])
@@ -44,18 +47,20 @@ async def conversation(make_cell: CellMaker) -> AsyncIterator[Conversation]:
         streams=Streams(stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT),
     )
     updates: list[dict[str, Any]] = []
+    questions: list[PermissionRequest] = []
 
     async def emit(entry: dict[str, Any]) -> None:
         updates.append(entry["notification"]["params"]["update"])
 
     async def take_the_last(question: PermissionRequest) -> PermissionAnswer | None:
+        questions.append(question)
         return PermissionAnswer(question.options[-1].option_id)
 
     work = cell.confinement.places.work
     session = AgentSession(process, load_catalog().find("runbook"), work, emit=emit, decide=take_the_last)
     try:
         await session.start()
-        yield Conversation(session, work, updates)
+        yield Conversation(session, work, updates, questions)
     finally:
         await session.close()
 
@@ -115,6 +120,21 @@ async def test_answer_is_the_one_that_was_chosen(conversation: Conversation) -> 
     )
 
     assert conversation.file("answer") == "green\n"
+
+
+@pytest.mark.parametrize(("words", "detail_words"), [(25, 0), (60, 60)])
+async def test_whole_question_can_be_read(conversation: Conversation, words: int, detail_words: int) -> None:
+    """Regression: a question ended after 80 characters."""
+    text = " ".join(["delete?"] * words)
+
+    await conversation.prompt(f"```ask\n{text}\n```")
+
+    [question] = conversation.questions
+    title = question.tool_call["title"]
+    assert len(title) <= TITLE_CHARACTERS
+    assert text.startswith(title.removesuffix("…"))
+    assert describe(question.tool_call) == " ".join(["delete?"] * detail_words)
+    assert detail_words or title == text
 
 
 async def test_text_blocks_of_a_prompt_are_one_runbook(conversation: Conversation) -> None:
