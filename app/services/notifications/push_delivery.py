@@ -269,7 +269,6 @@ def _show_statement() -> Update:
         .values(
             replacement_update(_SHARED["decision"], _SHARED["reason"], _ENTRY)
             | {
-                Notification.attempts: Notification.attempts + _COUNTED,
                 Notification.sent_at: func.coalesce(_SHARED["sent_at"], Notification.sent_at),
                 Notification.settled_at: func.coalesce(_SHARED["settled_at"], Notification.settled_at),
             }
