@@ -26,7 +26,7 @@ const KINDS: Record<string, string> = {
 };
 
 const OTHERS =
-  "The transcript has the whole request. Other people who may answer see the same question; the first answer counts.";
+  "The transcript has all that the agent sent; an agent may cut its request. Other people who may answer see the same question; the first answer counts.";
 
 /** An option of a choice, as "maybe", allows nothing. */
 const effectOf = (option: Option, options: Option[]): string =>
