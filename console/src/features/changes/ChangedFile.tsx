@@ -211,7 +211,7 @@ function FileDiff(props: DiffProps) {
           !before.isLoading && (
             <StaleNote key={comment.id} {...{ comment, onComment, onDiscard }}>
               {comment.asked
-                ? `On ${placeText(comment)} of the run before: ${side === "old" ? "not among these changes" : "changed since"}.`
+                ? `On ${placeText(comment)} of the run before: ${side === "old" ? "not among these changes" : comment.side === "old" ? "not shown here" : "changed since"}.`
                 : `The lines of this comment (${placeText(comment)}) have changed since, or are not shown.`}
             </StaleNote>
           ),

@@ -3,7 +3,7 @@ import type { FileChange } from "../../api/types";
 import { diffTexts } from "../../text/lineDiff";
 import { openedTo, parseHunks, wholeOf, withGaps } from "../../text/patch";
 import { anchorOf, linesOf, placeOf, placeText, quoteOf, reaching } from "./range";
-import { fingerprint, inOrder, reviewMessage, viewOf } from "./review";
+import { fingerprint, inOrder, reviewMessage, standingOf, viewOf } from "./review";
 
 const PATCH =
   "@@ -1,4 +1,4 @@\n one\n-two\n-three\n+zwei\n+drei\n four\n@@ -20,2 +20,3 @@\n twenty\n+new\n end\n";
@@ -61,6 +61,22 @@ describe("the place of a comment", () => {
     expect(anchorOf([], place)).toEqual([]);
     expect(anchorOf(hunks, { ...place, hash: null })).toEqual([]);
   });
+});
+
+it("finds removed lines that a comment was sent back with only in the whole branch", () => {
+  const asked = range(1, 2);
+  const comment = {
+    ...placeOf(asked),
+    id: "1",
+    path: "x",
+    text: "Why?",
+    created_at: null,
+    sent: "Asked",
+    asked,
+  };
+  expect(standingOf(hunks, comment, "new")).toEqual(asked);
+  expect(standingOf(hunks, comment, "old")).toEqual([]);
+  expect(standingOf(parseHunks(PATCH.replace("-two\n", " two\n")), comment, "new")).toEqual([]);
 });
 
 describe("a comment between the hunks", () => {

@@ -40,9 +40,11 @@ export function viewOf(viewed: Viewed, file: FileChange): View {
   return mark === fingerprint(file) ? "viewed" : "changed";
 }
 
-/** Return the lines at which a comment stands; `side` is that of the run's own changes. */
+/** Return the lines at which a comment stands; `side` is that of the run's own changes. Removed ones keep their numbers. */
 export const standingOf = (hunks: readonly Hunk[], comment: ShownComment, side: "old" | "new"): DiffLine[] =>
-  comment.asked ? laterOf(hunks, comment, comment.asked, side) : anchorOf(hunks, comment);
+  comment.asked && (comment.side === "new" || side === "old")
+    ? laterOf(hunks, comment, comment.asked, side)
+    : anchorOf(hunks, comment);
 
 /** One message for the agent: a remark on the whole, and each comment with its file and the lines that it is about. */
 export function reviewMessage(
