@@ -93,7 +93,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await notes.getByText("Why in words?").waitFor();
   expect(true, "a comment that was made on a phone is on the desk");
   await pane.getByRole("checkbox", { name: "Viewed: notes.txt" }).click();
-  await phone.getByText("1 viewed").waitFor({ state: "attached" });
+  await phone.getByText("1 of 31 files viewed").waitFor();
   expect(true, "a mark that was made on the desk is on the phone");
   await phone.context().close();
 

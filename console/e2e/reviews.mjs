@@ -109,6 +109,15 @@ export async function sendBackShowsWhatWasAsked(browser, { expect, watched, chec
   await pane.locator("pre").getByText("VALUE_4 = 1").waitFor();
   expect(true, "or, in a file that the run has left alone, with its lines");
   expect((await pane.locator("footer").count()) === 0, "and is not sent again");
+  await until(
+    "the end of the next run",
+    async () => (await call(`/tasks/${task.id}/`)).latest_run.status === "completed",
+  );
+  for (const place of [pane, page.getByRole("region", { name: "The end of the run" })])
+    await place.getByText("3 comments: 1 changed here, 2 not", { exact: true }).waitFor();
+  expect(true, "how much of it the run has changed is said above the files and at the end");
+  await page.getByRole("navigation", { name: "Panes of the run" }).getByText("1 this run").waitFor();
+  expect(true, "the figures of a run that continues another are called its own");
   const marks = guide.locator("tr", { hasText: "while all" }).locator('[style*="--code-"]');
   await marks.first().waitFor();
   const colours = await marks.evaluateAll((all) => all.map((one) => one.getAttribute("style")));
@@ -378,7 +387,11 @@ export async function commentsSentFromAPhoneAreSentOnce(browser, { expect, watch
   }));
   await call(`/tasks/${task.id}/runs/${run.id}/review/`, { version, viewed, comments }, "PUT");
   const page = await watched(browser, { size: "phone" });
-  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  await page.goto(`${base}/projects/1/tasks/${task.id}`);
+  await page.getByRole("button", { name: "Review 1 file · 2 comments not sent" }).tap();
+  expect(true, "the end of a run says which comments are not sent");
+  await page.getByText("0 of 1 file viewed").waitFor();
+  expect(true, "a phone shows how many files are viewed");
   await page.getByRole("button", { name: "Discard the comment: Why one?" }).tap();
   const [undo, send] = ["Undo", "Send back: starts a new run"].map((name) =>
     page.getByRole("button", { name }),

@@ -7,6 +7,8 @@ export function Counts({ additions, deletions }: { additions: number; deletions:
   );
 }
 
+export const countOf = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`;
+
 const KILO = 1024;
 const UNITS = ["B", "kB", "MB", "GB"];
 

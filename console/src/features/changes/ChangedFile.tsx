@@ -19,6 +19,7 @@ import {
 } from "../../text/patch";
 import { classes } from "../../ui/classes";
 import { Button, Check, Chevron } from "../../ui/controls";
+import { countOf } from "../../ui/counts";
 import { Diff, type DiffMode, ROW_PX } from "../../ui/diff";
 import { useKept } from "../../ui/kept";
 import { Near } from "../../ui/near";
@@ -27,7 +28,7 @@ import { CommentForm } from "./CommentForm";
 import { CommentNote, StaleNote } from "./CommentNote";
 import styles from "./changes.module.css";
 import { Amount, StatusLetter } from "./FileList";
-import { anchorOf, linesOf, placeOf, placeText, type Range, reaching } from "./range";
+import { anchorOf, isChangedAt, linesOf, placeOf, placeText, type Range, reaching } from "./range";
 import { type Comment, headOf, type ShownComment, standingOf, type View } from "./review";
 import { useDrag } from "./useDrag";
 import { linesQuery } from "./useReview";
@@ -85,11 +86,7 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
             <span className="faint">{kindText(file)}</span>
           </span>
         </button>
-        {isHiding && (
-          <span className="small running fixed">
-            {comments.length === 1 ? "1 comment" : `${comments.length} comments`}
-          </span>
-        )}
+        {isHiding && <span className="small running fixed">{countOf(comments.length, "comment")}</span>}
         {view === "changed" && <span className="small attention fixed">changed again</span>}
         <EditorLink path={file.path} />
         <Amount file={file} />
@@ -168,10 +165,9 @@ function FileDiff(props: DiffProps) {
   const [dragged, onDrag] = useDrag(shown, pick);
   const inRange = dragged ? linesOf(shown, dragged) : picked;
   const anchored = comments.map((comment) => {
-    const found = standingOf(shown, comment, side);
-    const at = found.at(-1)?.at;
+    const at = standingOf(shown, comment, side).at(-1)?.at;
     if (!comment.asked || at === undefined || side === "new") return [comment, at] as const;
-    const isUntouched = found.every(({ kind }) => kind === "context");
+    const isUntouched = !isChangedAt(hunks, comment);
     const sent = `${comment.sent}: ${isUntouched ? "nothing changed here" : "changed here"}`;
     return [{ ...comment, isUntouched, sent }, at] as const;
   });

@@ -2,13 +2,13 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Columns2, FileDiff, ListTree, Maximize2, Minimize2, Rows2 } from "lucide-react";
 import { useCallback, useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { type Base, fetchChanges } from "../../api/changes";
-import { downloadPath, type RunRef } from "../../api/commands";
-import type { Diff, FileChange, Run } from "../../api/types";
+import type { Base } from "../../api/changes";
+import { downloadPath } from "../../api/commands";
+import type { FileChange } from "../../api/types";
 import { visible } from "../../text/marks";
 import { classes } from "../../ui/classes";
 import { Button, IconButton, Select } from "../../ui/controls";
-import { Counts } from "../../ui/counts";
+import { Counts, countOf } from "../../ui/counts";
 import type { DiffMode } from "../../ui/diff";
 import { Empty, Failure, Loading } from "../../ui/feedback";
 import { useKept } from "../../ui/kept";
@@ -24,7 +24,7 @@ import { placeText } from "./range";
 import { inOrder, type ShownComment, viewOf } from "./review";
 import { SendBar, type Sending } from "./SendBar";
 import { usePlace } from "./usePlace";
-import { changesKey, useAsked, useReview } from "./useReview";
+import { changesQuery, useOutcome, useReview } from "./useReview";
 
 const SINCE_START: { base: Base } = { base: "start" };
 const UNIFIED: { mode: DiffMode } = { mode: "unified" };
@@ -55,14 +55,7 @@ export default function ChangesPane(props: Props) {
   const bases = basesOf(run);
   const base = bases.some(([name]) => name === chosen.base) ? chosen.base : "start";
   const changes = useQuery({
-    queryKey: changesKey(runRef, base),
-    queryFn: async ({ queryKey }) => {
-      const diff = await fetchChanges(runRef, base);
-      const known = queries.getQueryData<Diff>(queryKey);
-      // What a person reads stays until there is more to say than that.
-      const stays = known?.files.length && missingOf(diff, base).passes;
-      return known && stays ? { ...known, missing: diff.missing } : diff;
-    },
+    ...changesQuery(queries, runRef, base),
     refetchInterval: ({ state }) => (missingOf(state.data, base).passes ? AGAIN_MS : false),
     staleTime: over ? Number.POSITIVE_INFINITY : 0,
   });
@@ -80,7 +73,7 @@ export default function ChangesPane(props: Props) {
   const kept = review?.comments ?? NONE;
   const texts = kept.map(({ message_id: message }) => (message ? sentText(message) : "")).join();
   const files = useMemo(() => inOrder(changes.data?.files ?? NOTHING), [changes.data?.files]);
-  const asked = useAsked(run, runRef);
+  const { asked, tally } = useOutcome(run, runRef);
   const comments = useMemo<readonly ShownComment[]>(() => {
     const text = texts.split(",");
     const names = new Map(files.map(({ old_path, path }) => [old_path ?? path, path]));
@@ -135,7 +128,7 @@ export default function ChangesPane(props: Props) {
   const sum = (key: "additions" | "deletions") => files.reduce((total, file) => total + file[key], 0);
   const lines = { additions: sum("additions"), deletions: sum("deletions") };
   const viewedCount = [...views.values()].filter((view) => view === "viewed").length;
-  const isLive = changes.data.source === "live";
+  const patch = patchOf(run);
   return (
     <div className={classes("fill", styles.changes)} ref={pane}>
       {(files.length > 0 || bases.length > 1) && (
@@ -149,12 +142,12 @@ export default function ChangesPane(props: Props) {
             />
           )}
           <span className="clip grow small dim">
-            {files.length > 1 && !isPhone && `${at + 1} of `}
-            {files.length === 1 ? "1 file" : `${files.length} files`}
+            {isPhone && files.length > 0 ? `${viewedCount} of ` : files.length > 1 && `${at + 1} of `}
+            {countOf(files.length, "file")}
             {files.length > 0 && (
               <>
-                {" · "}
-                <span className={styles.viewed}>{viewedCount} viewed · </span>
+                {isPhone ? " viewed · " : " · "}
+                {!isPhone && <span className={styles.viewed}>{viewedCount} viewed · </span>}
                 {lines.additions + lines.deletions > 0 && <Counts {...lines} />}
               </>
             )}
@@ -168,7 +161,7 @@ export default function ChangesPane(props: Props) {
               onChoose={(value) => setBase({ base: value as Base })}
             />
           )}
-          {isLive && !over && (
+          {changes.data.source === "live" && !over && (
             <span
               className="small dim"
               title="The workspace of the run as it is now; changes come by themselves"
@@ -192,6 +185,7 @@ export default function ChangesPane(props: Props) {
           )}
         </header>
       )}
+      {tally && <p className="padded small dim">{tally}</p>}
       {files.length > 0 && missing && <p className="padded attention">{missing}</p>}
       {changes.data.left_out.length > 0 && (
         <p className="padded dim">
@@ -212,7 +206,7 @@ export default function ChangesPane(props: Props) {
       {files.length + left.length > 0 && (
         <div className={styles.body}>
           {isListed && files.length > 1 && (
-            <FileList files={drawn} views={views} current={at} onChoose={choose} />
+            <FileList files={drawn} views={views} comments={commentsByPath} current={at} onChoose={choose} />
           )}
           <div
             className={styles.list}
@@ -234,7 +228,7 @@ export default function ChangesPane(props: Props) {
                 {...{ index, file, base, runRef }}
                 key={file.path}
                 mode={mode}
-                patchPath={patchPathOf(run, runRef)}
+                patchPath={patch ? downloadPath(runRef, patch.storage_path) : null}
                 view={views.get(file.path) ?? "new"}
                 onViewed={toggleViewed}
                 comments={commentsByPath.get(file.path) ?? NONE}
@@ -255,9 +249,4 @@ export default function ChangesPane(props: Props) {
       )}
     </div>
   );
-}
-
-function patchPathOf(run: Run, ref: RunRef): string | null {
-  const patch = patchOf(run);
-  return patch ? downloadPath(ref, patch.storage_path) : null;
 }

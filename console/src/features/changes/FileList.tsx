@@ -4,10 +4,10 @@ import { memo, useEffect, useRef } from "react";
 import type { FileChange } from "../../api/types";
 import { visible } from "../../text/marks";
 import { classes } from "../../ui/classes";
-import { Counts, sizeText } from "../../ui/counts";
+import { Counts, countOf, sizeText } from "../../ui/counts";
 import { bring } from "../../ui/near";
 import styles from "./changes.module.css";
-import { folderOf, type View } from "./review";
+import { folderOf, type ShownComment, type View } from "./review";
 
 const LETTERS = { A: "added", M: "modified", D: "deleted", R: "renamed" } as const;
 
@@ -17,11 +17,12 @@ interface Props {
   files: FileChange[];
   /** By path. */
   views: ReadonlyMap<string, View>;
+  comments: ReadonlyMap<string, readonly ShownComment[]>;
   current: number;
   onChoose: (index: number) => void;
 }
 
-export const FileList = memo(function FileList({ files, views, current, onChoose }: Props) {
+export const FileList = memo(function FileList({ files, views, comments, current, onChoose }: Props) {
   const list = useRef<HTMLElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another line is the current one
   useEffect(() => {
@@ -42,6 +43,7 @@ export const FileList = memo(function FileList({ files, views, current, onChoose
                 {...{ file, folder, index, onChoose }}
                 isHere={index === current}
                 view={views.get(file.path) ?? "new"}
+                comments={comments.get(file.path)?.length ?? 0}
               />
             </li>
           );
@@ -57,10 +59,12 @@ interface LineProps {
   index: number;
   isHere: boolean;
   view: View;
+  comments: number;
   onChoose: (index: number) => void;
 }
 
-const FileLine = memo(function FileLine({ file, folder, index, isHere, view, onChoose }: LineProps) {
+const FileLine = memo(function FileLine(props: LineProps) {
+  const { file, folder, index, isHere, view, comments, onChoose } = props;
   return (
     <button
       type="button"
@@ -78,6 +82,7 @@ const FileLine = memo(function FileLine({ file, folder, index, isHere, view, onC
         , {LETTERS[file.status]}
         {view === "viewed" && ", viewed"},{" "}
       </span>
+      {comments > 0 && <span className="small running fixed">{countOf(comments, "comment")}</span>}
       {view === "viewed" && <Check size={14} className="success" />}
       {view === "changed" && (
         <span className="small attention fixed" title="Viewed before it changed again">

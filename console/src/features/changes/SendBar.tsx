@@ -5,6 +5,7 @@ import type { RunRef } from "../../api/commands";
 import type { FileChange, Run } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Button, TextArea } from "../../ui/controls";
+import { countOf } from "../../ui/counts";
 import { say } from "../../ui/feedback";
 import { useKept } from "../../ui/kept";
 import { useAction } from "../../ui/unmeant";
@@ -73,7 +74,7 @@ export function SendBar(props: Props) {
         value={remark.text}
         onChange={(event) => keepRemark({ text: event.target.value })}
       />
-      <span className="grow">{comments.length === 1 ? "1 comment" : `${comments.length} comments`}</span>
+      <span className="grow">{countOf(comments.length, "comment")}</span>
       <Button tone="quiet" onClick={() => props.onDiscard(comments)}>
         Discard
       </Button>

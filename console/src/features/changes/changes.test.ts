@@ -3,7 +3,7 @@ import type { FileChange } from "../../api/types";
 import { diffTexts } from "../../text/lineDiff";
 import { openedTo, parseHunks, wholeOf, withGaps } from "../../text/patch";
 import { anchorOf, linesOf, placeOf, placeText, quoteOf, reaching } from "./range";
-import { fingerprint, inOrder, reviewMessage, standingOf, viewOf } from "./review";
+import { fingerprint, inOrder, reviewMessage, standingOf, tallyOf, viewOf } from "./review";
 
 const PATCH =
   "@@ -1,4 +1,4 @@\n one\n-two\n-three\n+zwei\n+drei\n four\n@@ -20,2 +20,3 @@\n twenty\n+new\n end\n";
@@ -121,6 +121,27 @@ describe("a review", () => {
     expect(viewOf(viewed, { ...file })).toBe("viewed");
     expect(viewOf(viewed, { ...file, patch: `${PATCH}+c\n` })).toBe("changed");
     expect(viewOf(viewed, { ...file, path: "y" })).toBe("new");
+  });
+
+  it("has a tally of what the run after it has done", () => {
+    const comment = {
+      id: "1",
+      path: "x",
+      hash: null,
+      text: "Why?",
+      created_at: null,
+      sent: "Asked",
+      asked: [],
+    };
+    const on = (start_line: number, line: number, side: "old" | "new" = "new") => ({
+      ...{ ...comment, side, start_line, line },
+    });
+    const tally = (...asked: ReturnType<typeof on>[]) => tallyOf(asked, [file]);
+    expect(tally(on(2, 2), on(9, 9), on(2, 2, "old"))).toBe("3 comments: 1 changed here, 2 not");
+    // A change between two lines, and one at the end of lines that begin above the hunk.
+    expect(tally(on(20, 20), on(21, 21), on(18, 20))).toBe("3 comments: 3 changed here, 0 not");
+    expect(tally(on(19, 19), on(22, 22))).toBe("2 comments: 0 changed here, 2 not");
+    expect(tally({ ...on(2, 2), path: "y" })).toBe("1 comment: 0 changed here, 1 not");
   });
 
   it("is one message that quotes file, lines and code, whatever the code holds", () => {

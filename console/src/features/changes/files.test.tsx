@@ -5,6 +5,7 @@ import { expect, it } from "vitest";
 import type { FileChange } from "../../api/types";
 import { ChangedFile } from "./ChangedFile";
 import { FileList } from "./FileList";
+import type { ShownComment } from "./review";
 
 const file = (path: string, more: Partial<FileChange> = {}): FileChange => ({
   path,
@@ -53,12 +54,13 @@ it("says what has changed where no line has", () => {
 
 it("names every file by its path, with what has changed", () => {
   const views = new Map(FILES.map(({ path }) => [path, "viewed" as const]));
-  const list = <FileList files={FILES} views={views} current={0} onChoose={nothing} />;
+  const comments = new Map([["run.sh", [{}, {}] as ShownComment[]]]);
+  const list = <FileList files={FILES} views={views} comments={comments} current={0} onChoose={nothing} />;
   const found = within(render(list).container);
   for (const name of [
     "api/service.py, modified, viewed,+2 −1",
     "new/name.py, renamed, viewed,",
-    "run.sh, modified, viewed,",
+    "run.sh, modified, viewed,2 comments",
     "empty.py, added, viewed,",
     "logo.png, modified, viewed,2 kB → 300 B",
     "new.png, added, viewed,3 MB",

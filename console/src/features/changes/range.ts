@@ -80,6 +80,16 @@ export function anchorOf(hunks: readonly Hunk[], place: Place): DiffLine[] {
   return [];
 }
 
+/** Whether a run has changed lines that stood here when it began, or the one before or behind them. */
+export const isChangedAt = (hunks: readonly Hunk[], { side, start_line: from, line }: Place): boolean =>
+  hunks.some(({ lines }) =>
+    lines.some(({ kind, at, oldNumber, newNumber }) => {
+      const before = oldNumber ?? at - (newNumber ?? 0);
+      const first = kind === "delete" ? from - 1 : from;
+      return side === "new" && kind !== "context" && before >= first && before <= line + 1;
+    }),
+  );
+
 /**
  * Return where the lines `asked` stand in a later diff that a comment on the run before is about: with one before them,
  * and with what has come in their place. None if they are not shown. `side`: which state of the file has them: the old

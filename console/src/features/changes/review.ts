@@ -1,7 +1,8 @@
 /** A person's review of a run's changes: what was viewed, and comments for the agent. Pure. */
 import type { FileChange, Review } from "../../api/types";
-import type { DiffLine, Hunk } from "../../text/patch";
-import { anchorOf, hashOf, laterOf, placeText, quoteOf } from "./range";
+import { type DiffLine, type Hunk, parseHunks } from "../../text/patch";
+import { countOf } from "../../ui/counts";
+import { anchorOf, hashOf, isChangedAt, laterOf, placeText, quoteOf } from "./range";
 
 export type Comment = Review["comments"][number];
 
@@ -45,6 +46,13 @@ export const standingOf = (hunks: readonly Hunk[], comment: ShownComment, side: 
   comment.asked && (comment.side === "new" || side === "old")
     ? laterOf(hunks, comment, comment.asked, side)
     : anchorOf(hunks, comment);
+
+/** What a run has done at the comments with which it began: `files` are those that it has changed itself. */
+export function tallyOf(asked: readonly ShownComment[], files: readonly FileChange[]): string {
+  const patches = new Map(files.map(({ old_path, path, patch }) => [old_path ?? path, patch]));
+  const changed = asked.filter((one) => isChangedAt(parseHunks(patches.get(one.path) ?? ""), one)).length;
+  return `${countOf(asked.length, "comment")}: ${changed} changed here, ${asked.length - changed} not`;
+}
 
 /** One message for the agent: a remark on the whole, and each comment with its file and the lines that it is about. */
 export function reviewMessage(

@@ -3,12 +3,13 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { type Base, fetchChanges, fetchLines, fetchReview, storeReview } from "../../api/changes";
 import type { RunRef } from "../../api/commands";
 import { ApiError, isTransient } from "../../api/errors";
-import type { FileChange, Review, Run } from "../../api/types";
+import type { Diff, FileChange, Review, Run } from "../../api/types";
 import { type DiffLine, isOf, parseHunks, wholeOf } from "../../text/patch";
 import { say, sayError } from "../../ui/feedback";
-import { earlierOf } from "../project/runState";
+import { earlierOf, isOver } from "../project/runState";
+import { missingOf } from "./bases";
 import { anchorOf } from "./range";
-import { type Comment, fingerprint, type ShownComment } from "./review";
+import { type Comment, fingerprint, type ShownComment, tallyOf } from "./review";
 
 /** The person's other devices write it, too. */
 const AGAIN_MS = 2000;
@@ -23,7 +24,28 @@ export const linesQuery = (ref: RunRef, base: Base, { old_path, path }: FileChan
   staleTime: Number.POSITIVE_INFINITY,
 });
 
-export const changesKey = (ref: RunRef, base: Base) => ["task", ref.task, "diff", ref.run, base];
+export function changesQuery(queries: QueryClient, ref: RunRef, base: Base) {
+  const queryKey = ["task", ref.task, "diff", ref.run, base];
+  const queryFn = async () => {
+    const diff = await fetchChanges(ref, base);
+    const known = queries.getQueryData<Diff>(queryKey);
+    // What a person reads stays until there is more to say than that.
+    const stays = known?.files.length && missingOf(diff, base).passes;
+    return known && stays ? { ...known, missing: diff.missing } : diff;
+  };
+  return { queryKey, queryFn };
+}
+
+function reviewQuery(queries: QueryClient, ref: RunRef) {
+  const queryKey = ["review", ref.run];
+  const queryFn = async () => {
+    const review = await fetchReview(ref);
+    const known = queries.getQueryData<Review>(queryKey);
+    // An answer may be older than what was stored meanwhile.
+    return known && known.version > review.version ? known : review;
+  };
+  return { queryKey, queryFn };
+}
 
 /** Return the lines that a comment is about; between the hunks of a patch they are those of the file. */
 export async function linesAbout(
@@ -44,20 +66,15 @@ export async function linesAbout(
 const NONE: readonly ShownComment[] = [];
 
 /** The comments with which the person has sent the run before back to this one. */
-export function useAsked(run: Run, ref: RunRef): readonly ShownComment[] {
+function useAsked(run: Run, ref: RunRef): readonly ShownComment[] {
   const queries = useQueryClient();
   const before = { ...ref, run: earlierOf(run) ?? "" };
-  const review = useQuery({
-    queryKey: ["review", before.run],
-    queryFn: () => fetchReview(before),
-    enabled: before.run !== "",
-  });
+  const review = useQuery({ ...reviewQuery(queries, before), enabled: before.run !== "" });
   const comments = review.data?.comments.filter((one) => one.message_id === `run:${run.id}`) ?? [];
   const asked = useQuery({
     queryKey: ["asked", run.id, ...comments.map(({ id }) => id)],
     queryFn: async () => {
-      const [queryKey, queryFn] = [changesKey(before, "start"), () => fetchChanges(before, "start")];
-      const diff = await queries.fetchQuery({ queryKey, queryFn }).catch(() => null);
+      const diff = await queries.fetchQuery(changesQuery(queries, before, "start")).catch(() => null);
       const lines = comments.map((one) => linesAbout(one, diff?.files ?? [], queries, before, "start"));
       const found = await Promise.all(lines);
       return comments.map((one, at) => ({ ...one, sent: "Asked of this run", asked: found[at] ?? [] }));
@@ -66,6 +83,17 @@ export function useAsked(run: Run, ref: RunRef): readonly ShownComment[] {
     staleTime: Number.POSITIVE_INFINITY,
   });
   return asked.data ?? NONE;
+}
+
+/** What the run has done at the comments with which it began, in words, and how many new ones are not sent. */
+export function useOutcome(run: Run, ref: RunRef) {
+  const queries = useQueryClient();
+  const asked = useAsked(run, ref);
+  const staleTime = isOver(run) ? Number.POSITIVE_INFINITY : 0;
+  const own = useQuery({ ...changesQuery(queries, ref, "start"), enabled: asked.length > 0, staleTime });
+  const review = useQuery(reviewQuery(queries, ref));
+  const unsent = review.data?.comments.filter(({ message_id }) => !message_id).length ?? 0;
+  return { asked, tally: own.data && asked.length > 0 ? tallyOf(asked, own.data.files) : "", unsent };
 }
 
 const without = ({ comments, ...rest }: Review, gone: readonly Comment[]): Review => ({
@@ -79,16 +107,7 @@ const without = ({ comments, ...rest }: Review, gone: readonly Comment[]): Revie
  */
 export function useReview(ref: RunRef) {
   const queries = useQueryClient();
-  const own = useQuery({
-    queryKey: ["review", ref.run],
-    queryFn: async ({ queryKey }) => {
-      const review = await fetchReview(ref);
-      const known = queries.getQueryData<Review>(queryKey);
-      // An answer may be older than what was stored meanwhile.
-      return known && known.version > review.version ? known : review;
-    },
-    refetchInterval: AGAIN_MS,
-  });
+  const own = useQuery({ ...reviewQuery(queries, ref), refetchInterval: AGAIN_MS });
   const stored = own.data;
   const [pending, setPending] = useState<readonly Change[]>([]);
   const [tries, setTries] = useState(0);

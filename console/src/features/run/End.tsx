@@ -8,11 +8,13 @@ import { visible } from "../../text/marks";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { CopyButton } from "../../ui/copy";
+import { countOf } from "../../ui/counts";
 import { useMedia } from "../../ui/media";
 import { StateBadge, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
 import { Age } from "../../ui/time";
 import { SureButton } from "../../ui/unmeant";
+import { useOutcome } from "../changes/useReview";
 import {
   branchBefore,
   figuresOf,
@@ -50,6 +52,7 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
   const reason = reasonOf(run) ?? problem;
   const show = (pane: string) => setSearch({ pane }, { replace: true });
   const next = nextOf(run);
+  const { tally, unsent } = useOutcome(run, runRef);
   const tone = (step: typeof next) => (step === next ? { tone: "primary" as const } : {});
   return (
     <section
@@ -64,6 +67,7 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
         {run.status === "cancelled" && run.completed_at && <Age at={run.completed_at} inSentence />}
       </p>
       {reason && <p className={state === "refuted" ? "danger" : undefined}>{reason}</p>}
+      {tally && <p>{tally}</p>}
       {printed.length > 0 && (
         <details open>
           <summary>What was printed last</summary>
@@ -89,8 +93,8 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
         )}
         {hasWork(run) && (
           <Button {...tone("changes")} onClick={() => show("changes")}>
-            <FileDiff size={14} /> Review{" "}
-            {files === 0 ? "the changes" : files === 1 ? "1 file" : `${files} files`}
+            <FileDiff size={14} /> Review {files === 0 ? "the changes" : countOf(files, "file")}
+            {unsent > 0 && ` · ${countOf(unsent, "comment")} not sent`}
           </Button>
         )}
         {next === "task" && (

@@ -35,8 +35,8 @@ export type PaneName = (typeof PANES)[number]["name"];
 interface TabsProps {
   shown: PaneName | null;
   onChoose: (name: PaneName | null) => void;
-  /** How many files have changed. */
-  files: number;
+  /** How many files have changed, in words; empty: none. */
+  files: string;
   /** Whether checks refute the work. */
   isRefuted: boolean;
   /** Whether the panes and the transcript take turns. */
@@ -58,7 +58,7 @@ export function Tabs({ shown, onChoose, files, isRefuted, isWhole }: TabsProps) 
           onClick={() => onChoose(name)}
         >
           {label}
-          {name === "changes" && files > 0 && <span className="faint figures"> {files}</span>}
+          {name === "changes" && files && <span className="faint figures"> {files}</span>}
           {name === "checks" && isRefuted && <StateIcon state="refuted" size={14} />}
         </button>
       ))}
@@ -69,7 +69,7 @@ export function Tabs({ shown, onChoose, files, isRefuted, isWhole }: TabsProps) 
 interface SideProps {
   shown: PaneName;
   onChoose: (name: PaneName | null) => void;
-  files: number;
+  files: string;
   /** Whether the pane takes the whole width, and how to change that; null where it always does. */
   full: [isFull: boolean, setFull: (isFull: boolean) => void] | null;
   task: Task;

@@ -29,6 +29,7 @@ import { SureButton } from "../../ui/unmeant";
 import { useProject } from "../project/project";
 import {
   agentOf,
+  earlierOf,
   isBad,
   isOver,
   outputOf,
@@ -50,7 +51,7 @@ interface Props {
   run: Run | null;
   runs: RunList;
   usage: Usage | null;
-  figures?: { additions: number; deletions: number };
+  figures?: { files: number; additions: number; deletions: number };
   actions: RunActions;
 }
 
@@ -144,6 +145,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
           </a>
         )}
         {run && <span>{agentOf(run)}</span>}
+        {run && earlierOf(run) && figures && figures.files > 0 && <span>this run</span>}
         {figures && figures.additions + figures.deletions > 0 && <Counts {...figures} />}
         {run && <Duration run={run} />}
         {run && <Spent run={run} usage={usage} />}

@@ -9,7 +9,7 @@ import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
 import { OfRepository } from "../project/EditorLink";
 import { useProject } from "../project/project";
-import { figuresOf, isOver, patchOf, stateOf } from "../project/runState";
+import { earlierOf, figuresOf, isOver, patchOf, stateOf } from "../project/runState";
 import { Conversation } from "./Conversation";
 import { useOutbox } from "./outbox";
 import { PANES, type PaneName, Side, Tabs } from "./Panes";
@@ -73,8 +73,8 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   );
   // Those of the stored patch count in the end.
   const figures = (isOver(run) ? null : transcript.standing.changes) ?? figuresOf(run);
-  const { files } = figures;
-  const shown = pane ?? (isWide && (files > 0 || patchOf(run)) ? "changes" : null);
+  const files = figures.files > 0 ? `${figures.files}${earlierOf(run) ? " this run" : ""}` : "";
+  const shown = pane ?? (isWide && (files || patchOf(run)) ? "changes" : null);
   const isRefuted = stateOf(run) === "refuted";
   const layout = shown === null ? "conversation" : isWide && !isFull ? "both" : "pane";
   return (

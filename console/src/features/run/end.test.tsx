@@ -1,0 +1,72 @@
+// @vitest-environment jsdom
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { render } from "@testing-library/react";
+import { beforeAll, expect, it } from "vitest";
+import type { Run, Task } from "../../api/types";
+import { changesQuery } from "../changes/useReview";
+import { End } from "./End";
+
+const PATCH = "@@ -2 +2 @@\n-two\n+zwei\n";
+
+const runOf = (id: string, more: object) =>
+  ({
+    ...{ id, status: "completed", error_message: null, output: {}, verification: null, stage: null },
+    ...{ artifacts: [{ name: "changes.patch", type: "output", storage_path: "p" }], state: {}, ...more },
+  }) as unknown as Run;
+
+const first = runOf("one", { output: { head_branch: "notes" } });
+const comment = (id: string, line: number, message_id: string | null) => ({
+  ...{
+    id,
+    path: "x",
+    side: "new",
+    start_line: line,
+    line,
+    hash: null,
+    text: id,
+    created_at: null,
+    message_id,
+  },
+});
+
+function shown(more: object) {
+  const run = runOf("two", more);
+  const runRef = { project: 1, task: "t", run: "two" };
+  const queries = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY } } });
+  const asked = [comment("a", 2, "run:two"), comment("b", 9, "run:two")];
+  queries.setQueryData(["review", "one"], { version: 1, viewed: [], comments: asked });
+  queries.setQueryData(
+    ["asked", "two", "a", "b"],
+    asked.map((one) => ({ ...one, sent: "Asked of this run", asked: [] })),
+  );
+  queries.setQueryData(changesQuery(queries, runRef, "start").queryKey, {
+    files: [{ path: "x", old_path: null, patch: PATCH }],
+  });
+  queries.setQueryData(["review", "two"], {
+    ...{ version: 1, viewed: [], comments: [comment("c", 1, null), comment("d", 1, "m")] },
+  });
+  const task = { id: "t", repository: "acme/notes", json_schema: null, archived: false } as unknown as Task;
+  const nothing = () => {};
+  const page = (
+    <QueryClientProvider client={queries}>
+      <End
+        {...{ task, run, runs: [run, first], runRef, unasked: 0 }}
+        actions={{} as never}
+        onWrite={nothing}
+      />
+    </QueryClientProvider>
+  );
+  return render(page).container;
+}
+
+beforeAll(() => {
+  window.matchMedia ??= () => ({ matches: true, addEventListener() {}, removeEventListener() {} }) as never;
+});
+
+const CONTINUES = { resume_from_run_id: "one" };
+it("says what became of the comments of the run before, and which are not sent", () => {
+  const text = shown({ state: CONTINUES }).textContent;
+  expect(text).toContain("2 comments: 1 changed here, 1 not");
+  expect(text).toContain("Review the changes · 1 comment not sent");
+  expect(shown({}).textContent).not.toContain("changed here");
+});
