@@ -180,6 +180,12 @@ export async function brokenSendBackKeepsTheBranch(browser, { expect, watched, c
   const end = page.getByRole("region", { name: "The end of the run" });
   await end.getByText(`since the run failed. ${branch} stands as an earlier run has left it`).waitFor();
   expect(true, "a run that failed says that the branch of the run before stands");
+  const ways = await end.locator("details code, details p").allInnerTexts();
+  expect(
+    ways[0]?.startsWith(`git fetch origin ${branch}`) &&
+      ways[1]?.startsWith("Only this run: needs the branch"),
+    `and that its patch needs that branch, which comes first (${ways.join(" | ")})`,
+  );
   await checkAccess(page, "the end of a run that failed behind another one");
   await page.goto(`${base}/projects/1/`);
   const row = page.locator(`[data-task="${task.id}"]`);

@@ -17,6 +17,7 @@ import { SureButton } from "../../ui/unmeant";
 import { useOutcome } from "../changes/useReview";
 import {
   branchBefore,
+  earlierOf,
   figuresOf,
   neverBegan,
   outputOf,
@@ -145,15 +146,12 @@ const PLAIN = /^\w[\w./-]*$/;
 /** How the work gets to a clone of one's own, and why it is no pull request. */
 function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "runs" | "runRef">) {
   const { branch, pullRequest } = outputOf(run);
-  const before = branch ? null : branchBefore(run, runs);
+  const before = branch ? "" : (branchBefore(run, runs) ?? "");
+  const named = branch || before;
   const patch = patchOf(run);
   // A phone has no clone.
   const isDesk = useMedia("(min-width: 761px)");
-  const commands = [
-    ...(PLAIN.test(branch) ? [`git fetch origin ${branch} && git switch ${branch}`] : []),
-    ...(patch ? [`taskbeacon run apply ${run.id}`] : []),
-  ];
-  if (commands.length === 0) return null;
+  if (!patch && !PLAIN.test(branch)) return null;
   return (
     <>
       {!pullRequest && (
@@ -164,12 +162,9 @@ function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "run
       )}
       <details className="small" open={!pullRequest && isDesk}>
         <summary>Get the work into a clone of yours</summary>
-        {commands.map((command) => (
-          <div key={command} className="row tight">
-            <code className={classes("well", styles.command)}>{command}</code>
-            <CopyButton text={command} />
-          </div>
-        ))}
+        {PLAIN.test(named) && <Command text={`git fetch origin ${named} && git switch ${named}`} />}
+        {patch && earlierOf(run) && <p>Only this run: needs the branch as the run before left it.</p>}
+        {patch && <Command text={`taskbeacon run apply ${run.id}`} />}
         {patch && (
           <a className="row inline tight line" href={downloadPath(runRef, patch.storage_path)} download>
             <Download size={14} /> Download the patch
@@ -179,6 +174,13 @@ function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "run
     </>
   );
 }
+
+const Command = ({ text }: { text: string }) => (
+  <div className="row tight">
+    <code className={classes("well", styles.command)}>{text}</code>
+    <CopyButton text={text} />
+  </div>
+);
 
 export function whyNoPullRequest(task: Pick<Task, "repository">, run: Run): string {
   const { branch, noPullRequest } = outputOf(run);

@@ -64,6 +64,22 @@ beforeAll(() => {
 });
 
 const CONTINUES = { resume_from_run_id: "one" };
+const waysOf = (end: Element) =>
+  [...end.querySelectorAll("details code, details p")].map((one) => one.textContent);
+const NEEDS = "Only this run: needs the branch as the run before left it.";
+
+it.each([
+  ["completed", { head_branch: "notes" }],
+  ["failed", {}],
+])("names the branch before the patch of a run that continues another and is %s", (status, output) => {
+  const ways = ["git fetch origin notes && git switch notes", NEEDS, "taskbeacon run apply two"];
+  expect(waysOf(shown({ status, output, state: CONTINUES }))).toEqual(ways);
+});
+
+it("says of no other run's patch that it needs a branch", () => {
+  expect(waysOf(shown({}))).toEqual(["taskbeacon run apply two"]);
+});
+
 it("says what became of the comments of the run before, and which are not sent", () => {
   const text = shown({ state: CONTINUES }).textContent;
   expect(text).toContain("2 comments: 1 changed here, 1 not");
