@@ -276,6 +276,31 @@ class TestLeases:
         assert verification["reasons"] == [{"code": "check_error", "check": None, "detail": "worker"}]
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"),
+    [("conclude", "cancel", (True, False)), ("cancel", "conclude", (True, False))],
+)
+async def test_rerun_and_cancel_at_once(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    task: Task,
+    cancel: Callable[[Run], Step],
+    first: str,
+    second: str,
+    outcome: tuple[object, object],
+) -> None:
+    run = await make_verified_run(session, task=task, verdict="verified")
+    await perform(sessions, partial(verification_lifecycle.reopen, run_id=run.id, commit="c" * 40, base=None))
+    claimed = await perform(sessions, claim)
+    assert claimed is not None
+    steps = {"conclude": conclude(claimed), "cancel": cancel(run)}
+    assert await race(sessions, steps[first], steps[second]) == outcome
+    ended = await read(sessions, run)
+    assert ended.status == RunStatus.COMPLETED
+    assert ended.verification is not None
+    assert ended.verification["verdict"] == ("refuted" if first == "conclude" else "inconclusive")
+
+
 class TestDelivery:
     @pytest.fixture
     async def held(self, workshop: Workshop, session: AsyncSession, task: Task) -> Claim:
