@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { append, EMPTY, type Transcript } from "./append";
 import { ended } from "./ended";
 import type { Item, ToolItem } from "./items";
-import { Rows } from "./rows";
+import { Rows, titleOfSteps } from "./rows";
 
 /** Frames of a stream as they were recorded: the data of each line, in order. */
 function recording(name: string): unknown[] {
@@ -375,3 +375,26 @@ function summary(items: readonly Item[]): string[] {
     }
   });
 }
+
+describe("the title of steps", () => {
+  const line = (check: string, side: string, word: string) => `Check ${check} (${side}): ${word}`;
+  const passed = [line("lint", "result", "passed"), line("tests", "result", "passed")];
+
+  it("is what decides, whatever the base and the old tests show after it", () => {
+    const base = [...passed, line("tests", "base", "failed")];
+    const old = [...base, line("tests", "old tests", "failed")];
+    expect(titleOfSteps(base)).toBe("tests: passed");
+    expect(titleOfSteps(old)).toBe("tests: passed; old tests fail");
+    expect(titleOfSteps([...old, line("docs", "old tests", "passed")])).toBe("tests: passed; old tests fail");
+    const failed = line("lint", "result", "failed");
+    expect(titleOfSteps([failed, ...old])).toBe(failed);
+  });
+
+  it("is the last of them while it runs, and where none decides", () => {
+    const started = line("tests", "base", "started");
+    expect(titleOfSteps([...passed, started])).toBe(started);
+    const alone = line("tests", "base", "failed");
+    expect(titleOfSteps([alone])).toBe(alone);
+    expect(titleOfSteps(["Cloning", "Ready"])).toBe("Ready");
+  });
+});

@@ -16,7 +16,7 @@ import {
 import { type ComponentType, memo, useContext, useState } from "react";
 import type { InboxRow } from "../../api/types";
 import type { QuestionItem, Receipt } from "../../transcript/items";
-import { describeFold, type Row } from "../../transcript/rows";
+import { describeFold, type Row, titleOfSteps } from "../../transcript/rows";
 import { classes } from "../../ui/classes";
 import { Chevron } from "../../ui/controls";
 import { Copied } from "../../ui/copy";
@@ -228,14 +228,11 @@ function Note({ item }: Props<"note">) {
   );
 }
 
-// A check of the work that did not pass.
-const BAD = /^Check .* \(result\): (?!started$|passed$)/;
-
 function Steps({ item }: Props<"steps">) {
-  const last = item.steps.findLast((step) => BAD.test(step)) ?? item.steps.at(-1) ?? "";
-  if (item.steps.length === 1) return <p className={classes("small faint", styles.step)}>{last}</p>;
+  const title = titleOfSteps(item.steps);
+  if (item.steps.length === 1) return <p className={classes("small faint", styles.step)}>{title}</p>;
   return (
-    <Foldable id={item.id} title={last}>
+    <Foldable id={item.id} title={title}>
       <ul className={classes("small faint", styles.steps)}>
         {item.steps.map((step, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: steps are only added
