@@ -59,7 +59,7 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   await pane.getByLabel("Output of apples").getByText("broken").waitFor();
   await pane.getByRole("button", { name: "docs Skipped" }).waitFor();
   const download = page.waitForEvent("download");
-  await pane.getByRole("link", { name: "check-tests-1-2.log" }).click();
+  await pane.getByRole("link", { name: "check-tests-1-2.log, of the work, execution 2" }).click();
   const file = (await download).suggestedFilename();
   expect(file === "check-tests-1-2.log", `the log of a check is a file (${file})`);
   const card = cardOf(page, "1 check fails");
@@ -95,7 +95,7 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
     "PATCH",
   );
   await pane.getByRole("button", { name: "Check again" }).press("Enter");
-  await badge(page, "Verified").waitFor();
+  await badge(page, "Verified · tests changed").waitFor();
   await pane.getByRole("button", { name: "pears Passed" }).waitFor();
   await pane.getByLabel("Attempt").selectOption("1");
   await pane.getByText("shop > prices > apples").first().waitFor();
@@ -122,15 +122,21 @@ export async function changedTestIsShownBesideItsOldOutcome(browser, { expect, w
   const page = await watched(browser);
   const pane = page.getByRole("complementary", { name: "Checks" });
   await page.goto(`${base}/projects/1/tasks/${task.id}?pane=checks`);
-  await badge(page, "Verified").waitFor();
+  await badge(page, "Verified · tests changed").waitFor();
   await pane.getByText("Existing tests that were changed").waitFor();
   await pane.getByText("tests/run.sh", { exact: true }).waitFor();
   expect(true, "work that makes a test say something else is verified, and the file of the test is named");
+  const end = page.getByRole("region", { name: "The end of the run" });
+  await end.getByText("Verified · tests changed").waitFor();
+  await end.getByText("tests: the old tests fail").waitFor();
+  expect(true, "the end of the run says that the old tests fail");
   await pane.getByRole("button", { name: "tests Passed" }).press("Enter");
   const side = (title) => pane.locator("dl > div").filter({ hasText: title }).getByRole("definition");
   const shown = await side("With the tests of the base").textContent();
   expect(shown === "Failed", `beside what the check shows with the test as it was (${shown})`);
   expect((await side("Cases").textContent()).includes("fixed"), "and what its cases show now");
+  await page.getByRole("button", { name: "tests: passed; old tests fail" }).waitFor();
+  expect(true, "the transcript names what decides beside it");
   await checkAccess(page, "a check whose tests were changed");
   await page.context().close();
 }

@@ -6,6 +6,7 @@ import type { InboxRow, Run, Task, UserBasic } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
 import { StateIcon, VerdictBadge } from "../ui/status";
 import { snoozeSeconds } from "./inbox/snooze";
+import { countsText, reasonText, statusOf } from "./project/checks";
 import { editorHref } from "./project/EditorLink";
 import {
   filesAtStart,
@@ -21,7 +22,6 @@ import { initialsOf, viewersByTask } from "./project/viewers";
 import { Explanation } from "./questions/Explanation";
 import { answeredText, closedText, optionForKey } from "./questions/question";
 import { contentOf, fieldsOf, missingField } from "./questions/schema";
-import { countsText, reasonText, statusOf } from "./run/checks";
 import { nextOf, whyNoPullRequest } from "./run/End";
 import { waitingMessages, wayOf } from "./run/outbox";
 import { groupTasks } from "./tasks/groups";
@@ -129,21 +129,22 @@ describe("groups of tasks", () => {
     const second = task("second", run("queued", { queue_position: 2 }));
     const first = task("first", run("queued", { queue_position: 1 }));
     const ended = task("ended", run("completed"));
+    const failed = task("failed", run("failed"), "2025-12-31");
     const draft = task("draft", null);
     const others = task("others", run("in_progress", { waiting_for: { kind: "form" } }), "2025-12-31");
     const groups = groupTasks(
       [
-        [draft, ended, second, first, works, idle, others, asks],
+        [draft, ended, failed, second, first, works, idle, others, asks],
         [works, asks],
       ],
-      new Set(["ended", "works"]),
+      new Set(["ended", "failed", "works"]),
       new Set(["asks", "idle"]),
     );
     expect(groups.map(({ name, tasks }) => [name, tasks.map(({ id }) => id)])).toEqual([
       ["needs", ["asks", "idle"]],
       ["running", ["works", "others"]],
       ["queued", ["first", "second"]],
-      ["unseen", ["ended"]],
+      ["unseen", ["failed", "ended"]],
       ["rest", ["draft"]],
     ]);
   });
@@ -191,8 +192,26 @@ describe("the state of a run", () => {
     expect(reasonOf(run("completed", {}, { verification }))).toBe(
       "tests fails, passed on the base · docs fails",
     );
+    const doubt = (verdict: string, more: object) =>
+      reasonOf(
+        run("completed", {}, { verification: { verdict, waived: false, reasons: [], checks: [], ...more } }),
+      );
+    const rewritten = {
+      checks: [
+        { id: "lint", old_tests: "passed" },
+        { id: "tests", old_tests: "failed" },
+      ],
+    };
+    expect(doubt("verified", rewritten)).toBe("tests: the old tests fail");
+    expect(doubt("verified", { ...rewritten, waived: true })).toBeNull();
+    const missing = { code: "check_error", check: "lint", detail: "missing_tool: ruff" };
+    const late = { code: "check_timeout", check: "tests", detail: "" };
+    expect(doubt("inconclusive", { reasons: [missing, late] })).toBe(
+      "lint: a program is missing · tests: it did not end in its time",
+    );
     const lost = { decision: "failed", reason: "worker lost" };
-    expect(reasonOf(run("failed", { recovery: lost }, { error_message: "Lost.\nMore" }))).toBe("Lost.");
+    const failed = run("failed", { recovery: lost }, { error_message: "Lost.\nMore" });
+    expect([reasonOf(failed), isBad(failed)]).toEqual(["Lost.", true]);
     const lines = { error_message: "Step 1 ended with exit status 3. Its last lines:\nno" };
     expect(reasonOf(run("failed", {}, lines))).toBe("Step 1 ended with exit status 3.");
     expect(stateOf(run("in_progress", { waiting_for: { kind: "form" } }))).toBe("question");
@@ -260,6 +279,19 @@ describe("the look of a run", () => {
     expect(looks("verified")).toContain("success");
     for (const verdict of ["claimed", "inconclusive", "refuted", null])
       expect(looks(verdict)).not.toContain("success");
+  });
+});
+
+describe("the badge of work whose tests were changed", () => {
+  const badge = (verdict: string, changed_tests: string[]) =>
+    renderToStaticMarkup(
+      createElement(VerdictBadge, { of: { verdict, waived: false, changed_tests } as never }),
+    );
+
+  it("says so, and is not that of a success", () => {
+    expect(badge("verified", ["tests/a.py"])).toMatch(/attention.*Verified · tests changed/);
+    expect(badge("verified", [])).toMatch(/success.*>Verified</);
+    expect(badge("refuted", ["tests/a.py"])).toMatch(/>Refuted</);
   });
 });
 

@@ -67,7 +67,6 @@ export class Rows {
 const BAD = /^Check .* \(result\): (?!started$|passed$)/;
 const OLD = /^Check (.*) \(old tests\): failed$/;
 const BESIDE = /^Check (.*) \((?:base|old tests)\): (?!started$)/;
-
 /** Return the last step, or the check that decides: what the base and the old tests show alone is no verdict. */
 export function titleOfSteps(steps: readonly string[]): string {
   const last = steps.at(-1) ?? "";
@@ -76,7 +75,7 @@ export function titleOfSteps(steps: readonly string[]): string {
   const old = steps.findLast((step) => OLD.test(step));
   const check = (OLD.exec(old ?? "") ?? BESIDE.exec(last))?.[1];
   if (!check || !steps.includes(`Check ${check} (result): passed`)) return last;
-  return old ? `${check}: passed; old tests fail` : `${check}: passed`;
+  return `${check}: passed${old ? "; old tests fail" : ""}`;
 }
 
 /** Return what a fold did, such as "Read 7 files, searched twice". */

@@ -80,15 +80,20 @@ export function StateBadge({ state }: { state: State }) {
 
 const VERDICTS: Record<string, Look> = {
   verified: { icon: ShieldCheck, word: "Verified", tone: "success" },
+  // Tests that say something else now prove less.
+  tests_changed: { icon: ShieldAlert, word: "Verified · tests changed", tone: "attention" },
   claimed: { icon: Shield, word: "Claimed", tone: "neutral", title: "Nothing was checked" },
   refuted: { icon: ShieldX, word: "Refuted", tone: "danger" },
   inconclusive: { icon: ShieldAlert, word: "Inconclusive", tone: "attention" },
 };
 
+type Judged = Pick<Verification, "verdict" | "waived"> & Partial<Pick<Verification, "changed_tests">>;
+
 /** The verdict of a verification, if there is one. */
-export function VerdictBadge({ of }: { of: Pick<Verification, "verdict" | "waived"> | null | undefined }) {
+export function VerdictBadge({ of }: { of: Judged | null | undefined }) {
   if (!of) return null;
-  const { word, ...look }: Look = (of.verdict && VERDICTS[of.verdict]) || LOOKS.checking;
+  const name = of.verdict === "verified" && of.changed_tests?.length ? "tests_changed" : of.verdict;
+  const { word, ...look }: Look = (name && VERDICTS[name]) || LOOKS.checking;
   if (!of.waived) return <Badge {...look}>{word}</Badge>;
   return <Badge {...look} tone="neutral">{`${word}, waived`}</Badge>;
 }

@@ -3,6 +3,7 @@ import { type Run, type Task, waitingFor } from "../../api/types";
 import { safeLink } from "../../text/links";
 import { asObject, asText } from "../../transcript/wire";
 import type { State } from "../../ui/status";
+import { shortReason } from "./checks";
 
 export function stateOf(run: Run | null): State {
   if (!run) return "draft";
@@ -20,9 +21,9 @@ export function stateOf(run: Run | null): State {
 export const isOver = (run: Run | null): boolean =>
   run !== null && ["completed", "failed", "cancelled"].includes(run.status);
 
-/** Whether the reason of its state is that something failed, though the run goes on or is completed. */
+/** Whether the reason of its state is that something failed. */
 export const isBad = (run: Run | null): boolean =>
-  stateOf(run) === "refuted" || waitingFor(run)?.failure !== undefined;
+  ["refuted", "failed"].includes(stateOf(run)) || waitingFor(run)?.failure !== undefined;
 
 /** With this a message announces lines that a single line leaves out. */
 const LAST_LINES = / Its last lines:$/;
@@ -36,7 +37,7 @@ export function reasonOf(run: Run | null): string | null {
   }
   if (run.status === "failed") return run.error_message?.split("\n")[0]?.replace(LAST_LINES, "") ?? null;
   if (stateOf(run) === "refuted") return refutationOf(run);
-  if (run.status !== "in_progress") return null;
+  if (run.status !== "in_progress") return doubtOf(run);
   const waits = waitingFor(run);
   const asks =
     waits?.kind === "message"
@@ -51,6 +52,15 @@ function refutationOf({ verification }: Run): string | null {
   const failed = verification?.checks.filter(({ id }) => named.has(id)) ?? [];
   const words = failed.map(({ id, base }) => `${id} fails${base === "passed" ? ", passed on the base" : ""}`);
   return words.join(" · ") || null;
+}
+
+/** What the checks leave open about work that they do not refute. */
+function doubtOf({ verification }: Run): string | null {
+  if (!verification || verification.waived) return null;
+  const { verdict, reasons, checks } = verification;
+  if (verdict === "inconclusive") return reasons.map(shortReason).join(" · ");
+  const old = checks.filter(({ old_tests: side }) => verdict === "verified" && side === "failed");
+  return old.map(({ id }) => `${id}: the old tests fail`).join(" · ") || null;
 }
 
 function attemptText({ state }: Run): string | null {

@@ -9,7 +9,7 @@ import { Chevron } from "../../ui/controls";
 import { OutcomeBadge, type Tone, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
 import { durationText } from "../../ui/time";
-import { CI, caseText, countsText, SIDES, statusOf } from "./checks";
+import { CI, caseText, countsText, SIDES, statusOf } from "../project/checks";
 import styles from "./checks.module.css";
 
 interface RowProps {
@@ -77,9 +77,9 @@ export function CheckRow({ check, files, runRef }: CheckProps) {
       <Names title="New failures" names={check.new_failures.map(caseText)} all={counts?.new} />
       <Names title="Removed cases" names={check.removed_cases.map(caseText)} all={counts?.removed} />
       <Names title="Blocked hosts" names={check.blocked_hosts} />
-      {logs.map(({ id, name, storage_path }) => (
+      {logs.map(({ id, name, storage_path }, index) => (
         <a key={id} href={downloadPath(runRef, storage_path)} download={name}>
-          <Download size={14} /> {name}
+          <Download size={14} /> {name}, of the work{logs.length > 1 && `, execution ${index + 1}`}
         </a>
       ))}
     </Row>

@@ -12,12 +12,12 @@ import { Empty, Failure, Loading } from "../../ui/feedback";
 import { OutcomeBadge, VerdictBadge } from "../../ui/status";
 import { Age } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
+import { commandText, reasonText, stopText } from "../project/checks";
 import { nameOf, useProject } from "../project/project";
 import { isOver, outputOf } from "../project/runState";
 import { LONGEST_REASON, QuestionCard } from "../questions/QuestionCard";
 import { isAsking, useRunQuestions } from "../questions/runQuestions";
 import { CheckRow, Ci, Claims, Names, Step } from "./CheckRow";
-import { commandText, reasonText, stopText } from "./checks";
 import styles from "./checks.module.css";
 
 // Events say when checks begin and end; which of them runs is asked for.

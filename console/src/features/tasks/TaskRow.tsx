@@ -66,7 +66,9 @@ export const TaskRow = memo(function TaskRow(props: Props) {
             <span className={classes("faint", styles.slug)}>{task.slug}</span>
             {/* Most runs are completed: the icon says it. */}
             {state !== "completed" && state !== "refuted" && (
-              <span className={needsPerson ? "attention strong" : undefined}>{stateWord(state)}</span>
+              <span className={needsPerson ? "attention strong" : state === "failed" ? "danger" : undefined}>
+                {stateWord(state)}
+              </span>
             )}
             {state !== "checking" && <VerdictBadge of={run?.verification} />}
             {reason && (

@@ -1,6 +1,6 @@
 /** Tasks in the order in which a person needs them. Pure. */
 import type { Task } from "../../api/types";
-import { isOver, stateOf } from "../project/runState";
+import { isBad, isOver, stateOf } from "../project/runState";
 
 export type GroupName = "needs" | "running" | "queued" | "unseen" | "rest";
 
@@ -31,10 +31,12 @@ const rank = (task: Task) => (stateOf(task.latest_run) === "question" ? 0 : 1);
 
 type Order = (one: Task, other: Task) => number;
 
+const byTrouble: Order = (one, other) => Number(isBad(other.latest_run)) - Number(isBad(one.latest_run));
 const newestFirst: Order = (one, other) => other.last_activity_at.localeCompare(one.last_activity_at);
 const ORDERS: Partial<Record<GroupName, Order>> = {
   queued: (one, other) => position(one) - position(other),
   needs: (one, other) => rank(one) - rank(other),
+  unseen: (one, other) => byTrouble(one, other) || newestFirst(one, other),
 };
 
 /**

@@ -79,6 +79,12 @@ export function reasonText({ code, detail }: Reason): { text: string; detail: st
   return { text: `${text.slice(0, -1)}: ${CAUSES[cause]}.`, detail: rest };
 }
 
+/** Return a reason in the few words that a list has room for. */
+export function shortReason({ check, ...reason }: Reason): string {
+  const words = reasonText({ check, ...reason }).text.replace(/^It shows nothing about the work: |\.$/g, "");
+  return check ? `${check}: ${words.charAt(0).toLowerCase()}${words.slice(1)}` : words;
+}
+
 export const stopText = (stopped: string): string =>
   `The agent was not asked to correct it: ${STOPS[stopped] ?? stopped}.`;
 
