@@ -157,7 +157,8 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
             choices={[
               ...runs.results.map(({ id, verification }, index) => {
                 const name = `${runName(runs, id)}${index === 0 ? " (latest)" : ""}`;
-                return [id, [name, verification?.verdict].filter(Boolean).join(", ")] as const;
+                const verdict = id !== run.id && verification?.verdict;
+                return [id, [name, verdict].filter(Boolean).join(", ")] as const;
               }),
               ...(runName(runs, run.id) === null ? [[run.id, "An earlier run"] as const] : []),
             ]}
