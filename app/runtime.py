@@ -7,14 +7,14 @@ from functools import cache, partial
 from typing import NamedTuple
 
 from app.agents.adapters.catalog import load_catalog
-from app.clients.event_hub import EventHub
 from app.clients.expo.send_rate import SendRate
 from app.clients.http.host_names import Destinations
 from app.clients.job_queue import ArqQueue
-from app.clients.object_store import ObjectStore
-from app.clients.push import PushSender, ReceiptSource
+from app.clients.live_events.event_hub import EventHub
+from app.clients.live_events.run_event_publisher import RunEventPublisher
+from app.clients.pushes.push import PushSender, ReceiptSource
 from app.clients.redis import RedisClient, create_redis
-from app.clients.run_event_publisher import RunEventPublisher
+from app.clients.storage.object_store import ObjectStore
 from app.clients.wakes import LedgerWakes
 from app.config import Settings
 from app.db import create_engine, create_session_factory

@@ -24,7 +24,7 @@ from sqlalchemy import func, insert, select, text
 
 from app.cli.serving.loading import collect_seldom
 from app.clients.expo.expo_client import MAX_PARALLEL_SENDS
-from app.clients.push import MESSAGES_PER_REQUEST
+from app.clients.pushes.push import MESSAGES_PER_REQUEST
 from app.clock import utcnow
 from app.config import Settings
 from app.db import unit_of_work

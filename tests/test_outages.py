@@ -19,9 +19,9 @@ from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.clients.object_store_errors import ObjectStoreUnavailable
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.clients.redis import RedisClient
-from app.clients.run_event_publisher import RunEvents
+from app.clients.storage.object_store_errors import ObjectStoreUnavailable
 from app.clients.wakes import WakeListener, publish_change
 from app.clock import utcnow
 from app.config import Settings

@@ -8,8 +8,8 @@ import structlog
 from prometheus_client import generate_latest
 
 from app.api_limits import METRICS_SECONDS
-from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient, ping
+from app.clients.storage.object_store import ObjectStore
 from app.coroutines.shielded import JoinedWork
 from app.db import SessionFactory, unit_of_work
 from app.schemas.health import ReadinessOut

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from app.agents.adapters.catalog import Catalog, load_catalog
 from app.clients.http.host_names import Destinations
 from app.clients.job_queue import JobQueue
-from app.clients.object_store import ObjectStore
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.clients.redis import RedisClient
-from app.clients.run_event_publisher import RunEvents
+from app.clients.storage.object_store import ObjectStore
 from app.coroutines.shielded import JoinedWork
 from app.db import SessionFactory
 from app.security.secrets import Cipher

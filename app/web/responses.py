@@ -25,8 +25,8 @@ from app.api_limits import (
     RESPONSE_BYTES_PER_SECOND,
     RESPONSE_SECONDS,
 )
-from app.clients.object_store import ObjectStore
-from app.clients.object_store_errors import ObjectMissing, RangeNotSatisfiable
+from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.object_store_errors import ObjectMissing, RangeNotSatisfiable
 from app.errors import ArtifactNotFound, Unavailable
 from app.schemas.base import ApiPath
 from app.services.artifacts.manifest import DownloadableFile

@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from tests.support.deployment.ledger import take_stock, wait_for_pushes
 from tests.support.deployment.shifted_clock import taskbeacon_ahead
 from tests.support.deployment.site import Site, work

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.object_store import ObjectStore
 from app.clients.redis import create_redis
+from app.clients.storage.object_store import ObjectStore
 from app.enums import RunStatus
 from app.services.runs.queue.worker_reports import read_reports
 from tests.support.deployment.ledger import take_stock, wait_for_pushes

@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.ids import new_hex_id
 from tests.support.deployment.ledger import take_stock, wait_for_pushes
 from tests.support.deployment.site import Site, work

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.enums import RunStatus
 from app.models import Run
 from tests.fixtures.worker import Repositories

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from app.clients.object_store import ObjectStore
 from app.clients.redis import create_redis
+from app.clients.storage.object_store import ObjectStore
 from app.config import Settings
 from app.coroutines.periodic import wait
 from app.outages import DatabaseUnavailable

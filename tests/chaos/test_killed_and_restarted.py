@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from app.clients.object_store import ObjectStore
 from app.clients.redis import create_redis
+from app.clients.storage.object_store import ObjectStore
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run, Task

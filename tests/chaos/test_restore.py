@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import inspect, select
 
 from app.clients.job_queue import ArqQueue
-from app.clients.object_store import ObjectStore
 from app.clients.redis import create_redis
+from app.clients.storage.object_store import ObjectStore
 from app.clock import utcnow
 from app.config import Settings
 from app.db import unit_of_work

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.enums import RunStatus
 from tests.support.deployment.ledger import take_stock, wait_for_pushes
 from tests.support.deployment.site import ARTIFACT, Site, read_log, work

@@ -14,7 +14,7 @@ import pytest
 from alembic import command
 from sqlalchemy import text
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.db import unit_of_work
 from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
 from app.services.schema_revision import migration_config

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.ids import new_id
 from app.services.storage_keys import RunRef
 from tests.cli.conftest import Taskbeacon

@@ -16,8 +16,8 @@ from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.live_events.run_event_stream import stream_keys
 from app.clients.redis import RedisClient
-from app.clients.run_event_stream import stream_keys
 from app.clock import utcnow
 from app.enums import RunStatus
 from app.models import Task

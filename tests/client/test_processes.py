@@ -19,8 +19,8 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
+from app.clients.live_events.run_event_stream import stream_keys
 from app.clients.redis import RedisClient
-from app.clients.run_event_stream import stream_keys
 from app.config import Settings
 from taskbeacon.client import verify_webhook
 from taskbeacon.client.settings import config_file

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.push import Accepted, PushOutcome, TryLater
+from app.clients.pushes.push import Accepted, PushOutcome, TryLater
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind, QuestionStatus
 from app.errors import NotFound

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
-from app.clients.object_store import ObjectContent, ObjectInfo, ObjectStore
+from app.clients.storage.object_store import ObjectContent, ObjectInfo, ObjectStore
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.ids import new_hex_id

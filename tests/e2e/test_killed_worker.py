@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.clients.expo.expo_client import MAX_PARALLEL_SENDS
-from app.clients.push import MESSAGES_PER_REQUEST
+from app.clients.pushes.push import MESSAGES_PER_REQUEST
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work

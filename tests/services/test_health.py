@@ -2,8 +2,8 @@
 
 import asyncio
 
-from app.clients.object_store import ObjectStore
 from app.clients.redis import RedisClient, create_redis
+from app.clients.storage.object_store import ObjectStore
 from app.db import SessionFactory
 from app.services.health import Health
 

@@ -7,8 +7,8 @@ from uuid import UUID
 import httpx
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectStore
-from app.clients.run_event_publisher import RunEvents
+from app.clients.live_events.run_event_publisher import RunEvents
+from app.clients.storage.object_store import ObjectStore
 from app.services.runs import run_lifecycle
 
 UNKNOWN = "11111111-1111-4111-8111-111111111111"

@@ -9,8 +9,8 @@ from uuid import UUID
 import click
 
 from app.cli.admin.transaction import ROW_ID, AdminTransaction, Output, admin, transactional
-from app.clients.object_store import ObjectStore
-from app.clients.object_store_errors import ObjectStoreUnavailable
+from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.object_store_errors import ObjectStoreUnavailable
 from app.clients.web_push.vapid import VapidKey
 from app.enums import CodeHostKind
 from app.services.accounts import integrations, secret_rotation

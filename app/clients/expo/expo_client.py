@@ -23,7 +23,7 @@ from app.clients.expo.expo_messages import (
 )
 from app.clients.expo.send_rate import SendRate
 from app.clients.http.http_client import read_answer_body, tls_context
-from app.clients.push import (
+from app.clients.pushes.push import (
     NOT_REACHED,
     BadMessage,
     Deadline,
@@ -35,7 +35,7 @@ from app.clients.push import (
     ReceiptSource,
     TryLater,
 )
-from app.clients.push_circuit import Circuit, NextProbe
+from app.clients.pushes.push_circuit import Circuit, NextProbe
 
 # Expo recommends this number.
 MAX_PARALLEL_SENDS = 6

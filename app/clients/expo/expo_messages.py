@@ -10,7 +10,7 @@ import orjson
 import structlog
 
 from app.clients.http.http_client import retry_after_seconds
-from app.clients.push import (
+from app.clients.pushes.push import (
     Accepted,
     BadMessage,
     DeadToken,
@@ -19,7 +19,7 @@ from app.clients.push import (
     PushUnavailable,
     TryLater,
 )
-from app.clients.push_length import shorten
+from app.clients.pushes.push_length import shorten
 from app.enums import Urgency
 
 _MAX_PAYLOAD_BYTES = 4096

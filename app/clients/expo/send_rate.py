@@ -2,7 +2,7 @@
 
 import structlog
 
-from app.clients.push import Deadline
+from app.clients.pushes.push import Deadline
 from app.clients.redis import RedisClient
 from app.outages import REDIS_ERRORS
 

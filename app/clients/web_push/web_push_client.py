@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from app.clients.http.guarded_http import CONNECT_SECONDS
 from app.clients.http.http_client import retry_after_seconds
-from app.clients.push import (
+from app.clients.pushes.push import (
     NOT_REACHED,
     Accepted,
     BadMessage,
@@ -23,7 +23,7 @@ from app.clients.push import (
     PushSender,
     TryLater,
 )
-from app.clients.push_circuit import Circuits, NextProbe
+from app.clients.pushes.push_circuit import Circuits, NextProbe
 from app.clients.web_push.vapid import VapidKey
 from app.clients.web_push.web_push_messages import (
     EncryptedPush,

@@ -12,8 +12,8 @@ from http_ece import ECEException
 from py_vapid import VapidException
 from pywebpush import WebPusher, WebPushException
 
-from app.clients.push import PushMessage
-from app.clients.push_length import shorten
+from app.clients.pushes.push import PushMessage
+from app.clients.pushes.push_length import shorten
 from app.clients.web_push.vapid import VapidKey, base64url
 
 # 4096 bytes less the header, the padding and the tag of the encryption.

@@ -20,9 +20,9 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.bucket import KEPT_DAYS, STAGED_DAYS, ListedObject
-from app.clients.object_store import ObjectStore
-from app.clients.object_store_errors import ObjectStoreUnavailable
+from app.clients.storage.bucket import KEPT_DAYS, STAGED_DAYS, ListedObject
+from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.object_store_errors import ObjectStoreUnavailable
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.db.statements import rows_of

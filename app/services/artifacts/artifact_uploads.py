@@ -15,9 +15,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import TableValuedColumn
 
 from app.api_limits import FILE_BYTES, PDF_BYTES
-from app.clients.bucket import TTL_TAG
-from app.clients.object_store import ObjectInfo, ObjectStore
-from app.clients.object_store_errors import ObjectMissing, ObjectStoreUnavailable
+from app.clients.storage.bucket import TTL_TAG
+from app.clients.storage.object_store import ObjectInfo, ObjectStore
+from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable
 from app.clock import utcnow
 from app.enums import ArtifactType
 from app.errors import InvalidInput, StateRefused

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, select, tuple_
 
-from app.clients.bucket import KEPT_DAYS
-from app.clients.object_store import ObjectStore
+from app.clients.storage.bucket import KEPT_DAYS
+from app.clients.storage.object_store import ObjectStore
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.db.statements import rows_of

@@ -12,8 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.git.patches import PatchedFile, PatchReader
-from app.clients.object_store import ObjectStore
-from app.clients.object_store_errors import ObjectMissing, RangeNotSatisfiable
+from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.object_store_errors import ObjectMissing, RangeNotSatisfiable
 from app.db import release
 from app.db.statements import row_of
 from app.enums import (

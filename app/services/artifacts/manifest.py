@@ -15,8 +15,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, literal, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.bucket import KEPT_DAYS
-from app.clients.object_store import ObjectStore
+from app.clients.storage.bucket import KEPT_DAYS
+from app.clients.storage.object_store import ObjectStore
 from app.clock import utcnow
 from app.db import release
 from app.db.statements import count_changed

@@ -8,8 +8,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.bucket import KEPT_DAYS, STAGED_DAYS
-from app.clients.object_store import ObjectStore
+from app.clients.storage.bucket import KEPT_DAYS, STAGED_DAYS
+from app.clients.storage.object_store import ObjectStore
 from app.clock import utcnow
 from app.db import after_commit, release
 from app.errors import RunRefused

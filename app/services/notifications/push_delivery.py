@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.clients.push import (
+from app.clients.pushes.push import (
     MESSAGES_PER_REQUEST,
     Accepted,
     BadMessage,

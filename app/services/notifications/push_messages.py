@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from app.clients.push import PushAction, PushMessage, PushStyle
+from app.clients.pushes.push import PushAction, PushMessage, PushStyle
 from app.clock import utcnow
 from app.config import Settings
 from app.enums import (

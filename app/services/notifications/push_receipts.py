@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Update, any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.push import TICKETS_PER_REQUEST, Accepted, DeadToken, PushOutcome
+from app.clients.pushes.push import TICKETS_PER_REQUEST, Accepted, DeadToken, PushOutcome
 from app.clock import utcnow
 from app.db import after_commit
 from app.db.statements import Prepared, rows_of

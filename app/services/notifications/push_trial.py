@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.push import Accepted, Deadline, PushSender
+from app.clients.pushes.push import Accepted, Deadline, PushSender
 from app.clock import utcnow
 from app.config import Settings
 from app.db import release

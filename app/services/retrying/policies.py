@@ -11,7 +11,7 @@ from math import inf
 from typing import Final
 
 from app.clients.github.github_answers import GitHubUnavailable
-from app.clients.object_store_errors import ObjectStoreUnavailable
+from app.clients.storage.object_store_errors import ObjectStoreUnavailable
 from app.errors import Unavailable
 from app.outages import DatabaseUnavailable
 

@@ -14,7 +14,7 @@ from sqlalchemy import DateTime, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.run_events import EventKind
+from app.clients.live_events.run_events import EventKind
 from app.clock import utcnow
 from app.coroutines.periodic import repeating
 from app.db import SessionFactory, release, unit_of_work

@@ -11,8 +11,8 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.run_event_publisher import RunEvents
-from app.clients.run_events import MAX_EVENT_BYTES, EventKind
+from app.clients.live_events.run_event_publisher import RunEvents
+from app.clients.live_events.run_events import MAX_EVENT_BYTES, EventKind
 from app.db import after_commit
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.json_types import JsonDict

@@ -16,8 +16,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import LARGE_RESPONSE_WAIT_SECONDS
-from app.clients.object_store import ObjectStore
-from app.clients.object_store_errors import ObjectMissing
+from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.object_store_errors import ObjectMissing
 from app.db import release
 from app.db.statements import rows_of
 from app.errors import Unavailable

@@ -34,8 +34,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import LOG_BYTES
-from app.clients.object_store import LOG_TAGS, ObjectStore
-from app.clients.object_store_errors import ObjectMissing, ObjectStoreUnavailable, ObjectTooShort
+from app.clients.storage.object_store import LOG_TAGS, ObjectStore
+from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable, ObjectTooShort
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.db.statements import Prepared, rows_of

@@ -7,7 +7,7 @@ from typing import Any, Final, TypedDict
 from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.run_event_publisher import RunEvents
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.db.statements import rows_of
 from app.enums import CiState
 from app.models import Integration, PushedBranch

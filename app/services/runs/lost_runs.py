@@ -11,8 +11,8 @@ import structlog
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store_errors import ObjectStoreUnavailable
-from app.clients.run_event_publisher import RunEvents
+from app.clients.live_events.run_event_publisher import RunEvents
+from app.clients.storage.object_store_errors import ObjectStoreUnavailable
 from app.clock import utcnow
 from app.db import after_commit, unit_of_work
 from app.db.statements import rows_of

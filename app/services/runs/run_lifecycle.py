@@ -55,7 +55,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.run_event_publisher import RunEvents
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.clock import utcnow
 from app.db.statements import Prepared, row_of, rows_of
 from app.dialogue.storable_text import storable

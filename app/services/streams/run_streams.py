@@ -17,9 +17,9 @@ import structlog
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.run_event_stream import read_ends, read_events
-from app.clients.run_events import EventId, EventKind, RunEvent
-from app.clients.run_followers import Subscription
+from app.clients.live_events.run_event_stream import read_ends, read_events
+from app.clients.live_events.run_events import EventId, EventKind, RunEvent
+from app.clients.live_events.run_followers import Subscription
 from app.db import SessionFactory, unit_of_work
 from app.db.statements import rows_of
 from app.enums import TERMINAL_STATUSES

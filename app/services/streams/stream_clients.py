@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.clients.event_hub import EventHub
+from app.clients.live_events.event_hub import EventHub
 from app.clients.redis import RedisClient
 from app.db import SessionFactory
 from app.services.notifications.stream_presence import StreamPresence

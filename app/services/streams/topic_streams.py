@@ -19,8 +19,8 @@ import orjson
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.run_events import EventId, EventKind, RunEvent
-from app.clients.run_followers import Subscription
+from app.clients.live_events.run_events import EventId, EventKind, RunEvent
+from app.clients.live_events.run_followers import Subscription
 from app.errors import InvalidInput, NotFound, unknown_choice
 from app.outages import DatabaseUnavailable
 from app.schemas.fields import parse_uuid

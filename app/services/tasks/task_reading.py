@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, DateTime, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.clock import utcnow
 from app.db.statements import Prepared
 from app.enums import Environment, RunStatus

@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.clock import utcnow
 from app.db.statements import Prepared
 from app.enums import CodeHostKind, EventType, OriginProduct, SignalReportRelationship

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import PAGE_BYTES
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.db.statements import Prepared
 from app.enums import Environment, RunStatus
 from app.errors import NotFound

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import aliased
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.enums import OriginProduct
 from app.models import Run, Task, User
 from app.schemas.checks.check_sets import DefinitionsOut

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from app.clients.push import PushUnavailable
+from app.clients.pushes.push import PushUnavailable
 from app.db import unit_of_work
 from app.runtime import ProcessContext
 from app.services.notifications import push_receipts

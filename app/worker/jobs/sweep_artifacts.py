@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import structlog
 
-from app.clients.object_store_errors import ObjectStoreUnavailable
+from app.clients.storage.object_store_errors import ObjectStoreUnavailable
 from app.services.artifacts import artifact_sweep
 from app.worker.worker_context import worker_context
 

@@ -8,7 +8,7 @@ from typing import Never
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.push import Deadline, NotSent, TryLater
+from app.clients.pushes.push import Deadline, NotSent, TryLater
 from app.clients.wakes import LEDGER, WakeListener
 from app.coroutines.periodic import every
 from app.coroutines.shielded import shielded

@@ -11,9 +11,9 @@ import structlog
 
 from app.agents.session.usage_meter import value_at
 from app.agents.workspace.kept_session import MAX_PACKED_BYTES, KeptSession, unpack
-from app.clients.bucket import KEPT_DAYS
-from app.clients.object_store import ObjectStore
-from app.clients.object_store_errors import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable
+from app.clients.storage.bucket import KEPT_DAYS
+from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable
 from app.services.artifacts.artifact_uploads import tags
 from app.services.resume_chain import EarlierRun
 from app.services.storage_keys import RunRef

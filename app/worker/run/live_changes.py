@@ -10,7 +10,7 @@ import structlog
 from app.agents.errors import AgentError, BranchNotFound
 from app.agents.execution.run_context import Look
 from app.agents.workspace.live_patch import Comparison
-from app.clients.run_event_stream import count_followers
+from app.clients.live_events.run_event_stream import count_followers
 from app.clock import utcnow
 from app.coroutines.periodic import attempt, wait
 from app.db import unit_of_work

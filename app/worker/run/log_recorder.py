@@ -12,8 +12,8 @@ import orjson
 import structlog
 
 from app.api_limits import LOG_BYTES
-from app.clients.object_store import ObjectStore
-from app.clients.run_event_publisher import RunEvents
+from app.clients.live_events.run_event_publisher import RunEvents
+from app.clients.storage.object_store import ObjectStore
 from app.coroutines.periodic import wait
 from app.db import SessionFactory
 from app.services.retrying.policies import RUN_FILES

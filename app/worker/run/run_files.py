@@ -15,9 +15,9 @@ from app.agents.files.attachments import Attachment
 from app.agents.run_result import RunResult
 from app.agents.workspace.folders import FolderRemover, open_folder
 from app.api_limits import FILE_BYTES
-from app.clients.bucket import KEPT_DAYS
-from app.clients.object_store import ObjectStore
-from app.clients.object_store_errors import ObjectMissing, ObjectStoreUnavailable
+from app.clients.storage.bucket import KEPT_DAYS
+from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable
 from app.enums import ArtifactType, RunReason
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.artifacts.artifact_uploads import guess_content_type, tag_objects, tags

@@ -14,7 +14,7 @@ from app.agents.errors import AgentError, AgentStopped
 from app.agents.execution.active_run import until_stopped
 from app.agents.git.fetch import Source
 from app.agents.git.run_repository import Author
-from app.clients.object_store_errors import ObjectStoreUnavailable
+from app.clients.storage.object_store_errors import ObjectStoreUnavailable
 from app.clock import wire_time
 from app.dialogue.agent_reports import notification_entry, progress_entry
 from app.enums import ArtifactType, CheckCause, RunMode, Verdict, VerdictReason

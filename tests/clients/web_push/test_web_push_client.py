@@ -23,7 +23,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
-from app.clients.push import (
+from app.clients.pushes.push import (
     NOT_REACHED,
     Accepted,
     BadMessage,
@@ -35,7 +35,7 @@ from app.clients.push import (
     PushStyle,
     TryLater,
 )
-from app.clients.push_circuit import OPEN_AFTER
+from app.clients.pushes.push_circuit import OPEN_AFTER
 from app.clients.web_push.vapid import VapidKey
 from app.clients.web_push.web_push_client import WebPushClient
 from app.enums import Urgency

@@ -14,8 +14,8 @@ from sqlalchemy import select, update
 from typing_extensions import override
 
 from app.api_limits import LOG_BYTES
-from app.clients.object_store import ObjectStore
-from app.clients.object_store_errors import ObjectMissing, ObjectStoreUnavailable
+from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory, unit_of_work
 from app.errors import Unavailable

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.clients.object_store import LOG_TAGS, ObjectStore
+from app.clients.storage.object_store import LOG_TAGS, ObjectStore
 from app.config import Settings
 from app.models import Run
 from app.services.storage_keys import RunRef

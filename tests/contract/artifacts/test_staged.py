@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.config import Settings
 from app.models import Run, StagedArtifact, Task
 from tests.support.assertions import assert_invalid, concerning

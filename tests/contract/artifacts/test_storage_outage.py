@@ -9,7 +9,7 @@ import pytest_asyncio
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.config import Settings
 from app.models import Run, StagedArtifact
 from tests.support.assertions import assert_error

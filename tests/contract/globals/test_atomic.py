@@ -20,7 +20,7 @@ from fastapi.routing import iter_route_contexts
 from sqlalchemy import literal, select, text, union_all
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.clients.run_event_publisher import RunEvents
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.clock import utcnow
 from app.enums import RunStatus
 from app.ids import new_hex_id

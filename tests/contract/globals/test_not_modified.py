@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import TypeDecorator, delete, inspect, select, true, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.clock import utcnow
 from app.config import Settings
 from app.enums import Environment, OriginProduct, RunStatus

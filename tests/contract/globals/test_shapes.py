@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx
 
-from app.clients.object_store import LOG_TAGS, ObjectStore
+from app.clients.storage.object_store import LOG_TAGS, ObjectStore
 from app.enums import Environment, OriginProduct, RunStatus
 from app.models import Run, Task, User
 from app.services.storage_keys import RunRef

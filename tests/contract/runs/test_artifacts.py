@@ -14,7 +14,7 @@ from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
-from app.clients.object_store import ObjectContent, ObjectStore
+from app.clients.storage.object_store import ObjectContent, ObjectStore
 from app.ids import new_id
 from app.models import Project, Run, Task, User
 from app.runtime import ProcessContext

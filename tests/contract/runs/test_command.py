@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.run_event_publisher import RunEvents
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.clock import utcnow
 from app.enums import CommandStatus, Environment, RunStatus
 from app.ids import new_id

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.git.patches import SHOWN_BYTES
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.models import Run, Task
 from app.services.code_hosts.branch_records import BranchRecord, record_branch
 from tests.support.assertions import assert_invalid, concerning

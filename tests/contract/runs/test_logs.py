@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
-from app.clients.object_store import LOG_TAGS, ObjectStore
-from app.clients.object_store_errors import ObjectStoreUnavailable
-from app.clients.signed_urls import SignedUrls
+from app.clients.storage.object_store import LOG_TAGS, ObjectStore
+from app.clients.storage.object_store_errors import ObjectStoreUnavailable
+from app.clients.storage.signed_urls import SignedUrls
 from app.config import Settings
 from app.ids import new_id
 from app.models import Run

@@ -12,9 +12,9 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
-from app.clients.event_hub import EventHub
+from app.clients.live_events.event_hub import EventHub
+from app.clients.live_events.run_event_publisher import RunEventPublisher, RunEvents
 from app.clients.redis import RedisClient, create_redis
-from app.clients.run_event_publisher import RunEventPublisher, RunEvents
 from app.config import Settings
 from app.db import SessionFactory
 from app.services.streams.run_streams import final_states

@@ -14,8 +14,8 @@ from sqlalchemy import delete
 from sqlalchemy.event import listen, remove
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.clients.event_hub import EventHub
-from app.clients.run_event_publisher import RunEvents
+from app.clients.live_events.event_hub import EventHub
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import EventType

@@ -12,9 +12,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.clients.event_hub import EventHub
+from app.clients.live_events.event_hub import EventHub
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.clients.redis import RedisClient, create_redis
-from app.clients.run_event_publisher import RunEvents
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Project, Run, Task

@@ -6,9 +6,9 @@ from uuid import UUID
 import httpx
 import orjson
 
+from app.clients.live_events.run_event_publisher import RunEvents
+from app.clients.live_events.run_event_stream import stream_keys
 from app.clients.redis import RedisClient
-from app.clients.run_event_publisher import RunEvents
-from app.clients.run_event_stream import stream_keys
 from tests.support.web.streams import following
 
 JSON = dict[str, Any]

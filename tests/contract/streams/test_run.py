@@ -17,13 +17,13 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.cli.serving.http_protocol import StreamingProtocol
-from app.clients.event_hub import EventHub
-from app.clients.object_store import ObjectStore
+from app.clients.live_events.event_hub import EventHub
+from app.clients.live_events.run_event_publisher import RunEvents
+from app.clients.live_events.run_event_stream import MAX_EVENTS, channel_of, stream_keys
+from app.clients.live_events.run_events import MAX_EVENT_BYTES, EventKind
+from app.clients.live_events.run_followers import MAX_QUEUED_BYTES
 from app.clients.redis import RedisClient
-from app.clients.run_event_publisher import RunEvents
-from app.clients.run_event_stream import MAX_EVENTS, channel_of, stream_keys
-from app.clients.run_events import MAX_EVENT_BYTES, EventKind
-from app.clients.run_followers import MAX_QUEUED_BYTES
+from app.clients.storage.object_store import ObjectStore
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work

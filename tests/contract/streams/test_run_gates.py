@@ -7,7 +7,7 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.clients.event_hub import EventHub
+from app.clients.live_events.event_hub import EventHub
 from app.ids import new_id
 from app.runtime import ProcessContext
 from app.services.access.stream_watch import StreamWatch

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.enums import RunStatus

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.bucket import KEPT_DAYS
-from app.clients.object_store import ObjectStore
+from app.clients.storage.bucket import KEPT_DAYS
+from app.clients.storage.object_store import ObjectStore
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.enums import RunStatus

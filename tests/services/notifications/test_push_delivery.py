@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.clients.push import Accepted
+from app.clients.pushes.push import Accepted
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind

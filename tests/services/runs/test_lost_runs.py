@@ -12,8 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
-from app.clients.object_store import ObjectStore
-from app.clients.run_event_publisher import RunEvents
+from app.clients.live_events.run_event_publisher import RunEvents
+from app.clients.storage.object_store import ObjectStore
 from app.db import SessionFactory, unit_of_work
 from app.enums import CommandMethod, CommandStatus, RunStatus
 from app.ids import new_id

@@ -6,8 +6,8 @@ import httpx
 from prometheus_client import REGISTRY
 from sqlalchemy import update
 
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.clients.redis import RedisClient, create_redis
-from app.clients.run_event_publisher import RunEvents
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run, Task

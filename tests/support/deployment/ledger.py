@@ -8,11 +8,11 @@ from uuid import UUID
 import orjson
 from sqlalchemy import select
 
-from app.clients.object_store import ObjectStore
-from app.clients.object_store_errors import ObjectMissing
+from app.clients.live_events.run_event_stream import MAX_EVENTS, read_events
+from app.clients.live_events.run_events import EventKind
 from app.clients.redis import RedisClient, create_redis
-from app.clients.run_event_stream import MAX_EVENTS, read_events
-from app.clients.run_events import EventKind
+from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.object_store_errors import ObjectMissing
 from app.db import unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Run, RunLogState, Task

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from taskbeacon.client import AsyncClient, End, Event, Gap
 from tests.support.deployment.ledger import stored_log
 from tests.support.deployment.site import Site, work

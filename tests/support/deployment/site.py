@@ -11,8 +11,8 @@ import httpx
 from sqlalchemy import ColumnElement, func, select, update
 
 from app.clients.job_queue import ArqQueue
-from app.clients.object_store import ObjectStore
 from app.clients.redis import create_redis
+from app.clients.storage.object_store import ObjectStore
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work

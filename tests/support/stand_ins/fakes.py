@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 
 from app.clients.job_queue import QUEUE_NAME
-from app.clients.run_events import EventKind
+from app.clients.live_events.run_events import EventKind
 from app.services.usage_gates import Limit
 
 

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from typing_extensions import override
 
 from app.clients.expo.expo_messages import wire_content
-from app.clients.push import (
+from app.clients.pushes.push import (
     NOT_REACHED,
     Accepted,
     BadMessage,

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import orjson
 
-from app.clients.event_hub import EventHub
+from app.clients.live_events.event_hub import EventHub
 
 _WAIT_SECONDS = 100
 

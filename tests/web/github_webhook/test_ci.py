@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.live_events.run_event_stream import read_events
 from app.clients.redis import RedisClient
-from app.clients.run_event_stream import read_events
 from app.enums import CheckStatus, Verdict
 from app.models import Event, Integration, PushedBranch, Run
 from app.services.runs.verification import verification_lifecycle

@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
+from app.clients.live_events.run_event_stream import read_events
 from app.clients.redis import RedisClient
-from app.clients.run_event_stream import read_events
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import CheckStatus, QuestionStatus, RunStatus, Verdict

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.ids import new_hex_id
 from app.models import StagedArtifact, Task
 from app.services.storage_keys import staged_folder

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.clients.expo.expo_client import MAX_PARALLEL_SENDS, ExpoClient, open_http
-from app.clients.push import MESSAGES_PER_REQUEST, PushSender
+from app.clients.pushes.push import MESSAGES_PER_REQUEST, PushSender
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, PushToken, Task, User

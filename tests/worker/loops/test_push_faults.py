@@ -14,7 +14,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from typing_extensions import override
 
-from app.clients.push import NOT_REACHED, Accepted, Deadline, PushMessage, PushOutcome, PushSender
+from app.clients.pushes.push import NOT_REACHED, Accepted, Deadline, PushMessage, PushOutcome, PushSender
 from app.enums import NotificationDecision, Platform
 from app.models import Notification, NotificationPreferences, Project, PushToken, Run, Task, User
 from app.runtime import ProcessContext

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
 from app.clients.expo.expo_client import ExpoClient, open_http
-from app.clients.push import Accepted, Deadline, NotSent, PushMessage, PushOutcome, TryLater
-from app.clients.push_circuit import OPEN_AFTER
+from app.clients.pushes.push import Accepted, Deadline, NotSent, PushMessage, PushOutcome, TryLater
+from app.clients.pushes.push_circuit import OPEN_AFTER
 from app.clients.web_push.vapid import VapidKey
 from app.clients.web_push.web_push_client import WebPushClient
 from app.enums import Platform

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from app.clients.github.github_answers import GitHubAccess, PullRequest
 from app.clients.github.github_client import GitHubClient
-from app.clients.object_store import ObjectStore
+from app.clients.storage.object_store import ObjectStore
 from app.config import Settings
 from app.db import unit_of_work
 from app.enums import RunStatus

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.agents.files.attachments import take_artifacts
-from app.clients.bucket import STAGED_DAYS
+from app.clients.storage.bucket import STAGED_DAYS
 from app.db import unit_of_work
 from app.enums import ArtifactType, RunStatus
 from app.ids import new_hex_id

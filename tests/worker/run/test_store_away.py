@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
-from app.clients.object_store import ObjectInfo, ObjectStore
+from app.clients.storage.object_store import ObjectInfo, ObjectStore
 from app.config import Settings
 from app.enums import RunStatus
 from app.models import Run

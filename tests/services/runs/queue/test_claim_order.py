@@ -4,7 +4,7 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from app.clients.run_event_publisher import RunEvents
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.db import SessionFactory, unit_of_work
 from app.enums import Environment
 from app.models import Task

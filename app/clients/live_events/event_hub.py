@@ -12,9 +12,9 @@ from uuid import UUID
 
 import structlog
 
+from app.clients.live_events.run_event_stream import channel_of, parse_message
+from app.clients.live_events.run_followers import SUBSCRIBE_AGAIN_SECONDS, Channel, Subscription
 from app.clients.redis import RedisClient, messages_of
-from app.clients.run_event_stream import channel_of, parse_message
-from app.clients.run_followers import SUBSCRIBE_AGAIN_SECONDS, Channel, Subscription
 from app.outages import REDIS_ERRORS
 
 _SILENCE_SECONDS = 15.0

@@ -13,15 +13,15 @@ from urllib.parse import urlencode
 import structlog
 from botocore.exceptions import ClientError
 
-from app.clients.bucket import KEPT_DAYS, TTL_TAG, Bucket
-from app.clients.object_store_errors import (
+from app.clients.storage.bucket import KEPT_DAYS, TTL_TAG, Bucket
+from app.clients.storage.object_store_errors import (
     ObjectMissing,
     ObjectStoreUnavailable,
     ObjectTooShort,
     RangeNotSatisfiable,
 )
-from app.clients.s3_connection import SMALL_CALL_SECONDS, STREAMS, S3Connection, failures, status_of
-from app.clients.signed_urls import SignedUrls
+from app.clients.storage.s3_connection import SMALL_CALL_SECONDS, STREAMS, S3Connection, failures, status_of
+from app.clients.storage.signed_urls import SignedUrls
 from app.config import Settings
 
 LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}

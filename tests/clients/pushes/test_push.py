@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from app.clients.expo.expo_client import MAX_PARALLEL_SENDS, ExpoClient, open_http
 from app.clients.expo.send_rate import SendRate
-from app.clients.push import (
+from app.clients.pushes.push import (
     NOT_REACHED,
     Accepted,
     BadMessage,
@@ -25,8 +25,8 @@ from app.clients.push import (
     PushStyle,
     TryLater,
 )
-from app.clients.push_circuit import OPEN_AFTER
-from app.clients.push_length import shorten
+from app.clients.pushes.push_circuit import OPEN_AFTER
+from app.clients.pushes.push_length import shorten
 from app.clients.redis import RedisClient, create_redis
 from app.enums import Urgency
 from app.services.retrying.policies import PUSH_PROBES

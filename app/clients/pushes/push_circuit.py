@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from app.clients.push import NotSent, TryLater
+from app.clients.pushes.push import NotSent, TryLater
 from app.clock import utcnow
 
 Result = TypeVar("Result")

@@ -8,9 +8,8 @@ from uuid import UUID
 import orjson
 import pytest
 
-from app.clients.redis import RedisClient
-from app.clients.run_event_publisher import RunEventPublisher, RunEvents
-from app.clients.run_event_stream import (
+from app.clients.live_events.run_event_publisher import RunEventPublisher, RunEvents
+from app.clients.live_events.run_event_stream import (
     MAX_EVENTS,
     MAX_STREAM_BYTES,
     channel_of,
@@ -19,7 +18,8 @@ from app.clients.run_event_stream import (
     read_events,
     stream_keys,
 )
-from app.clients.run_events import MAX_EVENT_BYTES, EventId, EventKind, RunEvent
+from app.clients.live_events.run_events import MAX_EVENT_BYTES, EventId, EventKind, RunEvent
+from app.clients.redis import RedisClient
 from app.ids import new_id
 from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.stand_ins.outage import Interruptible

@@ -9,13 +9,13 @@ from uuid import UUID
 import orjson
 import pytest
 
-from app.clients import run_followers
-from app.clients.event_hub import EventHub
+from app.clients.live_events import run_followers
+from app.clients.live_events.event_hub import EventHub
+from app.clients.live_events.run_event_publisher import RunEventPublisher, RunEvents
+from app.clients.live_events.run_event_stream import channel_of, stream_keys
+from app.clients.live_events.run_events import EventKind, RunEvent
+from app.clients.live_events.run_followers import Subscription
 from app.clients.redis import RedisClient
-from app.clients.run_event_publisher import RunEventPublisher, RunEvents
-from app.clients.run_event_stream import channel_of, stream_keys
-from app.clients.run_events import EventKind, RunEvent
-from app.clients.run_followers import Subscription
 from app.ids import new_id
 from tests.support.stand_ins.outage import Interruptible
 from tests.support.waiting import eventually

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import structlog
 
+from app.clients.live_events.run_event_stream import read_events
+from app.clients.live_events.run_events import EventId, EventKind, RunEvent
 from app.clients.redis import RedisClient
-from app.clients.run_event_stream import read_events
-from app.clients.run_events import EventId, EventKind, RunEvent
 
 # Maximal number of events that wait for one follower.
 MAX_QUEUED_EVENTS = 1000

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+from app.clients.live_events.run_events import EventId, EventKind, RunEvent
 from app.clients.redis import RedisClient
-from app.clients.run_events import EventId, EventKind, RunEvent
 
 MAX_EVENTS: Final = 2000
 MAX_STREAM_BYTES: Final = 16 * 1024 * 1024

@@ -6,8 +6,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from app.clients.object_store import ObjectStore
-from app.clients.signed_urls import URL_LIFETIME, UrlSigner
+from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.signed_urls import URL_LIFETIME, UrlSigner
 from app.config import Settings
 from app.ids import new_hex_id
 

@@ -11,9 +11,9 @@ import orjson
 import structlog
 from redis.exceptions import NoScriptError
 
+from app.clients.live_events.run_event_stream import APPEND_SCRIPT, script_arguments, stream_keys
+from app.clients.live_events.run_events import MAX_EVENT_BYTES, EventKind
 from app.clients.redis import RedisClient
-from app.clients.run_event_stream import APPEND_SCRIPT, script_arguments, stream_keys
-from app.clients.run_events import MAX_EVENT_BYTES, EventKind
 from app.ids import new_hex_id
 from app.outages import REDIS_ERRORS
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.exceptions import ConnectionError as NotConnected
 
-from app.clients.object_store_errors import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable
+from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable
 from app.config import Settings
 
 # The time limit of small calls, so that an outage becomes an error and not a hanging request.

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from app.clients.push import PushMessage
+from app.clients.pushes.push import PushMessage
 
 
 def shorten(

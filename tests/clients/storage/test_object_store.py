@@ -12,14 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.clients.object_store import ObjectStore
-from app.clients.object_store_errors import (
+from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.object_store_errors import (
     ObjectMissing,
     ObjectStoreUnavailable,
     ObjectTooShort,
     RangeNotSatisfiable,
 )
-from app.clients.s3_connection import failures
+from app.clients.storage.s3_connection import failures
 from app.config import Settings
 from app.ids import new_hex_id
 from tests.support.deployment.processes import closed_port

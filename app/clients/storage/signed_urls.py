@@ -12,7 +12,7 @@ from botocore.credentials import ReadOnlyCredentials
 from pydantic import SecretStr
 from typing_extensions import override
 
-from app.clients.s3_connection import S3Clients, failures
+from app.clients.storage.s3_connection import S3Clients, failures
 from app.clock import utcnow
 from app.config import Settings
 from app.ids import new_hex_id

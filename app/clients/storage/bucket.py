@@ -12,9 +12,9 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
-from app.clients.object_store_errors import ObjectStoreUnavailable
-from app.clients.s3_connection import S3Connection, status_of
-from app.clients.signed_urls import create_signer
+from app.clients.storage.object_store_errors import ObjectStoreUnavailable
+from app.clients.storage.s3_connection import S3Connection, status_of
+from app.clients.storage.signed_urls import create_signer
 
 # The bucket's lifecycle rules use this tag (contract 8.3): an object that was only uploaded expires after a day.
 TTL_TAG = "ttl_days"
