@@ -25,6 +25,8 @@ from app.clients.http.http_client import read_answer_body
 from app.clock import utcnow
 
 TIMEOUT_SECONDS = 20.0
+# GitHub refuses more than a hundred of one account at a time, which several workers may share.
+MAX_PARALLEL_REQUESTS = 20
 _MAX_REDIRECTS = 3
 _VERSION = "2022-11-28"
 # GitHub accepts at most ten minutes, and its clock may differ from ours.
@@ -38,6 +40,7 @@ class GitHubClient:
     def __init__(self, http: httpx.AsyncClient, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._http = http
         self._timeout_seconds = timeout_seconds
+        self._slots = asyncio.Semaphore(MAX_PARALLEL_REQUESTS)
 
     async def create_installation_token(
         self, api_url: str, *, app_id: str, installation_id: str, private_key: str
@@ -118,8 +121,9 @@ class GitHubClient:
             "User-Agent": "taskbeacon",
         }
         try:
-            # For the whole request: httpx restarts its time limit with each piece of a slow response.
             async with (
+                self._slots,
+                # For the whole request: httpx restarts its time limit with each piece of a slow response.
                 asyncio.timeout(self._timeout_seconds),
                 self._http.stream(
                     method,

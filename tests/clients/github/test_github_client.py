@@ -19,7 +19,7 @@ from app.clients.github.github_answers import (
     GitHubUnavailable,
     PullRequest,
 )
-from app.clients.github.github_client import GitHubClient
+from app.clients.github.github_client import MAX_PARALLEL_REQUESTS, GitHubClient
 from app.services.retrying.policies import CODE_HOST
 from app.services.retrying.retries import RetryBudget
 from tests.support.clock import MovableClock
@@ -27,7 +27,7 @@ from tests.support.deployment.processes import closed_port
 from tests.support.keys import rsa_pem
 from tests.support.stand_ins.github import CodeHostService, Reply, github_application
 from tests.support.stand_ins.push import trickle
-from tests.support.waiting import patient
+from tests.support.waiting import eventually, patient
 from tests.support.web.serving import serving
 
 TOKEN = "ghp_of_the_client"
@@ -233,6 +233,27 @@ async def test_answer_that_trickles_is_given_up(http: httpx.AsyncClient) -> None
         client = GitHubClient(http, timeout_seconds=0.5)
         with pytest.raises(GitHubUnavailable, match="does not answer"):
             await client.find_pull_request(GitHubAccess(url, TOKEN), "acme/app", "b")
+
+
+async def test_requests_at_a_time_are_bounded(tmp_path: Path) -> None:
+    released = asyncio.Event()
+
+    async def hold() -> None:
+        await released.wait()
+
+    host = CodeHostService(tmp_path, {TOKEN: "bot"}, while_clients_wait=hold)
+    application = httpx.ASGITransport(github_application(host))
+    async with httpx.AsyncClient(transport=application) as http, asyncio.TaskGroup() as asking:
+        wire = Wire(
+            GitHubClient(http, timeout_seconds=120), host, GitHubAccess("http://host.test/api/v3", TOKEN)
+        )
+        for _ in range(MAX_PARALLEL_REQUESTS + 5):
+            asking.create_task(wire.find())
+        await eventually(lambda: len(host.requests) >= MAX_PARALLEL_REQUESTS)
+
+        assert len(host.requests) == MAX_PARALLEL_REQUESTS
+        released.set()
+    assert len(host.requests) == MAX_PARALLEL_REQUESTS + 5
 
 
 def retries() -> RetryBudget:
