@@ -39,7 +39,7 @@ class Bucket:
         self._s3 = s3
 
     async def check(self) -> None:
-        """Find the bucket, if possible without the library."""
+        """Find the bucket, if possible without loading aioboto3: 25 MB of each API process (ADR 72)."""
         signer = create_signer(self._s3.settings, self._s3.settings.s3_endpoint_url)
         if signer is None:
             async with self._s3.calling("find the bucket") as client:
