@@ -1,6 +1,6 @@
 """Routes that follow a run live, and accept events of agents outside the workers (contract 6.4)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -12,6 +12,7 @@ from app.web.auth import RunHolder, StreamReader
 from app.web.dependencies import RUN_URL, RunId, TaskId, process_of
 from app.web.event_upload import read_event_lines
 from app.web.openapi.errors import errors, refused
+from app.web.openapi.groups import EVENT_LINES
 from app.web.responses import Json
 from app.web.sse import EventStream, LastEventId, streamed
 from app.web.unit_route import UnitRoute
@@ -19,31 +20,6 @@ from app.web.unit_route import UnitRoute
 router = APIRouter(prefix=RUN_URL, tags=["runs"], route_class=UnitRoute)
 
 Where = Annotated[StreamQuery, Query()]
-# The one body that is no JSON document.
-_EVENT_LINES: dict[str, Any] = {
-    "requestBody": {
-        "description": 'JSON lines, each `{"seq": n, "event": {…}}`, numbered from 1. An empty body only asks for the '
-        'position. The last line `{"type": "_posthog/stream_complete", "final_seq": n}` declares that no events '
-        "follow.",
-        "content": {
-            "application/x-ndjson": {
-                "schema": {"type": "string"},
-                "examples": {
-                    "example1": {
-                        "summary": "The first two events",
-                        "value": '{"seq": 1, "event": {"type": "step"}}\n{"seq": 2, "event": {"type": "step"}}\n',
-                    },
-                    "example3": {
-                        "summary": "The third and last event",
-                        "value": '{"seq": 3, "event": {"type": "step"}}\n'
-                        '{"type": "_posthog/stream_complete", "final_seq": 3}\n',
-                    },
-                    "example2": {"summary": "Ask for the position", "value": ""},
-                },
-            }
-        },
-    }
-}
 
 
 @router.get(
@@ -83,7 +59,7 @@ async def follow_run(
             "description": "The events do not follow the last accepted event: continue after this number.",
         }
     },
-    openapi_extra=_EVENT_LINES,
+    openapi_extra=EVENT_LINES,
 )
 async def take_events(run: RunHolder, request: Request) -> Json[PositionOut]:
     """Accept numbered events of an agent outside the service's workers; a repeated event is ignored.
