@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal, NotRequired
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.enums import BaseStatus, CheckGate, CheckSource, CiState, Verdict
@@ -67,9 +67,6 @@ class CheckRunOut(TypedDict):
     log_artifact_id: Annotated[str | None, doc("The file of the run with its output.")]
 
 
-_BASE_STATUS = WithJsonSchema({"type": "string", "enum": list(BaseStatus)})
-
-
 class CheckResultOut(TypedDict):
     """What a check showed."""
 
@@ -81,7 +78,7 @@ class CheckResultOut(TypedDict):
     cause: Annotated[str | None, doc("Of an `error`: what kept it from a result.", "missing_tool")]
     exit_code: int | None
     duration_ms: int | None
-    base: Annotated[BaseStatus, _BASE_STATUS, doc("What it showed on the base.")]
+    base: Annotated[BaseStatus, doc("What it showed on the base.")]
     base_cached: Annotated[bool, doc("Whether that is known from an earlier attempt.")]
     counts: CheckCountsOut | None
     old_tests: Annotated[Literal["passed", "failed", "not_run"], doc("With changed tests as on the base.")]

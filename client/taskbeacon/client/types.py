@@ -31,6 +31,9 @@ class Artifact(TypedDict):
 BaseExpectation: TypeAlias = Literal["failed"]
 
 
+BaseStatus: TypeAlias = Literal["passed", "failed", "error", "not_run"]
+
+
 BaseUse: TypeAlias = Literal["auto", "always"]
 
 
@@ -333,7 +336,7 @@ class CheckResult(TypedDict):
     cause: str | None
     exit_code: int | None
     duration_ms: int | None
-    base: Literal["passed", "failed", "error", "not_run"]
+    base: BaseStatus
     base_cached: bool
     counts: CheckCounts | None
     old_tests: Literal["passed", "failed", "not_run"]
