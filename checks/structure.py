@@ -47,7 +47,6 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/services/notifications/rules/quiet_hours.py": "holds the arithmetic of time zones, to be found by its name",
     "app/agents/tools/report_result.py": "is one tool of an agent; the protocol that uses it is no tool",
     "app/agents/checks/reports.py": "starts a program in the sandbox; the module beside it is that program",
-    "app/clients/storage/object_extension.py": "speaks S3, and the service that uses it does not; the store has all else",
     "app/services/health.py": "asks the servers of a process; the process context that uses it only holds them",
     "app/services/webhook_endpoints/webhook_administration.py": "has the SQL of a command; commands have none",
     "app/services/artifacts/bucket_comparison.py": "has the SQL of a command; commands have none",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -14,13 +14,20 @@ import structlog
 from botocore.exceptions import ClientError
 
 from app.clients.storage.bucket import KEPT_DAYS, TTL_TAG, Bucket
-from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable
+from app.clients.storage.object_store_errors import (
+    ObjectMissing,
+    ObjectStoreUnavailable,
+    ObjectTooShort,
+    RangeNotSatisfiable,
+)
 from app.clients.storage.s3_connection import SMALL_CALL_SECONDS, STREAMS, S3Connection, failures, status_of
 from app.clients.storage.signed_urls import SignedUrls
 from app.config import Settings
 
 LOG_TAGS = {TTL_TAG: str(KEPT_DAYS)}
 
+# The smallest part that S3 accepts, except for the last one.
+_SMALLEST_PART = 5 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 
 log = structlog.get_logger(__name__)
@@ -48,39 +55,70 @@ class ObjectContent:
 class ObjectStore:
     """An S3 bucket; its context closes the connections. Every method may raise ObjectStoreUnavailable.
 
-    Services put, head, open, tag and delete objects, sign their `urls`, and look after the whole `bucket`.
+    Services put, extend, head, open, tag and delete objects, sign their `urls`, and look after the whole `bucket`.
     A call takes at most `seconds`, and longer by what it sends; a request that gets no answer is sent `attempts` times.
     """
 
     def __init__(self, settings: Settings, *, seconds: float = SMALL_CALL_SECONDS, attempts: int = 2) -> None:
-        self.s3 = S3Connection(settings, seconds=seconds, attempts=attempts)
-        self.urls = SignedUrls(settings, self.s3.clients)
-        self.bucket = Bucket(self.s3)
+        self._s3 = S3Connection(settings, seconds=seconds, attempts=attempts)
+        self.urls = SignedUrls(settings, self._s3.clients)
+        self.bucket = Bucket(self._s3)
         self._streams = asyncio.Semaphore(STREAMS)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.s3.close()
+        await self._s3.close()
 
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
         """Store bytes, or the content of a file, as an object. It replaces the object that already has this key."""
         request = {
-            "Bucket": self.s3.name,
+            "Bucket": self._s3.name,
             "Key": key,
             "ContentType": content_type,
             "Tagging": urlencode(tags),
         }
         size = len(body) if isinstance(body, bytes) else body.stat().st_size  # noqa: ASYNC240 - a local file
-        async with self.s3.calling(f"store {key}", size=size, writes=True) as client:
+        async with self._s3.calling(f"store {key}", size=size, writes=True) as client:
             with nullcontext(body) if isinstance(body, bytes) else body.open("rb") as content:
                 await client.put_object(Body=content, **request)
 
+    async def extend(
+        self, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
+    ) -> None:
+        """Replace the object under `key` by its first `size` bytes followed by `tail`, atomically for readers.
+
+        S3 cannot append: the store copies the start, and only the end is sent. Callers need a lock. After an error with
+        `may_be_applied` the store may still replace the object.
+        """
+        if size < _SMALLEST_PART:
+            # Too small for a part: read it and join it here.
+            start = await self._read_start(key, size) if size else b""
+            await self.put(key, start + tail, content_type=content_type, tags=tags)
+            return
+        # Stores answer differently if a part to copy ends after the object, so they are not asked for it.
+        info = await self.head(key)
+        if info is None:
+            raise ObjectMissing(key)
+        if (info.size or 0) < size:
+            raise ObjectTooShort(key)
+        await _copy_and_add(self._s3, key, size, tail, content_type=content_type, tags=tags)
+
+    async def _read_start(self, key: str, size: int) -> bytes:
+        try:
+            async with self.open(key, byte_range=f"bytes=0-{size - 1}") as content:
+                start = b"".join([chunk async for chunk in content.chunks])
+        except RangeNotSatisfiable:
+            start = b""  # of an empty object
+        if len(start) < size:
+            raise ObjectTooShort(key)
+        return start
+
     async def head(self, key: str) -> ObjectInfo | None:
         try:
-            async with self.s3.calling(f"look up {key}", of_object=True) as client:
-                answer = await client.head_object(Bucket=self.s3.name, Key=key)
+            async with self._s3.calling(f"look up {key}", of_object=True) as client:
+                answer = await client.head_object(Bucket=self._s3.name, Key=key)
         except ObjectMissing:
             return None
         return ObjectInfo(
@@ -94,11 +132,11 @@ class ObjectStore:
         self, key: str, *, byte_range: str | None = None, if_match: str | None = None
     ) -> AsyncGenerator[ObjectContent, None]:
         """Open an object, or its HTTP `byte_range` while it has the ETag `if_match`; may raise RangeNotSatisfiable."""
-        target = {"Bucket": self.s3.name, "Key": key}
+        target = {"Bucket": self._s3.name, "Key": key}
         conditions = {"Range": byte_range, "IfMatch": if_match}
         request = target | {name: value for name, value in conditions.items() if value is not None}
         async with self._stream():
-            async with self.s3.calling(f"read {key}", of_object=True) as client:
+            async with self._s3.calling(f"read {key}", of_object=True) as client:
                 try:
                     answer = await client.get_object(**request)
                 except ClientError as error:
@@ -120,7 +158,7 @@ class ObjectStore:
     async def _stream(self) -> AsyncGenerator[None, None]:
         # Slow readers cannot take every connection.
         try:
-            async with asyncio.timeout(self.s3.seconds):
+            async with asyncio.timeout(self._s3.seconds):
                 await self._streams.acquire()
         except TimeoutError:
             raise ObjectStoreUnavailable("too many objects are being read") from None
@@ -132,15 +170,15 @@ class ObjectStore:
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
         """Replace all tags of a stored object; raise ObjectMissing if there is none."""
         pairs = [{"Key": name, "Value": value} for name, value in tags.items()]
-        async with self.s3.calling(f"tag {key}", of_object=True) as client:
-            await client.put_object_tagging(Bucket=self.s3.name, Key=key, Tagging={"TagSet": pairs})
+        async with self._s3.calling(f"tag {key}", of_object=True) as client:
+            await client.put_object_tagging(Bucket=self._s3.name, Key=key, Tagging={"TagSet": pairs})
 
     async def delete(self, keys: Sequence[str]) -> int:
         """Delete the objects under at most 1000 keys; return how many of these keys have no object afterwards."""
         objects = [{"Key": key} for key in keys]
-        async with self.s3.calling("remove objects") as client:
+        async with self._s3.calling("remove objects") as client:
             answer = await client.delete_objects(
-                Bucket=self.s3.name, Delete={"Objects": objects, "Quiet": True}
+                Bucket=self._s3.name, Delete={"Objects": objects, "Quiet": True}
             )
         if left := answer.get("Errors", ()):
             log.warning("object_store.not_deleted", count=len(left), code=left[0].get("Code"))
@@ -151,3 +189,28 @@ async def _chunks(key: str, body: Any) -> AsyncIterator[bytes]:
     with failures(f"read {key}"):
         async for chunk in body.iter_chunks(_CHUNK_BYTES):
             yield chunk
+
+
+async def _copy_and_add(
+    s3: S3Connection, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
+) -> None:
+    target = {"Bucket": s3.name, "Key": key}
+    async with s3.calling(f"extend {key}", size=size + len(tail), of_object=True, writes=True) as client:
+        upload = await client.create_multipart_upload(
+            **target, ContentType=content_type, Tagging=urlencode(tags)
+        )
+        part = {**target, "UploadId": upload["UploadId"]}
+        try:
+            copied = await client.upload_part_copy(
+                **part, PartNumber=1, CopySource=target, CopySourceRange=f"bytes=0-{size - 1}"
+            )
+            added = await client.upload_part(**part, PartNumber=2, Body=tail)
+            etags = (copied["CopyPartResult"]["ETag"], added["ETag"])
+            parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+            await client.complete_multipart_upload(**part, MultipartUpload={"Parts": parts})
+        except BaseException:
+            # Best effort: parts of an unfinished upload are never part of the object.
+            with suppress(ObjectStoreUnavailable, OSError), failures(f"give up {key}"):
+                async with asyncio.timeout(s3.seconds):
+                    await client.abort_multipart_upload(**part)
+            raise

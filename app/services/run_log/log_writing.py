@@ -34,7 +34,6 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import LOG_BYTES
-from app.clients.storage.object_extension import extend_object
 from app.clients.storage.object_store import LOG_TAGS, ObjectStore
 from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable, ObjectTooShort
 from app.clock import utcnow
@@ -366,7 +365,7 @@ async def _extend(store: ObjectStore, ref: RunRef, lock: LogLock, lines: bytes) 
     # The store may still be writing if this is cancelled or fails unexpectedly.
     lock.is_writing = True
     try:
-        await extend_object(store, ref.log_key, size, new, content_type=CONTENT_TYPE, tags=LOG_TAGS)
+        await store.extend(ref.log_key, size, new, content_type=CONTENT_TYPE, tags=LOG_TAGS)
     except ObjectStoreUnavailable as error:
         lock.is_writing = error.may_be_applied
         raise

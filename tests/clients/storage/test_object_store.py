@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.clients.storage.object_extension import extend_object
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.object_store_errors import (
     ObjectMissing,
@@ -142,7 +141,7 @@ async def test_object_shorter_than_what_is_to_be_kept_is_not_extended(
     await store.put(key, b"a" * stored, content_type="text/plain", tags={})
 
     with pytest.raises(ObjectTooShort):
-        await extend_object(store, key, stored + 1, b"b", content_type="text/plain", tags={})
+        await store.extend(key, stored + 1, b"b", content_type="text/plain", tags={})
 
     assert await read(store, key) == (b"a" * stored, None)
 

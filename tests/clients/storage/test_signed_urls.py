@@ -121,7 +121,7 @@ async def test_library_is_opened_at_the_first_need_and_once(settings: Settings, 
     async with ObjectStore(settings) as store:
 
         def opened() -> object:
-            return store.s3._clients
+            return store._s3._clients
 
         await store.bucket.check()
         await store.urls.of(key)
@@ -129,5 +129,5 @@ async def test_library_is_opened_at_the_first_need_and_once(settings: Settings, 
 
         await store.head(key)
 
-        assert opened() is await store.s3.clients()
-        assert await store.s3.clients() is await store.s3.clients()
+        assert opened() is await store._s3.clients()
+        assert await store._s3.clients() is await store._s3.clients()

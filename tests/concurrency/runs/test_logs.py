@@ -14,7 +14,6 @@ from sqlalchemy import select, update
 from typing_extensions import override
 
 from app.api_limits import LOG_BYTES
-from app.clients.storage.object_extension import extend_object
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable
 from app.config import Settings
@@ -122,9 +121,7 @@ async def test_what_a_dead_writer_left_is_cut_off_once_its_lock_has_lapsed(
 ) -> None:
     await append_lines(sessions, store, ref, lines(1))
     # It had stored its lines and died before it could say so; its client got no response and sends them again.
-    await extend_object(
-        store, ref.log_key, len(lines(1)), lines(2), content_type="application/jsonl", tags={}
-    )
+    await store.extend(ref.log_key, len(lines(1)), lines(2), content_type="application/jsonl", tags={})
     async with unit_of_work(sessions) as session:
         await session.execute(update(RunLogState).values(writer="dead", writer_until=clock.now))
     await append_lines(sessions, store, ref, lines(2, 3))

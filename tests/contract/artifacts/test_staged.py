@@ -54,8 +54,8 @@ class Stage:
         return list(rows)
 
     async def tags(self, artifact: JSON) -> dict[str, str]:
-        client = (await self._store.s3.clients()).internal
-        answer = await client.get_object_tagging(Bucket=self._store.s3.name, Key=artifact["storage_path"])
+        client = (await self._store._s3.clients()).internal
+        answer = await client.get_object_tagging(Bucket=self._store._s3.name, Key=artifact["storage_path"])
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
 

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
-from app.clients.storage.object_extension import extend_object
 from app.clients.storage.object_store import LOG_TAGS, ObjectStore
 from app.clients.storage.object_store_errors import ObjectStoreUnavailable
 from app.clients.storage.signed_urls import SignedUrls
@@ -73,7 +72,7 @@ async def test_what_a_refused_append_left_in_the_store_is_not_read(
     await append(client, url, {"n": 1})
     key, size = RunRef(run.project_id, run.task_id, run.id).log_key, len(b'{"n":1}\n')
     # The store had kept it when the answer was lost that would have said so.
-    await extend_object(store, key, size, b'{"n":2}\n', content_type="application/jsonl", tags=LOG_TAGS)
+    await store.extend(key, size, b'{"n":2}\n', content_type="application/jsonl", tags=LOG_TAGS)
 
     assert await entries_of(client, url) == [{"n": 1}]
     assert (await client.get(f"{url}/session_logs")).json() == [{"n": 1}]
@@ -93,7 +92,7 @@ class TestAnswerThatFails:
     @pytest.fixture
     async def object_store(self, settings: Settings) -> AsyncGenerator[ObjectStore, None]:
         async with ObjectStore(settings) as store:
-            store.urls = NoUrls(settings, store.s3.clients)
+            store.urls = NoUrls(settings, store._s3.clients)
             yield store
 
     async def test_append_has_added_nothing(self, client: httpx.AsyncClient, url: str) -> None:
