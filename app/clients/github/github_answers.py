@@ -1,4 +1,4 @@
-"""Read the answers of GitHub's REST API, and raise its errors."""
+"""Read the answers of GitHub's REST API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 
+from app.clients.github.github_errors import GitHubRefused, GitHubUnavailable
 from app.clients.http.http_client import retry_after_seconds
 from app.clock import utcnow
 
@@ -17,26 +18,6 @@ _MAX_REASON_LENGTH = 500
 _LONGEST_URL = 2000
 # The pause that GitHub asks for if a response about a limit has neither of its two headers.
 _DEFAULT_PAUSE_SECONDS = 60.0
-
-
-class GitHubError(Exception):
-    """Base class: a request to a GitHub host failed. `message` is a sentence for people, without secrets."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
-
-
-class GitHubUnavailable(GitHubError):
-    """The GitHub host did not answer, had a fault, or limits the rate. The same request may work later."""
-
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class GitHubRefused(GitHubError):
-    """The GitHub host refuses the request for its credential, its subject or its content."""
 
 
 @dataclass(frozen=True, slots=True)

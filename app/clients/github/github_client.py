@@ -13,14 +13,13 @@ import orjson
 from app.clients.github.github_answers import (
     UNREADABLE,
     GitHubAccess,
-    GitHubRefused,
-    GitHubUnavailable,
     InstallationToken,
     PullRequest,
     answer_of,
     check_run_of,
     pull_request_of,
 )
+from app.clients.github.github_errors import GitHubRefused, GitHubUnavailable
 from app.clients.http.http_client import read_answer_body
 from app.clock import utcnow
 

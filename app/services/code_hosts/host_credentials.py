@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.errors import RepositoryAccessDenied, RepositoryNotFound, RepositoryUnreachable
 from app.agents.git.askpass import Credential
 from app.agents.git.git_command import TOKEN_USER
-from app.clients.github.github_answers import GitHubError, GitHubUnavailable
 from app.clients.github.github_client import GitHubClient
+from app.clients.github.github_errors import GitHubError, GitHubUnavailable
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.db.statements import row_of, rows_of

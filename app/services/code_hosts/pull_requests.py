@@ -11,8 +11,9 @@ import structlog
 from app.agents.errors import UnexpectedError, as_agent_error
 from app.agents.run_result import RunResult
 from app.agents.session.transcript import Emit
-from app.clients.github.github_answers import GitHubAccess, GitHubError, GitHubRefused, PullRequest
+from app.clients.github.github_answers import GitHubAccess, PullRequest
 from app.clients.github.github_client import GitHubClient
+from app.clients.github.github_errors import GitHubError, GitHubRefused
 from app.db import SessionFactory
 from app.dialogue.agent_reports import progress_entry
 from app.json_types import JsonDict

@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.agents.errors import AgentError, RepositoryUnreachable
-from app.clients.github.github_answers import GitHubAccess, GitHubError, GitHubUnavailable
+from app.clients.github.github_answers import GitHubAccess
 from app.clients.github.github_client import GitHubClient
+from app.clients.github.github_errors import GitHubError, GitHubUnavailable
 from app.clock import utcnow
 from app.config import Settings
 from app.coroutines.periodic import attempt

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import Final
 
-from app.clients.github.github_answers import GitHubUnavailable
+from app.clients.github.github_errors import GitHubUnavailable
 from app.clients.storage.object_store_errors import ObjectStoreUnavailable
 from app.errors import Unavailable
 from app.outages import DatabaseUnavailable

@@ -12,14 +12,9 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from app.clients.github.github_answers import (
-    GitHubAccess,
-    GitHubError,
-    GitHubRefused,
-    GitHubUnavailable,
-    PullRequest,
-)
+from app.clients.github.github_answers import GitHubAccess, PullRequest
 from app.clients.github.github_client import MAX_PARALLEL_REQUESTS, GitHubClient
+from app.clients.github.github_errors import GitHubError, GitHubRefused, GitHubUnavailable
 from app.services.retrying.policies import CODE_HOST
 from app.services.retrying.retries import RetryBudget
 from tests.support.clock import MovableClock
