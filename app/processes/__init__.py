@@ -1,1 +1,1 @@
-"""Starts programs, reads their output, and ends them."""
+"""Starts programs, reads their output, ends them, and locks files."""

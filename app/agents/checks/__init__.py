@@ -1,1 +1,1 @@
-"""The execution of checks."""
+"""The set-up of clones, what is kept of it, and the execution of checks."""

@@ -1,1 +1,1 @@
-"""Performs a run in four steps: prepare, converse, collect and push."""
+"""Performs a run in five steps: prepare, set up, converse, collect and push."""

@@ -1,4 +1,4 @@
-"""Collects the work of an agent that has ended, also of a failed run: the third step of a run."""
+"""Collects the work of an agent that has ended, also of a failed run."""
 
 import asyncio
 from datetime import timedelta

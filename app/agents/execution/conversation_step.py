@@ -1,4 +1,4 @@
-"""Converses with the agent in the sandbox from the first prompt to the end: the second step of a run."""
+"""Converses with the agent in the sandbox from the first prompt to the end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence

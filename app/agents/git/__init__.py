@@ -1,1 +1,1 @@
-"""Git as the worker uses it: fetch, mirrors and push."""
+"""Git as the worker uses it: fetch, mirrors, patches and push."""

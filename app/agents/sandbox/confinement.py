@@ -128,9 +128,12 @@ class Sandbox:
                     passed.append(_share(shared, _FILTER))
                     options += ["--seccomp", str(passed[-1])]
                 options.append("--")
+            entry = (_PYTHON, "-I", "-S", str(_ENTRY), str(instructed), str(worker_writer))
             process = await spawn(
-                *(*_GO_FIRST, *confining, *options),
-                *(_PYTHON, "-I", "-S", str(_ENTRY), str(instructed), str(worker_writer)),
+                *_GO_FIRST,
+                *confining,
+                *options,
+                *entry,
                 stdin=streams.stdin,
                 stdout=streams.stdout,
                 stderr=streams.stderr,

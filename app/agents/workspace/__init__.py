@@ -1,1 +1,1 @@
-"""The workspace of a run, and the work that is collected from it."""
+"""The workspace of a run, and what is taken from it: work, live changes, output and conversation."""

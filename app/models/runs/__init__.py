@@ -1,1 +1,1 @@
-"""Runs: their rows, commands and logs."""
+"""Runs: their rows, commands, logs, questions, reviews and verifications."""

@@ -1,1 +1,1 @@
-"""Routes of runs, their artifacts, commands, logs and streams."""
+"""Routes of runs, their artifacts, commands, diffs, logs, reviews, streams and verifications."""

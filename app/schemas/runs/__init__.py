@@ -1,1 +1,1 @@
-"""Bodies of runs, their artifacts, commands, logs and streams."""
+"""Bodies of runs, their agents, artifacts, commands, diffs, logs, MCP servers, reviews, streams and verifications."""

@@ -25,8 +25,8 @@ from app.schemas.runs.artifacts import RunArtifactOut
 from app.schemas.runs.mcp_servers import McpServersIn
 from app.schemas.runs.verifications import VerificationOut
 
-# More tokens than any run could use; every JSON reader represents the number exactly.
 LONGEST_BRANCH = 255
+# More tokens than any run could use; every JSON reader represents the number exactly.
 MAX_TOKEN_BUDGET = 10**15
 MAX_ARTIFACTS = 100
 _MAX_REASON = 500

@@ -1,1 +1,1 @@
-"""Check sets, and how verifications are shown (contract 18)."""
+"""Check sets, kept results of bases, scans of repositories, and how verifications are shown (contract 18)."""

@@ -1,1 +1,1 @@
-"""Code hosts such as GitHub: the credentials of runs, pushed branches, pull requests and webhooks."""
+"""Code hosts such as GitHub: credentials of runs, pushed branches, pull requests, reports of verdicts, and webhooks."""

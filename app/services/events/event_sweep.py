@@ -1,4 +1,4 @@
-"""Remove events from the ledger after their retention time, and record each project's last removed event."""
+"""Remove events from the ledger after `event_retention_days`, and record each project's last removed event."""
 
 from datetime import timedelta
 

@@ -1,1 +1,1 @@
-"""Runs: start, steer, queue, recover and end."""
+"""Runs: start, steer, queue, verify, recover and end; with whose authority they act, and what they use."""

@@ -367,7 +367,7 @@ async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: 
     keeps its snapshot of the task, or gets one if it has none or acted for another person before. If not, a snapshot
     that the run has is deleted.
     """
-    # The words that a member wrote after this person's first request are not hers: she may not have read them.
+    # The words that a member wrote after this person's first request are not that person's, who may not have read them.
     kept = case((Run.asked_by_id == authority.asker_id, Run.asked_task), else_=None)
     snapshot = func.coalesce(kept, _task_snapshot(task_id), type_=JSONB)
     values: dict[str, object] = {

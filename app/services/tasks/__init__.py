@@ -1,1 +1,1 @@
-"""Tasks: create, list, search, change and delete."""
+"""Tasks: create, list, search, change, delete, pin and follow."""

@@ -1,1 +1,1 @@
-"""The rules for push notices: what decides about them, the decisions, and how presence affects deferred notices."""
+"""The rules for push notices: the decision about each, cooldowns, quiet hours, and the reading of notices."""

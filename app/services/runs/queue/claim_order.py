@@ -40,7 +40,9 @@ _CLAIMED = Prepared(
         Run.task_id,
         Run.project_id,
         Run.lease_owner.label("owner"),
-        *(Run.attempts.label("attempt"), Run.dispatch_requested_at.label("asked_at"), Run.traceparent),
+        Run.attempts.label("attempt"),
+        Run.dispatch_requested_at.label("asked_at"),
+        Run.traceparent,
     ).where(Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == bindparam("asked_by")),
     Claim,
 )
