@@ -96,7 +96,7 @@ async def read_json(request: Request) -> Any:
             request.scope[_CACHED] = error.with_traceback(None)
     outcome = request.scope[_CACHED]
     if isinstance(outcome, AppError):
-        # Of its own: what raises an error writes to it.
+        # A copy: raising an exception changes its traceback and its context.
         raise outcome.with_detail(outcome.detail)
     return outcome
 
@@ -129,8 +129,7 @@ async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: floa
     is_complete = False
     try:
         async with asyncio.timeout(seconds) as patience:
-            # Not `request.stream()`, which does not say that a piece is the last: a timer for each would be set in
-            # vain.
+            # Not `request.stream()`, which does not tell the last piece: the timer would be set once more for nothing.
             while not is_complete and size <= DRAINED_BYTES:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
@@ -174,7 +173,7 @@ def first_error(errors: Sequence[Mapping[str, Any]], *, skip: int = 0) -> Invali
     if error["type"] == "missing":
         return InvalidInput("This field is required.", code="required", attr=attr)
     if error["type"] in {"model_type", "dict_type"}:
-        # An item of a list of objects is not an object.
+        # The item of a list that must be an object is something else.
         received = type(error["input"]).__name__
         text = f"Invalid data. Expected a dictionary, but got {received}."
         return InvalidInput(text, attr=attr)

@@ -31,8 +31,8 @@ _CLIENT_GONE = 499
 # Programs that watch the service ask for these all the time. They have no parameters, so a path is a route.
 _QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
 _ERRORS_FROM = 500
-# Of every response that does not set them itself. A cache asks again each time: the answer may be another one for
-# another key or cookie, or after the end of either.
+# The headers of every response that does not set them itself. Caches must ask again each time: the response differs by
+# key and cookie, and either may have expired.
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"cache-control", b"private, no-cache"),

@@ -59,7 +59,7 @@ class PageRequest(NamedTuple):
         }
 
     def _link(self, offset: int) -> str:
-        # Not before: most polls find nothing new.
+        # Parsed only here: most polls find nothing new and need no links.
         query = QueryParams(self.scope["query_string"]).multi_items()
         parameters = [pair for pair in query if pair[0] not in _NOT_COPIED]
         parameters.append(("limit", str(self.asked.limit)))

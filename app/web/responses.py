@@ -137,7 +137,7 @@ class Json(Response, Generic[Content]):
     def encode(self, scope: Scope) -> bytes:
         """Return the content as JSON for the request with this scope. It is encoded at the first call and then kept."""
         if self._encoded is None:
-            # Not before: few answers have a path of the API.
+            # Computed at the first use: few answers have a path of the API.
             origin = cache(lambda: str(URL(scope=scope).replace(path="", query="")))
 
             def encode_value(value: Any) -> str:

@@ -77,7 +77,7 @@ class UnitRoute(APIRoute):
 
     @override
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        # Routes are tried one after the other, and most of them end with another word.
+        # Routes are tried one after the other; the end of the path rules out most of them at less cost.
         return super().matches(scope) if scope["path"].endswith(self._ending) else (Match.NONE, {})
 
     @override

@@ -96,8 +96,8 @@ async def _sit_out(error: Exception) -> None:
 
 
 def _end_if_cancelled() -> None:
-    # What is awaited may take a cancellation for its own end: `asyncio.wait_for` of Python 3.11 if it comes with the
-    # result, a connection that is closed meanwhile with its error.
+    # What was awaited may hide a cancellation: `asyncio.wait_for` of Python 3.11 returns a result that came at the same
+    # moment, and a connection that is closed meanwhile raises its own error.
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

@@ -115,7 +115,7 @@ class Caches:
 
 async def _shrink(root: Path, max_bytes: int) -> None:
     """Delete the caches of any repository that were used the longest ago, until the others fit."""
-    # With what dead workers left half made; what is being made was touched last.
+    # Unfinished copies of dead workers too; a copy in progress is the most recently used, so it stays.
     for path in await asyncio.to_thread(
         lambda: least_used({path: path for path in root.glob("*/*")}, max_bytes)
     ):

@@ -20,7 +20,7 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """What the places outside the repository define for a run, and how its clones are set up: by what, and where."""
+    """What is defined for a run outside its repository, and the sandbox, networks and caches that set up its clones."""
 
     places: Sequence[tuple[CheckSource, CheckSet]] = ()
     finds: bool = False  # whether checks that the repository suggests are listed, if there are no others
@@ -38,7 +38,7 @@ class Preparation:
     caches_bytes: int = 0
 
     def tool_chain(self) -> list[object]:
-        """Return what names the programs of commands: it changes when one is added, replaced or removed."""
+        """Return a value that changes when a program on the PATH of commands is added, replaced or removed."""
         folders = filter(os.path.isdir, self.variables.get("PATH", PATH).split(":"))
         return [self.sandbox.kind, *(Path(folder).stat().st_mtime_ns for folder in folders)]
 
@@ -55,7 +55,7 @@ class Checked:
     protected_changed: list[str] = field(default_factory=list)
 
     def fill(self, cause: CheckCause, fault: str | None = None) -> None:
-        """Note for each check that was not executed, or not repeated, why; one that does not apply stays without."""
+        """Store why checks were not executed or not repeated, in each that still needs an execution."""
         for each in self.checks:
             if needs_execution(each):
                 each.executions.append(Execution(cause=cause, fault=fault))

@@ -37,10 +37,10 @@ from app.verification.judgement import TAIL_BYTES, Case, Execution
 _ENVIRONMENT = {"PATH": PATH, "LANG": "C.UTF-8", "TZ": "UTC", "CI": "true"}
 _ERRNO_CAUSES = {2: CheckCause.MISSING_TOOL, 13: CheckCause.MISSING_TOOL, 20: CheckCause.MISSING_TOOL}
 LONGEST_NAME = 200
-# Ends of a process, as it has them and as a shell reports them. The kernel kills where no memory is left.
+# Exit codes of a process that a signal ended: its own, and that of a shell. The kernel kills when memory runs out.
 _FILE_TOO_LARGE = frozenset({-signal.SIGXFSZ, 128 + signal.SIGXFSZ})
 _KILLED = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})
-# A command that fails with less room on the disk may have failed for want of it.
+# If a command fails while the disk has less free space, that may be why.
 _LEAST_BYTES = 16 * 2**20
 
 
@@ -118,7 +118,7 @@ class Clone:
         cause, fault = ended.cause, ""
         if ended.failed is not None:
             cause = _ERRNO_CAUSES.get(ended.failed, CheckCause.SPAWN_FAILED)
-            # What is missing may be the folder too.
+            # The error may also mean that the folder is missing.
             place = f" in {check.cwd}" if check.cwd else ""
             program = (check.run or ("bash",))[0][:LONGEST_NAME]
             fault = self.masker.text(f"{program} cannot be started{place}: {os.strerror(ended.failed)}")
@@ -187,7 +187,7 @@ async def open_clone(
 
     async with AsyncExitStack() as opened:
         if sandbox.kind is SandboxKind.BUBBLEWRAP or preparation.setup_network.unenforced:
-            # With ways to the operator's servers on loopback, which are made once; what is permitted changes.
+            # All tunnels to the operator's servers on loopback are made here; what is permitted is set for each check.
             widest = allowance_of(preparation.setup_network) or Allowance()
             egress, gateway = await opened.enter_async_context(
                 serve_proxy(widest, sandbox.kind, workspace.folder, _ignore)

@@ -75,7 +75,7 @@ async def verify(
     """
     repository, base = workspace.repository, preparation.base
     for each in filter(None, (commit, base)):
-        # Deeper than the clone, or of a branch that has moved on.
+        # It may be older than the depth of the clone, or no longer on its branch.
         await repository.fetch_commit(source.remote, each)
     definitions = await read_definitions(repository, base, preparation)
     changed = await repository.changed_files(base, commit) if base else []
@@ -137,7 +137,7 @@ class _Attempt:
                 each.base = await self.effects.find_base(key)
                 each.is_base_kept = each.base is not None
                 if each.base is None:
-                    # As on the result, it finds what the checks before it leave in the clone.
+                    # The earlier checks too, as on the result: this check may need what they leave in the clone.
                     executions = [await clones.execute(placed) for placed in due]
                     each.base = executions[-1]
                     due.clear()

@@ -17,12 +17,12 @@ from app.coroutines.shielded import shielded
 from app.enums import CheckCause
 from app.verification.definitions import Check, Step
 
-# What the sandbox must show for the commands in it.
+# These must be readable in the sandbox.
 PROGRAM = Path(__file__).with_name("supervisor.py")
 _PYTHON = os.path.realpath(sys.executable)
-# Head, tail, and the words between them.
+# The head, the tail, and the note between them of what is left out.
 _MOST_BYTES = 2 * KEPT_BYTES + 2**10
-# Beyond the time of a command, for the supervisor to end it and to answer.
+# The additional time for the supervisor to end a command at its limit, and to answer.
 _ANSWER_SECONDS = 5.0
 
 Request = Mapping[str, Any]

@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import Any
 
 ANSWER = struct.Struct("!BiI")
-# With these numbers: exit code, errno, none, none.
+# The number in an answer is an exit code for ENDED, an errno for NOT_STARTED, and unused for the others.
 ENDED, NOT_STARTED, TIMED_OUT, READY = range(4)
 KEPT_BYTES = 5 * 2**20
 _CUT = b"\n[... %d bytes are left out here ...]\n"
@@ -32,7 +32,7 @@ _READ_BYTES = 2**16
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_PAUSE_SECONDS = 0.005
 _READY_PAUSE_SECONDS = 0.2
-# For the rest of an output, which a process that is not ours to kill may hold open.
+# How long to read the rest of an output: a process that we must not kill may keep it open.
 _REST_SECONDS = 1.0
 
 

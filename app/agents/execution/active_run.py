@@ -45,7 +45,7 @@ class ActiveRun:
     time: WorkingTime
     keeper: SessionKeeper
     tools: ToolUse
-    # What its work is set up and checked by; None until it has a clone.
+    # The set-up steps and checks of its work; None until it has a clone.
     definitions: Definitions | None = None
     summary: str = ""  # the agent's last message
 

@@ -101,7 +101,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
                 result = await _work_then_collect(run)
         except AgentError as error:
             partial = error.partial.mask(masker) if error.partial is not None else None
-            # Without the original, which may hold secrets.
+            # `from None`: the original error may hold secrets.
             raise hide(error).with_partial(partial) from None
     return result.mask(masker)
 
@@ -174,7 +174,7 @@ async def _clone_and_converse(run: ActiveRun) -> AgentError | None:
             monitor, policy = run.workspace.monitor, run.context.sandbox.policy
             async with monitor.enforce(policy):
                 await prepare(run)
-            # Over its limits a step fails, and not the run.
+            # It enforces the limits itself: a step that exceeds them fails, and the run goes on.
             run.definitions = await set_up(run)
             async with monitor.enforce(policy):
                 await converse(run, conversation)

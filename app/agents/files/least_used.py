@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def least_used(folders: Mapping[Path, Path], max_bytes: int) -> list[Path]:
-    """Return those used the longest ago, without which the others fit; each has a file with the time of its use."""
+    """Return the folders to delete so that the others fit; each is given with the file that has the time of its use."""
     used = []
     for folder, mark in folders.items():
         with suppress(FileNotFoundError):  # other workers delete too

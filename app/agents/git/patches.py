@@ -15,17 +15,17 @@ from typing import NamedTuple
 
 from app.schemas.runs.diff import ChangeTotals
 
-# What is shown of one file; more is counted and left out.
+# The most bytes shown of one file; the lines of the rest are only counted.
 SHOWN_BYTES = 256 * 1024
 
 _FILE = b"diff --git "
-# As run_repository.py ends a patch that is too long.
+# The last line that run_repository.py adds to a patch that was too long.
 _CUT = b"# The patch was cut here: "
 _LONGEST_LINE = 64 * 1024
 _LONGEST_PATH = 4096
-# Lines of a file before its first hunk; git writes a dozen at most.
+# The most lines of a file before its first hunk; git writes at most a dozen.
 _MOST_HEADERS = 50
-# Lines of a file up to that of its blobs.
+# The most lines of a file up to the one that names its blobs.
 _MOST_MODES = 8
 _OLD_BLOB = re.compile(rb"^index (?!0+\.)([0-9a-f]{40,64})\.\.", re.MULTILINE)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
@@ -64,7 +64,7 @@ class PatchedFile:
 
     @property
     def is_bare(self) -> bool:
-        """Whether the patch has the size of a binary file, and no byte of it."""
+        """Whether the patch has the size of a binary file, but not its content."""
         return self.is_binary and any(head.count(b"\n") == 1 for head in self._shown)
 
     @property
@@ -179,7 +179,7 @@ class PatchReader:
 
 
 class PatchSummary(NamedTuple):
-    """The totals of a whole patch, the blobs that its files were, by their paths of then, and which are binary."""
+    """The totals of a whole patch, the old blobs of its files by their old paths, and which files are binary."""
 
     totals: ChangeTotals
     old_blobs: Mapping[str, str]

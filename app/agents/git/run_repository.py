@@ -268,7 +268,7 @@ class Repository:
         return texts
 
     async def _read_each(self, how: str, blobs: list[tuple[str, str]]) -> BytesIO:
-        # By their ids: what git says of names that it does not find has the names' own line endings.
+        # By id, not by name: git repeats a name that it does not find, which may contain line breaks.
         asked = "".join(f"{id_}\n" for _, id_ in blobs).encode()
         if not asked:
             return BytesIO()

@@ -119,7 +119,7 @@ def _(targets: Targets) -> None:
     def read(place: Path) -> None:
         require_found(targets["secret"].encode() in place.read_bytes())
 
-    # The process may have another number inside.
+    # The process may have another id inside.
     own = Path(f"/proc/{targets['pid']}/environ")
     any_of(*(lambda place=place: read(place) for place in (own, *Path("/proc").glob("[0-9]*/environ"))))
 
@@ -179,7 +179,7 @@ def _(_targets: Targets) -> None:
 def _(_targets: Targets) -> None:
     lines = Path("/proc/self/status").read_text().splitlines()
     status = dict(line.split(":", 1) for line in lines)
-    # Without this, a program of root's with its bit set would have them.
+    # Else a program of root with the setuid bit would have capabilities.
     may_gain = status["NoNewPrivs"].strip() != "1"
     require_found(may_gain or any(int(status[name], 16) for name in ("CapEff", "CapPrm", "CapAmb")))
 

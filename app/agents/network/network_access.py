@@ -165,7 +165,7 @@ def _listen(kind: SandboxKind, folder: Path, services: Sequence[Service]) -> tup
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # That of an earlier sandbox of the run.
+        # An earlier sandbox of the run may have left its socket.
         with suppress(FileNotFoundError):
             os.unlink(_SOCKET, dir_fd=descriptor)
         # The path of a socket has at most 107 characters, which a workspace's may exceed.

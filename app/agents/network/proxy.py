@@ -250,7 +250,7 @@ class Egress:
             try:
                 await asyncio.wait((upwards, downwards), return_when=asyncio.FIRST_COMPLETED)
                 if not downwards.done():
-                    # Raises if the client has broken off. One that has sent all still waits for the answer.
+                    # Raises if the client has broken off. One that has only ended its request waits for the answer.
                     await upwards
                 await downwards
             finally:

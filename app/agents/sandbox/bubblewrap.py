@@ -43,7 +43,7 @@ def bubblewrap_options(
     arguments += ["--symlink", str(_TEMPORARY), "/var/tmp"]  # noqa: S108 - likewise
     if gateway is not None and gateway.socket is not None:
         arguments += ["--ro-bind", str(gateway.socket), PROXY_SOCKET]
-    # An owner may change the mode of a cover, and files without content fill no space.
+    # Read-only: the agent owns the covers, so it could make them writable, and empty files escape the limit on space.
     open_places = {_TEMPORARY, *(_inside(confinement, path) for path in confinement.changeable)}
     for path in _covered(confinement, network=network, private=private):
         if path.is_dir() and path not in open_places:

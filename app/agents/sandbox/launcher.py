@@ -28,7 +28,7 @@ _CANNOT_RUN = 126
 _NOT_FOUND = 127
 _SIGNALLED = 128
 _KILL_PAUSE_SECONDS = 0.01
-# The same numbers on all machines.
+# The numbers of these system calls are the same on all architectures.
 _CREATE_RULESET = 444
 _RESTRICT_SELF = 446
 _CREATE_RULESET_VERSION = 1

@@ -23,15 +23,14 @@ from app.processes.spawning import kill, spawn, wait_for_end
 log = structlog.get_logger(__name__)
 # Read for all runs of the worker together: for each by itself, ten waiting runs took a fifth of a core.
 _PROCESSES = ProcessTable(seconds=0.2)
-# The agent decides how long a look at the disk takes, so not the pause.
+# The pause has a limit of its own, because it grows with the time of a look, and the agent can make that long.
 _LONGEST_DISK_PAUSE_SECONDS = 15.0
 # Files without content fill no blocks, but a file system can run out of them: each counts as at least so much.
 _FILE_BYTES = 4096
 _DISK_SECONDS = 120
 # The time for processes over a limit to end by themselves.
 _GRACE_SECONDS = 0.2
-# Files in transit count only if this many measurements in a row find them: programs may send and receive
-# some.
+# Files in transit count only if this many measurements in a row find them: programs may send and receive some.
 _LOOKS_AT_SENT = 10
 # A run that cannot be measured for about ten seconds is ended: it may be the agent that prevents it.
 _MOST_FAILURES = 25
@@ -80,7 +79,7 @@ class ResourceMonitor:
             # The block may have failed before the cancellation, because its processes were gone.
             if not self._excess:
                 raise
-        # What is started after the block does not answer for it.
+        # Cleared: processes that start after the block must not end because of it.
         excess, self._excess = self._excess, None
         if excess:
             raise excess
@@ -146,7 +145,7 @@ def _excess(
 
 
 async def _disk_bytes(folder: Path, free_at_first: int) -> int:
-    # At least 4 KiB for each file; what is unreadable by the free space lost.
+    # Each file counts as at least 4 KiB. If a part is unreadable, the loss of free space counts instead.
     occupied, is_complete = await _du(folder, "--block-size=1")
     if not is_complete:
         # `du` also fails if files vanish while it counts, which does no harm.

@@ -17,7 +17,7 @@ from app.enums import SandboxKind
 
 _MIB = 2**20
 _LEAST_PROCESSES = 4096
-# Since Linux 5.14 the kernel counts a user's processes in each user namespace by itself.
+# Since Linux 5.14 the kernel counts a user's processes in each user namespace separately.
 _COUNTS_BY_NAMESPACE = tuple(int(n) for n in re.findall(r"\d+", platform.release())[:2]) >= (5, 14)
 _OPEN_FOLDER = stat.S_IROTH | stat.S_IXOTH
 
@@ -88,12 +88,10 @@ class Gateway:
 
     port: int  # of the proxy, on the process's loopback
     socket: Path | None = None  # on which the proxy listens, if the process has a network of its own
-    # Ports of the agent's loopback that lead through the proxy to the operator's servers on the worker's
-    # loopback.
+    # Ports of the agent's loopback that lead through the proxy to the operator's servers on the worker's loopback.
     tunnels: Mapping[int, str] = field(default_factory=dict)
-    open_ports: tuple[
-        int, ...
-    ] = ()  # ports of a shared loopback that may be connected to, beside the proxy's
+    # Ports of a shared loopback that may be connected to, beside the proxy's.
+    open_ports: tuple[int, ...] = ()
 
     @property
     def variables(self) -> dict[str, str]:

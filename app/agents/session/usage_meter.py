@@ -79,7 +79,7 @@ class UsageMeter:
         self._context = {"context_tokens": _count(used), "context_size": _count(size)}
         if (amount := _amount(cost)) is not None:
             if amount < self._resumed_at:
-                # The agent has begun to count from nothing again.
+                # The agent counts from 0 again.
                 self._resumed_at = 0.0
             self._cost = max(self._cost, amount - self._resumed_at)
         self._note()

@@ -48,7 +48,7 @@ class Refused(Exception):
         return ToolResponse(self._status, {"jsonrpc": "2.0", "id": request_id, "error": error})
 
 
-# Replaces what an agent has claimed before.
+# Takes the claims of an agent, which replace its earlier ones.
 ReportResult = Callable[[tuple[AgentClaim, ...]], None]
 
 

@@ -85,7 +85,7 @@ def restore_session(kept: KeptSession, home: Path, folders: Sequence[str], *, fo
 def pack(kept: KeptSession) -> bytes | None:
     """Return a conversation as compressed JSON; None if it is too large or cannot be encoded."""
     try:
-        # Without a cost of 0, which the release before does not know.
+        # Without a cost of 0: the previous release does not know this field.
         text = _KEPT_SESSION.dump_json(_KEPT_SESSION.validate_python(asdict(kept)), exclude_defaults=True)
     except ValueError:
         return None

@@ -41,7 +41,7 @@ from app.agents.workspace.work_bundle import GATHER, RESULT, gather
 from app.coroutines.shielded import shielded
 
 log = structlog.get_logger(__name__)
-# What git's patterns of ignored files give a meaning.
+# Characters with a meaning in git's patterns of ignored files.
 _SPECIAL = re.compile(r"[\\*?\[\]!# ]")
 _ESCAPED = r"\\\g<0>"
 _GRACE_SECONDS = 0.2
@@ -121,14 +121,14 @@ class Workspace:
             try:
                 await self.repository.fetch_commit(source.remote, began)
             except RepositoryError:
-                # It was removed there: the changes of the agent alone are better than none.
+                # The code host does not have it any more: show at least the changes of this agent.
                 self.began = self.base.sha
         if source is not None and first:
             with suppress(RepositoryError):
                 await self.repository.fetch_commit(source.remote, first)
                 self.first = first
         with suppress(FileNotFoundError):
-            # Before an agent can write it; with its time, by which git knows the files that are no older.
+            # Before an agent can write the index. Its time is kept: git compares it with those of the files.
             shutil.copy2(self.work / ".git/index", self._index)
         for name in ("attachments", "artifacts"):
             make_folder(self.work, f"{OWN_FOLDER}/{name}")

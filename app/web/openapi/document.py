@@ -35,11 +35,8 @@ _EXPLORER_POLICY = (
 )
 # FastAPI's own validation error; this service has an envelope for every failure.
 _FOREIGN_STATUS = "422"
-_UNUSED_SCHEMAS = (
-    "HTTPValidationError",
-    "ValidationError",
-    "CiStatus",
-)  # the last: of a parameter, which has it all
+# The last belongs to a parameter, which repeats the whole schema.
+_UNUSED_SCHEMAS = ("HTTPValidationError", "ValidationError", "CiStatus")
 _REFERENCE = "#/components/schemas/{model}"
 # Dependencies that read parameters themselves.
 _READ_BY: dict[Callable[..., Any], tuple[str, ...]] = {

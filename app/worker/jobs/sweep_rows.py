@@ -25,7 +25,7 @@ from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import disable_orphaned
 from app.worker.worker_context import worker_context
 
-# The longest sweep of one table: a large one keeps none of the others waiting, and the next sweep goes on with it.
+# The time limit for one table, so that a large one does not delay the others; the next sweep continues it.
 _LONGEST_SECONDS = 90
 
 log = structlog.get_logger(__name__)
@@ -37,7 +37,7 @@ async def sweep_rows(ctx: Mapping[str, object]) -> None:
     sessions, settings = process.sessions, process.settings
     aged = {
         "events": (prune_events, settings.event_retention_days),
-        # No longer than events: a recovery sends those that have no delivery.
+        # Kept as long as events: a recovery sends each event that has no delivery.
         "webhook_endpoint_deliveries": (prune_deliveries, settings.event_retention_days),
         "notifications": (sweep_history, settings.push_retention_days),
         "run_commands": (sweep_commands, settings.command_retention_days),
@@ -52,7 +52,7 @@ async def sweep_rows(ctx: Mapping[str, object]) -> None:
         "run_event_ids": sweep_event_ids,
         "idempotency_keys": sweep_keys,
         "console_sessions": sweep_sessions,
-        # After the sessions, whose devices go with them.
+        # After the sessions: the deletion of a session deletes its devices.
         "push_tokens": sweep_silent_viewers,
         "terminal_logins": sweep_logins,
         "kept_bases": partial(sweep_bases, days=settings.check_base_days),

@@ -23,7 +23,7 @@ from app.worker.loops.supervision import repeat
 PUSH_LANES = 4
 # The longest delay of a push after it falls due.
 _LOOK_SECONDS = 1.0
-# The wait after a wake: a look costs the same for one event as for a few.
+# The wait after a wake, so that one look serves several events.
 _GATHER_SECONDS = 0.02
 
 log = structlog.get_logger(__name__)

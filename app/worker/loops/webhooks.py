@@ -80,10 +80,10 @@ class WebhookDeliverer:
             await asyncio.wait(self._attempts)
 
     async def _send(self, woken: asyncio.Event) -> float:
-        # Mostly another worker sends what this one was woken for, and a claim keeps others waiting.
+        # Look before a claim, which makes other workers wait: usually another has sent what woke this one.
         wait = await self._until_due()
         if wait <= 0:
-            # Once: it takes as many as there may be.
+            # Once is enough: it claims as many as there is room for.
             await self._begin_attempts(woken)
             wait = await self._until_due()
         _LATE.set(max(0.0, -wait))

@@ -59,7 +59,7 @@ async def perform_claimed(
     does not end within a minute is cut off.
     """
     since = utcnow()
-    # A task of its own, which a stop does not cancel: cut off after its commit, a claim would last for all its lease.
+    # A task of its own, which a stop does not cancel: a claim cut off after its commit would keep its lease to the end.
     claim = asyncio.create_task(claiming)
     try:
         if (claimed := await asyncio.shield(claim)) is None:

@@ -23,10 +23,10 @@ from app.worker.run.log_recorder import RunLog
 from app.worker.worker_context import WorkerContext
 
 log = structlog.get_logger(__name__)
-# Between looks whether the agent has taken a step.
+# The interval at which to look for a new step of the agent.
 _STEP_SECONDS = 5.0
 _LONGEST_SECONDS = 20.0
-# How long the end of a turn waits for the figures of what it has changed.
+# How long the end of a turn waits for the figures of its changes.
 _PATIENT_SECONDS = 1.0
 
 

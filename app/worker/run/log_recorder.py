@@ -115,7 +115,7 @@ class RunLog:
                 retry.allow_final_entries()
                 await retry.call(self._send_rest)
         except Exception as error:
-            # The run has its other results.
+            # A lost log must not lose the other results of the run.
             is_outage = isinstance(error, (*RUN_FILES.errors, TimeoutError))
             log.warning(
                 "run_log.cut_off", bytes=self._size - self._sent, error=repr(error), exc_info=not is_outage

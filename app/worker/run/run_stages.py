@@ -63,7 +63,7 @@ async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Eve
         ) as run_log:
             report, publication = await _run_agent(worker, claim, exchange, run_log, lost)
             patch = report.result.patch if report.result else b""
-            # What a repair that came to nothing has changed is dropped; the texts are those of the delivered work.
+            # A repair that delivers nothing is dropped: the stored texts stay those of the delivered work.
             if report.result and (report.has_work or not report.is_repair):
                 await store_texts(store, report.result, ref=claim.ref, retry=retry)
             stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.ref, retry=retry)

@@ -127,7 +127,7 @@ class StoredCommands(CommandSource):
         self, command: Command, status: CommandStatus, reason: str | None = None, *, is_logged: bool = True
     ) -> bool:
         if command.method in _ENDS_WAITING and status is CommandStatus.DELIVERED:
-            # One that is dropped, or held back, ends nothing.
+            # Only a delivered command: one that is dropped or held back leaves the agent waiting.
             self._worker.slots.take_back(self._claim.run_id)
         # A command that has its final receipt must not get a second one.
         is_settled = command.id in self._open and await self._do(
@@ -188,7 +188,7 @@ class StoredCommands(CommandSource):
         return self._is_closed
 
     async def _end_agent(self, *, seen: int | None) -> StepResult:
-        # After a wait, the work is still gathered.
+        # A run that waited takes its slot back, since its work is still to be gathered.
         self._worker.slots.take_back(self._claim.run_id)
         return await self._do(
             command_delivery.end_agent,

@@ -67,7 +67,7 @@ async def check(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Event
     except (DatabaseUnavailable, SQLAlchemyError):
         raise
     except Exception:
-        # Not tried again: every other worker would fail too.
+        # Not repeated: any other worker would meet the same defect.
         log.exception("verification.unexpected_error")
         return Conclusion(shown=show_lost(claimed.shown["checks"]))
     return None
