@@ -29,6 +29,7 @@ from app.clients.pushes.push import (
 )
 from app.ids import new_hex_id
 from app.runtime import ProcessContext
+from tests.support.devices import expo_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,10 @@ class PushService:
             return _error("MessageTooBig")
         self.received.append(message)
         return {"status": "ok", "id": f"ticket-{new_hex_id()}"}
+
+
+def push_message(body: str = '"A task" finished') -> PushMessage:
+    return PushMessage(expo_token(), "Taskbeacon", body, {"taskId": "t", "taskRunId": "r"})
 
 
 def _error(name: str) -> dict[str, Any]:
