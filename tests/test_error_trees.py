@@ -1,10 +1,14 @@
-"""The tree of errors that a docstring draws is the tree of the classes, and an error can be copied."""
+"""The trees of errors that docstrings draw are the trees of the classes, and an error can be copied."""
 
 import inspect
 import re
 from collections.abc import Mapping
+from types import ModuleType
+
+import pytest
 
 from app import errors
+from app.agents import errors as agent_errors
 
 _LINE = re.compile(
     r"(?P<indent>(?:│   |    )*)(?P<branch>[├└]── )?(?P<name>[A-Z]\w+) {2,}(?P<status>[0-9]{3})?"
@@ -26,25 +30,26 @@ def _drawn(docstring: str) -> dict[str, tuple[str | None, int | None]]:
     return tree
 
 
-def _defined() -> Mapping[str, type[Exception]]:
+def _defined(module: ModuleType) -> Mapping[str, type[Exception]]:
     return {
         name: each
-        for name, each in inspect.getmembers(errors, inspect.isclass)
-        if issubclass(each, Exception) and each.__module__ == errors.__name__
+        for name, each in inspect.getmembers(module, inspect.isclass)
+        if issubclass(each, Exception) and each.__module__ == module.__name__
     }
 
 
-def test_drawn_tree_shows_every_class_below_its_parent() -> None:
-    defined = _defined()
+@pytest.mark.parametrize("module", [errors, agent_errors], ids=lambda module: module.__name__)
+def test_drawn_tree_shows_every_class_below_its_parent(module: ModuleType) -> None:
+    defined = _defined(module)
     parents = {name: each.__base__.__name__ for name, each in defined.items() if each.__base__}
 
-    drawn = {name: parent or "Exception" for name, (parent, _) in _drawn(errors.__doc__ or "").items()}
+    drawn = {name: parent or "Exception" for name, (parent, _) in _drawn(module.__doc__ or "").items()}
 
     assert drawn == parents
 
 
 def test_drawn_statuses_are_those_of_the_classes() -> None:
-    defined = _defined()
+    defined = _defined(errors)
     drawn = {name: status for name, (_, status) in _drawn(errors.__doc__ or "").items() if status}
 
     assert drawn == {name: vars(defined[name]).get("status", 400) for name in drawn}

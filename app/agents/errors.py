@@ -1,4 +1,31 @@
-"""Errors that end a run. Each has a message for the person who started it, and the reason for its events.
+"""Errors that end a run, as a tree. Each has a message for the person who started it, and the reason for its events.
+
+AgentError                      a run fails: `message` is for people, `partial` is the work to keep, if there is any
+├── UnknownAdapter              the catalog of agents has no adapter with the requested name
+├── CatalogInvalid              the operator's catalog cannot be read or has a wrong entry; no process starts with it
+├── AgentNotInstalled           the program that starts the agent is not installed here; the message says how to do that
+├── AgentFailed                 the agent answered a prompt with an error: it could not do the work
+│   └── AgentStepFailed         a step of the built-in agent failed; the message ends with the last lines of its output
+├── AgentCrashed                the agent's process ended before it answered, or broke the Agent Client Protocol
+│   └── SessionLost             it ended while it resumed a conversation; it can be started again with a new one
+├── AgentTimedOut               the run has used up its time limit; time in which it waited for people does not count
+├── AgentOverLimit              the run exceeded its memory, processes or disk space; `cause` says which, as for checks
+├── AgentStopped                the worker stopped the agent: the run was cancelled, or the worker lost its claim on it
+├── AgentCancelled              a person cancelled the agent: the run, or the turn that the agent was working on, ends
+├── BudgetSpent                 the runs of the task have spent its budget; the message names the amount and the unit
+├── OutputInvalid               the structured output is missing or does not match its schema, or the schema is invalid
+├── SandboxUnavailable          the kind of sandbox that the operator requires does not work on this machine
+├── EnvironmentUnavailable      the run's sandbox environment was deleted, is private, or cannot be decrypted
+├── PathRefused                 a path from the agent is absolute, leads out of its folder, or passes a link that does
+├── DiskFull                    the disk of the worker has no room for the files of a run
+├── UnexpectedError             a defect of this service ended the work on a run; the worker's log has the details
+└── RepositoryError             git failed to clone the repository, to commit the agent's work, or to push it
+    ├── RepositoryNotFound      it does not exist, or the run's credentials cannot see it
+    ├── RepositoryAccessDenied  the code host asked for credentials that the run does not have, or refused them
+    ├── RepositoryUnreachable   the host's name could not be resolved, or it refused the connection or took too long
+    ├── BranchNotFound          the repository does not have the branch that the run is to start from
+    ├── PushRejected            the code host refused the branch that the run pushed
+    └── WorkspaceBroken         the clone cannot be prepared, or the agent's commits cannot be read from it
 
 No message ever holds the credentials of a clone URL.
 """
@@ -25,8 +52,6 @@ _UNFINISHED = {
 
 
 class AgentError(Exception):
-    """A run cannot be completed. `message` is for people; `partial` is the work to keep, if there is any."""
-
     reason: ClassVar[RunReason] = RunReason.AGENT_ERROR
 
     def __init__(self, message: str, *, partial: "RunResult | None" = None) -> None:
@@ -49,26 +74,18 @@ class AgentError(Exception):
 
 
 class UnknownAdapter(AgentError):
-    """The catalog of agents has no adapter with the requested name."""
-
     reason = RunReason.UNKNOWN_ADAPTER
 
 
 class CatalogInvalid(AgentError):
-    """The operator's catalog of agents cannot be read or has a wrong entry; no process starts with it."""
-
     reason = RunReason.CATALOG_INVALID
 
 
 class AgentNotInstalled(AgentError):
-    """The program that starts the agent is not installed on this worker; the message says how to install it."""
-
     reason = RunReason.AGENT_NOT_INSTALLED
 
 
 class AgentFailed(AgentError):
-    """The agent answered a prompt with an error: it could not do the work."""
-
     reason = RunReason.AGENT_FAILED
 
 
@@ -79,32 +96,22 @@ def unfinished(stop_reason: str) -> AgentFailed | None:
 
 
 class AgentStepFailed(AgentFailed):
-    """A step of the built-in agent's program failed. The message ends with the last lines of the step's output."""
-
     reason = RunReason.AGENT_STEP_FAILED
 
 
 class AgentCrashed(AgentError):
-    """The agent's process ended before it answered a prompt, or the agent broke the Agent Client Protocol."""
-
     reason = RunReason.AGENT_CRASHED
 
 
 class SessionLost(AgentCrashed):
-    """The agent ended while it resumed an earlier conversation. It can be started again with a new one."""
-
     reason = RunReason.SESSION_LOST
 
 
 class AgentTimedOut(AgentError):
-    """The run has used up its time limit. Time in which it waited for people does not count."""
-
     reason = RunReason.AGENT_TIMED_OUT
 
 
 class AgentOverLimit(AgentError):
-    """The run exceeded its limit of memory, processes or disk space; `cause` says which in the words of checks."""
-
     reason = RunReason.AGENT_OVER_LIMIT
 
     def __init__(self, message: str, *, cause: CheckCause = CheckCause.OUT_OF_MEMORY) -> None:
@@ -113,99 +120,67 @@ class AgentOverLimit(AgentError):
 
 
 class AgentStopped(AgentError):
-    """The worker stopped the agent: the run was cancelled, or the worker has lost its claim on it."""
-
     reason = RunReason.AGENT_STOPPED
 
 
 class AgentCancelled(AgentError):
-    """Raised if a person cancelled the agent: the run, or the turn that the agent was working on, ends."""
-
     def __init__(self) -> None:
         super().__init__("The run was cancelled.")
 
 
 class BudgetSpent(AgentError):
-    """The runs of the task have together spent the task's budget. The message names the amount and the unit."""
-
     reason = RunReason.BUDGET_SPENT
 
 
 class OutputInvalid(AgentError):
-    """The structured output of a run is missing, does not match its JSON schema, or the schema is not valid."""
-
     reason = RunReason.OUTPUT_INVALID
 
 
 class SandboxUnavailable(AgentError):
-    """The kind of sandbox that the operator requires does not work on this machine."""
-
     reason = RunReason.SANDBOX_UNAVAILABLE
 
 
 class EnvironmentUnavailable(AgentError):
-    """The sandbox environment that a run names cannot be used: it was deleted, is private, or cannot be decrypted."""
-
     reason = RunReason.ENVIRONMENT_UNAVAILABLE
 
 
 class PathRefused(AgentError):
-    """A path that an agent gave is absolute, leads out of its folder, or passes a symbolic link that leads out."""
-
     reason = RunReason.PATH_REFUSED
 
 
 class DiskFull(AgentError):
-    """The disk of the worker has no room for the files of a run."""
-
     reason = RunReason.DISK_FULL
 
 
 class UnexpectedError(AgentError):
-    """A defect of this service ended the work on a run. The worker's log has the details."""
-
     reason = RunReason.UNEXPECTED_ERROR
 
 
 class RepositoryError(AgentError):
-    """Git failed to clone the repository of a run, to commit the agent's work, or to push it."""
-
     reason = RunReason.REPOSITORY_ERROR
 
 
 class RepositoryNotFound(RepositoryError):
-    """The repository of a run does not exist, or the run's credentials cannot see it."""
-
     reason = RunReason.REPOSITORY_NOT_FOUND
 
 
 class RepositoryAccessDenied(RepositoryError):
-    """The code host asked for credentials that the run does not have, or refused them."""
-
     reason = RunReason.REPOSITORY_ACCESS_DENIED
 
 
 class RepositoryUnreachable(RepositoryError):
-    """The name of the code host could not be resolved, or the host refused the connection or took too long."""
-
     reason = RunReason.REPOSITORY_UNREACHABLE
 
 
 class BranchNotFound(RepositoryError):
-    """The repository does not have the branch that the run is to start from."""
-
     reason = RunReason.BRANCH_NOT_FOUND
 
 
 class PushRejected(RepositoryError):
-    """The code host refused the branch that the run pushed."""
-
     reason = RunReason.PUSH_REJECTED
 
 
 class WorkspaceBroken(RepositoryError):
-    """The clone in the agent's workspace cannot be prepared, or the agent's commits cannot be read from it."""
-
     reason = RunReason.WORKSPACE_BROKEN
 
 
