@@ -94,7 +94,7 @@ _LIFE_CYCLE = {"status", "lease_owner", "lease_expires_at", "completed_at"}
 def _changes_the_status_of_a_run(node: ast.AST) -> bool:
     """Find `_LIFE_CYCLE` in an UPDATE or INSERT of runs, in a `Run(...)`, or as an attribute that is set.
 
-    Of an object's own attribute, `self.status`, a model's column is no case.
+    An attribute of `self` does not count: no model sets a column of its own.
     """
     if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
         return node.attr in _LIFE_CYCLE and _dotted(node.value) != "self"
@@ -229,7 +229,7 @@ class _Rule:
     allowed: Mapping[str, str]
 
 
-_RULES = {
+RULES = {
     "only the unit of work commits": _Rule(
         _commits,
         "await session.commit()",
@@ -387,7 +387,7 @@ def _offences(rule: _Rule) -> Iterator[str]:
 
 
 def test_rules_are_kept_and_find_what_is_planted() -> None:
-    for name, rule in _RULES.items():
+    for name, rule in RULES.items():
         with concerning(name):
             assert list(_offences(rule)) == []
             assert any(rule.finds(node) for node in _looked_at(ast.parse(rule.planted)))
@@ -546,10 +546,10 @@ def test_files_of_tests_stay_readable() -> None:
 
 
 # Tests of a theme rather than of a module, whose own tests stand beside them.
-_THEMES = {
+THEMES = {
     "clients/test_ledger_wakes.py": "one of the listeners of wakes.py",
     "clients/test_sentinel_urls.py": "one form of the URL that redis.py takes",
-    "services/streams/test_followed_ledger.py": "ledger_of of topics.py with every visibility",
+    "services/streams/test_followed_ledger.py": "ledger_of of topic_streams.py with every visibility",
 }
 
 
@@ -563,7 +563,15 @@ def test_tests_of_clients_schemas_and_services_mirror_their_modules() -> None:
         str(test) for test in tests if not (_ROOT / "app" / test.with_name(test.name[5:])).is_file()
     }
 
-    assert of_no_module == _THEMES.keys()
+    assert of_no_module == THEMES.keys()
+    assert tests
+
+
+def test_every_client_has_a_test_of_its_name() -> None:
+    clients = [path.relative_to(_ROOT / "app") for path in (_ROOT / "app/clients").rglob("*_client.py")]
+    tests = [_ROOT / "tests" / client.with_name(f"test_{client.name}") for client in clients]
+
+    assert [test for test in tests if not test.is_file()] == []
     assert tests
 
 

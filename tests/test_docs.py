@@ -13,6 +13,8 @@ from app import errors
 from app.config import Settings
 from app.enums import DeliveryError, Scope
 from app.services.events.event_types import CATALOGUE
+from checks.structure import EXCEPTIONS
+from tests.test_architecture import RULES, THEMES
 
 _ROOT = Path(__file__).parents[1]
 _DOCUMENTS = sorted(
@@ -223,7 +225,7 @@ def test_files_that_comments_and_docstrings_name_exist() -> None:
         f"{source.relative_to(_ROOT)}: {name}"
         for folder in ("app", "bench", "checks", "migrations", "tests")
         for source in (_ROOT / folder).rglob("*.py")
-        for name in _names_of_no_file(source.read_text(), beside=source.parent)
+        for name in _names_of_no_file(_prose(source.read_text()), beside=source.parent)
     ]
 
     assert missing == []
@@ -234,14 +236,26 @@ def test_name_of_no_file_is_found_in_comments_and_docstrings_only() -> None:
         '"""As services/enqueueing.py, gone.py."""\n# See lost.md and conftest.py.\nFILE = "elsewhere.py"\n'
     )
 
-    assert list(_names_of_no_file(source, beside=_ROOT / "tests")) == ["lost.md", "gone.py"]
+    assert list(_names_of_no_file(_prose(source), beside=_ROOT / "tests")) == ["lost.md", "gone.py"]
 
 
-def _names_of_no_file(source: str, *, beside: Path) -> Iterator[str]:
-    """Yield file names in a module's prose that exist neither in the repository, in `app`, nor beside the module."""
+def test_files_that_reasons_of_exceptions_name_exist() -> None:
+    themes = {f"app/{test}": reason for test, reason in THEMES.items()}
+    missing = [
+        f"{place}: {name}"
+        for reasons in (themes, EXCEPTIONS, *(rule.allowed for rule in RULES.values()))
+        for place, reason in reasons.items()
+        for name in _names_of_no_file(reason, beside=(_ROOT / place).parent)
+    ]
+
+    assert missing == []
+
+
+def _prose(source: str) -> str:
+    """Return the comments and docstrings of a module; "" if nothing in it looks like the name of a file."""
     # Most modules name none, and reading the text of one as Python takes a hundred times as long.
     if not _FILE_NAME.search(source):
-        return
+        return ""
     comments = [
         token.string
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
@@ -252,7 +266,12 @@ def _names_of_no_file(source: str, *, beside: Path) -> Iterator[str]:
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     ]
-    for name in _FILE_NAME.findall("\n".join([*comments, *docstrings])):
+    return "\n".join([*comments, *docstrings])
+
+
+def _names_of_no_file(prose: str, *, beside: Path) -> Iterator[str]:
+    """Yield the file names in prose that exist neither in the repository, in `app`, nor in the folder `beside`."""
+    for name in _FILE_NAME.findall(prose):
         if not any((folder / name).exists() for folder in (_ROOT, _ROOT / "app", beside)):
             yield name
 

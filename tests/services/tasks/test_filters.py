@@ -35,7 +35,7 @@ from tests.support.web.polls import poll
 
 
 def behind_authentication(statements: list[Statement]) -> list[Statement]:
-    """Return the number of statements without the one of authentication."""
+    """Return the statements without the one of authentication."""
     rest = [statement for statement in statements if "api_keys" not in statement.sql]
     assert len(rest) == len(statements) - 1
     return rest
