@@ -2,9 +2,8 @@
 import { api, data, request } from "./client";
 import type { Device, Notification, Preferences, PresenceBeat } from "./types";
 
-export async function fetchDevices(): Promise<Device[]> {
-  return data(await api.GET("/api/users/@me/push_tokens")).results;
-}
+export const fetchDevices = async (): Promise<Device[]> =>
+  data(await api.GET("/api/users/@me/push_tokens")).results;
 
 export const registerDevice = (token: string) =>
   request<Device>("/api/users/@me/push_tokens/", { method: "POST", json: { token, platform: "web" } });
@@ -12,9 +11,8 @@ export const registerDevice = (token: string) =>
 export const unregisterDevice = (token: string) =>
   request<void>("/api/users/@me/push_tokens/unregister/", { method: "POST", json: { token } });
 
-export async function fetchVapidKey(): Promise<string> {
-  return data(await api.GET("/api/push/vapid_public_key")).public_key;
-}
+export const fetchVapidKey = async (): Promise<string> =>
+  data(await api.GET("/api/push/vapid_public_key")).public_key;
 
 const taskPath = (project: number, task: string) => `/api/projects/${project}/tasks/${task}`;
 
@@ -37,10 +35,8 @@ export const changeMute = (project: number, task: string, muted: boolean) =>
 export const fetchDecisions = async (project: number, task: string) =>
   (await request<{ results: Notification[] }>(`${taskPath(project, task)}/notifications/?limit=100`)).results;
 
-type TestPush = Pick<Notification, "decision" | "reason">;
-
 export const testPush = (project: number, task: string, device_id: string) =>
-  request<TestPush>(`${taskPath(project, task)}/notifications/test/`, {
+  request<Pick<Notification, "decision" | "reason">>(`${taskPath(project, task)}/notifications/test/`, {
     method: "POST",
     json: { device_id },
   });

@@ -6,13 +6,7 @@ const KEYS = "/api/users/@me/api_keys";
 
 export const fetchKeys = async () => data(await api.GET(KEYS)).results;
 
-interface NewKey {
-  label: string;
-  scopes: string[];
-  expires_in_days: number | null;
-}
-
-export const createKey = (json: NewKey) =>
+export const createKey = (json: Pick<ApiKey, "label" | "scopes"> & { expires_in_days: number | null }) =>
   request<ApiKey & { value: string }>(`${KEYS}/`, { method: "POST", json });
 
 export const revokeKey = (id: string) => request<void>(`${KEYS}/${id}/`, { method: "DELETE" });

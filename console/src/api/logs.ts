@@ -1,5 +1,4 @@
 /** The stored log of a run, read in one pass while it arrives. */
-
 import { type RunRef, runPath } from "./commands";
 import { ApiError } from "./errors";
 

@@ -325,12 +325,13 @@ describe("the checks of a run", () => {
 
 describe("runs of one task", () => {
   it("are counted from the oldest, as on the page of the run", () => {
-    const runs = { count: 2, results: [{ id: "second" }, { id: "first" }] };
+    const runs = { count: 2, results: [{ id: "second" }, { id: "first" }] as Run[] };
     expect(["first", "second", "other"].map((id) => runName(runs, id))).toEqual(["Run 1", "Run 2", null]);
   });
 
   it("are counted from the oldest where there are more than a page of them", () => {
-    expect(runName({ count: 250, results: [{ id: "last" }, { id: "before" }] }, "before")).toBe("Run 249");
+    const runs = { count: 250, results: [{ id: "last" }, { id: "before" }] as Run[] };
+    expect(runName(runs, "before")).toBe("Run 249");
   });
 });
 

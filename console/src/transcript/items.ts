@@ -74,17 +74,11 @@ export interface PlanItem extends Base {
   entries: PlanEntry[];
 }
 
-export interface QuestionOption {
-  id: string;
-  name: string;
-  kind: string;
-}
-
 export interface QuestionItem extends Base {
   kind: "question";
   title: string;
   toolCallId: string;
-  options: QuestionOption[];
+  options: { id: string; name: string; kind: string }[];
   /** `unasked`: the permission mode has answered it. */
   state: "open" | "answered" | "closed" | "unasked";
   answer: string;

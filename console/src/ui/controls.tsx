@@ -25,15 +25,14 @@ export function Button({ tone, large, className, disabled = false, onClick, ...r
 interface IconButtonProps extends ButtonProps {
   label: string;
   icon: LucideIcon;
-  size?: number;
 }
 
 /** A button with an icon alone; its label is read out and shown as a tip. */
-export function IconButton({ label, icon: Icon, size = 16, className, ...rest }: IconButtonProps) {
+export function IconButton({ label, icon: Icon, className, ...rest }: IconButtonProps) {
   const names = classes(styles.icon, className);
   return (
     <Button tone="quiet" {...rest} className={names} aria-label={label} title={label}>
-      <Icon size={size} />
+      <Icon size={16} />
     </Button>
   );
 }

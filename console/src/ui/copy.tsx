@@ -31,7 +31,6 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
         label={isDone ? "Copied" : (label ?? `Copy: ${text.trim().slice(0, NAMED)}`)}
         onClick={() => copy().catch(sayError)}
         icon={isDone ? Check : Copy}
-        size={14}
       />
     )
   );

@@ -3,7 +3,7 @@ import { ChevronsDown, ChevronsUp, UnfoldVertical } from "lucide-react";
 import { Fragment, memo, type ReactNode, useMemo, useRef } from "react";
 import { codeOf, type LineMarks, sidesOf, wordsOf } from "../text/marks";
 import { type DiffLine, type Gap, type Hunk, type SplitRow, splitRows } from "../text/patch";
-import { classes } from "./classes";
+import { classes, scrolling } from "./classes";
 import { CodeLine } from "./code";
 import { IconButton } from "./controls";
 import styles from "./diff.module.css";
@@ -75,12 +75,7 @@ export const Diff = memo(function Diff({ hunks, mode, name, language, whole = hu
   const [pieces, beside] = useMemo(() => layOut(hunks, mode), [hunks, mode]);
   const shared = { mode, name, marks, beside, actions };
   return (
-    <div
-      className={classes(styles.frame, actions && styles.commented)}
-      tabIndex={0}
-      role="group"
-      aria-label={`Changes of ${name}`}
-    >
+    <div className={classes(styles.frame, actions && styles.commented)} {...scrolling(`Changes of ${name}`)}>
       {hunks.map((hunk, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: hunks have no other identity
         <Fragment key={index}>
@@ -140,7 +135,6 @@ function Between({ hunk: { gap, header, lines }, after, name, onOpen }: BetweenP
               label={`Show 20 lines more ${above}`}
               onClick={() => onOpen(gap, "top")}
               icon={ChevronsDown}
-              size={14}
             />
           )}
           {size !== null && lines.length > 0 && (
@@ -149,14 +143,12 @@ function Between({ hunk: { gap, header, lines }, after, name, onOpen }: BetweenP
               label={`Show 20 lines more ${below}`}
               onClick={() => onOpen(gap, "end")}
               icon={ChevronsUp}
-              size={14}
             />
           )}
           <IconButton
             label={`Show all lines ${lines.length > 0 ? below : above}`}
             onClick={() => onOpen(gap, "all")}
             icon={UnfoldVertical}
-            size={14}
           />
         </>
       )}
@@ -251,15 +243,10 @@ function Side({ line, isOld = false, ...shared }: Shared & { line: DiffLine | nu
 function Code({ line, marks, beside, actions }: Shared & { line: DiffLine }) {
   const { kind, text, at } = line;
   const other = beside.get(line)?.text;
-  const words = useMemo(
-    () =>
-      other === undefined
-        ? null
-        : kind === "add"
-          ? wordsOf(other, text)?.after
-          : wordsOf(text, other)?.before,
-    [kind, text, other],
-  );
+  const words = useMemo(() => {
+    if (other === undefined) return undefined;
+    return kind === "add" ? wordsOf(other, text)?.after : wordsOf(text, other)?.before;
+  }, [kind, text, other]);
   return (
     <td className={classes(styles.code, styles[kind], actions?.isPicked(line) && styles.picked)}>
       <span className={styles.sign} aria-hidden="true">
@@ -268,7 +255,7 @@ function Code({ line, marks, beside, actions }: Shared & { line: DiffLine }) {
       {kind !== "context" && (
         <span className="visually-hidden">{kind === "add" ? "added: " : "removed: "}</span>
       )}
-      <CodeLine text={text} marks={marks.get(at)} words={words ?? undefined} />
+      <CodeLine text={text} marks={marks.get(at)} words={words} />
     </td>
   );
 }

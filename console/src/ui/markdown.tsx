@@ -9,6 +9,7 @@ import remarkGfm from "remark-gfm";
 import { languageOfFence } from "../text/languages";
 import { safeLink } from "../text/links";
 import type { LineMarks } from "../text/marks";
+import { scrolling } from "./classes";
 import { CodeLine } from "./code";
 import { Copied } from "./copy";
 import { useMarks } from "./highlight";
@@ -27,7 +28,7 @@ function CodeBlock({ children }: { children?: ReactNode }) {
   const marks = useMarks(language, codes).get(text ?? "");
   return (
     <Copied text={text ?? ""}>
-      <pre className="well" tabIndex={0} aria-label="Code" role="group">
+      <pre className="well" {...scrolling("Code")}>
         {marks && text !== null ? <MarkedCode text={text} marks={marks} /> : children}
       </pre>
     </Copied>
@@ -76,7 +77,7 @@ const COMPONENTS: Components = {
     ),
   // A wide table or a long line of code scrolls by itself; the keyboard must reach it.
   table: ({ children }) => (
-    <div className={styles.wide} tabIndex={0} role="group" aria-label="Table">
+    <div className={styles.wide} {...scrolling("Table")}>
       <table>{children}</table>
     </div>
   ),
@@ -145,7 +146,7 @@ export function Markdown({ text, isOpen = false }: { text: string; isOpen?: bool
         <Block key={index} text={block} />
       ))}
       {code !== null && (
-        <pre className="well" tabIndex={0} aria-label="Code" role="group">
+        <pre className="well" {...scrolling("Code")}>
           <code>{code}</code>
         </pre>
       )}

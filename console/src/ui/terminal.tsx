@@ -1,7 +1,7 @@
 /** What programs printed, with the colours of a terminal. */
 import { type CSSProperties, memo, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { parseAnsi } from "../text/ansi";
-import { classes } from "./classes";
+import { classes, scrolling } from "./classes";
 import styles from "./terminal.module.css";
 
 const WEIGHTS: Record<string, CSSProperties> = {
@@ -47,9 +47,7 @@ export const Terminal = memo(function Terminal({ text, label }: { text: string; 
     <pre
       ref={screen}
       className={classes("well small", styles.terminal)}
-      tabIndex={0}
-      role="group"
-      aria-label={label}
+      {...scrolling(label)}
       onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
         isAtEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END;
       }}

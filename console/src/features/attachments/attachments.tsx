@@ -86,21 +86,9 @@ export function AttachmentList({ list, remove, retry }: ReturnType<typeof useAtt
               !id && progress > 0 && <progress value={progress} aria-label={`Upload of ${name}`} />
             )}
             {problem && file && base && (
-              <IconButton
-                label={`Upload ${name} again`}
-                className={styles.remove}
-                onClick={() => retry(key)}
-                icon={RotateCw}
-                size={14}
-              />
+              <IconButton label={`Upload ${name} again`} onClick={() => retry(key)} icon={RotateCw} />
             )}
-            <IconButton
-              label={`Remove ${name}`}
-              className={styles.remove}
-              onClick={() => remove(key)}
-              icon={X}
-              size={14}
-            />
+            <IconButton label={`Remove ${name}`} onClick={() => remove(key)} icon={X} />
           </li>
         ))}
       </ul>

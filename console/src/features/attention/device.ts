@@ -5,12 +5,7 @@ import { readKept } from "../../ui/kept";
 
 const KEY = "taskbeacon.device";
 
-interface Known {
-  id: string;
-  token: string;
-}
-
-const read = () => readKept<Known>(localStorage, KEY);
+const read = () => readKept<{ id: string; token: string }>(localStorage, KEY);
 
 export const PLATFORMS = { ios: "iPhone or iPad", android: "Android device", web: "Browser" } as const;
 

@@ -6,7 +6,7 @@ import type { Base } from "../../api/changes";
 import { downloadPath } from "../../api/commands";
 import type { FileChange } from "../../api/types";
 import { visible } from "../../text/marks";
-import { classes } from "../../ui/classes";
+import { classes, scrolling } from "../../ui/classes";
 import { Button, IconButton, Select } from "../../ui/controls";
 import { Counts, countOf } from "../../ui/counts";
 import type { DiffMode } from "../../ui/diff";
@@ -208,15 +208,7 @@ export default function ChangesPane(props: Props) {
           {isListed && files.length > 1 && (
             <FileList files={drawn} views={views} comments={commentsByPath} current={at} onChoose={choose} />
           )}
-          <div
-            className={styles.list}
-            ref={list}
-            data-scrolls
-            tabIndex={0}
-            role="group"
-            aria-label="Diffs"
-            onScroll={onScroll}
-          >
+          <div className={styles.list} ref={list} data-scrolls {...scrolling("Diffs")} onScroll={onScroll}>
             {left.map((comment) => (
               <StaleNote key={comment.id} comment={comment} onComment={write} onDiscard={discard}>
                 {visible(comment.path)}, {placeText(comment)}

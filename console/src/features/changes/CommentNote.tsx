@@ -65,20 +65,10 @@ export function CommentNote({ comment: shown, onComment, onDiscard }: NoteProps)
         )}
       </div>
       {!sent && (
-        <IconButton
-          label={`Edit the comment: ${name}`}
-          onClick={() => setText(comment.text)}
-          icon={Pencil}
-          size={14}
-        />
+        <IconButton label={`Edit the comment: ${name}`} onClick={() => setText(comment.text)} icon={Pencil} />
       )}
       {!asked && (
-        <IconButton
-          label={`Discard the comment: ${name}`}
-          onClick={() => onDiscard([comment])}
-          icon={X}
-          size={14}
-        />
+        <IconButton label={`Discard the comment: ${name}`} onClick={() => onDiscard([comment])} icon={X} />
       )}
     </div>
   );

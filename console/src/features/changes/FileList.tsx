@@ -106,15 +106,11 @@ export function StatusLetter({ status }: { status: FileChange["status"] }) {
   );
 }
 
-/** How much of a file has changed: lines, or the sizes of a binary one; empty where its name or mode alone has. */
-function amountText({ status, binary, additions, deletions, old_size, new_size }: FileChange): string {
-  if (!binary) return additions + deletions > 0 ? `+${additions} −${deletions}` : "";
-  const sizes = [status === "A" ? null : old_size, status === "D" ? null : new_size];
-  return sizes.flatMap((size) => (size === null ? [] : sizeText(size))).join(" → ") || "binary";
-}
-
+/** How much of a file has changed: lines, or the sizes of a binary one; nothing where its name or mode has. */
 export function Amount({ file }: { file: FileChange }) {
-  const text = amountText(file);
-  if (!text || file.binary) return <span>{text}</span>;
-  return <Counts additions={file.additions} deletions={file.deletions} />;
+  const { status, binary, additions, deletions, old_size, new_size } = file;
+  if (!binary) return additions + deletions > 0 && <Counts additions={additions} deletions={deletions} />;
+  const sizes = [status === "A" ? null : old_size, status === "D" ? null : new_size];
+  const text = sizes.flatMap((size) => (size === null ? [] : sizeText(size))).join(" → ");
+  return <span>{text || "binary"}</span>;
 }

@@ -11,14 +11,10 @@ import { PageHeading } from "../../ui/heading";
 import { useAction } from "../../ui/unmeant";
 import styles from "./login.module.css";
 
-interface Props {
-  /** Whether this browser has a session, which a login link may replace. */
-  isSignedIn: boolean;
-}
-
 const isRefusal = (error: unknown) => error instanceof ApiError && error.isSignedOut;
 
-export function LoginPage({ isSignedIn }: Props) {
+/** `isSignedIn`: this browser has a session, which a login link may replace. */
+export function LoginPage({ isSignedIn }: { isSignedIn: boolean }) {
   const queries = useQueryClient();
   const [location, navigate] = useLocation();
   const [key, setKey] = useState("");

@@ -6,6 +6,7 @@ import { type BatchAction, cancelRun, changeTasks } from "../../api/tasks";
 import { type Run, type Task, waitingFor } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
+import { countOf } from "../../ui/counts";
 import { Dialog } from "../../ui/dialog";
 import { say } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
@@ -20,8 +21,6 @@ interface Batch {
 
 const DONE = { archive: "Archived", unarchive: "Taken out of the archive", delete: "Deleted" };
 const WORDS = { archive: "Archive", unarchive: "Take out", delete: "Delete" };
-
-const count = (tasks: readonly unknown[]) => `${tasks.length} ${tasks.length === 1 ? "task" : "tasks"}`;
 
 export const liveRunOf = ({ latest_run: run }: Task): Run | null => (run && !isOver(run) ? run : null);
 
@@ -49,7 +48,7 @@ export function useBatch(onDone: (action: BatchAction) => void = () => {}) {
     onSuccess: (ids, { action, tasks }) => {
       const changed = tasks.filter(({ id }) => ids.has(id));
       const undo = () => perform.mutate({ action: "unarchive", tasks: changed, ends: false });
-      const what = tasks.length === 1 ? "" : ` ${count(changed)}`;
+      const what = tasks.length === 1 ? "" : ` ${countOf(changed.length, "task")}`;
       say(`${DONE[action]}${what && ":"}${what}.`, "info", action === "archive" ? undo : undefined);
       if (action !== "delete")
         for (const { id } of changed) void queries.invalidateQueries({ queryKey: ["task", id] });
@@ -77,7 +76,7 @@ function Question({ batch, onAnswer }: { batch: Batch; onAnswer: (ends: boolean 
   const runs = live.length === 1 ? "the run" : "the runs";
   return (
     <Dialog
-      title={`${word} ${tasks.length === 1 ? "this task" : count(tasks)}?`}
+      title={`${word} ${tasks.length === 1 ? "this task" : countOf(tasks.length, "task")}?`}
       onClose={() => onAnswer(null)}
     >
       {action === "delete" && (

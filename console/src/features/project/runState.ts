@@ -1,5 +1,5 @@
 /** What a run's row says in the words of the console: its state, and the reason for it. */
-import { type Run, type Task, waitingFor } from "../../api/types";
+import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
 import { safeLink } from "../../text/links";
 import { asObject, asText } from "../../transcript/wire";
 import type { State } from "../../ui/status";
@@ -160,13 +160,8 @@ export function noChangesText(run: Run): string {
     : "No changes are stored.";
 }
 
-interface NewestRuns {
-  count: number;
-  results: readonly Pick<Run, "id">[];
-}
-
 /** Return what a run of a task is called, counted from the oldest; null if it is none of the newest runs. */
-export function runName({ count, results }: NewestRuns, id: string): string | null {
+export function runName({ count, results }: RunList, id: string): string | null {
   const index = results.findIndex((run) => run.id === id);
   return index < 0 ? null : `Run ${count - index}`;
 }

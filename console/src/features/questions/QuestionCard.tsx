@@ -3,7 +3,7 @@ import { CircleHelp, ExternalLink, TriangleAlert } from "lucide-react";
 import { type KeyboardEvent, useId, useState } from "react";
 import type { Answer, InboxRow } from "../../api/types";
 import { safeLink } from "../../text/links";
-import { classes } from "../../ui/classes";
+import { classes, scrolling } from "../../ui/classes";
 import { Button, Form, Input, TextArea } from "../../ui/controls";
 import { isPlainKey, useKeys } from "../../ui/keys";
 import { clockTime } from "../../ui/time";
@@ -81,12 +81,7 @@ export function QuestionCard({ question, hasKeys, above = "", onRun }: Props) {
         </p>
       )}
       {question.detail && question.detail !== question.title && (
-        <pre
-          className={classes("well", styles.detail)}
-          tabIndex={0}
-          role="group"
-          aria-label="What it is about"
-        >
+        <pre className={classes("well", styles.detail)} {...scrolling("What it is about")}>
           {question.detail}
         </pre>
       )}
@@ -183,7 +178,7 @@ function PageToOpen({ question, isBusy, onAnswer }: PartProps) {
     <>
       <p className="dim">
         The agent asks you to open a page of <strong>{question.link_host ?? "an unknown host"}</strong>:
-        <span className={classes("small", styles.address)} tabIndex={0} role="group" aria-label="Address">
+        <span className={classes("small", styles.address)} {...scrolling("Address")}>
           {question.link}
         </span>
       </p>

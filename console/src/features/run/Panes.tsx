@@ -1,5 +1,4 @@
 /** The panes beside the conversation: on a phone one of them takes its place. */
-
 import { ListChecks } from "lucide-react";
 import type { RunRef } from "../../api/commands";
 import type { Run, RunList, Task } from "../../api/types";

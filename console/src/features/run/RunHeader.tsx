@@ -16,7 +16,7 @@ import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
 import type { Usage } from "../../transcript/items";
-import { classes } from "../../ui/classes";
+import { classes, scrolling } from "../../ui/classes";
 import { Button, IconButton, Select } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import { Dialog } from "../../ui/dialog";
@@ -65,7 +65,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   const [edits, setEdits] = useState<"title" | "text" | "again" | null>(null);
   const isPhone = useMedia("(max-width: 760px)");
   // Where it is scrolled, a keyboard must reach it.
-  const scrolled = isPhone ? { tabIndex: 0, role: "group", "aria-label": "About the run" } : {};
+  const scrolled = isPhone ? scrolling("About the run") : {};
   const startOver = () => {
     setEdits(null);
     actions.retry();
@@ -95,13 +95,13 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         >
           <ArrowLeft size={18} />
         </Link>
-        <PageHeading className={classes("clip grow", styles.title)} title={titleOf(task)}>
+        <PageHeading className={classes("clip title grow", styles.title)} title={titleOf(task)}>
           {titleOf(task)}
         </PageHeading>
         <div className={"row tight fixed"}>
           {run && !isOver(run) && <EndButton run={run} actions={actions} />}
           {/* On a phone, the palette has these and more. */}
-          <IconButton className="on-phone" label="More" onClick={showPalette} icon={Ellipsis} size={18} />
+          <IconButton className="on-phone" label="More" onClick={showPalette} icon={Ellipsis} />
           {commands.map(({ key, title, icon: Icon, act }) => (
             <IconButton key={key} className="at-desk" label={title} onClick={act} icon={Icon} />
           ))}

@@ -54,8 +54,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   const isIdle = waitingFor(run)?.kind === "message";
   const outbox = useOutbox(ref, isIdle && run.status === "in_progress");
   useFreshTask(task.id, transcript);
-  const named = search.get("pane") as PaneName | null;
-  const pane = named && PANES.some(({ name }) => name === named) ? named : null;
+  const pane = PANES.find(({ name }) => name === search.get("pane"))?.name ?? null;
   const isWide = useMedia("(min-width: 1160px)");
   const [{ isFull }, keepFull] = useKept(sessionStorage, `taskbeacon.full.${task.id}`, BESIDE);
   const setFull = (isFull: boolean) => keepFull({ isFull });

@@ -18,10 +18,6 @@ interface Outcome {
   onFailed?: () => void;
 }
 
-interface Start extends Outcome {
-  body: RunRequest;
-}
-
 export function useRunActions(task: Task, run: Run | null) {
   const { project, session, href } = useProject();
   const [, navigate] = useLocation();
@@ -38,7 +34,7 @@ export function useRunActions(task: Task, run: Run | null) {
     ["tasks", project.id],
   ];
   const start = useAction({
-    mutationFn: ({ body }: Start) => startRun(project.id, id, body),
+    mutationFn: ({ body }: Outcome & { body: RunRequest }) => startRun(project.id, id, body),
     onSuccess: (started, { onStarted }) => {
       if (started.latest_run) {
         onStarted?.(started.latest_run.id);

@@ -4,7 +4,7 @@ import { CircleCheck, CircleSlash, CircleX, Clock3 } from "lucide-react";
 import { useState } from "react";
 import type { Delivery } from "../../api/types";
 import { fetchDeliveries, fetchDelivery, redeliver } from "../../api/webhooks";
-import { classes } from "../../ui/classes";
+import { classes, scrolling } from "../../ui/classes";
 import { Button, Chevron } from "../../ui/controls";
 import { Failure, Loading, say } from "../../ui/feedback";
 import { Age, clockTime, wholeTime } from "../../ui/time";
@@ -103,7 +103,7 @@ function Attempts({ endpoint, delivery }: { endpoint: string; delivery: Delivery
         ))}
       </ol>
       <h3>What was sent</h3>
-      <pre className="well" tabIndex={0} role="group" aria-label="What was sent">
+      <pre className="well" {...scrolling("What was sent")}>
         {whole.data.request.body}
       </pre>
     </div>

@@ -46,7 +46,6 @@ export function ChecksField({ acceptance, onChange }: Props) {
             label={`Remove check ${index + 1}`}
             onClick={() => put(checks.filter((_, at) => at !== index))}
             icon={X}
-            size={14}
           />
         </div>
       ))}

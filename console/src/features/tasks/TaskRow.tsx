@@ -58,7 +58,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
       >
         <StateIcon state={state} />
         <span className={classes("column grow", styles.main)}>
-          <span className={classes("clip strong", styles.title, isUnseen && styles.unseen)}>
+          <span className={classes("clip title strong", isUnseen && styles.unseen)}>
             {titleOf(task)}
             {isUnseen && <span className="visually-hidden"> (not seen)</span>}
           </span>
