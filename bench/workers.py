@@ -1,4 +1,4 @@
-"""Processor time of a run with one, two and three workers: what a further worker costs (docs/operating/scaling.md).
+"""Time of a run with one, two and three workers: what a further worker costs and brings (docs/operating/scaling.md).
 
 Each worker gets as many runs of an agent that mostly waits, so that the time of its slots is used and not processors.
 Counted are API, workers with all that their runs start, PostgreSQL and Valkey. A busier machine is slower by itself,
@@ -10,8 +10,10 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -30,11 +32,11 @@ from bench.servers import environment_of, servers, serving
 from bench.table import timing
 
 _WORKERS: Final = (1, 2, 3)
-_ROUNDS: Final = 5
+_ROUNDS: Final = 3
 _SLOTS: Final = 4
 # Of each worker, in a round.
 _RUNS: Final = 8
-_PROMPT: Final = "```sh\nsleep 1\n```"
+_PROMPT: Final = "```sh\nsleep 5\n```"
 _LOOK_SECONDS: Final = 0.2
 _WAIT_SECONDS: Final = 300.0
 # A process with as much work as a worker, which shares nothing with it but the machine.
@@ -121,14 +123,22 @@ async def _loading(settings: Settings, folder: Path) -> AsyncGenerator[_Load, No
                 yield _Load(process.sessions, client, account)
 
 
-async def _measure(settings: Settings, folder: Path) -> dict[tuple[int, int], float]:
-    """Return the processor time of a run in milliseconds, by the workers and the strangers beside them."""
-    spent: dict[tuple[int, int], list[float]] = {
+@dataclass(frozen=True)
+class _Spent:
+    """What a run took: processor time, and its part of the time of all."""
+
+    processor: float
+    elapsed: float
+
+
+async def _measure(settings: Settings, folder: Path) -> dict[tuple[int, int], _Spent]:
+    """Return what a run took, in milliseconds, by the workers and the strangers beside them."""
+    spent: dict[tuple[int, int], list[_Spent]] = {
         case: [] for count in _WORKERS for case in ((1, count - 1), (count, 0))
     }
     async with _loading(settings, folder) as load:
         for turn in range(_ROUNDS):
-            for (count, strangers), seconds in spent.items():
+            for (count, strangers), found in spent.items():
                 async with AsyncExitStack() as stack:
                     stack.enter_context(_strangers(strangers))
                     for number in range(count):
@@ -137,24 +147,26 @@ async def _measure(settings: Settings, folder: Path) -> dict[tuple[int, int], fl
                         await stack.enter_async_context(working(settings, log, **slots))
                     # The first runs of a process load what they need.
                     await load.perform(_SLOTS * count)
-                    before = _seconds()
+                    before, began = _seconds(), time.monotonic()
                     await load.perform(_RUNS * count)
-                    seconds.append((_seconds() - before) / (_RUNS * count))
-    return {case: median(each) * 1000 for case, each in spent.items()}
+                    each = 1000 / (_RUNS * count)
+                    found.append(_Spent((_seconds() - before) * each, (time.monotonic() - began) * each))
+    return {
+        case: _Spent(median(one.processor for one in found), median(one.elapsed for one in found))
+        for case, found in spent.items()
+    }
 
 
 def rows() -> list[tuple[str, ...]]:
-    """Measure the processor time of a run beside one, two and three workers; return rows of the table."""
+    """Measure what a run takes with one, two and three workers; return rows of the table."""
     with servers() as (settings, folder):
         found = asyncio.run(_measure(settings, folder))
-    return [
-        row
-        for count in _WORKERS[1:]
-        for strangers in (0, count - 1)
-        for row in timing(
-            f"run, with {count} workers",
-            found[count, 0],
-            reference=found[1, strangers],
-            referee=f"one worker, {strangers} strangers" if strangers else "one worker",
-        )
-    ]
+    alone = found[1, 0]
+    lines: list[tuple[str, ...]] = []
+    for count in _WORKERS[1:]:
+        this, name = found[count, 0], f"run, with {count} workers"
+        lines += timing(f"{name}: processor", this.processor, reference=alone.processor, referee="one worker")
+        beside = found[1, count - 1].processor
+        lines += timing(f"{name}: processor", this.processor, reference=beside, referee="one and strangers")
+        lines += timing(f"{name}: elapsed", this.elapsed, reference=alone.elapsed, referee="one worker")
+    return lines
