@@ -138,7 +138,7 @@ class Postgres:
 
 
 def find_account() -> PostgresAccount:
-    """Return the account of the current user; for root, `nobody` with the right to enter folders of root."""
+    """Return the account that starts the server: the current user; for root, `nobody` with CAP_DAC_OVERRIDE."""
     if os.geteuid() != 0:
         return PostgresAccount()
     setpriv = shutil.which("setpriv")
