@@ -253,6 +253,17 @@ def test_a_pushed_branch_is_fetched(beacon: Server, taskbeacon: Taskbeacon, chec
     assert taskbeacon("run", "apply", "1", "--branch", "main").code == 7
 
 
+@pytest.mark.usefixtures("checkout")
+def test_apply_says_that_the_run_continues_another(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    serve_patch(beacon, b"")
+    continued = DONE | {"artifacts": [], "state": {"resume_from_run_id": TASK_ID, "head_branch": "main"}}
+    beacon.reset(f"GET {PATH}", answer(continued), answer(continued))
+    note = "The run continues another: this is its own part; --branch NAME fetches all of it."
+    result = taskbeacon("run", "apply", "1")
+    assert result.err.splitlines() == [note, "The run has no changes."]
+    assert note not in taskbeacon("run", "apply", "1", "--branch", "mine").err
+
+
 def test_outside_of_a_checkout(
     taskbeacon: Taskbeacon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -242,9 +242,9 @@ def apply(client: Client, *, run: str, three_way: bool, branch: str | None, as_j
         if not pushed:
             raise Failure("the run has pushed no branch", code="not_applicable", exit_code=CONFLICT)
         checkout.fetch(str(pushed), branch)
-        files: list[dict[str, Any]] = []
-    else:
-        files = checkout.apply(client.runs.patch(found), three_way=three_way)
+    elif found["state"].get("resume_from_run_id"):
+        output.note("The run continues another: this is its own part; --branch NAME fetches all of it.")
+    files = [] if branch is not None else checkout.apply(client.runs.patch(found), three_way=three_way)
     if as_json:
         done = {"applied": bool(files), "run_id": found["id"], "files": files}
         output.as_json(done | ({"branch": branch} if branch else {}))
