@@ -1,18 +1,19 @@
 /** Failures of the API in words for people. */
+import { asObject, asText, type Json } from "../transcript/wire";
 
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
-  readonly extra: Record<string, unknown>;
+  readonly extra: Json;
   /** Seconds to wait before the next request, where the service says so. */
   readonly retryAfter: number | null;
 
   constructor(status: number, body: unknown, retryAfter: number | null = null) {
-    const fields = typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
+    const fields = asObject(body);
     super(messageOf(status, fields));
     this.status = status;
-    this.code = typeof fields.code === "string" ? fields.code : "";
-    this.extra = (fields.extra ?? {}) as Record<string, unknown>;
+    this.code = asText(fields.code);
+    this.extra = asObject(fields.extra);
     this.retryAfter = retryAfter;
   }
 
@@ -21,15 +22,11 @@ export class ApiError extends Error {
   }
 }
 
-function messageOf(status: number, body: Record<string, unknown>): string {
-  const error = body.error;
-  const rpc =
-    typeof error === "object" && error !== null ? (error as Record<string, unknown>).message : error;
-  const text = [body.detail, rpc].find((part) => typeof part === "string" && part !== "");
-  if (typeof text === "string") return typeof body.attr === "string" ? `${body.attr}: ${text}` : text;
+function messageOf(status: number, { detail, attr, error }: Json): string {
+  const text = asText(detail) || asText(error) || asText(asObject(error).message);
+  if (text) return typeof attr === "string" ? `${attr}: ${text}` : text;
   if (status === 404) return "It does not exist, or you cannot see it.";
-  if (status === 502 || status === 503 || status === 504)
-    return "The service is not reachable at the moment.";
+  if ([502, 503, 504].includes(status)) return "The service is not reachable at the moment.";
   return `The service answered with ${status}.`;
 }
 

@@ -164,8 +164,7 @@ export interface SplitRow {
 /** Return lines side by side: deletions beside the additions that follow them. */
 export function splitRows(lines: readonly DiffLine[]): SplitRow[] {
   const rows: SplitRow[] = [];
-  let index = 0;
-  while (index < lines.length) {
+  for (let index = 0; index < lines.length; ) {
     const line = lines[index] as DiffLine;
     if (line.kind === "context") {
       rows.push({ left: line, right: line });

@@ -7,7 +7,7 @@ import { withoutOpenCall } from "./ended";
 import type { Item, Receipt, Standing } from "./items";
 import { notificationOf } from "./notifications";
 import { updateOf } from "./updates";
-import { asText, type Entry, readEntry } from "./wire";
+import { asNumber, asText, type Entry, readEntry } from "./wire";
 
 export interface Transcript {
   items: readonly Item[];
@@ -109,16 +109,14 @@ export function append(transcript: Transcript, values: readonly unknown[]): Tran
 function apply(draft: Draft, entry: Entry): void {
   if (entry.type === "gap") {
     draft.close();
-    const lost = typeof entry.raw.lost === "number" ? entry.raw.lost : null;
+    const lost = asNumber(entry.raw.lost);
     draft.put({ kind: "gap", id: draft.newId("gap"), at: entry.timestamp, lost });
   } else if (entry.type === "task_run_state") {
     draft.set({ status: String(entry.raw.status ?? "") });
   } else if (entry.type === "run.changes") {
-    const [files, additions, deletions] = [entry.raw.files, entry.raw.additions, entry.raw.deletions].map(
-      Number,
-    );
-    const tree = asText(entry.raw.tree);
-    draft.set({ changes: { files: files || 0, additions: additions || 0, deletions: deletions || 0, tree } });
+    const numberOf = (name: string) => asNumber(entry.raw[name]) ?? 0;
+    const [files, additions, deletions] = [numberOf("files"), numberOf("additions"), numberOf("deletions")];
+    draft.set({ changes: { files, additions, deletions, tree: asText(entry.raw.tree) } });
   } else if (entry.method === "session/update") {
     updateOf(draft, entry);
   } else {

@@ -14,7 +14,6 @@ interface Base {
 export interface UserItem extends Base {
   kind: "user";
   text: string;
-  /** Their names. */
   files: string[];
   receipt: Receipt | null;
 }

@@ -82,9 +82,8 @@ export function titleOfSteps(steps: readonly string[]): string {
 export function describeFold(tools: readonly ToolItem[]): string {
   const reads = tools.filter((tool) => tool.toolKind === "read").length;
   const searches = tools.length - reads;
-  const parts = [];
-  if (reads) parts.push(`read ${reads} ${reads === 1 ? "file" : "files"}`);
-  if (searches) parts.push(searches === 1 ? "searched once" : `searched ${searches} times`);
-  const text = parts.join(", ");
+  const read = reads > 0 && `read ${reads} ${reads === 1 ? "file" : "files"}`;
+  const searched = searches > 0 && (searches === 1 ? "searched once" : `searched ${searches} times`);
+  const text = [read, searched].filter(Boolean).join(", ");
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -80,20 +80,13 @@ function userMessage(draft: Draft, update: Json, at: string): void {
   if (known) {
     // The same message may be read twice; only new pieces are added.
     const isRepeated = text !== "" && known.text.endsWith(text);
-    const files = link.filter((name) => !known.files.includes(name));
-    draft.put({
-      ...known,
-      text: isRepeated ? known.text : join(known.text, text),
-      files: [...known.files, ...files],
-    });
+    const files = [...known.files, ...link.filter((name) => !known.files.includes(name))];
+    const whole = isRepeated ? known.text : [known.text, text].filter(Boolean).join("\n");
+    draft.put({ ...known, text: whole, files });
     return;
   }
   const id = given ? `user:${given}` : draft.newId("user");
   draft.put({ kind: "user", id, at, text, files: link, receipt: draft.receipts.get(given) ?? null });
-}
-
-function join(before: string, text: string): string {
-  return before && text ? `${before}\n${text}` : before || text;
 }
 
 function fileName(block: Json): string {

@@ -7,21 +7,15 @@
 
 export type Json = Record<string, unknown>;
 
-export function asObject(value: unknown): Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : {};
-}
+export const asObject = (value: unknown): Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : {};
 
-export function asList(value: unknown): unknown[] {
-  return Array.isArray(value) ? value : [];
-}
+export const asList = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 
-export function asText(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
+export const asText = (value: unknown): string => (typeof value === "string" ? value : "");
 
-export function asNumber(value: unknown): number | null {
-  return typeof value === "number" && Number.isFinite(value) ? value : null;
-}
+export const asNumber = (value: unknown): number | null =>
+  typeof value === "number" && Number.isFinite(value) ? value : null;
 
 /** One entry of a log, or one event of a stream, with its parts found. */
 export interface Entry {
@@ -47,9 +41,7 @@ export function readEntry(value: unknown): Entry {
 }
 
 /** Two readings of the same entry, from the log and from the stream, have the same key. */
-export function entryKey(value: unknown): string {
-  return JSON.stringify(value);
-}
+export const entryKey = (value: unknown): string => JSON.stringify(value);
 
 /** Return the text of a content block, or of several; other blocks are named. */
 export function blockText(content: unknown): string {

@@ -113,7 +113,6 @@ function layOut(hunks: Hunk[], mode: DiffMode) {
 
 interface BetweenProps {
   hunk: Hunk;
-  /** The last line before it. */
   after: DiffLine | undefined;
   name: string;
   onOpen: LineActions["onOpen"] | undefined;
@@ -125,33 +124,27 @@ function Between({ hunk: { gap, header, lines }, after, name, onOpen }: BetweenP
   const placeOf = (word: string, line: DiffLine | undefined) =>
     `${word} line ${line?.newNumber ?? line?.oldNumber} of ${name}`;
   const [above, below] = [placeOf("after", after), placeOf("before", lines[0])];
+  const isLast = lines.length === 0;
+  const ways = [
+    ["top", ChevronsDown, `Show 20 lines more ${above}`, gap && gap.id > 0],
+    ["end", ChevronsUp, `Show 20 lines more ${below}`, size !== null && !isLast],
+    ["all", UnfoldVertical, `Show all lines ${isLast ? above : below}`, true],
+  ] as const;
   return (
     <div className={classes("row faint", styles.hunk)}>
-      {gap && onOpen && (
-        <>
-          {gap.id > 0 && (
-            <IconButton
-              data-repeats
-              label={`Show 20 lines more ${above}`}
-              onClick={() => onOpen(gap, "top")}
-              icon={ChevronsDown}
-            />
-          )}
-          {size !== null && lines.length > 0 && (
-            <IconButton
-              data-repeats
-              label={`Show 20 lines more ${below}`}
-              onClick={() => onOpen(gap, "end")}
-              icon={ChevronsUp}
-            />
-          )}
-          <IconButton
-            label={`Show all lines ${lines.length > 0 ? below : above}`}
-            onClick={() => onOpen(gap, "all")}
-            icon={UnfoldVertical}
-          />
-        </>
-      )}
+      {gap &&
+        onOpen &&
+        ways.map(
+          ([way, icon, label, isThere]) =>
+            isThere && (
+              <IconButton
+                key={way}
+                data-repeats={way !== "all" || undefined}
+                {...{ label, icon }}
+                onClick={() => onOpen(gap, way)}
+              />
+            ),
+        )}
       <span>
         ⋯ {size !== null ? `${size} ${size === 1 ? "line" : "lines"}` : gap && "to the end of the file"}
         {header && <code> · {header}</code>}

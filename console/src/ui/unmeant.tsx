@@ -129,7 +129,6 @@ export function useAction<Result, Argument = void>({ refreshes, ...options }: Ac
 }
 
 interface SureProps extends Omit<ButtonProps, "onClick" | "onBlur"> {
-  /** What the button says the second time. */
   sureLabel: string;
   onSure: () => void;
 }

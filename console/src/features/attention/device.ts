@@ -37,11 +37,8 @@ export async function enablePush(): Promise<Device> {
   const key = await fetchVapidKey();
   const permission = await Notification.requestPermission();
   if (permission !== "granted") throw new Error("The browser did not allow notifications.");
-  const registration = await navigator.serviceWorker.ready;
-  const subscription = await registration.pushManager.subscribe({
-    userVisibleOnly: true,
-    applicationServerKey: key,
-  });
+  const { pushManager } = await navigator.serviceWorker.ready;
+  const subscription = await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
   return register(JSON.stringify(subscription));
 }
 

@@ -79,11 +79,8 @@ export function usePresence(task: string): void {
     let sending = Promise.resolve();
     const presence = new Presence({
       beat: (seenSeq) => {
-        const said = {
-          device_id: session.id,
-          focused: true,
-          ...(seenSeq === null ? {} : { seen_seq: seenSeq }),
-        };
+        const seen = seenSeq === null ? {} : { seen_seq: seenSeq };
+        const said = { device_id: session.id, focused: true, ...seen };
         sending = sending.then(() => beat(project.id, task, said)).catch(() => {});
       },
       leave: () => {

@@ -7,7 +7,6 @@ import styles from "./changes.module.css";
 interface Props {
   /** Of the comment, if it is there already. */
   id?: string;
-  /** What the comment is about, in words. */
   place: string;
   text: string;
   onText: (text: string) => void;

@@ -22,7 +22,6 @@ export interface Sending {
   /** Resume the run with a message; `onStarted` gets the id of the new run. */
   onResume: (message: string, onStarted: (run: string) => void) => void;
   isBusy: boolean;
-  /** Send a message that gets this id. */
   onSend: (message: string, id: string) => void;
   /** Shows the conversation, where the pane hides it. */
   onConversation: (() => void) | undefined;

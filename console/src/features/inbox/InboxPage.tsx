@@ -85,7 +85,6 @@ export function InboxPage() {
 interface ItemProps {
   row: InboxRow;
   isSelected: boolean;
-  /** Whether the list has another run of the same task. */
   isOneOfSeveral: boolean;
   /** The rows above it. */
   above: string;

@@ -33,11 +33,11 @@ export function useViewers(): Viewers {
 }
 
 export function initialsOf(name: string): string {
-  const words = name.split(/[\s@.]+/).filter(Boolean);
-  return words
-    .slice(0, 2)
-    .map((word) => [...word][0]?.toUpperCase())
-    .join("");
+  const words = name
+    .split(/[\s@.]+/)
+    .filter(Boolean)
+    .slice(0, 2);
+  return words.map((word) => [...word][0]?.toUpperCase()).join("");
 }
 
 const listed = new Intl.ListFormat("en");
@@ -45,6 +45,8 @@ const listed = new Intl.ListFormat("en");
 export function ViewerDots({ people }: { people: UserBasic[] | undefined }) {
   if (!people?.length) return null;
   const names = people.map(nameOf);
+  const rest = people.length - SHOWN;
+  const pills = [...names.slice(0, SHOWN).map(initialsOf), ...(rest > 0 ? [`+${rest}`] : [])];
   return (
     <span
       className="row inline tight fixed"
@@ -52,16 +54,12 @@ export function ViewerDots({ people }: { people: UserBasic[] | undefined }) {
       aria-label={`Looking now: ${listed.format(names)}`}
       title={names.join(", ")}
     >
-      {people.slice(0, SHOWN).map((person) => (
-        <span key={person.id} className="pill success" aria-hidden="true">
-          {initialsOf(nameOf(person))}
+      {pills.map((text, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: two people may have the same initials
+        <span key={index} className="pill success" aria-hidden="true">
+          {text}
         </span>
       ))}
-      {people.length > SHOWN && (
-        <span className="pill success" aria-hidden="true">
-          +{people.length - SHOWN}
-        </span>
-      )}
     </span>
   );
 }

@@ -73,16 +73,12 @@ export function fieldsOf(schema: unknown): FormField[] {
   });
 }
 
-function limitsOf(property: Json): FormField["limits"] {
-  const { minimum, maximum, minLength, maxLength, type } = property;
-  return {
-    ...(typeof minimum === "number" && { min: minimum }),
-    ...(typeof maximum === "number" && { max: maximum }),
-    ...(typeof minLength === "number" && { minLength }),
-    ...(typeof maxLength === "number" && { maxLength }),
-    ...(type === "integer" && { step: 1 }),
-    ...(type === "number" && { step: "any" as const }),
-  };
+const STEPS: Record<string, FormField["limits"]> = { integer: { step: 1 }, number: { step: "any" } };
+
+function limitsOf({ minimum: min, maximum: max, minLength, maxLength, type }: Json): FormField["limits"] {
+  const given = Object.entries({ min, max, minLength, maxLength });
+  const known = given.filter(([, value]) => typeof value === "number");
+  return { ...Object.fromEntries(known), ...STEPS[asText(type)] };
 }
 
 function initialOf(type: FormField["type"], value: unknown): FormValue {

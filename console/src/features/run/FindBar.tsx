@@ -17,7 +17,6 @@ const MOST_MARKS = 500;
 interface Props {
   rows: readonly Row[];
   content: RefObject<HTMLElement | null>;
-  /** Brings a row into view. */
   onShow: (index: number) => void;
   onClose: () => void;
 }

@@ -36,7 +36,6 @@ interface Props {
   items: readonly Item[];
   /** Whether the open question stands below the transcript. */
   hasCard: boolean;
-  /** What stands before the first row and behind the last one. */
   head: ReactNode;
   foot: ReactNode;
 }

@@ -25,13 +25,9 @@ export function completionAt(text: string, caret: number): Completion | null {
 
 /** Return the files that tools of the run have touched, the latest first. */
 export function filesOf(items: readonly Item[]): string[] {
-  const files = new Set<string>();
-  for (let index = items.length - 1; index >= 0; index -= 1) {
-    const item = items[index];
-    if (item?.kind !== "tool") continue;
-    for (const path of [...item.diffs.map((diff) => diff.path), ...item.paths]) if (path) files.add(path);
-  }
-  return [...files];
+  const tools = items.filter((item) => item.kind === "tool").toReversed();
+  const paths = tools.flatMap(({ diffs, paths }) => [...diffs.map(({ path }) => path), ...paths]);
+  return [...new Set(paths.filter(Boolean))];
 }
 
 export function choicesFor(completion: Completion, standing: Standing, files: readonly string[]): Choice[] {

@@ -41,9 +41,7 @@ export function Section({ name, title, lead, add, children }: SectionProps) {
 }
 
 interface ListedProps<Row> {
-  /** A query. */
   of: { isPending: boolean; data?: Row[] | undefined; error: unknown; refetch: () => unknown };
-  /** What is loaded, in words. */
   what: string;
   empty?: ReactNode;
   children: (row: Row) => ReactNode;
@@ -59,7 +57,6 @@ export function Listed<Row>({ of: query, what, empty, children }: ListedProps<Ro
 interface ItemProps {
   name: ReactNode;
   about?: ReactNode;
-  /** What can be done with it. */
   children?: ReactNode;
   below?: ReactNode;
 }
@@ -110,11 +107,9 @@ export function Subset({ title, choices, chosen, onChange }: SubsetProps) {
 interface NewSecretProps {
   make: () => Promise<string>;
   refreshes: readonly QueryKey[];
-  /** What the button says that makes it. */
   label: string;
   isReady?: boolean;
   onDone: () => void;
-  /** What is said of the secret. */
   said: string;
   children: ReactNode;
 }

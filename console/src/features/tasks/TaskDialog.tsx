@@ -74,13 +74,8 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
   const [first] = useState(() => {
     if (!task) return EMPTY;
     const { title, description, repository, acceptance } = task;
-    return {
-      title,
-      description,
-      repository: repository ?? "",
-      acceptance,
-      choices: run ? choicesOf(run) : draftChoices(task.id),
-    };
+    const choices = run ? choicesOf(run) : draftChoices(task.id);
+    return { title, description, repository: repository ?? "", acceptance, choices };
   });
   const [written, keep] = useKept(sessionStorage, place, first);
   const { title, description, repository, acceptance, choices } = written;
@@ -129,10 +124,7 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
       if (task) expectPage();
       navigate(href(`/tasks/${now.id}`));
     },
-    refreshes: [
-      ["task", task?.id],
-      ["tasks", project.id],
-    ],
+    refreshes: [["tasks", project.id], ...(task ? [["task", task.id]] : [])],
   });
   const missing = !description.trim()
     ? "Say what the agent shall do."

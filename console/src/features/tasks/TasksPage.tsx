@@ -142,14 +142,13 @@ export function TasksPage() {
 }
 
 function NoTasks({ onShowAll, onNew }: { onShowAll: (() => void) | null; onNew: () => void }) {
-  if (onShowAll) {
+  if (onShowAll)
     return (
       <Empty icon={SearchX} title="No task matches">
         <p>Search for other words, or look through all tasks that are not archived.</p>
         <Button onClick={onShowAll}>Remove the filters</Button>
       </Empty>
     );
-  }
   return (
     <Empty icon={ListTodo} title="No tasks yet">
       <p>
