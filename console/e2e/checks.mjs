@@ -111,6 +111,31 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   await page.context().close();
 }
 
+/** To archive the task withdraws the question, and to take it out of the archive does not ask it again. */
+export async function archiveOfAnOpenVerdictIsAskedFor(browser, { expect, watched, checkAccess }) {
+  const title = "Acceptance: an archive of refuted work";
+  const task = await checkedTask(title, "acme/prices", { checks: [TESTS] }, "echo broken > prices/apples");
+  await start(task, { mode: "background" });
+  const page = await watched(browser);
+  const dialog = page.getByRole("dialog", { name: "Archive this task?" });
+  await page.goto(`${base}/projects/1/?search=${encodeURIComponent(title)}`);
+  const needs = page.getByRole("region", { name: /^Needs you/ });
+  await needs.locator(`[data-task="${task.id}"]`).focus();
+  await page.keyboard.press("e");
+  await dialog.or(page.getByRole("button", { name: "Undo" })).waitFor();
+  expect(!(await call(`/tasks/${task.id}/`)).archived, "e alone does not archive work that is to be judged");
+  await dialog.getByText("“1 check fails” waits for your answer").waitFor();
+  await checkAccess(page, "an archive that a question is in the way of");
+  await dialog.getByRole("link", { name: "Show the question" }).press("Enter");
+  await cardOf(page, "1 check fails").waitFor();
+  expect((await dialog.count()) === 0, "and leads to the question");
+  await page.getByRole("button", { name: "Archive the task" }).press("Enter");
+  await dialog.getByRole("button", { name: "Archive", exact: true }).press("Enter");
+  await until("the archive", async () => (await call(`/tasks/${task.id}/`)).archived);
+  expect(true, "it is archived once that is confirmed");
+  await page.context().close();
+}
+
 export async function changedTestIsShownBesideItsOldOutcome(browser, { expect, watched, checkAccess }) {
   const task = await checkedTask(
     "Acceptance: a changed test",

@@ -1,9 +1,10 @@
 /** Archives and deletes tasks, one or many, and asks first where that ends something. */
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
+import { Link } from "wouter";
 import { ApiError, isTransient } from "../../api/errors";
 import { type BatchAction, cancelRun, changeTasks } from "../../api/tasks";
-import { type Run, type Task, waitingFor } from "../../api/types";
+import { type InboxRow, type Run, type Task, waitingFor } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { countOf } from "../../ui/counts";
@@ -11,6 +12,7 @@ import { Dialog } from "../../ui/dialog";
 import { say } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
 import styles from "./choices.module.css";
+import { runHref, useNeeds } from "./inbox";
 import { useProject } from "./project";
 import { isOver } from "./runState";
 
@@ -24,6 +26,9 @@ const WORDS = { archive: "Archive", unarchive: "Take out", delete: "Delete" };
 
 export const liveRunOf = ({ latest_run: run }: Task): Run | null => (run && !isOver(run) ? run : null);
 
+/** What asks the person: a run that is over does, too, when checks do not prove its work. */
+const openOf = ({ id }: Task, needs: readonly InboxRow[]) => needs.find(({ task }) => task.id === id);
+
 async function endRun(project: number, task: string, run: string): Promise<void> {
   await cancelRun(project, task, run).catch((error) => {
     // It has ended by itself meanwhile.
@@ -35,6 +40,7 @@ async function endRun(project: number, task: string, run: string): Promise<void>
 export function useBatch(onDone: (action: BatchAction) => void = () => {}) {
   const { project } = useProject();
   const queries = useQueryClient();
+  const needs = useNeeds()?.results ?? [];
   const [asked, setAsked] = useState<Batch | null>(null);
   const perform = useAction({
     mutationFn: async ({ action, tasks, ends }: Batch & { ends: boolean }) => {
@@ -58,21 +64,30 @@ export function useBatch(onDone: (action: BatchAction) => void = () => {}) {
   });
   const begin = (action: BatchAction, tasks: readonly Task[]) => {
     if (tasks.length === 0) return;
-    const asks = action === "delete" || (action === "archive" && tasks.some(liveRunOf));
-    if (asks) setAsked({ action, tasks });
+    const waits = tasks.some((task) => liveRunOf(task) || openOf(task, needs));
+    if (action === "delete" || (action === "archive" && waits)) setAsked({ action, tasks });
     else perform.mutate({ action, tasks, ends: false });
   };
   const answer = (ends: boolean | null) => {
     setAsked(null);
     if (asked && ends !== null) perform.mutate({ ...asked, ends });
   };
-  return { begin, isBusy: perform.isPending, dialog: asked && <Question batch={asked} onAnswer={answer} /> };
+  const dialog = asked && <Question batch={asked} needs={needs} onAnswer={answer} />;
+  return { begin, isBusy: perform.isPending, dialog };
 }
 
-function Question({ batch, onAnswer }: { batch: Batch; onAnswer: (ends: boolean | null) => void }) {
+interface QuestionProps {
+  batch: Batch;
+  needs: readonly InboxRow[];
+  onAnswer: (ends: boolean | null) => void;
+}
+
+function Question({ batch, needs, onAnswer }: QuestionProps) {
   const { action, tasks } = batch;
   const word = WORDS[action];
   const live = tasks.flatMap((task) => liveRunOf(task) ?? []);
+  // What a live run asks is said with it.
+  const open = tasks.flatMap((task) => (liveRunOf(task) ? [] : (openOf(task, needs) ?? [])));
   const runs = live.length === 1 ? "the run" : "the runs";
   return (
     <Dialog
@@ -86,6 +101,15 @@ function Question({ batch, onAnswer }: { batch: Batch; onAnswer: (ends: boolean 
         </p>
       )}
       {live[0] && <p>{live.length === 1 ? liveText(live[0]) : `${live.length} of them have a live run.`}</p>}
+      {open[0] && (
+        <p>
+          {open.length === 1 ? `“${open[0].title}” waits` : `${open.length} questions wait`} for your answer
+          {open[0].kind === "verdict" && ", which an archived task does not ask for"}.{" "}
+          <Link href={runHref(open[0])} onClick={() => onAnswer(null)}>
+            Show {open.length === 1 ? "the question" : "the first"}
+          </Link>
+        </p>
+      )}
       <div className={classes("row wrap spaced", styles.answers)}>
         <Button data-autofocus onClick={() => onAnswer(null)}>
           Do not {word.toLowerCase()}
@@ -93,7 +117,7 @@ function Question({ batch, onAnswer }: { batch: Batch; onAnswer: (ends: boolean 
         <Button tone="danger" onClick={() => onAnswer(true)}>
           {live.length ? `End ${runs} and ${word.toLowerCase()}` : word}
         </Button>
-        {action === "archive" && (
+        {action === "archive" && live.length > 0 && (
           <Button onClick={() => onAnswer(false)}>
             Archive, and let {live.length === 1 ? "it" : "them"} go on
           </Button>
