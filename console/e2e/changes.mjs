@@ -144,7 +144,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   const { missing, files } = await (await compared).json();
   expect(missing === null && files.length === 30, "the work is compared with the branch as it is now");
   await pane.getByText("of 30 files").waitFor();
-  await page.getByRole("button", { name: "Finish" }).click();
+  await page.getByRole("button", { name: "Finish", exact: true }).click();
   await page.getByRole("log").getByText("30 files").waitFor();
   await pane.getByText("Live").waitFor({ state: "detached" });
   await pane.getByText("30 files").waitFor();

@@ -39,7 +39,7 @@ export async function questionIsAnsweredByKeyboard(browser, { expect, watched })
     "a message is shown once, with its receipt",
   );
   // While the work is stored, a second click must not cancel the run.
-  await page.getByRole("button", { name: "Finish" }).dblclick();
+  await page.getByRole("button", { name: "Finish", exact: true }).dblclick();
   await page.getByRole("button", { name: "Start over" }).waitFor();
   await page.locator("main header").getByText("Completed").waitFor();
   expect(true, "a run whose turn is over is finished by the button of its header, and completed");

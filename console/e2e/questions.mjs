@@ -201,7 +201,7 @@ export async function highRiskIsTyped(browser, { expect, watched, checkAccess })
   await page.keyboard.press("Enter");
   const answer = await heard(page);
   expect(answer.outcome?.optionId === "once", `the agent hears one permission ${JSON.stringify(answer)}`);
-  await page.getByRole("button", { name: "Finish" }).click();
+  await page.getByRole("button", { name: "Finish", exact: true }).click();
   await page.getByRole("button", { name: "Start over" }).waitFor();
   // It is said for seconds only.
   await Promise.all([page.getByText("Archived.").waitFor(), page.keyboard.press("e")]);

@@ -13,12 +13,12 @@ import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
-import { earlierOf, filesAtStart, isOver, neverBegan, stateOf } from "../project/runState";
+import { earlierOf, figuresOf, filesAtStart, isOver, neverBegan, stateOf } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { isAsking, RunQuestions, useRunQuestions } from "../questions/runQuestions";
 import { Composer, type Written } from "./Composer";
 import { filesOf } from "./completion";
-import { End } from "./End";
+import { End, TurnEnd } from "./End";
 import { type Outbox, type Outgoing, waitingMessages } from "./outbox";
 import styles from "./run.module.css";
 import type { LoadState } from "./runTranscript";
@@ -40,11 +40,13 @@ interface Props {
   load: LoadState;
   actions: RunActions;
   outbox: Outbox;
+  onReview: () => void;
   /** That there is a newer run, if the page has stayed at this one. */
   newer: ReactNode;
 }
 
-export function Conversation({ task, run, runs, runRef, transcript, load, actions, outbox, newer }: Props) {
+export function Conversation(props: Props) {
+  const { task, run, runs, runRef, transcript, load, actions, outbox, onReview, newer } = props;
   const questions = useRunQuestions(runRef);
   const question = run.status === "in_progress" ? questions?.find(isAsking) : undefined;
   const over = isOver(run);
@@ -124,9 +126,15 @@ export function Conversation({ task, run, runs, runRef, transcript, load, action
                   }}
                 />
               ))}
+              {isIdle && canWrite && waiting.length === 0 && (
+                <TurnEnd
+                  {...{ run, runRef, actions, onReview }}
+                  files={(transcript.standing.changes ?? figuresOf(run)).files}
+                />
+              )}
               {over && (
                 <End
-                  {...{ task, run, runs, runRef, actions, unasked }}
+                  {...{ task, run, runs, runRef, actions, onReview, unasked }}
                   onWrite={() => field.current?.focus()}
                 />
               )}

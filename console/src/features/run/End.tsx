@@ -1,12 +1,21 @@
-/** How a run ended: what it has left, and what can be done next. */
-import { Archive, Download, ExternalLink, FileDiff, GitBranch, MessageSquare, RotateCcw } from "lucide-react";
+/** How a run or a turn ended: what it has left, and what can be done next. */
+import {
+  Archive,
+  Check,
+  Download,
+  ExternalLink,
+  FileDiff,
+  GitBranch,
+  MessageSquare,
+  RotateCcw,
+} from "lucide-react";
 import { useState } from "react";
 import { Link, useSearchParams } from "wouter";
 import { downloadPath, type RunRef } from "../../api/commands";
 import type { Run, Task } from "../../api/types";
 import { visible } from "../../text/marks";
 import { classes } from "../../ui/classes";
-import { Button } from "../../ui/controls";
+import { Button, type ButtonProps } from "../../ui/controls";
 import { CopyButton } from "../../ui/copy";
 import { countOf } from "../../ui/counts";
 import { useMedia } from "../../ui/media";
@@ -19,6 +28,7 @@ import {
   branchBefore,
   earlierOf,
   figuresOf,
+  isBad,
   neverBegan,
   outputOf,
   patchOf,
@@ -38,11 +48,13 @@ interface Props {
   actions: RunActions;
   /** Go to the field in which a message continues the run. */
   onWrite: () => void;
+  /** Show the changes; where they stand beside the conversation, at the whole width. */
+  onReview: () => void;
   /** How many questions the permission mode has answered. */
   unasked: number;
 }
 
-export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Props) {
+export function End({ task, run, runs, runRef, actions, onWrite, onReview, unasked }: Props) {
   const [, setSearch] = useSearchParams();
   const state = stateOf(run);
   const { left_out: leftOut, not_stored: notStored } = run.state;
@@ -51,7 +63,6 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
   const [problem, ...printed] = run.error_message?.trim().split("\n") ?? [];
   const [isEditing, setEditing] = useState(false);
   const reason = reasonOf(run) ?? problem;
-  const show = (pane: string) => setSearch({ pane }, { replace: true });
   const next = nextOf(run);
   const { tally, unsent } = useOutcome(run, runRef);
   const tone = (step: typeof next) => (step === next ? { tone: "primary" as const } : {});
@@ -88,16 +99,11 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
       <TakeOver {...{ task, run, runs, runRef }} />
       <div className={classes("row wrap", styles.next)} role="group" aria-label="What next?">
         {next === "check" && (
-          <Button {...tone("check")} onClick={() => show("checks")}>
+          <Button {...tone("check")} onClick={() => setSearch({ pane: "checks" }, { replace: true })}>
             See the check
           </Button>
         )}
-        {hasWork(run) && (
-          <Button {...tone("changes")} onClick={() => show("changes")}>
-            <FileDiff size={14} /> Review {files === 0 ? "the changes" : countOf(files, "file")}
-            {unsent > 0 && ` · ${countOf(unsent, "comment")} not sent`}
-          </Button>
-        )}
+        {hasWork(run) && <ReviewButton {...tone("changes")} {...{ files, unsent }} onClick={onReview} />}
         {next === "task" && (
           <Button {...tone("task")} onClick={() => setEditing(true)}>
             Edit the task
@@ -127,6 +133,40 @@ export function End({ task, run, runs, runRef, actions, onWrite, unasked }: Prop
     </section>
   );
 }
+
+interface TurnProps extends Pick<Props, "run" | "runRef" | "actions" | "onReview"> {
+  /** How many files have changed so far. */
+  files: number;
+}
+
+/** What can be done while the agent waits for a message: below it is the field for one. */
+export function TurnEnd({ run, runRef, actions, files, onReview }: TurnProps) {
+  const { tally, unsent } = useOutcome(run, runRef);
+  const hasWork = files + unsent > 0;
+  return (
+    <section aria-label="The end of the turn" className={classes("column tight card padded dim", styles.end)}>
+      <p className={isBad(run) ? "danger" : undefined}>{reasonOf(run)}</p>
+      {tally && <p>{tally}</p>}
+      <p className="small">
+        {!hasWork && "No file has changed so far. "}
+        Write what to do next, or finish: the work is then stored, and checked where checks are defined.
+      </p>
+      <div className={classes("row wrap", styles.next)} role="group" aria-label="What next?">
+        {hasWork && <ReviewButton tone="primary" {...{ files, unsent }} onClick={onReview} />}
+        <Button onClick={actions.finish} disabled={actions.isBusy}>
+          <Check size={14} /> Finish the run
+        </Button>
+      </div>
+    </section>
+  );
+}
+
+const ReviewButton = ({ files, unsent, ...rest }: ButtonProps & { files: number; unsent: number }) => (
+  <Button {...rest}>
+    <FileDiff size={14} /> Review {files === 0 ? "the changes" : countOf(files, "file")}
+    {unsent > 0 && ` · ${countOf(unsent, "comment")} not sent`}
+  </Button>
+);
 
 /** A client that performs a run leaves a patch, and no figures. */
 const hasWork = (run: Run) => figuresOf(run).files > 0 || patchOf(run) !== undefined;

@@ -86,6 +86,11 @@ export function RunView({ task, run, runs, isLatest }: Props) {
             {...{ task, run, transcript, load, actions, outbox }}
             runs={runs.results}
             runRef={ref}
+            onReview={() => {
+              choose("changes");
+              // Beside the conversation they are there already.
+              if (shown === "changes") setFull(true);
+            }}
             newer={
               wasLatest &&
               !isLatest && (

@@ -1,10 +1,10 @@
 // @vitest-environment jsdom
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { render } from "@testing-library/react";
+import { fireEvent, render, within } from "@testing-library/react";
 import { beforeAll, expect, it } from "vitest";
 import type { Run, Task } from "../../api/types";
 import { changesQuery } from "../changes/useReview";
-import { End } from "./End";
+import { End, TurnEnd } from "./End";
 
 const PATCH = "@@ -2 +2 @@\n-two\n+zwei\n";
 
@@ -29,7 +29,9 @@ const comment = (id: string, line: number, message_id: string | null) => ({
   },
 });
 
-function shown(more: object) {
+const nothing = () => {};
+
+function shown(more: object, end?: (run: Run) => React.ReactElement) {
   const run = runOf("two", more);
   const runRef = { project: 1, task: "t", run: "two" };
   const queries = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY } } });
@@ -46,14 +48,16 @@ function shown(more: object) {
     ...{ version: 1, viewed: [], comments: [comment("c", 1, null), comment("d", 1, "m")] },
   });
   const task = { id: "t", repository: "acme/notes", json_schema: null, archived: false } as unknown as Task;
-  const nothing = () => {};
   const page = (
     <QueryClientProvider client={queries}>
-      <End
-        {...{ task, run, runs: [run, first], runRef, unasked: 0 }}
-        actions={{} as never}
-        onWrite={nothing}
-      />
+      {end?.(run) ?? (
+        <End
+          {...{ task, run, runs: [run, first], runRef, unasked: 0 }}
+          actions={{} as never}
+          onWrite={nothing}
+          onReview={nothing}
+        />
+      )}
     </QueryClientProvider>
   );
   return render(page).container;
@@ -85,4 +89,23 @@ it("says what became of the comments of the run before, and which are not sent",
   expect(text).toContain("2 comments: 1 changed here, 1 not");
   expect(text).toContain("Review the changes · 1 comment not sent");
   expect(shown({}).textContent).not.toContain("changed here");
+});
+
+it.each([
+  [20, undefined, "The agent has finished its turn", "Review 20 files · 1 comment not sent"],
+  [0, "The model refused.", "The model refused.", "Review the changes · 1 comment not sent"],
+])("leads from the end of a turn that changed %i files to what is next", (files, failure, why, review) => {
+  const waits = { kind: "message", ...(failure ? { failure } : {}) };
+  const done: string[] = [];
+  const end = shown({ status: "in_progress", state: { waiting_for: waits } }, (run) => (
+    <TurnEnd
+      {...{ run, files, runRef: { project: 1, task: "t", run: "two" } }}
+      actions={{ finish: () => done.push("finish") } as never}
+      onReview={() => done.push("review")}
+    />
+  ));
+  expect(end.textContent).toContain(why);
+  const next = within(within(end).getByRole("group", { name: "What next?" }));
+  for (const name of [review, "Finish the run"]) fireEvent.click(next.getByRole("button", { name }));
+  expect(done).toEqual(["review", "finish"]);
 });
