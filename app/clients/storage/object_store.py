@@ -20,7 +20,7 @@ from app.clients.storage.object_store_errors import (
     ObjectTooShort,
     RangeNotSatisfiable,
 )
-from app.clients.storage.s3_connection import SMALL_CALL_SECONDS, STREAMS, S3Connection, failures, status_of
+from app.clients.storage.s3_connection import SMALL_CALL_SECONDS, S3Connection, failures, status_of
 from app.clients.storage.signed_urls import SignedUrls
 from app.config import Settings
 
@@ -63,7 +63,6 @@ class ObjectStore:
         self._s3 = S3Connection(settings, seconds=seconds, attempts=attempts)
         self.urls = SignedUrls(settings, self._s3.clients)
         self.bucket = Bucket(self._s3)
-        self._streams = asyncio.Semaphore(STREAMS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,12 +72,7 @@ class ObjectStore:
 
     async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
         """Store bytes, or the content of a file, as an object. It replaces the object that already has this key."""
-        request = {
-            "Bucket": self._s3.name,
-            "Key": key,
-            "ContentType": content_type,
-            "Tagging": urlencode(tags),
-        }
+        request = {**self._s3.target(key), "ContentType": content_type, "Tagging": urlencode(tags)}
         size = len(body) if isinstance(body, bytes) else body.stat().st_size  # noqa: ASYNC240 - a local file
         async with self._s3.calling(f"store {key}", size=size, writes=True) as client:
             with nullcontext(body) if isinstance(body, bytes) else body.open("rb") as content:
@@ -118,7 +112,7 @@ class ObjectStore:
     async def head(self, key: str) -> ObjectInfo | None:
         try:
             async with self._s3.calling(f"look up {key}", of_object=True) as client:
-                answer = await client.head_object(Bucket=self._s3.name, Key=key)
+                answer = await client.head_object(**self._s3.target(key))
         except ObjectMissing:
             return None
         return ObjectInfo(
@@ -132,10 +126,10 @@ class ObjectStore:
         self, key: str, *, byte_range: str | None = None, if_match: str | None = None
     ) -> AsyncGenerator[ObjectContent, None]:
         """Open an object, or its HTTP `byte_range` while it has the ETag `if_match`; may raise RangeNotSatisfiable."""
-        target = {"Bucket": self._s3.name, "Key": key}
+        target = self._s3.target(key)
         conditions = {"Range": byte_range, "IfMatch": if_match}
         request = target | {name: value for name, value in conditions.items() if value is not None}
-        async with self._stream():
+        async with self._s3.reading():
             async with self._s3.calling(f"read {key}", of_object=True) as client:
                 try:
                     answer = await client.get_object(**request)
@@ -154,24 +148,11 @@ class ObjectStore:
                     chunks=_chunks(key, body),
                 )
 
-    @asynccontextmanager
-    async def _stream(self) -> AsyncGenerator[None, None]:
-        # Slow readers cannot take every connection.
-        try:
-            async with asyncio.timeout(self._s3.seconds):
-                await self._streams.acquire()
-        except TimeoutError:
-            raise ObjectStoreUnavailable("too many objects are being read") from None
-        try:
-            yield
-        finally:
-            self._streams.release()
-
     async def tag(self, key: str, tags: Mapping[str, str]) -> None:
         """Replace all tags of a stored object; raise ObjectMissing if there is none."""
         pairs = [{"Key": name, "Value": value} for name, value in tags.items()]
         async with self._s3.calling(f"tag {key}", of_object=True) as client:
-            await client.put_object_tagging(Bucket=self._s3.name, Key=key, Tagging={"TagSet": pairs})
+            await client.put_object_tagging(**self._s3.target(key), Tagging={"TagSet": pairs})
 
     async def delete(self, keys: Sequence[str]) -> int:
         """Delete the objects under at most 1000 keys; return how many of these keys have no object afterwards."""
@@ -194,7 +175,7 @@ async def _chunks(key: str, body: Any) -> AsyncIterator[bytes]:
 async def _copy_and_add(
     s3: S3Connection, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
 ) -> None:
-    target = {"Bucket": s3.name, "Key": key}
+    target = s3.target(key)
     async with s3.calling(f"extend {key}", size=size + len(tail), of_object=True, writes=True) as client:
         upload = await client.create_multipart_upload(
             **target, ContentType=content_type, Tagging=urlencode(tags)

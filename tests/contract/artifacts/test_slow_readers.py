@@ -27,7 +27,7 @@ SIZE = 16 * 2**20
 async def object_store(settings: Settings) -> AsyncGenerator[ObjectStore, None]:
     """A store with one place for those who read."""
     async with ObjectStore(settings) as store:
-        store._streams = asyncio.Semaphore(1)
+        store._s3._streams = asyncio.Semaphore(1)
         yield store
 
 
