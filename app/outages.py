@@ -2,6 +2,9 @@
 
 An outage concerns a server or the connection to it. The same step may succeed in a moment, so it is repeated, or the
 response is 503. Any other error concerns the request, and is either a refusal or a defect.
+
+Outage                      a server that this service depends on does not respond
+└── DatabaseUnavailable     the database does not respond, or refuses the transaction for now
 """
 
 from typing import ClassVar, Final
@@ -38,14 +41,10 @@ _BROKEN_TRANSACTION = "8s2b"
 
 
 class Outage(Exception):
-    """Base class: a server that this service depends on does not respond; the same may succeed in a moment."""
-
     server: ClassVar[str] = "server"
 
 
 class DatabaseUnavailable(Outage):
-    """The database does not respond or refuses the transaction for now. The same transaction may succeed soon."""
-
     server = "database"
 
 

@@ -1,7 +1,21 @@
-"""Errors of the client: their classes say what a caller can do."""
+"""Errors of the client, as a tree: the class says what a caller can do.
+
+TaskbeaconError             `code` is for programs; `retryable` says that the same request may succeed later
+├── ApiError                the server refuses; `attr` names the invalid field, `body` is the whole answer
+│   ├── BadRequest          the request is wrong: 400, 413, 415, 422, and all of 4xx that has no other class
+│   ├── AccessDenied        401, 403
+│   ├── NotFound            404
+│   ├── Conflict            the state does not allow it: 409, 410, 412, and 400 with `error`
+│   ├── RateLimited         429
+│   └── ServerError         5xx, a redirect, or an answer that is not what the API describes (`bad_answer`)
+├── ConnectionFailed        the server cannot be reached, or does not answer
+├── WaitTimeout             the time that the caller allowed is over
+└── InvalidSignature        a webhook message is not signed by one of the secrets within 5 minutes, or is no event
+"""
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +26,6 @@ _OF_A_CALL = re.compile(r"\(\) (takes|missing|got)|not callable|keyword argument
 
 
 class TaskbeaconError(Exception):
-    """`code` is for programs; `retryable` says that the same request may succeed later."""
-
     code = "error"
     # In seconds, None if the server names no time.
     retry_after: float | None = None
@@ -29,8 +41,6 @@ class TaskbeaconError(Exception):
 
 
 class ApiError(TaskbeaconError):
-    """The server refuses. `attr` names the invalid field; `body` is the whole answer."""
-
     def __init__(
         self,
         message: str,
@@ -49,28 +59,22 @@ class ApiError(TaskbeaconError):
         self.body = body
 
 
-class BadRequest(ApiError):
-    """The request is wrong: 400, 413, 415, 422, and all of 4xx that has no other class."""
+class BadRequest(ApiError): ...
 
 
-class AccessDenied(ApiError):
-    """401, 403."""
+class AccessDenied(ApiError): ...
 
 
-class NotFound(ApiError):
-    """404."""
+class NotFound(ApiError): ...
 
 
-class Conflict(ApiError):
-    """The state does not allow it: 409, 410, 412, and 400 with `error`."""
+class Conflict(ApiError): ...
 
 
-class RateLimited(ApiError):
-    """429."""
+class RateLimited(ApiError): ...
 
 
-class ServerError(ApiError):
-    """5xx, a redirect, or an answer that is not what the API describes (`bad_answer`)."""
+class ServerError(ApiError): ...
 
 
 class ConnectionFailed(TaskbeaconError):
@@ -101,8 +105,7 @@ def unreadable(error: Exception) -> ServerError | None:
     is_ours = not isinstance(getattr(error, "obj", None), _JSON) or _OF_A_CALL.search(str(error))
     if is_ours or (isinstance(error, LookupError) and is_elsewhere):
         return None
-    reason = f"{type(error).__name__}: {error}"
-    return bad_answer(f"The server's answer is not what the API describes ({reason}).")
+    return bad_answer(f"The server's answer is not what the API describes ({type(error).__name__}: {error}).")
 
 
 _KINDS: Mapping[int, type[ApiError]] = {
@@ -135,14 +138,11 @@ def error_of(status: int, headers: Mapping[str, str], body: Any) -> ApiError:  #
 def _retry_after(value: str | None) -> float | None:
     if value is None:
         return None
-    try:
+    with suppress(ValueError):
         return max(0.0, float(value))
-    except ValueError:
-        pass
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - rare, and slow to load
 
-    try:
+    with suppress(ValueError):
         at = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+        return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    return None
