@@ -1,1 +1,1 @@
-"""The steps by which a worker performs one run."""
+"""The steps by which a worker performs one run, or an attempt of its verification."""

@@ -1,4 +1,4 @@
-"""Performs an attempt: read what decides it, execute the checks, store their output, judge."""
+"""Performs an attempt of a verification: read what decides it, execute the checks, store their output, judge."""
 
 import asyncio
 from contextlib import suppress
@@ -47,7 +47,7 @@ from app.worker.worker_context import WorkerContext
 log = structlog.get_logger(__name__)
 
 
-async def check(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Event) -> Conclusion | None:
+async def perform(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Event) -> Conclusion | None:
     """Perform a claimed attempt; return what follows, or None if it was closed meanwhile, at which `lost` is set."""
     process = worker.process
     ref = RunRef(claimed.project_id, claimed.task_id, claimed.run_id)

@@ -1,1 +1,0 @@
-"""The performance of an attempt to check what a run delivered."""
