@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import orjson
 from arq.connections import ArqRedis
 from arq.constants import job_key_prefix, retry_key_prefix
+from typing_extensions import override
 
 from app.clients.redis import create_pool
 from app.clients.wakes import wake
@@ -38,7 +39,7 @@ class JobQueue(Protocol):
         """Remove a job from its queue, so that its id can be added again, also by itself while it runs."""
 
 
-class ArqQueue:
+class ArqQueue(JobQueue):
     """The queue of jobs in Redis, by the library arq. The processes of `taskbeacon worker` perform the jobs."""
 
     def __init__(self, redis_url: str) -> None:
@@ -49,6 +50,7 @@ class ArqQueue:
             default_queue_name=QUEUE_NAME,
         )
 
+    @override
     async def enqueue(
         self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
@@ -65,6 +67,7 @@ class ArqQueue:
         await wake(self._redis, queue_name)
         return True
 
+    @override
     async def remove(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.zrem(queue_name, job_id)

@@ -19,6 +19,7 @@ from app.clients.http.guarded_http import create_guarded_client
 from app.clients.http.http_client import create_http_client
 from app.clients.wakes import WakeListener
 from app.clients.webhooks.webhook_client import WebhookClient
+from app.clients.webhooks.webhook_messages import WebhookSender
 from app.config import Settings
 from app.coroutines.periodic import attempt, repeating
 from app.ids import new_hex_id
@@ -54,7 +55,7 @@ log = structlog.get_logger(__name__)
 @asynccontextmanager
 async def looping(
     context: WorkerContext,
-    webhooks: WebhookClient,
+    webhooks: WebhookSender,
     *blocks: AbstractAsyncContextManager[None],
     close_worker: Callable[[], Awaitable[None]],
 ) -> AsyncGenerator[None, None]:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.http.guarded_http import create_guarded_client
 from app.clients.http.host_names import Destinations
 from app.clients.webhooks.webhook_client import TOTAL_SECONDS, WebhookClient
+from app.clients.webhooks.webhook_messages import WebhookSender
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
@@ -141,7 +142,7 @@ async def delivering(
 class Deliveries:
     """The webhook deliverer of a worker on the database of a test, and look-ups of its rows."""
 
-    def __init__(self, process: ProcessContext, sender: WebhookClient) -> None:
+    def __init__(self, process: ProcessContext, sender: WebhookSender) -> None:
         self.process = with_loopback(process)
         self.sender = sender
         self.deliverer = WebhookDeliverer(self.process, sender)

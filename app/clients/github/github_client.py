@@ -27,6 +27,7 @@ TIMEOUT_SECONDS = 20.0
 # GitHub refuses more than a hundred of one account at a time, which several workers may share.
 MAX_PARALLEL_REQUESTS = 20
 _MAX_REDIRECTS = 3
+_ORIGIN = ("scheme", "netloc", "userinfo")  # the parts of a URL that a redirect may not change
 _VERSION = "2022-11-28"
 # GitHub accepts at most ten minutes, and its clock may differ from ours.
 _JWT_LIFETIME = timedelta(minutes=9)
@@ -103,11 +104,7 @@ class GitHubClient:
             if response.next_request is None:
                 return answer_of(response, body)
             asked, target = response.request.url, response.next_request.url
-            if (target.scheme, target.netloc, target.userinfo) != (
-                asked.scheme,
-                asked.netloc,
-                asked.userinfo,
-            ):
+            if any(getattr(asked, part) != getattr(target, part) for part in _ORIGIN):
                 break
             url = str(target)
         raise GitHubRefused("The code host redirects to somewhere else.")

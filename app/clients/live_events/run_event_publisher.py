@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 import structlog
 from redis.exceptions import NoScriptError
+from typing_extensions import override
 
 from app.clients.live_events.run_event_stream import APPEND_SCRIPT, script_arguments, stream_keys
 from app.clients.live_events.run_events import MAX_EVENT_BYTES, EventKind
@@ -46,7 +47,7 @@ class RunEvents(Protocol):
         """Wait until all events queued so far are sent. Return early if Redis cannot be reached."""
 
 
-class RunEventPublisher:
+class RunEventPublisher(RunEvents):
     """Publishes the stream events of runs to Redis, in order and in batches, by an `asyncio.Task`.
 
     Without Redis at most `max_waiting` wait in memory; a gap on the stream counts those that were dropped.
@@ -65,8 +66,9 @@ class RunEventPublisher:
         # The number of the last event of a run for which Redis has answered; the runs of the latest answers come last.
         self._answered: dict[UUID, int] = {}
         self._sending: asyncio.Task[None] | None = None
-        self._settling: list[tuple[int, asyncio.Future[None]]] = []
+        self._settling: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    @override
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
         if self._is_full():
             self._lost[run_id] += 1
@@ -91,6 +93,7 @@ class RunEventPublisher:
             # Independent of the request that happens to publish the first event.
             self._sending = asyncio.create_task(self._send(), context=Context())
 
+    @override
     async def settle(self) -> None:
         if self._waiting and not self._is_away:
             settled = asyncio.get_running_loop().create_future()
@@ -113,12 +116,10 @@ class RunEventPublisher:
                 batch = self._next_batch()
                 try:
                     await self._send_batch(batch)
-                except REDIS_ERRORS as error:
-                    await self._wait_out(error)
-                    continue
                 except Exception as error:
                     # Continue: if no further event comes, nothing else would send the waiting ones.
-                    log.exception("run_events.unexpected_error")
+                    if not isinstance(error, REDIS_ERRORS):
+                        log.exception("run_events.unexpected_error")
                     await self._wait_out(error)
                     continue
                 self._is_away = False
@@ -148,13 +149,10 @@ class RunEventPublisher:
         await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
 
     def _release(self, up_to: int) -> None:
-        still_settling = []
-        for number, settled in self._settling:
-            if number > up_to:
-                still_settling.append((number, settled))
-            elif not settled.done():
+        while self._settling and self._settling[0][0] <= up_to:
+            _, settled = self._settling.popleft()
+            if not settled.done():
                 settled.set_result(None)
-        self._settling = still_settling
 
     def _next_batch(self) -> list[_Event]:
         batch: list[_Event] = []

@@ -7,17 +7,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import httpx
+from typing_extensions import override
 
 from app.clients.http.guarded_http import CONNECT_SECONDS, DIALLED, BlockedAddress
 from app.clients.http.host_names import NameNotFound
 from app.clients.http.http_client import retry_after_seconds
-from app.clients.webhooks.webhook_messages import FIXED_HEADERS, AttemptResult, SignedMessage
+from app.clients.webhooks.webhook_messages import FIXED_HEADERS, AttemptResult, SignedMessage, WebhookSender
 from app.clock import utcnow
 from app.enums import DeliveryError
 
 TOTAL_SECONDS = 15.0
 # Time limit for the body of a response after its status.
 ANSWER_SECONDS = 2.0
+# More than the 20 endpoints of a project can have under way.
+MAX_PARALLEL_REQUESTS = 256
 
 _ANSWER_BYTES = 4096
 _EXCERPT_BYTES = 1024
@@ -36,7 +39,7 @@ _NO_TLS_FAILURES = (
 )
 
 
-class WebhookClient:
+class WebhookClient(WebhookSender):
     """Sends webhook messages by a client of `create_guarded_client`, which refuses forbidden addresses."""
 
     def __init__(
@@ -49,9 +52,14 @@ class WebhookClient:
         self._http = http
         self._total_seconds = total_seconds
         self._answer_seconds = answer_seconds
+        self._slots = asyncio.Semaphore(MAX_PARALLEL_REQUESTS)
 
+    @override
     async def send(self, message: SignedMessage) -> AttemptResult:
-        """Send a message once and return the result; a failure of the network or of the receiver is in the result."""
+        async with self._slots:
+            return await self._send(message)
+
+    async def _send(self, message: SignedMessage) -> AttemptResult:
         started_at, began = utcnow(), asyncio.get_running_loop().time()
         dialled: list[str] = []
         status: int | None = None

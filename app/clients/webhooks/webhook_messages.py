@@ -1,8 +1,9 @@
-"""Signed webhook messages, and the results of attempts to send them."""
+"""Signed webhook messages, the interface of their senders, and the results of attempts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from app import __version__
 from app.enums import DeliveryError
@@ -48,3 +49,8 @@ class AttemptResult:
     def is_gone(self) -> bool:
         """Whether the receiver answered with the status 410 (Gone), which means that it wants no further messages."""
         return self.status_code == _GONE
+
+
+class WebhookSender(Protocol):
+    async def send(self, message: SignedMessage) -> AttemptResult:
+        """Send a message once and return the result; a failure of the network or of the receiver is in the result."""

@@ -13,8 +13,8 @@ import structlog
 from prometheus_client import Gauge
 
 from app.clients.wakes import LEDGER, WakeListener
-from app.clients.webhooks.webhook_client import WebhookClient
-from app.clients.webhooks.webhook_messages import AttemptResult
+from app.clients.webhooks.webhook_client import MAX_PARALLEL_REQUESTS
+from app.clients.webhooks.webhook_messages import AttemptResult, WebhookSender
 from app.clock import utcnow
 from app.coroutines.periodic import attempt
 from app.db import unit_of_work
@@ -29,8 +29,6 @@ from app.services.webhook_endpoints.signing import sign
 from app.tracing.spans import span
 from app.worker.loops.supervision import repeat
 
-# The most concurrent attempts of one process: more than the 20 endpoints of a project can have under way.
-_AT_A_TIME = 256
 # A claim waits this long when it is woken, so that it follows the ends of several attempts.
 _CLAIM_GATHER_SECONDS = 0.01
 # A relay waits this long, because it costs the same for one event as for a few. The first event of a run is then
@@ -48,7 +46,7 @@ log = structlog.get_logger(__name__)
 class WebhookDeliverer:
     """Sends events to webhook endpoints, each claimed by only one of any number of processes."""
 
-    def __init__(self, process: ProcessContext, sender: WebhookClient) -> None:
+    def __init__(self, process: ProcessContext, sender: WebhookSender) -> None:
         # The interval of polling; the pause after a fault; the most events of a step of the relay.
         self.look_seconds = 2.0
         self.fault_seconds = LOOP_SECONDS
@@ -96,7 +94,7 @@ class WebhookDeliverer:
         return self.look_seconds if due_at is None else (due_at - utcnow()) / timedelta(seconds=1)
 
     async def _begin_attempts(self, woken: asyncio.Event) -> None:
-        room = _AT_A_TIME - len(self._attempts)
+        room = MAX_PARALLEL_REQUESTS - len(self._attempts)
         if room <= 0:
             return
         async with unit_of_work(self._process.sessions) as session:

@@ -9,8 +9,13 @@ import httpx
 import pytest
 
 from app.clients.http.guarded_http import create_guarded_client
-from app.clients.webhooks.webhook_client import ANSWER_SECONDS, TOTAL_SECONDS, WebhookClient
-from app.clients.webhooks.webhook_messages import FIXED_HEADERS, SignedMessage
+from app.clients.webhooks.webhook_client import (
+    ANSWER_SECONDS,
+    MAX_PARALLEL_REQUESTS,
+    TOTAL_SECONDS,
+    WebhookClient,
+)
+from app.clients.webhooks.webhook_messages import FIXED_HEADERS, SignedMessage, WebhookSender
 from app.enums import DeliveryError
 from app.security.addresses import AddressPolicy
 from tests.support.clock import MovableClock
@@ -42,7 +47,7 @@ def seconds() -> float:
 @pytest.fixture(params=["wire", "memory"])
 def sender(
     request: pytest.FixtureRequest, http: httpx.AsyncClient, receiver: Receiver, seconds: float
-) -> WebhookClient:
+) -> WebhookSender:
     if request.param == "wire":
         return WebhookClient(http, total_seconds=seconds)
     return ScriptedWebhookSender(receiver, total_seconds=seconds)
@@ -54,7 +59,7 @@ def message(url: str) -> SignedMessage:
 
 class TestAnySender:
     async def test_message_arrives_byte_for_byte_with_the_headers_that_sign_it(
-        self, sender: WebhookClient, receiver: Receiver, clock: MovableClock
+        self, sender: WebhookSender, receiver: Receiver, clock: MovableClock
     ) -> None:
         sent = message(receiver.url("a/b"))
 
@@ -79,7 +84,7 @@ class TestAnySender:
         ],
     )
     async def test_status_of_the_answer_decides(
-        self, sender: WebhookClient, receiver: Receiver, status: int, error: DeliveryError | None
+        self, sender: WebhookSender, receiver: Receiver, status: int, error: DeliveryError | None
     ) -> None:
         receiver.replies.append(Reply(status, {"Location": receiver.url("elsewhere")}, b""))
 
@@ -101,7 +106,7 @@ class TestAnySender:
         ],
     )
     async def test_wish_of_the_receiver_is_read_as_seconds_or_as_a_date(
-        self, sender: WebhookClient, receiver: Receiver, header: str, delay: float | None
+        self, sender: WebhookSender, receiver: Receiver, header: str, delay: float | None
     ) -> None:
         receiver.replies.append(Reply(503, {"Retry-After": header}))
 
@@ -115,7 +120,7 @@ class TestAnySender:
         ],
     )
     async def test_answer_that_is_no_plain_text_is_not_shown(
-        self, sender: WebhookClient, receiver: Receiver, reply: Reply
+        self, sender: WebhookSender, receiver: Receiver, reply: Reply
     ) -> None:
         receiver.replies.append(reply)
 
@@ -125,7 +130,7 @@ class TestAnySender:
 
     @pytest.mark.parametrize("seconds", [0.2])
     async def test_receiver_that_does_not_answer_in_time_has_failed(
-        self, sender: WebhookClient, receiver: Receiver, seconds: float
+        self, sender: WebhookSender, receiver: Receiver, seconds: float
     ) -> None:
         receiver.always = Reply(hangs=True)
 
@@ -167,6 +172,22 @@ async def test_answer_that_does_not_end_is_broken_off_and_counts_by_its_status(
         await eventually(lambda: receiver.broken_off == 1)
     else:
         assert result.duration < timedelta(seconds=patient(60))
+
+
+async def test_requests_at_a_time_are_bounded() -> None:
+    receiver = Receiver()
+    receiver.always = Reply(hangs=True)
+    application = httpx.ASGITransport(receiver.application())
+    async with httpx.AsyncClient(transport=application) as http, asyncio.TaskGroup() as sending:
+        client = WebhookClient(http, total_seconds=120)
+        for _ in range(MAX_PARALLEL_REQUESTS + 5):
+            sending.create_task(client.send(message("http://receiver.test/")))
+        await eventually(lambda: receiver.under_way >= MAX_PARALLEL_REQUESTS)
+        receiver.go_on.set()
+    assert (receiver.most_under_way, len(receiver.messages)) == (
+        MAX_PARALLEL_REQUESTS,
+        MAX_PARALLEL_REQUESTS + 5,
+    )
 
 
 async def test_unreachable_receivers_are_distinguished(http: httpx.AsyncClient, receiver: Receiver) -> None:

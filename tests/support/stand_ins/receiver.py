@@ -17,8 +17,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from typing_extensions import override
 
-from app.clients.webhooks.webhook_client import WebhookClient, error_of, requested_delay
-from app.clients.webhooks.webhook_messages import FIXED_HEADERS, AttemptResult, SignedMessage
+from app.clients.webhooks.webhook_client import error_of, requested_delay
+from app.clients.webhooks.webhook_messages import FIXED_HEADERS, AttemptResult, SignedMessage, WebhookSender
 from app.clock import utcnow
 from app.enums import DeliveryError
 from tests.support.waiting import next_round
@@ -148,7 +148,7 @@ def refuse_unsigned(receiver: Receiver, secrets: Mapping[str, str]) -> list[Rece
     return wrong
 
 
-class ScriptedWebhookSender(WebhookClient):
+class ScriptedWebhookSender(WebhookSender):
     """A sender of webhook messages in memory: its receiver gets all of them, whatever their URL."""
 
     def __init__(self, receiver: Receiver, *, total_seconds: float = 3600) -> None:
