@@ -28,7 +28,7 @@ from app.services.health import Health
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.opened_clients import ServiceClients
 from app.services.request_counter import RateLimiter
-from app.services.retrying.policies import PUSH_PROBES
+from app.services.retrying.policies import LIVE_EVENTS_SECONDS, PUSH_PROBES
 from app.services.run_log.log_reading import LogPages
 from app.services.streams.ledger_feed import LedgerFeed
 from app.services.streams.run_streams import final_states
@@ -99,9 +99,9 @@ async def open_process(
         wakes = LedgerWakes(redis)
         opened.push_async_callback(wakes.aclose)
         sessions = create_session_factory(engine, info={ledger.WAKE: wakes.announce})
-        events = RunEventPublisher(redis)
+        events = RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS)
         opened.push_async_callback(events.aclose)
-        hub = EventHub(redis, partial(final_states, sessions))
+        hub = EventHub(redis, partial(final_states, sessions), pause=LIVE_EVENTS_SECONDS)
         opened.push_async_callback(hub.aclose)
         destinations = Destinations(AddressPolicy.parse(settings.webhook_allow_private_networks))
         opened.callback(destinations.close)

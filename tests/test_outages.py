@@ -30,7 +30,7 @@ from app.enums import RunStatus
 from app.models import Project, PushCooldown, Run, Task, User
 from app.outages import DatabaseUnavailable, is_outage, is_value_refused
 from app.runtime import ProcessContext
-from app.services.retrying.policies import RUN_LEASE
+from app.services.retrying.policies import LOOP_SECONDS, RUN_LEASE
 from app.services.retrying.retries import in_transaction
 from app.services.runs import run_lifecycle
 from app.worker.run.lease_and_handback import hold_lease
@@ -236,7 +236,7 @@ async def test_effects_share_one_time_limit(engine: AsyncEngine, caplog: pytest.
 async def test_heartbeat_goes_on_when_its_session_ends(
     sessions: SessionFactory, engine: AsyncEngine, session: AsyncSession, redis: RedisClient, run: Run
 ) -> None:
-    changes = WakeListener(redis)
+    changes = WakeListener(redis, pause=LOOP_SECONDS)
     listening = asyncio.create_task(changes.listen())
 
     async def is_extended() -> bool:
@@ -276,7 +276,7 @@ async def test_lease_lapses_for_the_worker_no_later_than_for_the_others(
         clock.now += RUN_LEASE
         return True
 
-    changes = WakeListener(redis)
+    changes = WakeListener(redis, pause=LOOP_SECONDS)
     listening = asyncio.create_task(changes.listen())
     claimed_at = clock.now
     try:
@@ -304,7 +304,7 @@ async def test_database_that_does_not_answer_keeps_no_lapsed_lease(
         await asyncio.Event().wait()
         return True
 
-    changes = WakeListener(redis)
+    changes = WakeListener(redis, pause=LOOP_SECONDS)
     listening = asyncio.create_task(changes.listen())
     claimed_at, clock.now = clock.now, clock.now + RUN_LEASE
     try:

@@ -23,7 +23,6 @@ _WAKE_CHANNEL = "taskbeacon:wake"
 _TURN_KEY = "taskbeacon:turn"
 _TURN_SECONDS = 1.0
 _SILENCE_SECONDS = 15.0
-_OUTAGE_PAUSE_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -52,10 +51,12 @@ class WakeListener:
         self,
         redis: RedisClient,
         *,
+        pause: float,
         silence_seconds: float = _SILENCE_SECONDS,
         turn_seconds: float = _TURN_SECONDS,
     ) -> None:
         self._redis = redis
+        self._pause = pause
         self._silence_seconds = silence_seconds
         self._watchers: dict[tuple[str, str], set[asyncio.Event]] = {}
         self._turn_seconds = turn_seconds
@@ -93,7 +94,7 @@ class WakeListener:
                 await self._listen()
             except REDIS_ERRORS as error:
                 log.warning("wakes.not_subscribed", error=repr(error))
-                await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+                await asyncio.sleep(self._pause)
 
     async def _listen(self) -> None:
         async with self._redis.pubsub() as subscription:

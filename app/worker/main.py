@@ -144,7 +144,7 @@ async def _run(settings: Settings) -> None:
         context = WorkerContext(
             process=process,
             sandbox=await probe(_policy(settings)),
-            changes=WakeListener(process.redis),
+            changes=WakeListener(process.redis, pause=LOOP_SECONDS),
             environment=dict(os.environ),
             code_hosts=CodeHosts(GitHubClient(http), process.cipher),
             mirrors=_mirrors(settings),

@@ -7,6 +7,7 @@ import pytest
 from app.clients.redis import RedisClient, create_redis
 from app.clients.wakes import LEDGER, WakeListener, wake
 from app.config import Settings
+from app.services.retrying.policies import LOOP_SECONDS
 from tests.support.stand_ins.outage import behind, interruptible
 from tests.support.waiting import eventually
 
@@ -18,7 +19,7 @@ async def test_listener_notices_a_connection_that_has_fallen_silent(
 ) -> None:
     async with interruptible(settings.redis_url) as between:
         own = create_redis(behind(between, settings.redis_url))
-        listener = WakeListener(own, silence_seconds=0.2)
+        listener = WakeListener(own, pause=LOOP_SECONDS, silence_seconds=0.2)
         listening = asyncio.create_task(listener.listen())
         with listener.watch_topic(TOPIC) as happened:
             # The subscription wakes all.
@@ -38,7 +39,10 @@ async def test_listener_notices_a_connection_that_has_fallen_silent(
 
 
 async def test_wake_of_the_ledger_reaches_one_process_until_its_turn_ends(redis: RedisClient) -> None:
-    listeners = [WakeListener(redis, turn_seconds=60), WakeListener(redis, turn_seconds=60)]
+    listeners = [
+        WakeListener(redis, pause=LOOP_SECONDS, turn_seconds=60),
+        WakeListener(redis, pause=LOOP_SECONDS, turn_seconds=60),
+    ]
     listening = [asyncio.create_task(listener.listen()) for listener in listeners]
     with (
         listeners[0].watch_topic(LEDGER) as first,
@@ -71,7 +75,7 @@ async def test_wake_of_the_ledger_reaches_one_process_until_its_turn_ends(redis:
 
 async def test_turn_of_a_process_that_has_ended_passes_to_another(redis: RedisClient) -> None:
     await redis.set("taskbeacon:turn", b"", px=300)
-    listener = WakeListener(redis, turn_seconds=60)
+    listener = WakeListener(redis, pause=LOOP_SECONDS, turn_seconds=60)
     listening = asyncio.create_task(listener.listen())
     with listener.watch_topic(LEDGER) as woken:
         await eventually(woken.is_set)

@@ -22,6 +22,7 @@ from app.config import Settings
 from app.coroutines.shielded import shielded
 from app.enums import RunStatus
 from app.services.enqueueing import enqueue_run
+from app.services.retrying.policies import LOOP_SECONDS
 from app.worker.job_table import create_worker
 from app.worker.resilient_worker import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
@@ -55,7 +56,7 @@ class Worker:
     def __init__(self, settings: Settings, redis: RedisClient, queue: JobQueue, *, slots: int) -> None:
         self.started: list[str] = []
         self.let_go = asyncio.Event()
-        self._changes = WakeListener(redis)
+        self._changes = WakeListener(redis, pause=LOOP_SECONDS)
         self._redis = redis
         self._queue = queue
         self.arq = RunWorker(
@@ -293,7 +294,7 @@ async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_ag
         return begun == {"hold:cancelled", "hold:waiting"}
 
     worker = ResilientWorker(
-        changes=WakeListener(redis),
+        changes=WakeListener(redis, pause=LOOP_SECONDS),
         functions=[func(hold, name="hold")],
         on_job_start=begin,
         **arq_options(settings),
@@ -335,7 +336,9 @@ async def test_poll_that_is_stopped_is_not_cancelled_again_while_it_gives_back_i
         assert ctx
 
     worker = Polling(
-        changes=WakeListener(redis), functions=[func(work, name="work")], **arq_options(settings)
+        changes=WakeListener(redis, pause=LOOP_SECONDS),
+        functions=[func(work, name="work")],
+        **arq_options(settings),
     )
     running = asyncio.create_task(worker.async_run())
     await is_polling.wait()
@@ -369,7 +372,11 @@ async def test_worker_stops_though_an_error_of_redis_takes_the_place_of_the_canc
     async def work(ctx: Mapping[str, Any]) -> None:
         assert ctx
 
-    worker = Deaf(changes=WakeListener(redis), functions=[func(work, name="work")], **arq_options(settings))
+    worker = Deaf(
+        changes=WakeListener(redis, pause=LOOP_SECONDS),
+        functions=[func(work, name="work")],
+        **arq_options(settings),
+    )
     running = asyncio.create_task(worker.async_run())
     await is_polling.wait()
     running.cancel()
@@ -398,7 +405,9 @@ async def test_worker_stops_although_its_poll_takes_the_cancellation_for_its_own
 
     async def hold(ctx: Mapping[str, Any]) -> None: ...
 
-    worker = LateWorker(changes=WakeListener(redis), functions=[func(hold, name="hold")], **options)
+    worker = LateWorker(
+        changes=WakeListener(redis, pause=LOOP_SECONDS), functions=[func(hold, name="hold")], **options
+    )
     worker.polls = asyncio.Event()
     running = asyncio.create_task(worker.async_run())
     await worker.polls.wait()

@@ -13,12 +13,11 @@ from uuid import UUID
 import structlog
 
 from app.clients.live_events.run_event_stream import channel_of, parse_message
-from app.clients.live_events.run_followers import SUBSCRIBE_AGAIN_SECONDS, Channel, Subscription
+from app.clients.live_events.run_followers import Channel, Subscription
 from app.clients.redis import RedisClient, messages_of
 from app.outages import REDIS_ERRORS
 
 _SILENCE_SECONDS = 15.0
-_OUTAGE_PAUSE_SECONDS = 0.5
 _LOOK_SECONDS = 20.0
 _COMMAND_SECONDS = 5.0
 
@@ -36,17 +35,12 @@ class EventHub:
     """
 
     def __init__(
-        self,
-        redis: RedisClient,
-        look_up: LookUp,
-        *,
-        look_seconds: float = _LOOK_SECONDS,
-        again_seconds: float = SUBSCRIBE_AGAIN_SECONDS,
+        self, redis: RedisClient, look_up: LookUp, *, pause: float, look_seconds: float = _LOOK_SECONDS
     ) -> None:
         self._redis = redis
         self._look_up = look_up
         self._look_seconds = look_seconds
-        self._again_seconds = again_seconds
+        self._pause = pause
         self._channels: dict[str, Channel] = {}
         self._pubsub: Any = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -60,7 +54,7 @@ class EventHub:
         name = channel_of(run_id)
         channel = self._channels.get(name)
         if channel is None:
-            channel = self._channels[name] = Channel(run_id, again_seconds=self._again_seconds)
+            channel = self._channels[name] = Channel(run_id, pause=self._pause)
             self._has_channels.set()
             self._start()
         follower = Subscription(channel)
@@ -136,7 +130,7 @@ class EventHub:
                 self._pubsub = None
                 for channel in self._channels.values():
                     channel.is_connected = False
-            await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+            await asyncio.sleep(self._pause)
 
     async def _pass_on(self, pubsub: Any) -> None:
         async for message in messages_of(pubsub, silence=_SILENCE_SECONDS):

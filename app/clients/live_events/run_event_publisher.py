@@ -24,7 +24,6 @@ _MAX_WAITING_BYTES = 32 * 1024 * 1024
 _MAX_ANSWERED = 10_000
 _BATCH_EVENTS = 500
 _BATCH_BYTES = 1024 * 1024
-_OUTAGE_PAUSE_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 3.0
 
 log = structlog.get_logger(__name__)
@@ -53,8 +52,9 @@ class RunEventPublisher(RunEvents):
     Without Redis at most `max_waiting` wait in memory; a gap on the stream counts those that were dropped.
     """
 
-    def __init__(self, redis: RedisClient, *, max_waiting: int = MAX_WAITING_EVENTS) -> None:
+    def __init__(self, redis: RedisClient, *, pause: float, max_waiting: int = MAX_WAITING_EVENTS) -> None:
         self._redis = redis
+        self._pause = pause
         self._max_waiting = max_waiting
         self._writer = new_hex_id()
         self._number = 0
@@ -146,7 +146,7 @@ class RunEventPublisher(RunEvents):
             log.warning("run_events.not_sent", error=repr(error))
         self._is_away = True
         self._release(self._number)
-        await asyncio.sleep(_OUTAGE_PAUSE_SECONDS)
+        await asyncio.sleep(self._pause)
 
     def _release(self, up_to: int) -> None:
         while self._settling and self._settling[0][0] <= up_to:

@@ -15,7 +15,6 @@ from app.clients.redis import RedisClient
 MAX_QUEUED_EVENTS = 1000
 MAX_QUEUED_BYTES = 1024 * 1024
 _CATCH_UP_EVENTS = 200
-SUBSCRIBE_AGAIN_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -89,9 +88,9 @@ class Subscription:
 class Channel:
     """The followers of one run in this process, and the position of the last event that they received."""
 
-    def __init__(self, run_id: UUID, *, again_seconds: float = SUBSCRIBE_AGAIN_SECONDS) -> None:
+    def __init__(self, run_id: UUID, *, pause: float) -> None:
         self.run_id = run_id
-        self._again_seconds = again_seconds
+        self._pause = pause
         self.is_connected = False
         self.followers: set[Subscription] = set()
         self.collecting: set[Subscription] = set()
@@ -102,11 +101,9 @@ class Channel:
         self._subscribed_at: float | None = None
 
     def may_subscribe(self) -> bool:
-        """Return whether to ask Redis now: it has not confirmed yet, and was not asked in the last second."""
+        """Return whether to ask Redis now: it has not confirmed yet, and was not asked during the last pause."""
         now = asyncio.get_running_loop().time()
-        if self.is_connected or (
-            self._subscribed_at is not None and now - self._subscribed_at < self._again_seconds
-        ):
+        if self.is_connected or (self._subscribed_at is not None and now - self._subscribed_at < self._pause):
             return False
         self._subscribed_at = now
         return True

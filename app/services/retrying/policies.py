@@ -120,5 +120,6 @@ WEBHOOK_PROBES: Final = Probing(timedelta(seconds=5), timedelta(minutes=5))
 RUN_LOSSES: Final = 3
 # The same of an attempt to check a run: the last of them concludes it.
 ATTEMPT_LOSSES: Final = 3
-# Before a loop of the worker tries Redis or the database again.
+# Before a loop of the worker, or what wakes it, tries Redis or the database again.
 LOOP_SECONDS: Final = 2.0
+LIVE_EVENTS_SECONDS: Final = 0.5  # before live events are sent to Redis, or followed there, again

@@ -17,6 +17,7 @@ from app.clients.live_events.run_events import EventKind, RunEvent
 from app.clients.live_events.run_followers import Subscription
 from app.clients.redis import RedisClient
 from app.ids import new_id
+from app.services.retrying.policies import LIVE_EVENTS_SECONDS
 from tests.support.stand_ins.outage import Interruptible
 from tests.support.waiting import eventually
 from tests.support.web.streams import follower_count
@@ -28,21 +29,21 @@ async def no_ends(_run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
 
 @pytest.fixture
 async def hub(redis: RedisClient) -> AsyncGenerator[EventHub, None]:
-    hub = EventHub(redis, no_ends)
+    hub = EventHub(redis, no_ends, pause=LIVE_EVENTS_SECONDS)
     yield hub
     await hub.aclose()
 
 
 @pytest.fixture
 async def distant_hub(distant: RedisClient) -> AsyncGenerator[EventHub, None]:
-    hub = EventHub(distant, no_ends, again_seconds=0)
+    hub = EventHub(distant, no_ends, pause=0)
     yield hub
     await hub.aclose()
 
 
 @pytest.fixture
 def events(redis: RedisClient) -> RunEvents:
-    return RunEventPublisher(redis)
+    return RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS)
 
 
 async def say(events: RunEvents, run_id: UUID, *numbers: int, size: int = 0) -> None:
@@ -237,7 +238,7 @@ class TestEnd:
                 raise RuntimeError("once only")
             return {run_id: b'{"n":1}', gone: None}
 
-        hub = EventHub(redis, look_up, look_seconds=0.05)
+        hub = EventHub(redis, look_up, look_seconds=0.05, pause=LIVE_EVENTS_SECONDS)
         async with hub.follow(run_id) as follower, hub.follow(gone) as orphan:
             await start(follower)
             gap, event = await take(follower, 2)
@@ -258,7 +259,7 @@ async def test_events_of_which_no_message_came_precede_the_end_that_is_found_in_
     async def look_up(run_ids: Collection[UUID]) -> Mapping[UUID, bytes | None]:
         return dict.fromkeys(run_ids, b"{}") if is_over.is_set() else {}
 
-    hub = EventHub(redis, look_up, look_seconds=0.05)
+    hub = EventHub(redis, look_up, look_seconds=0.05, pause=LIVE_EVENTS_SECONDS)
     async with hub.follow(run_id) as follower:
         await start(follower)
         await say(events, run_id, 1)
@@ -297,7 +298,7 @@ async def test_subscription_that_was_lost_with_its_connection_is_asked_for_by_th
 async def test_subscription_that_was_lost_is_asked_for_at_the_next_look(
     distant: RedisClient, server: Interruptible, run_id: UUID
 ) -> None:
-    hub = EventHub(distant, no_ends, look_seconds=0.2, again_seconds=0)
+    hub = EventHub(distant, no_ends, look_seconds=0.2, pause=0)
     async with hub.follow(new_id()) as other:
         await start(other)
         server.deafen()

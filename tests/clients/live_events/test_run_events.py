@@ -21,6 +21,7 @@ from app.clients.live_events.run_event_stream import (
 from app.clients.live_events.run_events import MAX_EVENT_BYTES, EventId, EventKind, RunEvent
 from app.clients.redis import RedisClient
 from app.ids import new_id
+from app.services.retrying.policies import LIVE_EVENTS_SECONDS
 from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.stand_ins.outage import Interruptible
 from tests.support.waiting import eventually
@@ -31,7 +32,7 @@ ReadEvents = Callable[[UUID], Awaitable[Events]]
 
 @pytest.fixture
 def events(redis: RedisClient) -> RunEvents:
-    return RunEventPublisher(redis)
+    return RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS)
 
 
 def line(number: int, size: int = 0) -> bytes:
@@ -76,7 +77,7 @@ class TestEveryPublisher:
         async def in_redis(run_id: UUID) -> Events:
             return [(event.kind, orjson.loads(event.data)) for event in await all_of(redis, run_id)]
 
-        return RunEventPublisher(redis), in_redis
+        return RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS), in_redis
 
     @pytest.fixture
     def publisher(self, publisher_and_reader: tuple[RunEvents, ReadEvents]) -> RunEvents:
@@ -120,7 +121,7 @@ class TestEveryPublisher:
 
 
 async def test_nothing_is_lost_at_the_close(redis: RedisClient, run_id: UUID) -> None:
-    publisher = RunEventPublisher(redis)
+    publisher = RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS)
     await publisher.aclose()
     for n in range(3):
         publisher.put(run_id, line(n))
@@ -133,7 +134,7 @@ async def test_nothing_is_lost_at_the_close(redis: RedisClient, run_id: UUID) ->
 async def test_events_are_numbered_from_one_without_holes_by_any_writer(
     redis: RedisClient, run_id: UUID
 ) -> None:
-    writers = [RunEventPublisher(redis) for _ in range(3)]
+    writers = [RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS) for _ in range(3)]
 
     async def write(writer: RunEvents) -> None:
         for n in range(50):
@@ -265,7 +266,7 @@ class TestOutage:
     async def test_events_wait_and_keep_their_order(
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
-        events = RunEventPublisher(distant)
+        events = RunEventPublisher(distant, pause=LIVE_EVENTS_SECONDS)
         await write(events, run_id, line(0))
         await server.refuse()
         for n in range(1, 30):
@@ -280,7 +281,7 @@ class TestOutage:
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
         """The sender must repeat itself, and Redis has done all of it already."""
-        events = RunEventPublisher(distant)
+        events = RunEventPublisher(distant, pause=LIVE_EVENTS_SECONDS)
         await write(events, run_id, line(0))
         server.mute()
         await write(events, run_id, line(1), line(2))
@@ -295,7 +296,7 @@ class TestOutage:
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
         other = new_id()
-        events = RunEventPublisher(distant, max_waiting=10)
+        events = RunEventPublisher(distant, pause=LIVE_EVENTS_SECONDS, max_waiting=10)
         await server.refuse()
         for n in range(15):
             events.put(run_id, line(n))
@@ -317,7 +318,7 @@ class TestOutage:
     async def test_no_caller_waits_for_a_redis_that_is_known_to_be_away(
         self, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
-        events = RunEventPublisher(distant)
+        events = RunEventPublisher(distant, pause=LIVE_EVENTS_SECONDS)
         await server.refuse()
         await write(events, run_id, line(0))
         await server.hang()
@@ -331,7 +332,7 @@ class TestOutage:
         self, redis: RedisClient, run_id: UUID, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """One that restarts for ever, say: the sender asked it again without a pause, deeper each time."""
-        events, loads = RunEventPublisher(redis), []
+        events, loads = RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS), []
 
         async def forget(script: str) -> str:
             loads.append(script)

@@ -17,6 +17,7 @@ from app.clients.live_events.run_event_publisher import RunEventPublisher, RunEv
 from app.clients.redis import RedisClient, create_redis
 from app.config import Settings
 from app.db import SessionFactory
+from app.services.retrying.policies import LIVE_EVENTS_SECONDS
 from app.services.streams.run_streams import final_states
 from tests.support.callers import Caller
 from tests.support.stand_ins.outage import Interruptible, behind, interruptible
@@ -47,14 +48,14 @@ async def cut_redis(settings: Settings, between_redis: Interruptible) -> AsyncGe
 
 @pytest.fixture
 async def events(cut_redis: RedisClient) -> AsyncGenerator[RunEvents, None]:
-    events = RunEventPublisher(cut_redis)
+    events = RunEventPublisher(cut_redis, pause=LIVE_EVENTS_SECONDS)
     yield events
     await events.aclose()
 
 
 @pytest.fixture
 async def hub(cut_redis: RedisClient, sessions: SessionFactory) -> AsyncGenerator[EventHub, None]:
-    hub = EventHub(cut_redis, partial(final_states, sessions))
+    hub = EventHub(cut_redis, partial(final_states, sessions), pause=LIVE_EVENTS_SECONDS)
     yield hub
     await hub.aclose()
 

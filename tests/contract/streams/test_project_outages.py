@@ -21,6 +21,7 @@ from app.models import Project, Run, Task
 from app.runtime import ProcessContext
 from app.services.events.cursor import START
 from app.services.events.event_reading import find_end
+from app.services.retrying.policies import LIVE_EVENTS_SECONDS
 from app.services.streams.run_streams import final_states
 from tests.support.database.faults import altered, refusing_reads
 from tests.support.factories import make_run
@@ -142,7 +143,9 @@ class TestRun:
         self, application: FastAPI, cut_redis: RedisClient, sessions: SessionFactory
     ) -> AsyncGenerator[EventHub, None]:
         """The hub of the application, which looks for ended and deleted runs all the time."""
-        hub = EventHub(cut_redis, partial(final_states, sessions), look_seconds=0.05)
+        hub = EventHub(
+            cut_redis, partial(final_states, sessions), look_seconds=0.05, pause=LIVE_EVENTS_SECONDS
+        )
         application.state.process = replace(application.state.process, hub=hub)
         yield hub
         await hub.aclose()

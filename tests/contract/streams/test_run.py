@@ -29,6 +29,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.models import Run
 from app.runtime import ProcessContext
+from app.services.retrying.policies import LIVE_EVENTS_SECONDS
 from app.services.streams.run_streams import final_states
 from tests.support.stand_ins.outage import Interruptible, interruptible
 from tests.support.waiting import eventually
@@ -565,7 +566,7 @@ class TestTime:
         redis: RedisClient,
         sessions: SessionFactory,
     ) -> None:
-        hub = EventHub(redis, partial(final_states, sessions), look_seconds=0.05)
+        hub = EventHub(redis, partial(final_states, sessions), look_seconds=0.05, pause=LIVE_EVENTS_SECONDS)
         application.state.process = replace(application.state.process, hub=hub)
         async with following(api, url) as stream:
             await stream.take(1)
@@ -586,7 +587,7 @@ class TestTime:
         redis: RedisClient,
         sessions: SessionFactory,
     ) -> None:
-        hub = EventHub(redis, partial(final_states, sessions), look_seconds=0.05)
+        hub = EventHub(redis, partial(final_states, sessions), look_seconds=0.05, pause=LIVE_EVENTS_SECONDS)
         application.state.process = replace(application.state.process, hub=hub)
         async with following(api, url) as stream:
             await stream.take(1)

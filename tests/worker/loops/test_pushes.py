@@ -16,7 +16,7 @@ from app.enums import NotificationDecision
 from app.models import Notification, NotificationPreferences, Project, PushToken, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications import digests
-from app.services.retrying.policies import PUSH_CLAIMS, PUSH_LEASE
+from app.services.retrying.policies import LOOP_SECONDS, PUSH_CLAIMS, PUSH_LEASE
 from app.worker.loops.pushes import deliver_as_due, release_as_due, release_held
 from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing, refusing_some, rolled_back
@@ -37,7 +37,7 @@ async def device(session: AsyncSession, owner: User) -> PushToken:
 async def working(process: ProcessContext) -> AsyncGenerator[None, None]:
     """Run the loops of a worker that send pushes during the block."""
     loops = [
-        asyncio.create_task(deliver_as_due(process, WakeListener(process.redis))),
+        asyncio.create_task(deliver_as_due(process, WakeListener(process.redis, pause=LOOP_SECONDS))),
         asyncio.create_task(release_as_due(process)),
     ]
     try:

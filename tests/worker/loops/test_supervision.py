@@ -10,6 +10,7 @@ import pytest
 from app.clients.redis import RedisClient
 from app.clients.wakes import WakeListener, publish_change
 from app.ids import new_id
+from app.services.retrying.policies import LOOP_SECONDS
 from app.worker.loops.supervision import keep_running
 from tests.support.waiting import eventually
 
@@ -32,7 +33,7 @@ async def kept_running(
 async def test_changes_are_heard_after_a_message_that_cannot_be_read(
     redis: RedisClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    changes, run_id = WakeListener(redis), new_id()
+    changes, run_id = WakeListener(redis, pause=LOOP_SECONDS), new_id()
 
     async def is_heard(heard: asyncio.Event) -> bool:
         await publish_change(redis, run_id)

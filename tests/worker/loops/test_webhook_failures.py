@@ -15,7 +15,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryStatus, DisabledReason
 from app.models import Event, Project, Task, User, WebhookAttempt, WebhookEndpoint
 from app.runtime import ProcessContext
-from app.services.retrying.policies import WEBHOOK_PROBES
+from app.services.retrying.policies import LOOP_SECONDS, WEBHOOK_PROBES
 from app.services.webhook_endpoints.delivery_claims import FAILING_AFTER, PER_ENDPOINT, next_due
 from tests.support.clock import MovableClock
 from tests.support.metrics import growth
@@ -90,7 +90,7 @@ async def test_operators_see_how_late_deliveries_are(
     clock.advance(seconds=7)
     receiver.always = Reply(hangs=True)
 
-    running = asyncio.create_task(deliveries.deliverer.run(WakeListener(redis)))
+    running = asyncio.create_task(deliveries.deliverer.run(WakeListener(redis, pause=LOOP_SECONDS)))
     await eventually(lambda: lateness() == 7)
     receiver.go_on.set()
     await eventually(lambda: lateness() == 0)

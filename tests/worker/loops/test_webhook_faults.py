@@ -27,7 +27,7 @@ from app.models import (
 )
 from app.runtime import ProcessContext
 from app.services.events.cursor import SETTLED, START
-from app.services.retrying.policies import WEBHOOK_LOST_ATTEMPTS
+from app.services.retrying.policies import LOOP_SECONDS, WEBHOOK_LOST_ATTEMPTS
 from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing_reads, refusing_some
 from tests.support.metrics import growth
@@ -41,7 +41,9 @@ async def working(
     deliveries: Deliveries, redis: RedisClient, changes: WakeListener | None = None
 ) -> AsyncGenerator[None, None]:
     """Run the loops of a worker that send webhooks during the block; without wakes unless `changes` is given."""
-    running = asyncio.create_task(deliveries.deliverer.run(changes or WakeListener(redis)))
+    running = asyncio.create_task(
+        deliveries.deliverer.run(changes or WakeListener(redis, pause=LOOP_SECONDS))
+    )
     try:
         yield
     finally:
@@ -128,7 +130,7 @@ async def test_step_that_fails_is_not_repeated_at_each_wake(
     def has_come(delivery: WebhookEndpointDelivery) -> bool:
         return str(delivery.event_id) in {message.id for message in receiver.messages}
 
-    changes = WakeListener(redis)
+    changes = WakeListener(redis, pause=LOOP_SECONDS)
     listening = asyncio.create_task(changes.listen())
 
     async with refusing_reads(engine, "event_cursors", code="P0001"), working(deliveries, redis, changes):

@@ -16,7 +16,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import DeliveryStatus, EventType
 from app.models import Event, Project, Task, User, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.services.events.cursor import SETTLED
-from app.services.retrying.policies import WEBHOOK_ATTEMPTS, WEBHOOK_LEASE
+from app.services.retrying.policies import LOOP_SECONDS, WEBHOOK_ATTEMPTS, WEBHOOK_LEASE
 from app.services.webhook_endpoints.delivery_claims import FAILING_AFTER, PER_ENDPOINT, claim_due
 from app.services.webhook_endpoints.relay import relay_events
 from tests.support.clock import MovableClock
@@ -200,7 +200,7 @@ async def test_backlog_of_events_does_not_delay_the_deliveries_that_are_due(
         await holder.execute(
             select(WebhookEndpoint.id).where(WebhookEndpoint.id == slow.id).with_for_update()
         )
-        running = asyncio.create_task(deliveries.deliverer.run(WakeListener(redis)))
+        running = asyncio.create_task(deliveries.deliverer.run(WakeListener(redis, pause=LOOP_SECONDS)))
         await eventually(lambda: len(receiver.at("hook")) == len(early))
         assert receiver.at("slow") == []
     await eventually(lambda: len(receiver.at("slow")) == 1)
@@ -270,7 +270,7 @@ async def test_worker_delivers_beside_receivers_that_hang_and_stops_when_what_is
         session, project=project, created_by=owner, url=receiver.url(), event_types=["task.updated"]
     )
     receiver.always = Reply(hangs=True)
-    changes = WakeListener(redis)
+    changes = WakeListener(redis, pause=LOOP_SECONDS)
     listening = asyncio.create_task(changes.listen())
     running = asyncio.create_task(deliveries.deliverer.run(changes))
 
@@ -324,7 +324,7 @@ async def test_end_of_an_attempt_makes_room_for_the_next_at_once(
         await record_event(sessions, task)
     await deliveries.relay()
 
-    running = asyncio.create_task(deliveries.deliverer.run(WakeListener(redis)))
+    running = asyncio.create_task(deliveries.deliverer.run(WakeListener(redis, pause=LOOP_SECONDS)))
 
     await eventually(lambda: len(receiver.messages) == 3 * PER_ENDPOINT)
     running.cancel()
@@ -343,7 +343,7 @@ async def test_delivery_that_a_request_created_is_sent_when_the_worker_is_woken(
 ) -> None:
     """As a redelivery does: it is no new event, so the relay finds nothing."""
     deliveries.deliverer.look_seconds = 3600.0
-    changes = WakeListener(redis)
+    changes = WakeListener(redis, pause=LOOP_SECONDS)
     listening = asyncio.create_task(changes.listen())
     running = asyncio.create_task(deliveries.deliverer.run(changes))
     await record_event(sessions, task)
