@@ -453,7 +453,7 @@ async def test_explorer_is_at_the_base_address_and_may_load_from_this_service_al
     anonymous: httpx.AsyncClient,
 ) -> None:
     base = await anonymous.get("/")
-    # Or to the console, where that is built (tests/web/test_console_files.py).
+    # Or to the console, where that is built (tests/web/console/test_files.py).
     assert base.status_code == 307
     for method, path in (("GET", "/docs"), ("GET", "/docs/"), ("HEAD", "/docs")):
         response = await anonymous.request(method, path)

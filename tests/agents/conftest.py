@@ -338,6 +338,23 @@ def runner(tmp_path: Path, origin: GitFolder, sandbox: Sandbox) -> Runner:
     )
 
 
+@pytest.fixture
+def limited(runner: Runner) -> Runner:
+    """A runner with small shares; each bomb of a test is far over its share, and bounded."""
+    sandbox = runner.context.sandbox
+    policy = replace(
+        sandbox.policy,
+        memory_bytes=256 * 2**20,
+        processes=60,
+        disk_bytes=48 * 2**20,
+        file_bytes=512 * 2**20,
+        pause_seconds=0.1,
+        disk_pause_seconds=0.2,
+    )
+    runner.context = replace(runner.context, sandbox=replace(sandbox, policy=policy))
+    return runner
+
+
 @dataclass
 class Cell:
     """A folder with a confinement in which a test starts plain commands."""

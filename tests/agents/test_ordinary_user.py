@@ -26,8 +26,11 @@ PARTS = {
         "sandbox/test_one_way_in.py",
         "agents/sandbox/test_escapes.py",
         "agents/sandbox/test_confinement.py",
-        "agents/sandbox/test_fork_chains.py",
-        "agents/network/test_levels.py::test_full_before_linux_6_12_is_not_for_a_worker_that_is_root",
+        "agents/sandbox/test_confined_process.py",
+        "agents/sandbox/test_policy.py",
+        "agents/sandbox/test_probing.py",
+        "agents/sandbox/test_launcher.py",
+        "agents/network/test_network_access.py::test_full_before_linux_6_12_is_not_for_a_worker_that_is_root",
         "agents/execution/test_run_steps.py::test_work_arrives_on_a_new_branch",
     ),
     "limits and files": (
@@ -35,9 +38,9 @@ PARTS = {
             "hidden-landlock or not landlock and (bomb or twice_its or no_process or mapped or deleted or deeper "
             "or sets_of or while_the or traps or filter or unreadable or cannot_be_read or never_ends or pipes)"
         ),
-        "agents/sandbox/test_limits.py",
-        "agents/sandbox/test_collecting.py",
-        "agents/workspace/test_hostile_workspace.py",
+        "agents/sandbox/test_resource_usage.py",
+        "agents/execution/test_collection_step.py",
+        "agents/workspace/test_run_workspace.py",
     ),
 }
 SKIPPED = re.compile(r"^SKIPPED \[\d+\] \S+ (.*)$", re.MULTILINE)

@@ -224,7 +224,7 @@ def test_filter_is_known_for_no_other_machine() -> None:
 
 
 async def test_full_on_an_older_kernel_is_excused_for_an_ordinary_user() -> None:
-    """What the check finds there; a worker that is root refuses such a run (tests/agents/network/test_levels.py)."""
+    """What the check finds there; a worker that is root refuses it (tests/agents/network/test_network_access.py)."""
     try:
         sandbox = await find_sandbox(SandboxKind.BUBBLEWRAP)
     except SandboxUnavailable as error:

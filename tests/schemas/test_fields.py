@@ -1,6 +1,5 @@
 """The coercion of single values (contract 2.5), for every JSON value there is."""
 
-import re
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -17,7 +16,6 @@ from app.schemas.fields import Boolean, Choice, ForeignKey, Integer, Text, Uuid,
 from app.schemas.runs.run import RunIn
 from app.schemas.tasks import SummariesIn, TaskIn, TaskListQuery
 from app.services.task_links import slug_prefix
-from app.services.tasks.search_words import escape_like, searched_number
 from app.services.tasks.task_writing import title_from_description
 from app.web.body import first_error
 
@@ -153,18 +151,3 @@ def test_slug_prefix_is_one_to_three_upper_case_characters(name: str) -> None:
     letters = [character for character in name if character.isalnum()]
     if not letters:
         assert prefix == "TSK"
-
-
-@given(texts)
-def test_searched_number_fits_the_column(search: str) -> None:
-    number = searched_number(search)
-    assert number is None or 0 <= number < 2**63
-    if number is not None:
-        assert re.fullmatch(r"(?:.*-)?[0-9]+", search, re.DOTALL)
-
-
-@given(texts)
-def test_escaped_text_has_no_bare_wildcard(value: str) -> None:
-    escaped = escape_like(value)
-    assert re.sub(r"\\(.)", r"\1", escaped, flags=re.DOTALL) == value
-    assert not re.search(r"[%_]", re.sub(r"\\.", "", escaped, flags=re.DOTALL))

@@ -17,7 +17,7 @@ CODEX = {"runtime_adapter": "codex", "model": "gpt-5.5"}
 
 
 async def started(client: httpx.AsyncClient, run_url: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Start a run and return it, without its place among those that wait (tests/contract/runs/test_queue.py)."""
+    """Start a run and return it, without its place in the queue (tests/contract/runs/test_queue_figures.py)."""
     response = await client.post(run_url, json=body)
     assert response.status_code == 200, response.text
     run: dict[str, Any] = response.json()["latest_run"]

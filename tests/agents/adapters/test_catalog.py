@@ -3,11 +3,9 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from app.agents.adapters.adapter import Adapter, AgentOptions, WorkspaceAccess
 from app.agents.adapters.catalog import DEFAULT_ADAPTER, Catalog, load_catalog
 from app.agents.errors import CatalogInvalid, UnknownAdapter
 
@@ -26,10 +24,6 @@ def load(tmp_path: Path, text: str, name: str = "agents.toml") -> Catalog:
     file = tmp_path / name
     file.write_text(text)
     return load_catalog(file)
-
-
-def adapter(**fields: Any) -> Adapter:
-    return Adapter.model_validate({"name": "x", "command": ["x"], "install": "Install x.", **fields})
 
 
 @pytest.mark.parametrize(
@@ -155,75 +149,6 @@ def test_error_about_a_wrong_entry_does_not_quote_values(tmp_path: Path) -> None
         load(tmp_path, GOOSE + 'settings = { "A B" = "sk-secret" }\nenvironment = ["sk secret"]')
 
     assert "secret" not in caught.value.message
-
-
-def test_settings_are_filled_and_left_out_without_a_value() -> None:
-    made = adapter(
-        environment=["URL", "KEY"],
-        settings={"A": "${model}", "B": "${URL:-http://default}/x", "C": "${KEY}", "D": "$model {}"},
-    )
-
-    assert made.variables(AgentOptions(model="m"), {"OTHER": "1"}) == {
-        "A": "m",
-        "B": "http://default/x",
-        "D": "$model {}",
-    }
-    assert made.variables(AgentOptions(), {"URL": "http://u", "KEY": "k"}) == {
-        "URL": "http://u",
-        "KEY": "k",
-        "B": "http://u/x",
-        "C": "k",
-        "D": "$model {}",
-    }
-
-
-def test_files_hold_quoted_values_and_no_line_without_one() -> None:
-    content = 'model = "${model}"\neffort = "${effort}"\nlast = 1\n'
-    made = adapter(files=[{"path": ".x/config.toml", "content": content}])
-
-    files = made.home_files(AgentOptions(model='a"b\\\nc = 1'), {})
-
-    assert files == {".x/config.toml": 'model = "a\\"b\\\\\\nc = 1"\nlast = 1\n'}
-
-
-def test_mode_of_the_wire_is_translated_or_the_adapters_default() -> None:
-    codex = load_catalog().find("codex")
-
-    read_only, none = codex.mode_rule(AgentOptions(mode="read-only")), codex.mode_rule(AgentOptions())
-
-    assert read_only is not None
-    assert (read_only.mode, read_only.workspace) == ("agent-full-access", WorkspaceAccess.READ_ONLY)
-    assert none is not None
-    assert (none.mode, none.workspace) == ("agent-full-access", WorkspaceAccess.WRITABLE)
-    assert adapter().mode_rule(AgentOptions(mode="plan")) is None
-
-
-def test_model_service_is_where_the_worker_says() -> None:
-    service = load_catalog().find("claude").model_service
-
-    assert service is not None
-    assert service.url({}) == "https://api.anthropic.com"
-    assert service.url({"ANTHROPIC_BASE_URL": "http://gateway:8080"}) == "http://gateway:8080"
-
-
-def test_adapter_reports_which_options_its_agent_gets_at_the_start() -> None:
-    made = adapter(settings={"MODEL": "${model}"}, files=[{"path": "x", "content": "mode=${mode:-none}"}])
-
-    assert [wish for wish in ("model", "mode", "effort") if made.conveys(wish)] == ["model", "mode"]
-
-
-@pytest.mark.parametrize(
-    ("keys", "environment", "lacks"),
-    [
-        (["A", "B"], {}, True),
-        (["A", "B"], {"A": "", "B": "x"}, False),
-        (["A"], {"A": ""}, True),
-        (["C"], {}, False),  # which it would not see
-        ([], {}, False),
-    ],
-)
-def test_missing_key_is_noticed(keys: list[str], environment: dict[str, str], *, lacks: bool) -> None:
-    assert adapter(keys=keys, environment=["A", "B"]).lacks_key(environment) is lacks
 
 
 def test_example_of_the_guide_counts_the_key_of_bedrock(tmp_path: Path) -> None:

@@ -1,26 +1,32 @@
-"""Runs with small limits."""
-
-from dataclasses import replace
+"""Folders with a confinement of each kind that this machine can do."""
 
 import pytest
 
-from tests.agents.conftest import Runner
+from app.agents.errors import SandboxUnavailable
+from app.enums import SandboxKind
+from tests.agents.conftest import Cell, CellMaker, find_sandbox
 
-MIB = 2**20
+CONFINING = [SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK]
+ALL = [*CONFINING, SandboxKind.NONE]
+
+
+@pytest.fixture(params=CONFINING)
+async def cell(request: pytest.FixtureRequest, make_cell: CellMaker) -> Cell:
+    try:
+        return make_cell(await find_sandbox(request.param))
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
+
+
+@pytest.fixture(params=ALL)
+async def any_cell(request: pytest.FixtureRequest, make_cell: CellMaker) -> Cell:
+    try:
+        return make_cell(await find_sandbox(request.param))
+    except SandboxUnavailable as error:
+        pytest.skip(error.message)
 
 
 @pytest.fixture
-def limited(runner: Runner) -> Runner:
-    """A runner with small shares; each bomb below is far over its share, and bounded."""
-    sandbox = runner.context.sandbox
-    policy = replace(
-        sandbox.policy,
-        memory_bytes=256 * MIB,
-        processes=60,
-        disk_bytes=48 * MIB,
-        file_bytes=512 * MIB,
-        pause_seconds=0.1,
-        disk_pause_seconds=0.2,
-    )
-    runner.context = replace(runner.context, sandbox=replace(sandbox, policy=policy))
-    return runner
+async def open_cell(make_cell: CellMaker) -> Cell:
+    """The control: places without a sandbox."""
+    return make_cell(await find_sandbox(SandboxKind.NONE), "control")

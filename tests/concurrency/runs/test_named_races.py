@@ -9,13 +9,13 @@ import pytest
 
 from app.services.runs import run_lifecycle
 from app.services.runs.verification import verification_lifecycle
-from tests.concurrency.runs import test_commands, test_lifecycle, test_verification
+from tests.concurrency.runs import test_command_delivery, test_run_lifecycle, test_verification
 
 _NAME = re.compile(r"^ {4}(\S.*? against (?:an )?\w+)", re.MULTILINE)
 
 Test = Callable[..., Any]
-RACES = test_lifecycle.TestRaces.test_of_two_steps_at_once
-REQUESTS = test_lifecycle.TestRacesOfRequests.test_of_two_steps_at_once
+RACES = test_run_lifecycle.TestRaces.test_of_two_steps_at_once
+REQUESTS = test_run_lifecycle.TestRacesOfRequests.test_of_two_steps_at_once
 LEASES = test_verification.TestLeases.test_of_two_steps_at_once
 REPAIRS = test_verification.TestRepairs.test_of_two_steps_at_once
 # The test of each race, with the two steps of its case if it has several.
@@ -26,7 +26,7 @@ OF_RUNS: dict[str, tuple[Test, tuple[str, ...]]] = {
     "heartbeat against recovery": (RACES, ("heartbeat", "recover")),
     "start of an agent, or hand back, against recovery": (RACES, ("start agent", "recover")),
     "sweep against anything": (
-        test_lifecycle.TestLapsedLease.test_sweep_does_not_wait_for_a_batch_over_the_same_tasks,
+        test_run_lifecycle.TestLapsedLease.test_sweep_does_not_wait_for_a_batch_over_the_same_tasks,
         (),
     ),
     "check against anything": (LEASES, ("conclude", "cancel")),
@@ -36,7 +36,7 @@ OF_RUNS: dict[str, tuple[Test, tuple[str, ...]]] = {
     "hand back against cancel": (RACES, ("hand back", "cancel")),
     "restart against worker": (RACES, ("restart", "start agent")),
     "restart against receipt": (
-        test_commands.test_command_that_is_delivered_while_the_run_is_restarted_goes_to_the_next_agent,
+        test_command_delivery.test_command_that_is_delivered_while_the_run_is_restarted_goes_to_the_next_agent,
         (),
     ),
     "PATCH against PATCH": (REQUESTS, ("PATCH completed", "PATCH failed")),

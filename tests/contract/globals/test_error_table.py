@@ -106,10 +106,10 @@ _ELSEWHERE = {
     },
     (409, "invalid_request", "idempotency_conflict"): "tests/contract/globals/test_idempotency.py",
     (409, "invalid_request", "ambiguous_reference"): "tests/contract/tasks/test_references.py",
-    (409, "invalid_request", "already_answered"): "tests/contract/inbox/test_answers.py",
-    (409, "invalid_request", "question_changed"): "tests/contract/inbox/test_answers.py",
+    (409, "invalid_request", "already_answered"): "tests/contract/inbox/test_answer_acceptance.py",
+    (409, "invalid_request", "question_changed"): "tests/contract/inbox/test_answer_acceptance.py",
     (409, "invalid_request", "version_conflict"): "tests/contract/artifacts/test_reviews.py",
-    (410, "invalid_request", "question_closed"): "tests/contract/inbox/test_answers.py",
+    (410, "invalid_request", "question_closed"): "tests/contract/inbox/test_answer_acceptance.py",
     (431, "invalid_request", "request_head_too_large"): "tests/cli/test_http_protocol.py",
 }
 # Not answered: contract 11 #28.

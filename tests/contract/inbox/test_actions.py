@@ -1,126 +1,189 @@
-"""Action tokens (contract 15.6): answer from a notification, with no other credential."""
+"""The page of an action token (contract 15.7): answer in a browser, with no other credential."""
 
-import json
-import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import replace
+import html
+import re
+from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clock import utcnow
-from app.enums import ActionTokens, QuestionRisk, QuestionStatus
-from app.ids import new_id
-from app.models import Membership, Notification, PushToken, Question, RunCommand, Task, User
-from app.runtime import ProcessContext
+from app.enums import QuestionKind, QuestionRisk, QuestionStatus
+from app.models import Project, Question, Run, RunCommand, Task, User
 from tests.contract.inbox.conftest import MintToken
-from tests.contract.inbox.test_answers import NO_WINNER, assert_settled
-from tests.support.assertions import assert_error, assert_invalid, assert_not_found, assert_permission_denied
+from tests.contract.inbox.test_answer_acceptance import FORM
+from tests.contract.inbox.test_token_answers import assert_private, press, signed_in, state
 from tests.support.clock import MovableClock
-from tests.support.devices import make_device
-from tests.support.factories import make_user
+from tests.support.factories import make_key, make_user
 from tests.support.questions import of_status
 
 JSON = dict[str, Any]
-PRIVATE = {
-    "cache-control": "no-store",
-    "referrer-policy": "no-referrer",
-    "x-robots-tag": "noindex",
-}
-BROWSER = {"User-Agent": "A phone", "Content-Type": "application/x-www-form-urlencoded"}
 
 
-async def press(
-    client: httpx.AsyncClient, token: str, *fields: tuple[str, str], site: str = "same-origin"
-) -> httpx.Response:
-    """Send the form of a token's page."""
-    headers = BROWSER | {"Sec-Fetch-Site": site}
-    return await client.post(f"/a/{token}", content=urlencode(fields), headers=headers)
+class TestPage:
+    async def test_looking_at_it_never_acts(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, clock: MovableClock, new_token: MintToken
+    ) -> None:
+        """Acceptance 2: a scanner follows the link a hundred times."""
+        token = new_token("allow")
+        for number in range(100):
+            if number % 50 == 0:
+                clock.advance(minutes=1)
+            assert (await anonymous.get(f"/a/{token}")).status_code == 200
+        assert (await anonymous.head(f"/a/{token}")).status_code == 200
+        assert await state(session) == ("open", 0)
 
+    async def test_it_shows_all_of_the_question_and_loads_nothing(
+        self, anonymous: httpx.AsyncClient, new_token: MintToken
+    ) -> None:
+        response = await anonymous.get(f"/a/{new_token()}")
+        assert_private(response)
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+        policy = response.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'sha256-")
+        assert policy.endswith("; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+        page = response.text
+        for text in (
+            "Run `make deploy`",
+            "make deploy",
+            "Fix the login page",
+            "Allow once",
+            "Always allow",
+            "Reject",
+        ):
+            assert text in page
+        assert page.index('value="reject"') < page.index('value="allow"') < page.index('value="always"')
+        assert "<script" not in page
+        assert "://" not in page
 
-@asynccontextmanager
-async def signed_in(client: httpx.AsyncClient, key: str) -> AsyncGenerator[None, None]:
-    """Have the browser signed in to the console with a key."""
-    # The cookie is for https.
-    client.base_url = httpx.URL("https://tasks.example.com")
-    assert (await client.post("/api/console/session", json={"api_key": key})).status_code == 201
-    yield
-    client.cookies.clear()
+    async def test_only_one_answer_looks_like_the_main_one(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
+    ) -> None:
+        """An agent asks with the options yes, maybe and no: both of the first are of the kind `allow_once`."""
+        kinds = {"no": "reject_once", "yes": "allow_once", "maybe": "allow_once"}
+        options = [{"id": id_, "name": id_, "kind": kind} for id_, kind in kinds.items()]
+        await session.execute(update(Question).values(options=options))
+        page = (await anonymous.get(f"/a/{new_token()}")).text
+        buttons = re.findall(r'<button class="([^"]*)" name="option_id" value="(\w+)"', page)
+        assert buttons == [("reject", "no"), ("allow", "yes"), ("more ", "maybe")]
 
-
-async def act(client: httpx.AsyncClient, token: str, body: JSON | None = None) -> httpx.Response:
-    return await client.post(f"/api/actions/{token}/", json=body or {}, headers={"User-Agent": "A phone"})
-
-
-async def state(session: AsyncSession) -> tuple[str, int]:
-    """Return the status of the question, and how many commands its agent was sent."""
-    status = (await session.execute(select(Question.status))).scalar_one()
-    return status, len((await session.execute(select(RunCommand.id))).all())
-
-
-def assert_private(response: httpx.Response) -> None:
-    assert {name: response.headers[name] for name in PRIVATE} == PRIVATE
-
-
-class TestToken:
-    async def test_it_answers_as_its_person_and_the_answer_says_from_where(
+    @pytest.mark.parametrize(
+        ("seconds", "left"),
+        [(-60, "a minute"), (80, "a minute"), (119, "2 minutes"), (7100, "118 minutes"), (7200, "2 hours")],
+    )
+    async def test_it_says_how_long_an_answer_counts(
         self,
         anonymous: httpx.AsyncClient,
         session: AsyncSession,
-        owner: User,
-        device: PushToken,
-        notification: Notification,
+        clock: MovableClock,
         new_token: MintToken,
+        seconds: int,
+        left: str,
     ) -> None:
-        response = await act(anonymous, new_token("reject"))
-        assert response.status_code == 200, response.text
-        assert_private(response)
-        body = response.json()
-        assert (body["answer"], body["answered_via"]) == ({"option_id": "reject"}, "action_token")
-        assert (body["answered_by"]["id"], body["delivery"]) == (owner.id, "accepted")
-        kept = (await session.execute(select(Question.answered_from))).scalar_one()
-        assert kept == {
-            "notification": str(notification.id),
-            "option": 2,
-            "device": str(device.id),
-            "address": "127.0.0.1",
-            "user_agent": "A phone",
-        }
-        assert await state(session) == ("answered", 1)
+        until = clock.now + timedelta(seconds=seconds)
+        await session.execute(update(Question).values(expires_at=until))
+        page = (await anonymous.get(f"/a/{new_token()}")).text
+        assert f"{until.day} {until:%b %Y, %H:%M} UTC, {left} left" in page
 
-    async def test_same_token_again_is_repeated_and_another_gets_the_winner(
+    async def test_it_offers_what_its_token_takes(
         self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
     ) -> None:
-        """B.11 7."""
-        allow, reject = new_token("allow"), new_token("reject")
-        first = (await act(anonymous, allow)).json()
-        assert (await act(anonymous, allow)).json() == {**first, "repeated": True}
-        winner = {name: first[name] for name in NO_WINNER}
-        assert_settled(await act(anonymous, reject), 409, "already_answered", winner)
-        page = await act(anonymous, new_token(), {"option_id": "allow"})
-        assert_settled(page, 409, "already_answered", winner)
-        elsewhere = new_token("allow", notification_id=await other_notification(session))
-        assert_settled(await act(anonymous, elsewhere), 409, "already_answered", winner)
+        token = new_token("allow")
+        page = (await anonymous.get(f"/a/{token}")).text
+        assert 'value="reject"' in page
+        assert 'value="allow"' in page
+        assert 'value="always"' not in page
+        assert "more answers than this link takes" in page
+        assert "more answers than this link takes" not in (await anonymous.get(f"/a/{new_token()}")).text
+        assert (await press(anonymous, token, ("option_id", "reject"))).status_code == 303
         assert await state(session) == ("answered", 1)
 
-    async def test_token_comes_too_late_for_an_answer_by_other_ways(
+    async def test_button_answers_and_leads_back_to_the_page(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, owner: User, new_token: MintToken
+    ) -> None:
+        """B.11 9."""
+        token = new_token()
+        pressed = await press(anonymous, token, ("option_id", "always"))
+        assert (pressed.status_code, pressed.headers["location"]) == (303, f"/a/{token}")
+        assert_private(pressed)
+        assert await state(session) == ("answered", 1)
+        page = (await anonymous.get(f"/a/{token}")).text
+        assert "Always allow" in page
+        assert f"Answered by {owner.first_name} {owner.last_name} through a notification" in page
+        assert "<form" not in page
+
+    async def test_late_button_leads_to_the_answer_that_counts(
         self,
-        client: httpx.AsyncClient,
         anonymous: httpx.AsyncClient,
+        client: httpx.AsyncClient,
+        session: AsyncSession,
         answer_url: str,
         new_token: MintToken,
     ) -> None:
-        await client.post(answer_url, json={"option_id": "allow"})
-        assert (await act(anonymous, new_token("allow"))).json()["code"] == "already_answered"
+        await client.post(answer_url, json={"option_id": "reject"})
+        pressed = await press(anonymous, new_token(), ("option_id", "allow"))
+        assert pressed.status_code == 303
+        assert "Reject" in (await anonymous.get(pressed.headers["location"])).text
+        assert await state(session) == ("answered", 1)
+
+    async def test_risky_question_needs_a_key_of_its_person(
+        self,
+        anonymous: httpx.AsyncClient,
+        session: AsyncSession,
+        project: Project,
+        owner: User,
+        new_token: MintToken,
+    ) -> None:
+        """B.11 8."""
+        await session.execute(update(Question).values(risk=QuestionRisk.HIGH))
+        token, allow = new_token(), ("option_id", "allow")
+        page = (await anonymous.get(f"/a/{token}")).text
+        assert "High risk" in page
+        assert 'name="key"' in page
+        stranger = await make_user(session, projects=[project])
+        for key in (
+            "",
+            "phx_wrong",
+            await make_key(session, user=stranger),
+            await make_key(session, user=owner, scopes=["task:read"]),
+        ):
+            refused = await press(anonymous, token, allow, ("key", key))
+            assert refused.status_code == 403
+            assert "needs a key" in refused.text
+            assert key not in refused.text or not key
+            assert await state(session) == ("open", 0)
+        good = await make_key(session, user=owner, scopes=["task:write"])
+        assert (await press(anonymous, token, allow, ("key", good))).status_code == 303
+        assert await state(session) == ("answered", 1)
+
+    async def test_high_risk_takes_the_session_of_the_same_person_from_its_own_page(
+        self,
+        anonymous: httpx.AsyncClient,
+        session: AsyncSession,
+        project: Project,
+        owner: User,
+        new_token: MintToken,
+    ) -> None:
+        """B.11 8."""
+        await session.execute(update(Question).values(risk=QuestionRisk.HIGH))
+        token, allow = new_token(), ("option_id", "allow")
+        stranger = await make_user(session, projects=[project])
+        for user, scopes in ((stranger, ["task:write"]), (owner, ["task:read"])):
+            async with signed_in(anonymous, await make_key(session, user=user, scopes=scopes)):
+                assert 'name="key"' in (await anonymous.get(f"/a/{token}")).text
+                assert (await press(anonymous, token, allow)).status_code == 403
+        async with signed_in(anonymous, await make_key(session, user=owner, scopes=["task:write"])):
+            assert 'name="key"' not in (await anonymous.get(f"/a/{token}")).text
+            refused = await press(anonymous, token, allow, site="cross-site")
+            assert refused.status_code == 403
+            assert await state(session) == ("open", 0)
+            assert (await press(anonymous, token, allow)).status_code == 303
+        assert await state(session) == ("answered", 1)
 
     @pytest.mark.parametrize("status", [QuestionStatus.EXPIRED, QuestionStatus.WITHDRAWN])
-    async def test_closed_question_is_gone(
+    async def test_closed_question_says_so_and_has_no_button(
         self,
         anonymous: httpx.AsyncClient,
         session: AsyncSession,
@@ -128,172 +191,136 @@ class TestToken:
         status: QuestionStatus,
     ) -> None:
         await session.execute(update(Question).values(of_status(status)))
-        response = await act(anonymous, new_token("allow"))
-        assert_settled(response, 410, "question_closed", NO_WINNER)
-        assert_private(response)
+        page = await anonymous.get(f"/a/{new_token()}")
+        assert page.status_code == 200
+        assert {"expired": "has expired", "withdrawn": "was withdrawn"}[status] in page.text
+        assert "<button" not in page.text
 
-    async def test_forged_unknown_and_old_tokens_are_not_found(
-        self,
-        anonymous: httpx.AsyncClient,
-        session: AsyncSession,
-        clock: MovableClock,
-        new_token: MintToken,
-    ) -> None:
-        good = new_token("allow")
-        bad = [
-            "x",
-            "tba_",
-            good[:-1],
-            good + "A",
-            new_token("allow", notification_id=new_id()),
-            new_token("allow", question_id=new_id()),
-        ]
-        for token in bad:
-            response = await act(anonymous, token)
-            assert_not_found(response)
+    async def test_link_that_opens_nothing_is_a_page_too(self, anonymous: httpx.AsyncClient) -> None:
+        for response in (
+            await anonymous.get("/a/tba_x"),
+            await press(anonymous, "tba_x", ("option_id", "a")),
+        ):
+            assert response.status_code == 404
+            assert "This link is not valid" in response.text
             assert_private(response)
-        clock.advance(hours=24)
-        assert_not_found(await act(anonymous, good))
-        assert await state(session) == ("open", 0)
 
-    async def test_person_without_access_has_no_token_any_more(
-        self, anonymous: httpx.AsyncClient, session: AsyncSession, owner: User, new_token: MintToken
-    ) -> None:
-        token = new_token("allow")
-        await session.execute(update(User).where(User.id == owner.id).values(is_active=False))
-        assert_not_found(await act(anonymous, token))
-        await session.execute(update(User).where(User.id == owner.id).values(is_active=True))
-        await session.execute(update(Task).values(deleted=True, deleted_at=utcnow()))
-        assert_not_found(await act(anonymous, token))
-        await session.execute(update(Task).values(deleted=False, deleted_at=None))
-        await session.execute(delete(Membership).where(Membership.user_id == owner.id))
-        assert_not_found(await act(anonymous, token))
-        assert (await anonymous.get(f"/a/{token}")).status_code == 404
-        assert await state(session) == ("open", 0)
-
-    async def test_question_that_changed_is_not_answered(
-        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
-    ) -> None:
-        token = new_token("allow")
-        await session.execute(update(Question).values(digest=bytes(32)))
-        response = await act(anonymous, token)
-        assert_error(response, 409, type="invalid_request", code="question_changed", detail=None)
-        assert await state(session) == ("open", 0)
-
-    async def test_high_risk_takes_no_token(
-        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
-    ) -> None:
-        await session.execute(update(Question).values(risk=QuestionRisk.HIGH))
-        for token, body in ((new_token("allow"), {}), (new_token(), {"option_id": "allow"})):
-            refused = await act(anonymous, token, body)
-            assert_permission_denied(refused, "This question needs an API key: its risk is high.")
-        assert await state(session) == ("open", 0)
-
-    async def test_token_of_an_option_is_for_no_other(
-        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
-    ) -> None:
-        assert_invalid(
-            await act(anonymous, new_token("allow"), {"option_id": "always"}), "option_id", "invalid_input"
-        )
-        assert_invalid(
-            await act(anonymous, new_token("allow"), {"action": "accept"}), "option_id", "invalid_input"
-        )
-        assert await state(session) == ("open", 0)
-
-    async def test_token_of_an_option_refuses_too(
-        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
-    ) -> None:
-        answered = await act(anonymous, new_token("allow"), {"option_id": "reject"})
-        assert (answered.status_code, answered.json()["answer"]) == (200, {"option_id": "reject"})
-        assert await state(session) == ("answered", 1)
-
-    async def test_token_ends_with_its_device(
-        self, anonymous: httpx.AsyncClient, session: AsyncSession, device: PushToken, new_token: MintToken
-    ) -> None:
-        other = await make_user(session)
-        await session.execute(update(PushToken).where(PushToken.id == device.id).values(user_id=other.id))
-        assert_not_found(await act(anonymous, new_token("allow")))
-        await session.execute(delete(PushToken).where(PushToken.id == device.id))
-        assert_not_found(await act(anonymous, new_token("allow")))
-        assert (await anonymous.get(f"/a/{new_token()}")).status_code == 404
-        assert await state(session) == ("open", 0)
-
-    async def test_buttons_end_beyond_the_risk_that_the_operator_allows_now(
+    async def test_form_of_an_agent_is_filled_in_without_a_script(
         self,
-        application: FastAPI,
         anonymous: httpx.AsyncClient,
         session: AsyncSession,
+        question: Question,
         new_token: MintToken,
     ) -> None:
-        process: ProcessContext = application.state.process
-        settings = process.settings.model_copy(update={"action_tokens": ActionTokens.LOW})
-        application.state.process = replace(process, settings=settings)
-        assert_not_found(await act(anonymous, new_token("allow")))
-        by_page = await act(anonymous, new_token(), {"option_id": "allow"})
-        assert_permission_denied(by_page, "This question needs an API key: its risk is normal.")
-        assert 'name="key"' in (await anonymous.get(f"/a/{new_token()}")).text
-        assert await state(session) == ("open", 0)
-        await session.execute(update(Question).values(risk=QuestionRisk.LOW))
-        assert (await act(anonymous, new_token("allow"))).status_code == 200
-
-    async def test_page_token_takes_any_option(
-        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
-    ) -> None:
-        assert_invalid(await act(anonymous, new_token()), "option_id", "invalid_input")
-        assert (await act(anonymous, new_token(), {"option_id": "always"})).status_code == 200
-        assert await state(session) == ("answered", 1)
-
-    async def test_tokens_that_are_switched_off_are_not_found(
-        self,
-        application: FastAPI,
-        anonymous: httpx.AsyncClient,
-        session: AsyncSession,
-        new_token: MintToken,
-    ) -> None:
-        process: ProcessContext = application.state.process
-        settings = process.settings.model_copy(update={"action_tokens": ActionTokens.OFF})
-        application.state.process = replace(process, settings=settings)
-        assert_not_found(await act(anonymous, new_token("allow")))
-        assert (await anonymous.get(f"/a/{new_token()}")).status_code == 404
-        assert await state(session) == ("open", 0)
-
-    async def test_token_is_in_no_log(
-        self, anonymous: httpx.AsyncClient, new_token: MintToken, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        caplog.set_level(logging.DEBUG)
-        token = new_token("allow")
-        await anonymous.get(f"/a/{token}")
-        await act(anonymous, token)
-        await anonymous.get(f"/a/{token}/nowhere")
-        assert "/api/actions/[redacted]" in caplog.text
-        assert "/a/[redacted]" in caplog.text
-        # The client of this test logs what it asks for.
-        ours = "".join(record.message for record in caplog.records if record.name != "httpx")
-        assert token.partition(".")[2] not in ours
-        audits = [
-            json.loads(record.message) for record in caplog.records if "answered_by_token" in record.message
+        await session.execute(update(Question).values(kind=QuestionKind.FORM, options=[], schema=FORM))
+        token = new_token()
+        page = (await anonymous.get(f"/a/{token}")).text
+        assert page.count('type="radio"') == 2
+        assert page.count('type="checkbox"') == 2
+        wrong = await press(anonymous, token, ("action", "accept"), ("content.count", "none"))
+        assert wrong.status_code == 400
+        assert "Back to the question" in wrong.text
+        sent = [
+            ("action", "accept"),
+            ("content.colour", "blue"),
+            ("content.sizes", "s"),
+            ("content.sizes", "m"),
+            ("content.count", "2"),
+            ("content.word", ""),
         ]
-        assert [(audit["address"], audit["user_agent"]) for audit in audits] == [("127.0.0.1", "A phone")]
+        assert (await press(anonymous, token, *sent)).status_code == 303
+        content = {"colour": "blue", "sizes": ["s", "m"], "count": 2}
+        params = (await session.execute(select(RunCommand.params))).scalar_one()
+        assert params == {"request_id": question.request_id, "action": "accept", "content": content}
+        assert "Accepted" in (await anonymous.get(f"/a/{token}")).text
 
-    async def test_address_has_a_limit_that_keys_do_not_share(
-        self, anonymous: httpx.AsyncClient, client: httpx.AsyncClient, clock: MovableClock
+    async def test_form_is_shown_with_all_that_it_asks(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
     ) -> None:
-        answers = [await anonymous.get("/a/tba_x") for _ in range(61)]
-        assert [answer.status_code for answer in answers] == [404] * 60 + [429]
-        assert int(answers[-1].headers["retry-after"]) > 0
-        refused = await act(anonymous, "tba_x")
-        assert (refused.status_code, refused.json()["type"]) == (429, "throttled_error")
-        assert (await client.get("/api/users/@me")).status_code == 200
-        clock.advance(minutes=1)
-        assert_not_found(await act(anonymous, "tba_x"))
+        """The page left choices out beyond the first hundred, and did not say so."""
+        names = [str(number) for number in range(450)]
+        properties: JSON = {
+            "many": {"type": "array", "items": {"enum": names}},
+            "many_note": {"type": "string"},
+            **{f"f{number}": {"type": "string"} for number in range(49)},
+        }
+        values = {"kind": QuestionKind.FORM, "options": [], "schema": {"properties": properties}}
+        await session.execute(update(Question).values(values))
+        token = new_token()
+        page = (await anonymous.get(f"/a/{token}")).text
+        assert (page.count('type="checkbox"'), page.count('type="text"')) == (450, 50)
+        sent = [
+            *(("content.many", name) for name in names),
+            ("content.many_note", "all"),
+            ("action", "accept"),
+        ]
+        assert (await press(anonymous, token, *sent)).status_code == 303
+        params = (await session.execute(select(RunCommand.params))).scalar_one()
+        assert params["content"] == {"many": names, "many_note": "all"}
 
+    async def test_form_that_cannot_be_shown_says_so(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
+    ) -> None:
+        values = {"kind": QuestionKind.FORM, "options": [], "schema": {"properties": {"x": {"type": "zz"}}}}
+        await session.execute(update(Question).values(values))
+        page = await anonymous.get(f"/a/{new_token()}")
+        assert page.status_code == 200
+        assert "This form cannot be shown. You can only decline it." in page.text
 
-async def other_notification(session: AsyncSession) -> Any:
-    """Copy the notification, as if it had gone to another device; return the copy's id."""
-    row = (await session.execute(select(*Notification.__table__.columns))).mappings().one()
-    owner = await session.get_one(User, row["user_id"])
-    device = await make_device(session, user=owner)
-    copy = Notification(**{**row, "id": new_id(), "device_id": device.id})
-    session.add(copy)
-    await session.flush()
-    return copy.id
+    async def test_message_is_written_there(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
+    ) -> None:
+        await session.execute(update(Question).values(kind=QuestionKind.MESSAGE, options=[]))
+        token = new_token()
+        assert "<textarea" in (await anonymous.get(f"/a/{token}")).text
+        sent = ("text", "Prüfe die Tests.\r\nDann weiter.")
+        assert (await press(anonymous, token, sent, ("way", "text"))).status_code == 303
+        params = (await session.execute(select(RunCommand.params))).scalar_one()
+        assert params["content"] == sent[1]
+
+    @pytest.mark.parametrize(
+        ("url", "is_offered"),
+        [
+            ("https://accounts.example.com/login?state=1", True),
+            ("http://accounts.example.com/login", False),
+            ("javascript:alert(1)", False),
+        ],
+    )
+    async def test_page_to_open_shows_its_host_and_is_a_link_only_if_it_is_safe(
+        self,
+        anonymous: httpx.AsyncClient,
+        session: AsyncSession,
+        new_token: MintToken,
+        url: str,
+        *,
+        is_offered: bool,
+    ) -> None:
+        await session.execute(update(Question).values(kind=QuestionKind.URL, options=[], url=url))
+        page = (await anonymous.get(f"/a/{new_token()}")).text
+        assert html.escape(url) in page
+        assert (f'href="{html.escape(url)}" rel="noopener noreferrer nofollow"' in page) is is_offered
+        assert ("accounts.example.com</strong>" in page) is ("example" in url)
+
+    async def test_what_an_agent_says_is_text(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, run: Run, new_token: MintToken
+    ) -> None:
+        hostile = "</pre><script>alert(1)</script>\" onload='x' \u202egnp.exe\u202c \u200bend"
+        option = {"id": '"><img src=x>', "name": hostile, "kind": "allow_once"}
+        values = {"title": hostile, "detail": hostile, "options": [option]}
+        await session.execute(update(Question).values(values))
+        await session.execute(update(Task).where(Task.id == run.task_id).values(title=hostile))
+        page = (await anonymous.get(f"/a/{new_token()}")).text
+        for forbidden in ("<script", "<img", "\u202e", "\u200b", " onload='"):
+            assert forbidden not in page
+        assert page.count("&lt;script&gt;") >= 4
+        assert "⟨U+202E⟩gnp.exe⟨U+202C⟩" in page
+        # Whatever the agent calls it, the page says what it does.
+        assert "Allow once" in page
+        assert (await press(anonymous, new_token(), ("option_id", option["id"]))).status_code == 303
+
+    async def test_other_content_types_are_refused(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession, new_token: MintToken
+    ) -> None:
+        response = await anonymous.post(f"/a/{new_token()}", json={"option_id": "allow"})
+        assert response.status_code == 415
+        assert await state(session) == ("open", 0)

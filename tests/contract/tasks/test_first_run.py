@@ -373,7 +373,7 @@ class TestScheduledAt:
         tasks_url: str,
         create: Create,
     ) -> None:
-        """The worker reads the snapshot (tests/contract/runs/test_authority.py)."""
+        """The worker reads the snapshot (tests/contract/runs/test_run_authority.py)."""
         task = await create(description="as it was", scheduled_at=LATER)
         await client.patch(f"{tasks_url}/{task['id']}", json={"description": "as it is"})
         snapshot = await session.scalar(select(Run.asked_task).where(Run.id == task["run"]["id"]))

@@ -12,7 +12,7 @@ from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.factories import make_run
 from tests.support.verification import make_check_set
-from tests.worker.verification.test_attempts import perform, shown, verify
+from tests.worker.verification.test_verification_stages import perform, shown, verify
 
 _NAME = "acme/shop"
 _CHANGE = "```sh\necho changed > README.md\n```"

@@ -31,9 +31,9 @@ from tests.agents.conftest import remembering_adapter
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.principals import member_of
 from tests.support.runs import read_object
+from tests.worker.jobs.test_verify_run import ends
 from tests.worker.run.test_earlier_runs import STATE, with_agent
-from tests.worker.verification.test_attempts import define, events_of, move, perform, shown, verify
-from tests.worker.verification.test_recovering import ends
+from tests.worker.verification.test_verification_stages import define, events_of, move, perform, shown, verify
 
 _NAME = "acme/shop"
 _FAILS: Final[Mapping[str, Any]] = {"on_unverified": "fail"}

@@ -13,7 +13,7 @@ import pytest
 from app.agents.errors import AgentOverLimit
 from app.agents.sandbox.resource_usage import ResourceUsage, measure
 from tests.agents.conftest import Runner, scripted_adapter
-from tests.agents.sandbox.test_limits import MIB, in_terminals, python
+from tests.agents.sandbox.test_resource_usage import MIB, in_terminals, python
 from tests.support.waiting import patient
 
 pytestmark = pytest.mark.walls

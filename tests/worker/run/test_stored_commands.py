@@ -29,7 +29,7 @@ from tests.support.database.faults import cut_once
 from tests.support.marked import processes_with
 from tests.support.waiting import eventually
 from tests.worker.pilot import Pilot, listening
-from tests.worker.run.test_lost_worker import inbox_of, stop_worker
+from tests.worker.run.test_run_claim import inbox_of, stop_worker
 
 
 @pytest.fixture(autouse=True)

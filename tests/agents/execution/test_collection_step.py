@@ -13,7 +13,7 @@ from app.agents.errors import AgentOverLimit, AgentStopped, WorkspaceBroken
 from app.agents.execution.run_context import RunContext, RunEffects
 from app.agents.execution.run_steps import perform
 from tests.agents.conftest import NoCommands, Runner, eventually, in_each_sandbox
-from tests.agents.sandbox.test_limits import python
+from tests.agents.sandbox.test_resource_usage import python
 from tests.devstack.launchers import ended, snapshot
 from tests.support.clock import let_time_pass
 from tests.support.marked import processes_with

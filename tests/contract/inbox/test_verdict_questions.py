@@ -18,8 +18,8 @@ from app.runtime import ProcessContext
 from app.services.action_tokens import ActionClaims, mint
 from app.services.usage_gates import Limit
 from tests.contract.inbox.conftest import INBOX
-from tests.contract.inbox.test_actions import press
-from tests.contract.inbox.test_answers import NO_WINNER, assert_settled
+from tests.contract.inbox.test_answer_acceptance import NO_WINNER, assert_settled
+from tests.contract.inbox.test_token_answers import press
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.callers import bearer
 from tests.support.devices import make_pending

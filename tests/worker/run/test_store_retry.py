@@ -22,7 +22,7 @@ from tests.support.stand_ins.outage import Interruptible, interruptible
 from tests.support.waiting import eventually
 from tests.worker.pilot import listening
 from tests.worker.private_host import TOKEN, Host
-from tests.worker.run.test_cancel import cancel
+from tests.worker.run.test_lease_and_handback import cancel
 
 WORK = """
 ```file path=a.txt
