@@ -15,14 +15,19 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db import SessionFactory, unit_of_work
 from app.enums import ActionTokens, QuestionRisk, QuestionStatus
 from app.ids import new_id
 from app.models import Membership, Notification, PushToken, Question, RunCommand, Task, User
 from app.runtime import ProcessContext
+from app.schemas.questions import ActionIn
+from app.services.inbox.token_answers import TokenSender, open_action
+from app.services.inbox.token_answers import act as answer_action
 from tests.contract.inbox.conftest import MintToken
 from tests.contract.inbox.test_answer_acceptance import NO_WINNER, assert_settled
 from tests.support.assertions import assert_error, assert_invalid, assert_not_found, assert_permission_denied
 from tests.support.clock import MovableClock
+from tests.support.database.faults import rolled_back
 from tests.support.devices import make_device
 from tests.support.factories import make_user
 from tests.support.questions import of_status
@@ -286,6 +291,20 @@ class TestToken:
         assert (await client.get("/api/users/@me")).status_code == 200
         clock.advance(minutes=1)
         assert_not_found(await act(anonymous, "tba_x"))
+
+
+async def test_answer_is_logged_once_it_is_committed(
+    process: ProcessContext, sessions: SessionFactory, new_token: MintToken, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Operators audit answers without a key by this line."""
+    caplog.set_level("INFO")
+    settings, sender = process.settings, TokenSender("127.0.0.1", "A phone")
+    for transaction, logged in ((rolled_back, 0), (unit_of_work, 1)):
+        async with transaction(sessions) as own:
+            action = await open_action(own, new_token("allow"), settings.secret_keys, settings.action_tokens)
+            answered = await answer_action(own, action, ActionIn(), sender, process)
+        assert answered.get("repeated", False) is False
+        assert caplog.text.count("question.answered_by_token") == logged
 
 
 async def other_notification(session: AsyncSession) -> Any:

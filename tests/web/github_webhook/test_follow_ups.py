@@ -18,8 +18,11 @@ from app.enums import CheckStatus, QuestionStatus, RunStatus, Verdict
 from app.ids import new_id
 from app.models import CiFailure, PushedBranch, Question, Run, Task, User
 from app.runtime import ProcessContext
+from app.services.runs.code_host_checks import CiReport
+from app.services.runs.follow_ups import follow_up
 from app.services.usage_gates import Limit
 from tests.concurrency.races import is_waiting
+from tests.support.database.faults import rolled_back
 from tests.support.stand_ins.fakes import RecordingQueue, ScriptedGate
 from tests.support.verification import end_checked, make_verified_run, shown_verdict
 from tests.support.waiting import eventually
@@ -83,6 +86,27 @@ async def test_project_over_its_limit_gets_no_follow_up_until_the_delivery_comes
     await hook.follow_up(taken)
     assert gate.asked == [(hook.task.project_id, owner.id if has_creator else None)] * 2
     assert len(queue.jobs) == 1
+
+
+@pytest.mark.usefixtures("hook")
+async def test_follow_up_is_logged_once_it_is_started(
+    process: ProcessContext, sessions: SessionFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    check = CiReport(
+        repository="acme/app",
+        branch=BRANCH,
+        head_sha=SHA,
+        subject="tests",
+        name="tests",
+        version=(1, 1, ""),
+        conclusion="failure",
+        url=None,
+    )
+    for transaction, logged in ((rolled_back, 0), (unit_of_work, 1)):
+        async with transaction(sessions) as own:
+            assert (await follow_up(own, check, process))["status"] == "started"
+        assert caplog.text.count("webhook.follow_up") == logged
 
 
 async def test_two_failed_checks_of_one_commit_start_one_run(hook: Hook, queue: RecordingQueue) -> None:
