@@ -2,8 +2,8 @@
 
 cosmic-ray changes one condition of the files at a time, in a copy of the checkout: it negates it, moves its boundary,
 or swaps `and` and `or`, or True and False. Then it runs the tests: those that are named, else the modules
-`<folder>/test_<file>.py`. A test that fails has noticed the change. Prints each change that all tests passed. Such a
-change may also be one that makes no difference. No part of `make check`: each change takes as long as the tests.
+`test_<file>.py`. A test that fails has noticed the change. Prints each change that all tests passed. Such a change may
+also be one that makes no difference. No part of `make check`: each change takes as long as the tests.
 """
 
 import argparse
@@ -20,6 +20,8 @@ from typing import Any, Final
 _ROOT: Final = Path(__file__).parents[1]
 _FOLDER: Final = _ROOT / ".taskbeacon/mutants"
 _COSMIC_RAY: Final = "cosmic-ray==8.7.0"
+# Layers whose files share their names with services: a test is about the noun in all of them.
+_NOUNS: Final = frozenset({"enums", "models", "routers", "schemas"})
 _COMPARISONS: Final = (
     "Eq_NotEq|NotEq_Eq|Lt_LtE|Lt_GtE|LtE_Lt|LtE_Gt|Gt_GtE|Gt_LtE|GtE_Gt|GtE_Lt|Is_IsNot|IsNot_Is"
 )
@@ -31,9 +33,16 @@ _OPERATORS: Final = (
 
 
 def find_tests(file: str, root: Path = _ROOT) -> list[str]:
-    """Return the test modules with the names of a file and of its folder, as paths relative to the checkout."""
-    found = (root / "tests").rglob(f"{Path(file).parent.name}/test_{Path(file).stem}.py")
-    return sorted(str(path.relative_to(root)) for path in found)
+    """Return the test modules with the name of a file, as paths relative to the checkout.
+
+    If files of other layers have the name too, only those in a folder with the name of the file's folder.
+    """
+    path = Path(file)
+    tests = [*(root / "tests").rglob(f"test_{path.name}")]
+    named = [other.relative_to(root / "app") for other in (root / "app").rglob(path.name)]
+    if sum(other.parts[0] not in _NOUNS for other in named) > 1:
+        tests = [test for test in tests if test.parent.name == path.parent.name]
+    return sorted(str(test.relative_to(root)) for test in tests)
 
 
 def find_survivors(dump: str) -> Iterator[str]:

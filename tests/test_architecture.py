@@ -545,36 +545,6 @@ def test_files_of_tests_stay_readable() -> None:
     assert [f"{path.relative_to(_ROOT)}: {length}" for path, length in lengths.items() if length > 600] == []
 
 
-# Tests of a theme rather than of a module, whose own tests stand beside them.
-THEMES = {
-    "clients/test_ledger_wakes.py": "one of the listeners of wakes.py",
-    "clients/test_sentinel_urls.py": "one form of the URL that redis.py takes",
-    "services/streams/test_followed_ledger.py": "ledger_of of topic_streams.py with every visibility",
-}
-
-
-def test_tests_of_clients_schemas_and_services_mirror_their_modules() -> None:
-    tests = [
-        path.relative_to(_ROOT / "tests")
-        for layer in ("clients", "schemas", "services")
-        for path in (_ROOT / "tests" / layer).rglob("test_*.py")
-    ]
-    of_no_module = {
-        str(test) for test in tests if not (_ROOT / "app" / test.with_name(test.name[5:])).is_file()
-    }
-
-    assert of_no_module == THEMES.keys()
-    assert tests
-
-
-def test_every_client_has_a_test_of_its_name() -> None:
-    clients = [path.relative_to(_ROOT / "app") for path in (_ROOT / "app/clients").rglob("*_client.py")]
-    tests = [_ROOT / "tests" / client.with_name(f"test_{client.name}") for client in clients]
-
-    assert [test for test in tests if not test.is_file()] == []
-    assert tests
-
-
 def test_modules_are_named_for_an_idea() -> None:
     homeless = {"utils", "util", "helpers", "helper", "common", "misc"}
 

@@ -220,13 +220,16 @@ def test_changes_that_no_test_noticed_are_reported() -> None:
     assert list(mutants.find_survivors(dump)) == ["+++ b/app/a.py\n@@ -1 +1 @@\n-if unnoticed:\n+changed"]
 
 
-def test_tests_of_a_mutated_file_have_its_name_and_folder(tmp_path: Path) -> None:
-    for name in ("services/runs/test_rules.py", "contract/runs/test_rules.py", "services/test_rules.py"):
-        path = tmp_path / "tests" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+def test_tests_of_a_mutated_file_have_its_name_and_its_folder_if_others_have_the_name(tmp_path: Path) -> None:
+    def touch(*names: str) -> None:
+        for path in (tmp_path / name for name in names):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
 
-    assert mutants.find_tests("app/services/runs/rules.py", root=tmp_path) == [
-        "tests/contract/runs/test_rules.py",
-        "tests/services/runs/test_rules.py",
-    ]
+    tests = ["tests/contract/runs/test_rules.py", "tests/services/runs/test_rules.py", "tests/test_rules.py"]
+    touch("app/services/runs/rules.py", "app/routers/rules.py", *tests)
+    assert mutants.find_tests("app/services/runs/rules.py", root=tmp_path) == tests
+
+    touch("app/web/rules.py")
+    assert mutants.find_tests("app/services/runs/rules.py", root=tmp_path) == tests[:2]
+    assert mutants.find_tests("app/web/rules.py", root=tmp_path) == []

@@ -14,7 +14,8 @@ from app.config import Settings
 from app.enums import DeliveryError, Scope
 from app.services.events.event_types import CATALOGUE
 from checks.structure import EXCEPTIONS
-from tests.test_architecture import RULES, THEMES
+from tests.test_architecture import RULES
+from tests.test_mirror import THEMES
 
 _ROOT = Path(__file__).parents[1]
 _DOCUMENTS = sorted(
