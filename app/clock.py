@@ -64,5 +64,5 @@ def machine_skew() -> timedelta:
 
 def set_clock(now: Callable[[], datetime] | None) -> None:
     """Replace the clock of this process, for tests; None: the shared clock again."""
-    global _now  # noqa: PLW0603 - as above
+    global _now  # noqa: PLW0603 - one clock per process is the point
     _now = now or _shared_now

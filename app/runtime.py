@@ -125,7 +125,7 @@ async def open_process(
 def _open_push(
     settings: Settings, redis: RedisClient, policy: AddressPolicy, stack: AsyncExitStack
 ) -> PushServices:
-    from app.clients.expo.expo_client import ExpoClient, open_http  # noqa: PLC0415 - few processes need them
+    from app.clients.expo.expo_client import ExpoClient, open_http  # noqa: PLC0415 - few processes push
 
     rate = (
         SendRate(redis, _EXPO_RATE_KEY, per_second=settings.expo_messages_per_second)
@@ -143,9 +143,9 @@ def _open_push(
     )
     senders: dict[Platform, PushSender] = {Platform.IOS: expo, Platform.ANDROID: expo}
     if settings.vapid_private_key is not None:
-        from app.clients.http.guarded_http import create_guarded_client  # noqa: PLC0415 - as above
-        from app.clients.web_push.vapid import VapidKey  # noqa: PLC0415 - as above
-        from app.clients.web_push.web_push_client import WebPushClient  # noqa: PLC0415 - as above
+        from app.clients.http.guarded_http import create_guarded_client  # noqa: PLC0415 - few processes push
+        from app.clients.web_push.vapid import VapidKey  # noqa: PLC0415 - few processes push
+        from app.clients.web_push.web_push_client import WebPushClient  # noqa: PLC0415 - few processes push
 
         browsers = create_guarded_client(policy, keepalive=_PUSH_CONNECTIONS)
         stack.push_async_callback(browsers.aclose)

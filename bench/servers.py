@@ -117,7 +117,7 @@ def serving(
     port, log = Home(folder).ports([name])[name], folder / f"{name}.log"
     began = time.perf_counter()
     with running(*arguments, str(port), log=log, environment=environment, checkout=checkout) as process:
-        while status_of(f"http://127.0.0.1:{port}{ready}", timeout=2) // 100 != 2:  # noqa: PLR2004 - success
+        while status_of(f"http://127.0.0.1:{port}{ready}", timeout=2) not in range(200, 300):
             if process.poll() is not None or time.perf_counter() - began > _START_SECONDS:
                 raise RuntimeError(f"it does not start: {log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.005)

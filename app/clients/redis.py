@@ -80,7 +80,7 @@ def _by_sentinel(url: str) -> dict[str, Any]:
     of_sentinels = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
     is_encrypted = options.pop("connection_class", None) is SSLConnection
     places = [urlsplit(f"redis://{host}") for host in hosts.split(",")]
-    sentinel = Sentinel(  # type: ignore[no-untyped-call] # as above
+    sentinel = Sentinel(  # type: ignore[no-untyped-call] # redis-py's own is not annotated
         [(place.hostname, place.port or _SENTINEL_PORT) for place in places],
         sentinel_kwargs={**_TIMEOUTS, **of_sentinels, "ssl": is_encrypted},
     )

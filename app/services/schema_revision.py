@@ -67,7 +67,7 @@ async def require_current_schema(sessions: SessionFactory) -> None:
 
 def migration_config(database_url: str) -> "Config":
     """Return alembic's configuration for this database, independent of the working directory and of alembic.ini."""
-    from alembic.config import Config  # noqa: PLC0415 - a tenth of the start of a command that does not ask
+    from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(next(iter(migrations.__path__)))).replace("%", "%%"))
@@ -79,14 +79,14 @@ def migration_config(database_url: str) -> "Config":
 
 def upgrade_schema(database_url: str) -> None:
     """Upgrade to the newest revision, one call at a time, in an event loop of its own. Raises CommandError."""
-    from alembic import command  # noqa: PLC0415 - as above
+    from alembic import command
 
     command.upgrade(migration_config(database_url), "head")
 
 
 @lru_cache(maxsize=1)
 def _known_revisions() -> tuple[Revision, ...]:
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
+    from alembic.script import ScriptDirectory
 
     scripts = ScriptDirectory.from_config(migration_config(""))
     return tuple(Revision(script.revision, script.doc) for script in scripts.walk_revisions())

@@ -180,7 +180,7 @@ def output(prompt: Prompt) -> Answer:
     """Write the structured output that the first prompt spells out; after a complaint, a good one."""
     complained = "Write the file" in prompt[0]["text"]
     content = '{"n": 1}' if complained else prompt[0]["text"]
-    with open(".taskbeacon/output.json", "w") as file:  # noqa: PTH123 - it has no site-packages and no need
+    with open(".taskbeacon/output.json", "w") as file:
         file.write(content)
     say(prompt[0]["text"])
     return DONE
@@ -227,7 +227,7 @@ def request(prompt: Prompt) -> Answer:
 
 def raw(prompt: Prompt) -> Answer:
     """Write lines as they are, and then answer with what is the last of them; leave a file behind."""
-    with open("f", "w") as file:  # noqa: PTH123 - it has no site-packages and no need
+    with open("f", "w") as file:
         file.write("x")
     *lines, answer = json.loads(prompt[0]["text"])
     for line in lines:
@@ -255,8 +255,8 @@ def ask_much(prompt: Prompt) -> Answer:
         receive()
     for number in range(wanted["times"]):
         send({"id": 1000 + number, "method": wanted["method"], "params": wanted["params"]})
-    open("asked", "w").close()  # noqa: PTH123 - likewise
-    while not os.path.exists("read"):  # noqa: PTH110 - it has no site-packages, and no need
+    open("asked", "w").close()
+    while not os.path.exists("read"):
         signal.sigtimedwait([signal.SIGUSR1], 0.05)
     answers = [receive() for _ in range(wanted["times"])]
     say(json.dumps(["result" in answer for answer in answers]))
@@ -281,7 +281,7 @@ def take_back(prompt: Prompt) -> Answer:
     """Send the request that the prompt spells out, take it back once a person is asked, and say what comes."""
     wanted = json.loads(prompt[0]["text"])
     send({"id": 99, "method": wanted["method"], "params": {"sessionId": "s", **wanted["params"]}})
-    while not os.path.exists("asked"):  # noqa: PTH110 - it has no site-packages, and no need
+    while not os.path.exists("asked"):
         signal.sigtimedwait([signal.SIGUSR1], 0.05)
     send({"method": "$/cancel_request", "params": {"requestId": 7}})
     send({"method": "$/cancel_request", "params": {"requestId": 99}})

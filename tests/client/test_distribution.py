@@ -8,6 +8,7 @@ import tomllib
 import zipfile
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -21,18 +22,15 @@ PYRIGHT = ROOT / "console/node_modules/pyright/index.js"
 MOST_DISTRIBUTIONS, MOST_BYTES = 10, 4 * 1024 * 1024
 
 
-def project_of(folder: Path) -> dict[str, object]:
-    project: dict[str, object] = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))[
-        "project"
-    ]
+def project_of(folder: Path) -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     return project
 
 
-def needed(project: dict[str, object]) -> dict[str, metadata.Distribution]:
+def needed(project: dict[str, Any]) -> dict[str, metadata.Distribution]:
     """Return the distributions that a project needs, with what these need."""
-    listed = project["dependencies"]
-    assert isinstance(listed, list)
-    waiting, found = [Requirement(line) for line in listed], dict[str, metadata.Distribution]()
+    waiting = [Requirement(line) for line in project["dependencies"]]
+    found: dict[str, metadata.Distribution] = {}
     while waiting:
         wanted = waiting.pop()
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
@@ -101,7 +99,7 @@ def test_it_works_without_the_server(wheel: Path, tmp_path: Path) -> None:
 def test_both_distributions_have_one_version() -> None:
     versions = [metadata.version(name) for name in ("taskbeacon", "taskbeacon-server")]
     server, client = project_of(ROOT), project_of(ROOT / "client")
-    (pinned,) = [line for line in server["dependencies"] if line.startswith("taskbeacon=")]  # type: ignore[attr-defined]
+    (pinned,) = [line for line in server["dependencies"] if line.startswith("taskbeacon=")]
     assert pinned == f"taskbeacon=={versions[0]}"
     assert client["optional-dependencies"] == {"server": ["taskbeacon-server"]}
     assert versions == [app.__version__, taskbeacon.__version__]

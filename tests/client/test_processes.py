@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from fcntl import F_SETPIPE_SZ, fcntl, ioctl
+from functools import partial
 from pathlib import Path
 from termios import FIONREAD
 from typing import Any
@@ -137,9 +138,12 @@ def test_a_thousand_events_are_forwarded_over_a_kill(beacon: Server) -> None:
     def forwarded() -> list[str]:
         return [sent.headers["webhook-id"] for sent in beacon.at("POST /hook")]
 
+    def has_received(number: int) -> bool:
+        return len(set(forwarded())) >= number
+
     for most in (400, 1000):
         with spawn(beacon.url, "events", "listen", "--forward", f"{beacon.url}/hook") as process:
-            wait_for(lambda most=most: len(set(forwarded())) >= most, seconds=200, what="events")  # type: ignore[misc]
+            wait_for(partial(has_received, most), seconds=200, what="events")
             process.kill()
     secret = (config_file().parent / "forward-secret").read_text()
     for sent in beacon.at("POST /hook"):

@@ -13,7 +13,7 @@ def test_url_names_sentinels_passwords_service_and_database(
     pool = create_pool(f"{scheme}+sentinel://me:p%23w@one,[::1]:26380/tasks/3?{secrets}")
 
     assert pool.connection_class is kind
-    connection = pool.make_connection()  # type: ignore[no-untyped-call]
+    connection = pool.make_connection()  # type: ignore[no-untyped-call] # redis-py's own is not annotated
     assert isinstance(connection, kind)
     assert (connection.username, connection.password, connection.db) == ("me", "p#w", 3)
     options = pool.connection_kwargs

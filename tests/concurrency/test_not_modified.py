@@ -69,7 +69,7 @@ async def test_what_was_acknowledged_before_a_poll_is_seen_by_it(
     async def ask() -> None:
         poller = Poller(client, urls)
         while not writing.is_set():
-            url = random.choice(urls)  # noqa: S311 - as above
+            url = random.choice(urls)  # noqa: S311 - a test may be predicted
             expected = dict(acknowledged)
             await poller.ask(url)
             shown = numbers_in(poller.kept[url])

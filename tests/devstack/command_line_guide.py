@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import yaml  # type: ignore[import-untyped] # its stubs would serve this one call
 
 from tests.devstack.launchers import clean_environment, git
 from tests.support.stand_ins.git_origins import Commit, write_origin

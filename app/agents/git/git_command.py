@@ -208,7 +208,7 @@ class Git:
             await end_session(process)
         return result
 
-    async def output(self, *arguments: str, timeout: timedelta) -> str:  # noqa: ASYNC109 - as in run
+    async def output(self, *arguments: str, timeout: timedelta) -> str:  # noqa: ASYNC109 - a limit of the command, not of the caller's patience
         result = await self.run(*arguments, timeout=timeout)
         if result.code != 0:
             raise RepositoryError(f"git {arguments[0]} failed: {last_lines(result.errors)}")

@@ -297,8 +297,7 @@ async def _read_head(reader: asyncio.StreamReader) -> bytes:
 def _parse(head: bytes) -> _Request:
     first, *lines = head[:-4].decode("latin-1").split("\r\n")
     words = first.split(" ")
-    # The method, the target and the version.
-    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not first.isprintable():  # noqa: PLR2004
+    if len(words) != 3 or not words[2].startswith("HTTP/1.") or not first.isprintable():  # noqa: PLR2004 - method, target, version
         raise _Refused("400 Bad Request", "this is an HTTP/1.1 proxy")
     method, target, _ = words
     if method == "CONNECT":

@@ -22,7 +22,7 @@ _SHARED_MEMORY_BYTES = str(256 * 2**20)
 
 _NAMESPACES = ("--unshare-all", "--unshare-user", "--disable-userns")
 _PROCESS_OPTIONS = ("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "agent")
-_SHARED_MEMORY = ("--size", _SHARED_MEMORY_BYTES, "--tmpfs", "/dev/shm")  # noqa: S108 - inside
+_SHARED_MEMORY = ("--size", _SHARED_MEMORY_BYTES, "--tmpfs", "/dev/shm")  # noqa: S108 - inside, where it is the run's own
 _KERNEL_FILES = ("--proc", "/proc", "--dev", "/dev", *_SHARED_MEMORY)
 # /proc too: files below /proc/sys belong to root, and an owner can write a file without any capability.
 _SEAL = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
@@ -40,7 +40,7 @@ def bubblewrap_options(
     arguments += _KERNEL_FILES
     for _depth, mount in sorted(_mounts(confinement, network=network, private=private), key=lambda m: m[0]):
         arguments += mount
-    arguments += ["--symlink", str(_TEMPORARY), "/var/tmp"]  # noqa: S108 - likewise
+    arguments += ["--symlink", str(_TEMPORARY), "/var/tmp"]  # noqa: S108 - inside, where it is the run's own
     if gateway is not None and gateway.socket is not None:
         arguments += ["--ro-bind", str(gateway.socket), PROXY_SOCKET]
     # Read-only: the agent owns the covers, so it could make them writable, and empty files escape the limit on space.

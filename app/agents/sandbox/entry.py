@@ -24,7 +24,7 @@ _BACKLOG = 128
 
 
 def _listen(port: int) -> "list[socket.socket]":
-    import socket  # noqa: PLC0415 - see above
+    import socket
 
     listeners = []
     for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
@@ -54,7 +54,7 @@ async def _pump(reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter") 
 async def _forward(
     proxy: str, tunnel: str | None, reader: "asyncio.StreamReader", writer: "asyncio.StreamWriter"
 ) -> None:
-    import asyncio  # noqa: PLC0415 - see above
+    import asyncio
 
     try:
         out_reader, out_writer = await asyncio.open_unix_connection(proxy)
@@ -76,8 +76,8 @@ async def _forward(
 
 
 async def _serve(proxy: str, listeners: "list[tuple[socket.socket, str | None]]") -> None:
-    import asyncio  # noqa: PLC0415 - see above
-    import functools  # noqa: PLC0415 - see above
+    import asyncio
+    import functools
 
     servers = [
         await asyncio.start_server(functools.partial(_forward, proxy, tunnel), sock=listener)
@@ -102,7 +102,7 @@ def _fork_forwarder(proxy: str, ports: dict[int, str | None]) -> None:
     for stream in range(3):
         os.dup2(null, stream)  # else the agent's pipes would stay open after the agent closes them
     try:
-        import asyncio  # noqa: PLC0415 - see above
+        import asyncio
 
         asyncio.run(_serve(proxy, listeners))
     finally:

@@ -81,7 +81,7 @@ class ProcessTable:
         began = time.monotonic()
         children: dict[int, list[int]] = {}
         threads: dict[int, int] = {}
-        for entry in os.listdir("/proc"):  # noqa: PTH208 - several times a second, for every process of the machine
+        for entry in os.listdir("/proc"):
             if entry.isdigit():
                 with suppress(OSError, ValueError, IndexError):
                     fields = _read(f"/proc/{entry}/stat").rpartition(b")")[2].split(maxsplit=18)
@@ -167,7 +167,7 @@ class _Held:
 
 
 def _read(file: str) -> bytes:
-    with open(file, "rb", buffering=0) as opened:  # noqa: PTH123 - as above
+    with open(file, "rb", buffering=0) as opened:
         return opened.read()
 
 
@@ -175,8 +175,8 @@ def _shared_memory(process: int) -> dict[int, int]:
     # Nothing if it is the worker's own.
     place = f"/proc/{process}/root{_SHARED_MEMORY}"
     with suppress(OSError):
-        device = os.stat(place).st_dev  # noqa: PTH116 - as above
-        if device != os.stat(_SHARED_MEMORY).st_dev:  # noqa: PTH116 - as above
+        device = os.stat(place).st_dev
+        if device != os.stat(_SHARED_MEMORY).st_dev:
             status = os.statvfs(place)
             blocks = (status.f_blocks - status.f_bfree) * status.f_frsize
             return {device: blocks + (status.f_files - status.f_ffree) * _INODE_BYTES}
@@ -214,7 +214,7 @@ def _mapped_files(process: int, maps: bytes) -> Iterator[tuple[tuple[int, int], 
 
 def _network(process: int) -> int | None:
     with suppress(OSError):
-        return os.stat(f"/proc/{process}/ns/net").st_ino  # noqa: PTH116 - as above
+        return os.stat(f"/proc/{process}/ns/net").st_ino
     return None
 
 
@@ -273,6 +273,6 @@ def _resident_bytes(process: int) -> tuple[int, int]:
 def _open_files(process: int) -> Iterator[tuple[str, str]]:
     folder = f"/proc/{process}/fd"
     with suppress(OSError):
-        for name in os.listdir(folder):  # noqa: PTH208 - as above
+        for name in os.listdir(folder):
             with suppress(OSError):
-                yield os.readlink(f"{folder}/{name}"), f"{folder}/{name}"  # noqa: PTH115 - no file of that name
+                yield os.readlink(f"{folder}/{name}"), f"{folder}/{name}"

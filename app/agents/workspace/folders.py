@@ -138,5 +138,5 @@ async def remove(folder: Path) -> None:
         except asyncio.CancelledError:
             await shielded(end_session(process))
             raise
-    if folder.is_dir():  # noqa: ASYNC240 - likewise
+    if folder.is_dir():  # noqa: ASYNC240 - a local folder
         log.error("workspace.not_removed", folder=str(folder))

@@ -38,13 +38,13 @@ def collect_seldom() -> None:
 def load_api() -> "ASGIApp":
     """Hide the environment, then load and return the API; uvicorn calls this in each process."""
     with defer_garbage_collection():
-        from app.cli.hidden_environment import hide_environment  # noqa: PLC0415 - above, garbage would be collected
+        from app.cli.hidden_environment import hide_environment
 
         hide_environment()  # first: the rest takes a second
-        from app.config import get_settings  # noqa: PLC0415 - as above
-        from app.main import create_app  # noqa: PLC0415 - as above
-        from app.observability import configure_logging  # noqa: PLC0415 - as above
-        from app.web.proxies import TrustedProxies  # noqa: PLC0415 - as above
+        from app.config import get_settings
+        from app.main import create_app
+        from app.observability import configure_logging
+        from app.web.proxies import TrustedProxies
 
         settings = get_settings()
         configure_logging(settings.log_format, settings.log_level)

@@ -34,9 +34,9 @@ class S3Clients(NamedTuple):
 
 def open_clients(settings: Settings, attempts: int) -> AbstractAsyncContextManager[S3Clients]:
     """Load aioboto3, and return a context manager that opens its clients. Blocks: it reads files."""
-    import aioboto3  # noqa: PLC0415 - takes 0.2 s and 25 MB
-    from aiobotocore.config import AioConfig  # noqa: PLC0415 - as above
-    from aiobotocore.session import get_session  # noqa: PLC0415 - as above
+    import aioboto3
+    from aiobotocore.config import AioConfig
+    from aiobotocore.session import get_session
 
     library = get_session()
     for description in ("service-2", "endpoint-rule-set-1"):
@@ -93,7 +93,7 @@ def failures(what: str, *, of_object: bool = False, writes: bool = False) -> Ite
 
 
 def _http_error() -> type[Exception]:
-    from aiohttp import ClientError as HttpError  # noqa: PLC0415 - part of the library that is loaded late
+    from aiohttp import ClientError as HttpError
 
     return HttpError
 

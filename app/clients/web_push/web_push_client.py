@@ -95,11 +95,10 @@ class WebPushClient(PushSender):
                 except NotASubscription:
                     raise
                 except EncryptionFailed as error:
-                    # No traceback, which may quote the token.
-                    log.error("push.encryption_failed", error=str(error))  # noqa: TRY400
+                    log.error("push.encryption_failed", error=str(error))  # noqa: TRY400 - a traceback may quote the token
                     return BadMessage("EncryptionFailed")
-                except Exception as error:  # noqa: BLE001 - as above; it may pass, as a lack of threads does
-                    log.error("push.not_encrypted", error=type(error).__name__)  # noqa: TRY400 - as above
+                except Exception as error:  # noqa: BLE001 - it may pass, as a lack of threads does
+                    log.error("push.not_encrypted", error=type(error).__name__)  # noqa: TRY400 - a traceback may quote the token
                     return TryLater(type(error).__name__)
                 outcome = await circuit.call(partial(self._post, request))
         except NotASubscription:

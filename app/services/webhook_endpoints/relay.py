@@ -199,7 +199,7 @@ async def make_deliveries(session: AsyncSession, pairs: Sequence[Pair], *, link:
                 bodies[key] = event_body(
                     event.type, event.occurred_at, data, snapshots.get(event.id), full=is_full
                 )
-            except Exception as error:  # noqa: BLE001 # logged below, without its text, which may quote the event
+            except Exception as error:  # noqa: BLE001 - logged below, without its text, which may quote the event
                 bodies[key] = None
                 skipped[event.id] = (event.type, type(error).__name__)
         if bodies[key] is None:

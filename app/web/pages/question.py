@@ -187,10 +187,10 @@ def _moment(at: datetime) -> str:
 
 def _duration(left: timedelta) -> str:
     minutes = max(0, round(left.total_seconds() / 60))
-    if minutes < 2:  # noqa: PLR2004 - "1 minutes" is the reason
+    if minutes < 2:  # noqa: PLR2004 - else "1 minutes"
         return "a minute"
     hours = minutes // 60
-    return f"{minutes} minutes" if hours < 2 else f"{hours} hours"  # noqa: PLR2004 - as above
+    return f"{minutes} minutes" if hours < 2 else f"{hours} hours"  # noqa: PLR2004 - else "1 hours"
 
 
 def form_of(question: QuestionRow) -> Form | None:

@@ -33,7 +33,7 @@ def login(
 ) -> None:
     """Sign in: confirm a code in the console, and the key is kept in a file that only you can read."""
     from taskbeacon.client import Client  # noqa: PLC0415 - loads the HTTP library
-    from taskbeacon.client.settings import keep_profile, read_config  # noqa: PLC0415
+    from taskbeacon.client.settings import keep_profile, read_config  # noqa: PLC0415 - loaded already
 
     profile = _profile(profile)
     kept = read_config().get("profiles", {}).get(profile, {})

@@ -51,7 +51,7 @@ def find_repository(text: str) -> Repository:
 
 def _last_parts(url: str) -> str:
     parts = [part for part in re.split(r"[/:]", url.removesuffix("/").removesuffix(".git")) if part]
-    if len(parts) < 2:  # noqa: PLR2004
+    if not parts[1:]:
         raise usage(f"{url} names no organization/repository")
     return "/".join(parts[-2:])
 
@@ -171,7 +171,7 @@ class Checkout:
         environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
         command = ["git", "-C", str(self._folder), *arguments]
         try:
-            return subprocess.run(  # noqa: S603
+            return subprocess.run(  # noqa: S603 - git, without a shell
                 command, env=environment, input=content, capture_output=True, timeout=_SECONDS, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:

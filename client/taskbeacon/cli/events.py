@@ -40,10 +40,10 @@ def listen(*, types: str | None, target: str | None, print_secret: bool, as_json
     """Print events from now on, or behind the last one that was forwarded."""
     if target is not None and not target.startswith(("http://", "https://")):
         raise usage(f"{target!r} is no URL of a receiver")
-    import httpx  # noqa: PLC0415
+    import httpx  # noqa: PLC0415 - slow to load
 
     from taskbeacon.client import Client, Gap  # noqa: PLC0415 - loads the HTTP library
-    from taskbeacon.client.settings import config_file, write_private  # noqa: PLC0415
+    from taskbeacon.client.settings import config_file, write_private  # noqa: PLC0415 - loaded already
 
     folder = config_file().parent
     secret = _secret(folder / "forward-secret")
@@ -97,7 +97,7 @@ def _matches(type_: str, types: str) -> bool:
 
 def _forward(item: "Event", receiver: "httpx.Client", target: str, secret: str) -> int:
     import httpx  # noqa: PLC0415 - loaded already
-    from standardwebhooks.webhooks import Webhook  # noqa: PLC0415
+    from standardwebhooks.webhooks import Webhook  # noqa: PLC0415 - forwarding alone needs it
 
     body = json.dumps(item.data)
     pause = 0.25

@@ -70,7 +70,7 @@ def failure_of(error: BaseException) -> Failure | None:
 
 def _of_client(error: BaseException) -> Failure | None:
     from taskbeacon.client.errors import TaskbeaconError, unreadable  # noqa: PLC0415 - loaded already
-    from taskbeacon.client.settings import InsecureUrl  # noqa: PLC0415
+    from taskbeacon.client.settings import InsecureUrl  # noqa: PLC0415 - loaded already
 
     match error:
         case InsecureUrl():

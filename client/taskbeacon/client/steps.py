@@ -35,7 +35,7 @@ class Answer:
 
     @property
     def is_good(self) -> bool:
-        return 200 <= self.status < 300  # noqa: PLR2004
+        return self.status in range(200, 300)
 
     @property
     def error(self) -> ApiError:

@@ -198,7 +198,7 @@ class ValkeyGroup:
 
                 async def knows(sentinel: Redis = sentinel) -> bool:
                     try:
-                        states: Any = await sentinel.sentinel_masters()  # type: ignore[no-untyped-call]
+                        states: Any = await sentinel.sentinel_masters()  # type: ignore[no-untyped-call] # redis-py leaves it bare
                     except (RedisError, OSError):
                         return False
                     state = states[SERVICE]
