@@ -502,7 +502,7 @@ def test_replaced_code_is_found() -> None:
 
 
 def _replaced_code(module: ast.Module) -> Iterator[tuple[int, str]]:
-    """Yield what a module replaces of `app`, as the line, and the name with that of its owner."""
+    """Yield what a module replaces of `app` by `setattr`; mypy finds assignments (checks/assigned_by_tests.py)."""
     ours = {
         alias.asname or alias.name.partition(".")[0]
         for node in ast.walk(module)

@@ -1,12 +1,14 @@
 """The checks of `make check` find what they are for."""
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from checks import budget, markdown, mutants, structure
+from checks import assigned_by_tests, budget, markdown, mutants, structure
 
 
 @pytest.fixture
@@ -233,3 +235,26 @@ def test_tests_of_a_mutated_file_have_its_name_and_its_folder_if_others_have_the
     touch("app/web/rules.py")
     assert mutants.find_tests("app/services/runs/rules.py", root=tmp_path) == tests[:2]
     assert mutants.find_tests("app/web/rules.py", root=tmp_path) == []
+
+
+def test_assignment_of_tests_to_an_attribute_of_the_service_is_named(tmp_path: Path) -> None:
+    planted = {
+        "pyproject.toml": f"[tool.mypy]\nplugins = ['{assigned_by_tests.__file__}']\n",
+        "app/__init__.py": "",
+        "app/loop.py": "class Loop:\n    most = 2\n    def __init__(self) -> None:\n        self.seconds = 2.0\n",
+        "app/models.py": "class Row:\n    name = ''\n",
+        "tests/__init__.py": "",
+        "tests/test_loop.py": "from app.loop import Loop\nfrom app.models import Row\n"
+        "loop, row = Loop(), Row()\nrow.name = str(loop.seconds)\n"
+        "loop.seconds = 3\nloop.seconds += 1\nLoop.most = 3\nrow.name, loop.most = 'b', 4\n",
+    }
+    for name, text in planted.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    command = [sys.executable, "-m", "mypy", "--cache-dir", os.devnull, "-p", "app", "-p", "tests"]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    refused = "error: Tests assign no attribute of app: make it an argument  [misc]"
+    assert checked.stdout.splitlines()[:-1] == [
+        f"tests/test_loop.py:{line}: {refused}" for line in (5, 6, 7, 8)
+    ]

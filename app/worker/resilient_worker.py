@@ -24,12 +24,11 @@ log = structlog.get_logger(__name__)
 class ResilientWorker(Worker):
     """An arq worker that survives outages of Redis, and polls at once when it is woken or a slot becomes free."""
 
-    poll_seconds = 0.5
-
-    def __init__(self, *, changes: WakeListener, **options: Any) -> None:
+    def __init__(self, *, changes: WakeListener, poll_seconds: float = 0.5, **options: Any) -> None:
         # arq would sleep for this delay after each poll; `_poll_iteration` waits instead.
         super().__init__(poll_delay=0, **options)
         self._changes = changes
+        self._poll_seconds = poll_seconds
         self._woken = asyncio.Event()
 
     @override
@@ -45,7 +44,7 @@ class ResilientWorker(Worker):
 
     @override
     async def _poll_iteration(self) -> None:
-        await wait(self._woken, self.poll_seconds)
+        await wait(self._woken, self._poll_seconds)
         # Before the poll, so that a job queued meanwhile wakes the worker again.
         self._woken.clear()
         try:

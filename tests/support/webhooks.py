@@ -142,10 +142,14 @@ async def delivering(
 class Deliveries:
     """The webhook deliverer of a worker on the database of a test, and look-ups of its rows."""
 
-    def __init__(self, process: ProcessContext, sender: WebhookSender) -> None:
+    def __init__(self, process: ProcessContext, sender: WebhookSender, **limits: Any) -> None:
         self.process = with_loopback(process)
         self.sender = sender
-        self.deliverer = WebhookDeliverer(self.process, sender)
+        self.deliverer = WebhookDeliverer(self.process, sender, **limits)
+
+    def with_limits(self, **limits: Any) -> "Deliveries":
+        """Return the same with another deliverer, which has these limits."""
+        return Deliveries(self.process, self.sender, **limits)
 
     async def deliver(self) -> None:
         """Relay all events and deliver the messages that are due; open transactions elsewhere hold events up."""

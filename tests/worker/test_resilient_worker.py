@@ -53,7 +53,15 @@ def arq_options(settings: Settings) -> dict[str, Any]:
 class Worker:
     """A worker with jobs that take themselves off the queue and wait until they are let go."""
 
-    def __init__(self, settings: Settings, redis: RedisClient, queue: JobQueue, *, slots: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        redis: RedisClient,
+        queue: JobQueue,
+        *,
+        slots: int,
+        poll_seconds: float = 0.5,
+    ) -> None:
         self.started: list[str] = []
         self.let_go = asyncio.Event()
         self._changes = WakeListener(redis, pause=LOOP_SECONDS)
@@ -65,6 +73,7 @@ class Worker:
             slots=RunSlots(0),
             functions=[func(self._hold, name="hold")],
             max_jobs=slots,
+            poll_seconds=poll_seconds,
             **arq_options(settings),
         )
 
@@ -106,8 +115,7 @@ async def queue(settings: Settings, redis: RedisClient) -> AsyncGenerator[JobQue
 @pytest.fixture
 async def worker(settings: Settings, redis: RedisClient, queue: JobQueue) -> AsyncGenerator[Worker, None]:
     """A worker with one place that would look by itself only in an hour."""
-    worker = Worker(settings, redis, queue, slots=1)
-    worker.arq.poll_seconds = 3600
+    worker = Worker(settings, redis, queue, slots=1, poll_seconds=3600)
     running = asyncio.create_task(worker.run())
     await worker.until_idle()
     yield worker

@@ -85,9 +85,9 @@ class TreeFile(NamedTuple):
 
 
 class Repository:
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], comparing_memory: int) -> None:
         self.folder = folder
-        self.comparing_memory = 512 * 2**20
+        self._comparing_memory = comparing_memory
         self._git = Git(folder, environment)
         self._borrowed_objects: BorrowedObjects | None = None
         self._origin_of_partial: str | None = None
@@ -237,7 +237,7 @@ class Repository:
                 *("diff", "--no-color", "--no-ext-diff", "--no-textconv", *arguments),
                 timeout=_COMPARING,
                 limit=PATCH_LIMIT,
-                memory=self.comparing_memory,
+                memory=self._comparing_memory,
             )
         except RepositoryUnreachable:
             return None

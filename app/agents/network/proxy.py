@@ -27,6 +27,7 @@ _SECURE_PORT = 443
 HEAD_BYTES = 32 * 1024  # of a request; the limit of the readers that `accept` gets
 _CHUNK_BYTES = 64 * 1024
 _HEAD_SECONDS = 20
+_CONNECT_SECONDS = 15
 # Models think for minutes without sending anything.
 _IDLE_SECONDS = 15 * 60
 _CONNECTIONS = 128
@@ -143,15 +144,7 @@ class _Request:
 class Egress:
     """The HTTP proxy of one run: connects to permitted hosts; counts and reports the refused requests."""
 
-    def __init__(
-        self,
-        allowance: Allowance,
-        report: Report,
-        *,
-        connector: Connector | None = None,
-        connect_seconds: float = 15,
-    ) -> None:
-        self.connect_seconds = connect_seconds
+    def __init__(self, allowance: Allowance, report: Report, *, connector: Connector | None = None) -> None:
         self._allowance = allowance
         self._report = report
         self._connector = connector or Connector()
@@ -221,7 +214,7 @@ class Egress:
         if refusal is not None:
             raise self._refuse(place, refusal)
         try:
-            async with asyncio.timeout(self.connect_seconds):
+            async with asyncio.timeout(_CONNECT_SECONDS):
                 found = await self._connector.resolve(host, port)
                 addresses = [address for address in found if self._allowance.admits(host, port, address)]
                 if not addresses:
@@ -239,7 +232,7 @@ class Egress:
         for address in addresses[:-1]:
             # A share of the time each: a silent address must leave some for the next.
             with suppress(OSError):
-                async with asyncio.timeout(self.connect_seconds / len(addresses)):
+                async with asyncio.timeout(_CONNECT_SECONDS / len(addresses)):
                     return await self._connector.connect(address, port)
         return await self._connector.connect(addresses[-1], port)
 

@@ -51,6 +51,7 @@ McpServer = HttpMcpServer | SseMcpServer
 
 # The grace for processes of the agent when the run must stop at once.
 _SHORT_CLOSE_SECONDS = 0.4
+_REPLY_SECONDS = 120
 _STDERR_BYTES = 8 * 2**10
 _REASON_CHARACTERS = 2000
 _STEP_CHARACTERS = 20_000
@@ -62,7 +63,6 @@ log = structlog.get_logger(__name__)
 class AgentSession:
     """A conversation with one agent process over the Agent Client Protocol."""
 
-    reply_seconds: float = 120
     session_id = ""  # the agent's own of the conversation; "" before `start` has opened it
     last_usage: Usage | None = None  # of the last turn, as the agent reported it
     servers: Sequence[McpServer] = ()  # the MCP servers that the agent was given
@@ -150,14 +150,14 @@ class AgentSession:
         """
         can = (await self.initialize()).agent_capabilities
         if authenticate is not None:
-            await self._ask(self._connection.authenticate(authenticate), within=self.reply_seconds)
+            await self._ask(self._connection.authenticate(authenticate), within=_REPLY_SECONDS)
         takes = can.mcp_capabilities if can else None
         self.servers = [server for server in servers if getattr(takes, server.type, False)]
         if resume is not None and self.can_resume and await self._resume(resume):
             return True
         opened: NewSessionResponse = await self._ask(
             self._connection.new_session(str(self.cwd), mcp_servers=[*self.servers]),
-            within=self.reply_seconds,
+            within=_REPLY_SECONDS,
         )
         self._note_session(opened.session_id, opened)
         return False
@@ -168,7 +168,7 @@ class AgentSession:
         try:
             opened: LoadSessionResponse | ResumeSessionResponse = await self._ask(
                 resume(cwd=str(self.cwd), session_id=session_id, mcp_servers=[*self.servers]),
-                within=self.reply_seconds,
+                within=_REPLY_SECONDS,
             )
         except AgentFailed as error:
             log.info("agent.session_not_resumed", agent=self.name, reason=error.message)
@@ -201,7 +201,7 @@ class AgentSession:
                 ),
                 Implementation(name="taskbeacon", version="1"),
             ),
-            within=self.reply_seconds,
+            within=_REPLY_SECONDS,
         )
         if answered.protocol_version != PROTOCOL_VERSION:
             raise AgentCrashed(
@@ -230,9 +230,7 @@ class AgentSession:
     async def choose(self, category: str, value: str) -> bool:
         """Set an option by category (`mode`, `model`, `thought_level`); False if the agent has none or refuses."""
         if category == "mode" and value in self._modes:
-            await self._ask(
-                self._connection.set_session_mode(self.session_id, value), within=self.reply_seconds
-            )
+            await self._ask(self._connection.set_session_mode(self.session_id, value), within=_REPLY_SECONDS)
             return True
         for option in self._options:
             if isinstance(option, SessionConfigOptionSelect) and option.category == category:
@@ -252,7 +250,7 @@ class AgentSession:
     async def _try_option(self, option: str, value: str | bool) -> bool:
         try:
             answered: SetSessionConfigOptionResponse = await self._ask(
-                self._connection.set_config_option(option, self.session_id, value), within=self.reply_seconds
+                self._connection.set_config_option(option, self.session_id, value), within=_REPLY_SECONDS
             )
         except AgentFailed as error:
             if getattr(error.__cause__, "code", None) == RpcErrorCode.INVALID_PARAMS:
@@ -280,7 +278,7 @@ class AgentSession:
             "_meta": {"steering": {"idleBehavior": "promptRequired"}},
         }
         answered = await self._ask(
-            self._connection.ext_method("session/steering", params), within=self.reply_seconds
+            self._connection.ext_method("session/steering", params), within=_REPLY_SECONDS
         )
         return isinstance(answered, dict) and answered.get("outcome") == "injected"
 

@@ -66,13 +66,7 @@ class Collected:
 class Workspace:
     """The folders of one run, from the agent's clone to the collected work, and the git operations on them."""
 
-    def __init__(
-        self,
-        folder: Path,
-        environment: Mapping[str, str],
-        hidden: Sequence[Path],
-        mirrors: Mirrors | None = None,
-    ) -> None:
+    def __init__(self, folder: Path, made_by: "Workspaces") -> None:
         self.folder = folder
         self.places = AgentFolders(folder)
         self.work, self.home = self.places.work, self.places.home
@@ -80,9 +74,10 @@ class Workspace:
         self.began: str | None = None
         self.first: str | None = None
         self.author = Author()
-        self.environment = environment
-        self._hidden = tuple(hidden)
-        self.repository = Repository(folder / "repository", environment)
+        self.environment = made_by.environment
+        self._hidden = tuple(made_by.hidden)
+        self._comparing_memory = made_by.comparing_memory
+        self.repository = self._make_repository()
         self.monitor = ResourceMonitor(folder)
         self._collection = folder / "collection"
         self._index = folder / "index"
@@ -91,7 +86,7 @@ class Workspace:
         self._excluded = EXCLUDED
         self._branch = ""
         self._source: Source | None = None
-        self._mirrors = mirrors
+        self._mirrors = made_by.mirrors
         self._borrowed_objects: BorrowedObjects | None = None
 
     async def prepare(
@@ -168,11 +163,14 @@ class Workspace:
             await mirrors.discard(borrowed)
             for folder in (self.work, self.repository.folder):
                 await remove(folder)
-            self.repository = Repository(self.repository.folder, self.environment)
+            self.repository = self._make_repository()
             self.repository.create()
             return False
         self.base = base
         return True
+
+    def _make_repository(self) -> Repository:
+        return Repository(self.folder / "repository", self.environment, self._comparing_memory)
 
     async def close(self) -> None:
         """Unlock the mirror of the run's repositories, which cannot be read after this. Can be called again."""
@@ -324,12 +322,13 @@ class Workspaces:
     remover: FolderRemover | None = None  # None: a workspace is deleted before its block ends
     hidden: Sequence[Path] = ()
     mirrors: Mirrors | None = None  # None: clone without a mirror
+    comparing_memory: int = 512 * 2**20  # of each git that compares
 
     @asynccontextmanager
     async def open(self, run_id: UUID) -> AsyncIterator[Workspace]:
         """Yield the workspace of a run; its folder is deleted after the block, or by the remover."""
         async with open_folder(self.root, run_id, self.remover) as folder:
-            workspace = Workspace(folder, self.environment, self.hidden, self.mirrors)
+            workspace = Workspace(folder, self)
             try:
                 for path in (workspace.places.home, workspace.places.temporary):
                     path.mkdir(mode=0o700)

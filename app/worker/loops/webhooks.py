@@ -46,11 +46,18 @@ log = structlog.get_logger(__name__)
 class WebhookDeliverer:
     """Sends events to webhook endpoints, each claimed by only one of any number of processes."""
 
-    def __init__(self, process: ProcessContext, sender: WebhookSender) -> None:
-        # The interval of polling; the pause after a fault; the most events of a step of the relay.
-        self.look_seconds = 2.0
-        self.fault_seconds = LOOP_SECONDS
-        self.batch = BATCH
+    def __init__(
+        self,
+        process: ProcessContext,
+        sender: WebhookSender,
+        *,
+        look_seconds: float = 2.0,  # the interval of polling
+        fault_seconds: float = LOOP_SECONDS,  # the pause after a fault
+        batch: int = BATCH,  # the most events of a step of the relay
+    ) -> None:
+        self._look_seconds = look_seconds
+        self._fault_seconds = fault_seconds
+        self._batch = batch
         self._process = process
         self._sender = sender
         self._attempts: set[asyncio.Task[None]] = set()
@@ -59,7 +66,7 @@ class WebhookDeliverer:
 
     async def run(self, changes: WakeListener) -> Never:
         """Send deliveries as they become due, until cancelled; requests in progress then finish."""
-        again = partial(repeat, "webhook", pause=self.fault_seconds)
+        again = partial(repeat, "webhook", pause=self._fault_seconds)
         try:
             sending = asyncio.Event()
             with changes.watch_topic(LEDGER) as relaying, changes.watch_topic(LEDGER) as recovering:
@@ -86,12 +93,12 @@ class WebhookDeliverer:
             wait = await self._until_due()
         _LATE.set(max(0.0, -wait))
         # A due delivery that was not claimed waits for room; the end of an attempt wakes this loop.
-        return min(wait, self.look_seconds) if wait > 0 else self.look_seconds
+        return min(wait, self._look_seconds) if wait > 0 else self._look_seconds
 
     async def _until_due(self) -> float:
         async with unit_of_work(self._process.sessions) as session:
             due_at = await next_due(session)
-        return self.look_seconds if due_at is None else (due_at - utcnow()) / timedelta(seconds=1)
+        return self._look_seconds if due_at is None else (due_at - utcnow()) / timedelta(seconds=1)
 
     async def _begin_attempts(self, woken: asyncio.Event) -> None:
         room = MAX_PARALLEL_REQUESTS - len(self._attempts)
@@ -108,17 +115,17 @@ class WebhookDeliverer:
     async def _prepare(self, step: Callable[[], Awaitable[int]], sending: asyncio.Event) -> float:
         is_repeated = await step() > 0
         sending.set()
-        return 0.0 if is_repeated else self.look_seconds
+        return 0.0 if is_repeated else self._look_seconds
 
     async def _relay(self) -> int:
         async with unit_of_work(self._process.sessions) as session:
-            count = await relay_events(session, link=self._process.settings.task_url, batch=self.batch)
+            count = await relay_events(session, link=self._process.settings.task_url, batch=self._batch)
         _RELAYED.set(utcnow().timestamp())
         return count
 
     async def _recover(self) -> bool:
         async with unit_of_work(self._process.sessions) as session:
-            return await continue_recovery(session, link=self._process.settings.task_url, batch=self.batch)
+            return await continue_recovery(session, link=self._process.settings.task_url, batch=self._batch)
 
     async def _attempt(self, claimed: Claimed) -> None:
         try:

@@ -23,6 +23,8 @@ from app.agents.session.permissions import PermissionAnswer, PermissionRequest, 
 from app.agents.session.transport import LINE_LIMIT
 from app.enums import SandboxKind
 from tests.agents.conftest import SCRIPT, CellMaker, eventually, find_sandbox, scripted_adapter
+from tests.support.clock import let_time_pass
+from tests.support.waiting import next_round
 
 
 @dataclass
@@ -179,12 +181,14 @@ async def test_error_of_the_agent_is_reported_in_its_words(stage: Stage) -> None
 
 
 async def test_agent_that_leaves_a_request_without_an_answer_is_no_agent_that_did_not_start(
-    stage: Stage,
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with stage.play("options") as talk:
-        talk.session.reply_seconds = 0.1
-        with pytest.raises(AgentCrashed, match=r"'actor' did not answer within 0\.1 s\."):
-            await talk.session.configure("m", "forever")
+        choosing = asyncio.create_task(talk.session.configure("m", "forever"))
+        await next_round()
+        let_time_pass(monkeypatch, seconds=120)
+        with pytest.raises(AgentCrashed, match=r"'actor' did not answer within 120 s\."):
+            await choosing
 
 
 async def test_crash_is_reported_with_status_and_last_output(stage: Stage) -> None:

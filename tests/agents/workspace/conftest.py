@@ -45,18 +45,17 @@ class Collector:
         hidden: Sequence[Path] = (),
         within: timedelta = timedelta(minutes=1),
         program: str = GATHER,
-        memory: int | None = None,
+        memory: int = 512 * 2**20,
     ) -> Collected:
         remote = Remote.parse((origin or self.origin).url)
-        async with Workspaces(self.root, os.environ, hidden=hidden).open(uuid.uuid4()) as workspace:
+        workspaces = Workspaces(self.root, os.environ, hidden=hidden, comparing_memory=memory)
+        async with workspaces.open(uuid.uuid4()) as workspace:
             source = Source(remote=remote, depth=50)
             await workspace.prepare(source, PUSH_BRANCH, author=Author())
             cell = Cell(self.sandbox, workspace.confinement())
             for script in scripts:
                 code, output = await cell.run("sh", "-ec", script)
                 assert code == 0, output
-            if memory is not None:
-                workspace.repository.comparing_memory = memory
             collected = await workspace.collect(self.sandbox, subject, within=within, program=program)
             if collected.head is not None:
                 await workspace.repository.push(remote, collected.head, PUSH_BRANCH, workspace.base)

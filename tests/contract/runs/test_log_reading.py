@@ -11,7 +11,6 @@ from typing_extensions import override
 
 from app.clients.storage.object_store import LOG_TAGS, ObjectStore
 from app.clients.storage.object_store_errors import ObjectStoreUnavailable
-from app.clients.storage.signed_urls import SignedUrls
 from app.config import Settings
 from app.ids import new_id
 from app.models import Run
@@ -80,19 +79,20 @@ async def test_what_a_refused_append_left_in_the_store_is_not_read(
     assert await entries_of(client, url) == [{"n": 1}, {"n": 2}]
 
 
-class NoUrls(SignedUrls):
-    """Of a store without credentials when a URL is to be signed, which happens on Amazon."""
-
-    @override
-    async def of(self, key: str) -> str:
-        raise ObjectStoreUnavailable(f"could not sign a URL of {key}")
-
-
 class TestAnswerThatFails:
     @pytest.fixture
-    async def object_store(self, settings: Settings) -> AsyncGenerator[ObjectStore, None]:
-        async with ObjectStore(settings) as store:
-            store.urls = NoUrls(settings, store._s3.clients)
+    async def object_store(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> AsyncGenerator[ObjectStore, None]:
+        """A store of which the library signs no URL, since it refuses the public address."""
+        secret = settings.s3_secret_access_key
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", settings.s3_access_key_id or "")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret.get_secret_value() if secret else "")
+        keyless = {"s3_access_key_id": None, "s3_secret_access_key": None}
+        refused = {"s3_public_endpoint_url": "https://files.example.com/?a=b"}
+        async with ObjectStore(settings.model_copy(update=keyless | refused)) as store:
+            with pytest.raises(ObjectStoreUnavailable):
+                await store.urls.of("a")
             yield store
 
     async def test_append_has_added_nothing(self, client: httpx.AsyncClient, url: str) -> None:

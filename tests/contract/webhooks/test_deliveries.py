@@ -270,7 +270,7 @@ class TestRecovery:
         task: Task,
     ) -> None:
         """Regression: a request made the deliveries of 30 days in one transaction, which held the endpoint."""
-        deliveries.deliverer.batch = 2
+        deliveries = deliveries.with_limits(batch=2)
         noon = utcnow() - timedelta(hours=2)
         missed = [
             await record_event(sessions, task, occurred_at=noon + timedelta(minutes=minutes))

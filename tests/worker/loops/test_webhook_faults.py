@@ -123,7 +123,7 @@ async def test_step_that_fails_is_not_repeated_at_each_wake(
     endpoint: WebhookEndpoint,
 ) -> None:
     """Regression: an event that could not be relayed was tried, and logged with its stack, a hundred times a second."""
-    deliveries.deliverer.fault_seconds = 3600.0
+    deliveries = deliveries.with_limits(fault_seconds=3600.0)
     session.add(EventCursor(reader="webhooks", transaction_id=START.transaction_id, seq=START.seq))
     await session.flush()
 

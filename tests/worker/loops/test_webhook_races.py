@@ -182,7 +182,7 @@ async def test_backlog_of_events_does_not_delay_the_deliveries_that_are_due(
     redis: RedisClient,
 ) -> None:
     """Regression: all events were relayed before the first attempt began."""
-    deliveries.deliverer.batch = 2
+    deliveries = deliveries.with_limits(batch=2)
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     elsewhere = await make_project(session)
     stranger = await make_user(session, projects=[elsewhere])
@@ -265,7 +265,7 @@ async def test_worker_delivers_beside_receivers_that_hang_and_stops_when_what_is
     redis: RedisClient,
 ) -> None:
     """One worker that is woken: it does not poll here."""
-    deliveries.deliverer.look_seconds = 3600.0
+    deliveries = deliveries.with_limits(look_seconds=3600.0)
     slow, _ = await make_endpoint(
         session, project=project, created_by=owner, url=receiver.url(), event_types=["task.updated"]
     )
@@ -318,7 +318,7 @@ async def test_end_of_an_attempt_makes_room_for_the_next_at_once(
     deliveries: Deliveries,
     redis: RedisClient,
 ) -> None:
-    deliveries.deliverer.look_seconds = 3600.0
+    deliveries = deliveries.with_limits(look_seconds=3600.0)
     await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
     for _ in range(3 * PER_ENDPOINT):
         await record_event(sessions, task)
@@ -342,7 +342,7 @@ async def test_delivery_that_a_request_created_is_sent_when_the_worker_is_woken(
     endpoint: WebhookEndpoint,
 ) -> None:
     """As a redelivery does: it is no new event, so the relay finds nothing."""
-    deliveries.deliverer.look_seconds = 3600.0
+    deliveries = deliveries.with_limits(look_seconds=3600.0)
     changes = WakeListener(redis, pause=LOOP_SECONDS)
     listening = asyncio.create_task(changes.listen())
     running = asyncio.create_task(deliveries.deliverer.run(changes))

@@ -120,6 +120,7 @@ async def test_message_sent_with_a_cancel_reaches_the_agent_though_a_connection_
 async def test_no_question_for_a_message_is_open_while_the_agent_works(
     workshop: Workshop, engine: AsyncEngine
 ) -> None:
+    workshop = workshop.with_waiting_runs(4)
     mark, other = f"taskbeacon-{new_id()}", f"taskbeacon-{new_id()}"
     description = f"```sh\nsh -c 'sleep 86400; : {mark}'\n```"
     pilot = Pilot(workshop, await workshop.queued_run(description, state={"mode": "interactive"}))
@@ -132,7 +133,6 @@ async def test_no_question_for_a_message_is_open_while_the_agent_works(
     assert cut
     async with unit_of_work(workshop.sessions) as session:
         statuses = list(await session.scalars(select(Question.status).where(Question.run_id == pilot.run.id)))
-    workshop.context.slots.limit = 4
     state, freed = await pilot.state(), workshop.context.slots.freed
     await pilot.send("close")
     await job
@@ -142,10 +142,10 @@ async def test_no_question_for_a_message_is_open_while_the_agent_works(
 
 async def test_run_that_goes_on_waiting_after_a_cancel_keeps_its_slot_free(workshop: Workshop) -> None:
     """A cancel ends no waiting: it is dropped."""
+    workshop = workshop.with_waiting_runs(4)
     pilot = Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"}))
     job = pilot.start()
     await pilot.until_waiting_for("message")
-    workshop.context.slots.limit = 4
     before = workshop.context.slots.freed
     await pilot.send("cancel")
     await pilot.until_logged("doing nothing")
@@ -278,8 +278,8 @@ async def test_cancel_that_the_end_of_a_conversation_drops_does_not_cancel_the_r
 
 
 async def test_run_takes_its_slot_back_when_its_conversation_ends(workshop: Workshop) -> None:
+    workshop = workshop.with_waiting_runs(4)
     await workshop.queued_run("```say\nhi\n```", state={"mode": "interactive"})
-    workshop.context.slots.limit = 4
     async with inbox_of(workshop) as inbox:
         assert await inbox.await_message(ShownQuestion(kind=QuestionKind.MESSAGE, title="t", detail="d"))
         assert workshop.context.slots.freed == 1
