@@ -150,10 +150,7 @@ async function open(data: Shown): Promise<void> {
   const onTask = consoles.find((one) => task !== null && one.url.includes(`/tasks/${task}`));
   const target = onTask ?? consoles[0];
   const address = task ? `${SCOPE}tasks/${task}` : (data.navigate ?? SCOPE);
-  if (!target) {
-    await self.clients.openWindow(address);
-    return;
-  }
+  if (!target) return void (await self.clients.openWindow(address));
   await target.focus();
   if (!onTask && task) target.postMessage({ type: "open", address });
 }

@@ -21,12 +21,7 @@ export function notificationOf(draft: Draft, entry: Entry): void {
         isOpen: false,
       });
     case "taskbeacon/not_stored":
-      return note(
-        draft,
-        "warning",
-        `Not stored: ${asText(params.name) || asText(params.message) || "a file"}`,
-        at,
-      );
+      return note(draft, "warning", `Not stored: ${named(params)}`, at);
     case "posthog/permission_request":
       return question(draft, params, at);
     case "posthog/permission_resolved":
@@ -46,6 +41,8 @@ export function notificationOf(draft: Draft, entry: Entry): void {
       return note(draft, "info", "The conversation was compacted: the agent continues from a summary.", at);
   }
 }
+
+const named = ({ name, message }: Json): string => asText(name) || asText(message) || "a file";
 
 function note(draft: Draft, tone: NoteItem["tone"], text: string, at: string): void {
   draft.close();

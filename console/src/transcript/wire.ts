@@ -49,6 +49,5 @@ export function blockText(content: unknown): string {
   if (Array.isArray(content)) return content.map(blockText).filter(Boolean).join("\n");
   const block = asObject(content);
   if (block.type === "text" || "text" in block) return asText(block.text);
-  const resource = asObject(block.resource);
-  return asText(resource.text) || "";
+  return asText(asObject(block.resource).text);
 }

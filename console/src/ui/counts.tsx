@@ -7,6 +7,10 @@ export function Counts({ additions, deletions }: { additions: number; deletions:
   );
 }
 
+/** What the service names by a word of its own: `in_progress` is "In progress". */
+export const inWords = (name: string): string =>
+  name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
+
 export const countOf = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`;
 
 const KILO = 1024;

@@ -4,12 +4,10 @@ import { useCallback, useState } from "react";
 export function useKept<Value extends object>(storage: Storage, key: string, initial: Value) {
   const [value, setValue] = useState<Value>(() => ({ ...initial, ...readKept(storage, key) }));
   const keep = useCallback(
-    (next: Value | null | ((before: Value) => Value)) => {
-      // Not the state, which a page that is left does not change any more.
-      const after = typeof next === "function" ? next({ ...initial, ...readKept(storage, key) }) : next;
-      if (after) storage.setItem(key, JSON.stringify(after));
+    (next: Value | null) => {
+      if (next) storage.setItem(key, JSON.stringify(next));
       else storage.removeItem(key);
-      setValue(after ?? initial);
+      setValue(next ?? initial);
     },
     [storage, key, initial],
   );

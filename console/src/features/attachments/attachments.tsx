@@ -6,7 +6,7 @@ import { MAX_FILE_BYTES, upload } from "../../api/uploads";
 import { classes } from "../../ui/classes";
 import { IconButton } from "../../ui/controls";
 import styles from "./attachments.module.css";
-import { type Attachment, filesAt, hold, LOST, useHeld } from "./held";
+import { type Attachment, filesAt, hold, LOST, uploaded, useHeld } from "./held";
 
 /** What can be done with the files that are held under `place`. */
 function filesOf(storage: Storage, place: string) {
@@ -16,16 +16,11 @@ function filesOf(storage: Storage, place: string) {
     changeAll((before) => before.map((one) => (isMeant(one) ? { ...one, ...changes } : one)));
   return {
     add: (files: Iterable<File>) => {
-      const added = [...files].map((file) => ({
-        key: crypto.randomUUID(),
-        name: file.name,
-        file,
-        base: null,
-        progress: 0,
-        id: null,
-        problem:
-          file.size === 0 ? "The file is empty." : file.size > MAX_FILE_BYTES ? "Larger than 30 MB." : null,
-      }));
+      const added = [...files].map((file) => {
+        const problem = file.size > MAX_FILE_BYTES ? "Larger than 30 MB." : null;
+        const known = { file, progress: 0, problem: file.size ? problem : "The file is empty." };
+        return { ...uploaded(file.name, null, null), ...known };
+      });
       const isAgain = ({ name, problem }: Attachment) => problem && added.some((one) => one.name === name);
       changeAll((before) => [...before.filter((one) => !isAgain(one)), ...added]);
     },

@@ -5,13 +5,11 @@ import { Link } from "wouter";
 import { ApiError, isTransient } from "../../api/errors";
 import { type BatchAction, cancelRun, changeTasks } from "../../api/tasks";
 import { type InboxRow, type Run, type Task, waitingFor } from "../../api/types";
-import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { countOf } from "../../ui/counts";
 import { Dialog } from "../../ui/dialog";
 import { say } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
-import styles from "./choices.module.css";
 import { runHref, useNeeds } from "./inbox";
 import { useProject } from "./project";
 import { isOver } from "./runState";
@@ -110,7 +108,7 @@ function Question({ batch, needs, onAnswer }: QuestionProps) {
           </Link>
         </p>
       )}
-      <div className={classes("row wrap spaced", styles.answers)}>
+      <footer className="row wrap spaced">
         <Button data-autofocus onClick={() => onAnswer(null)}>
           Do not {word.toLowerCase()}
         </Button>
@@ -122,7 +120,7 @@ function Question({ batch, needs, onAnswer }: QuestionProps) {
             Archive, and let {live.length === 1 ? "it" : "them"} go on
           </Button>
         )}
-      </div>
+      </footer>
     </Dialog>
   );
 }

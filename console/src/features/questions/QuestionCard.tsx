@@ -139,7 +139,6 @@ export function QuestionCard({ question, hasKeys, above = "", onRun }: Props) {
 interface PartProps {
   question: InboxRow;
   isBusy: boolean;
-  /** Returns whether the answer is given. */
   onAnswer: (answer: Answer) => boolean;
 }
 

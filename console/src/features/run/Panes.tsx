@@ -36,7 +36,6 @@ interface TabsProps {
   onChoose: (name: PaneName | null) => void;
   /** How many files have changed, in words; empty: none. */
   files: string;
-  /** Whether checks refute the work. */
   isRefuted: boolean;
   /** Whether the panes and the transcript take turns. */
   isWhole?: boolean;

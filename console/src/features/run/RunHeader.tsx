@@ -111,14 +111,14 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
       {edits === "again" && (
         <Dialog title="Start over?" onClose={() => setEdits(null)}>
           <p>A new run does the task from its beginning. What this run has left stays as it is.</p>
-          <div className="row wrap ends">
+          <footer className="row wrap spaced">
             <Button data-autofocus onClick={() => setEdits(null)}>
               Do not start over
             </Button>
             <Button tone="primary" onClick={startOver}>
               Start over
             </Button>
-          </div>
+          </footer>
         </Dialog>
       )}
       {edits && edits !== "again" && <TaskDialog task={task} begins={edits} onClose={() => setEdits(null)} />}

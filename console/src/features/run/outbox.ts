@@ -50,18 +50,12 @@ export function useOutbox(ref: RunRef, isIdle: boolean) {
     },
     [change, ref],
   );
-  const send = useCallback(
-    (written: Written & Pick<Outgoing, "isReview">, id: string = crypto.randomUUID()) => {
-      const message = { ...written, id, at: new Date().toISOString(), problem: null };
-      change((before) => [...before, message]);
-      if (!message.isKept) void deliver(message);
-    },
-    [change, deliver],
-  );
-  const discard = useCallback(
-    (id: string) => change((before) => before.filter((one) => one.id !== id)),
-    [change],
-  );
+  const send = (written: Written & Pick<Outgoing, "isReview">, id: string = crypto.randomUUID()) => {
+    const message = { ...written, id, at: new Date().toISOString(), problem: null };
+    change((before) => [...before, message]);
+    if (!message.isKept) void deliver(message);
+  };
+  const discard = (id: string) => change((before) => before.filter((one) => one.id !== id));
   const isSending = useRef(false);
   useEffect(() => {
     const next = list.find(({ isKept }) => isKept);

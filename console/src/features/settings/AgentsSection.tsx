@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { fetchLimits } from "../../api/tasks";
 import type { Agent, Limit } from "../../api/types";
 import { classes } from "../../ui/classes";
-import { sizeText } from "../../ui/counts";
+import { inWords, sizeText } from "../../ui/counts";
 import { OutcomeBadge } from "../../ui/status";
 import { spanInWords } from "../../ui/time";
 import { agentTitle, Reason, useAgents } from "../project/agents";
@@ -34,7 +34,7 @@ export function AgentsSection() {
       <Listed of={limits} what="the limits">
         {(limit) => (
           <li key={limit.id} className={classes("row apart padded", styles.item)}>
-            <span>{limit.id.charAt(0).toUpperCase() + limit.id.slice(1).replaceAll("_", " ")}</span>
+            <span>{inWords(limit.id)}</span>
             <span className="dim figures">{limitText(limit)}</span>
           </li>
         )}

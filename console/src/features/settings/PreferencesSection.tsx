@@ -4,6 +4,7 @@ import { changePreferences, fetchPreferences } from "../../api/attention";
 import type { Preferences, QuietHours } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Button, Check, type Choices, Form, Input, Select } from "../../ui/controls";
+import { inWords } from "../../ui/counts";
 import { Failure, Loading, say, sayError } from "../../ui/feedback";
 import { spanInWords } from "../../ui/time";
 import { Section, Subset } from "./parts";
@@ -118,7 +119,7 @@ function QuietHoursForm({ now, onSave }: { now: Preferences; onSave: Save }) {
       </div>
       <Subset
         title="Beginning on"
-        choices={DAYS.map((day) => [day, day.charAt(0).toUpperCase() + day.slice(1)])}
+        choices={DAYS.map((day) => [day, inWords(day)])}
         chosen={hours.days}
         onChange={(days) => setHours({ ...hours, days: days as QuietHours["days"] })}
       />

@@ -59,7 +59,6 @@ const SUBMITS = { type: "submit" } as const;
 interface Props {
   /** Absent: a new one. */
   task?: Task;
-  /** What the person came to write. */
   begins?: "title" | "text";
   onClose: () => void;
 }
