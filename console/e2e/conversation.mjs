@@ -62,7 +62,7 @@ export async function questionIsAnsweredByKeyboard(browser, { expect, watched })
   await comment.press("End");
   await page.keyboard.type(" instead.");
   await page.keyboard.press("Control+Enter");
-  await page.getByRole("button", { name: "Send back: starts a new run" }).click();
+  await page.getByRole("button", { name: "Send back: new run" }).click();
   await page.getByText("This run continues from").waitFor();
   await page.getByRole("log").getByText("Say three instead.").first().waitFor();
   expect(true, "comments reach the agent in a run that continues");

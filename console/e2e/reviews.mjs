@@ -87,7 +87,7 @@ export async function sendBackShowsWhatWasAsked(browser, { expect, watched, chec
   await pane.getByRole("textbox", { name: "Remark on the whole" }).fill("Nearly there.");
   await pane.locator("[data-scrolls]").evaluate((one) => one.scrollTo(0, 0));
   await checkAccess(page, "a review with a remark on the whole");
-  await pane.getByRole("button", { name: "Send back: starts a new run" }).click();
+  await pane.getByRole("button", { name: "Send back: new run" }).click();
   await page.getByText("This run continues from").waitFor();
   const { latest_run: next } = await call(`/tasks/${task.id}/`);
   const message = next.state.pending_user_message;
@@ -191,6 +191,18 @@ export async function brokenSendBackKeepsTheBranch(browser, { expect, watched, c
   const row = page.locator(`[data-task="${task.id}"]`);
   await row.getByText("last run").waitFor();
   expect(true, "the list says whose lines it counts");
+  const other = await finishedRun("Acceptance: a row beside it", "echo one > one.txt");
+  const beside = page.locator(`[data-task="${other.id}"]`);
+  await beside.getByText("+1", { exact: true }).waitFor();
+  const placeOf = async (one) => one.locator('[class*="slug"]').boundingBox();
+  const [its, others] = [await placeOf(row), await placeOf(beside)];
+  expect(its.x === others.x, `and its columns stay those of other rows (${its.x}, ${others.x})`);
+  await page.setViewportSize({ width: 390, height: 844 });
+  const { y } = await beside.getByText("+1", { exact: true }).boundingBox();
+  const line = (await placeOf(beside)).y;
+  expect(Math.abs(y - line) < 4, `on a phone, its lines stand in the line of its state (${y}, ${line})`);
+  const archived = await page.getByRole("button", { name: "Archived" }).boundingBox();
+  expect(archived.x + archived.width <= 390, `and all filters are in sight (${archived.x})`);
   await page.context().close();
 }
 
@@ -398,10 +410,16 @@ export async function commentsSentFromAPhoneAreSentOnce(browser, { expect, watch
   expect(true, "the end of a run says which comments are not sent");
   await page.getByText("0 of 1 file viewed").waitFor();
   expect(true, "a phone shows how many files are viewed");
+  const bar = page.locator("footer");
+  const { height } = await bar.boundingBox();
+  expect(height <= 64, `what sends them is one line (${height})`);
+  await page.getByRole("button", { name: "Add a remark, or discard" }).tap();
+  await bar.getByRole("textbox", { name: "Remark on the whole" }).waitFor();
+  await bar.getByRole("button", { name: "Discard" }).waitFor();
+  await checkAccess(page, "what else can be done with comments on a phone");
+  await page.getByRole("button", { name: "Hide the remark" }).tap();
   await page.getByRole("button", { name: "Discard the comment: Why one?" }).tap();
-  const [undo, send] = ["Undo", "Send back: starts a new run"].map((name) =>
-    page.getByRole("button", { name }),
-  );
+  const [undo, send] = ["Undo", "Send back: new run"].map((name) => page.getByRole("button", { name }));
   const [above, below] = [await undo.boundingBox(), await send.boundingBox()];
   expect(above.y + above.height <= below.y, "what can be undone stands above what sends");
   const count = await page.locator("footer").getByText("1 comment", { exact: true }).boundingBox();

@@ -1,13 +1,15 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { Send } from "lucide-react";
+import { Ellipsis, Send } from "lucide-react";
+import { useState } from "react";
 import type { Base } from "../../api/changes";
 import type { RunRef } from "../../api/commands";
 import type { FileChange, Run } from "../../api/types";
 import { classes } from "../../ui/classes";
-import { Button, TextArea } from "../../ui/controls";
+import { Button, IconButton, TextArea } from "../../ui/controls";
 import { countOf } from "../../ui/counts";
 import { say } from "../../ui/feedback";
 import { useKept } from "../../ui/kept";
+import { useMedia } from "../../ui/media";
 import { useAction } from "../../ui/unmeant";
 import { isOver } from "../project/runState";
 import styles from "./changes.module.css";
@@ -43,6 +45,10 @@ export function SendBar(props: Props) {
   const queries = useQueryClient();
   const over = isOver(run);
   const [remark, keepRemark] = useKept(sessionStorage, `taskbeacon.remark.${run.id}`, NO_REMARK);
+  // On a phone the bar is one line, and the diff has the rest.
+  const isPhone = useMedia("(max-width: 760px)");
+  const [isOpened, setOpened] = useState(remark.text !== "");
+  const isOpen = isOpened || !isPhone;
   const submit = useAction({
     mutationFn: async () => {
       const quotes = comments.map(async (one) => {
@@ -66,19 +72,31 @@ export function SendBar(props: Props) {
   });
   return (
     <footer className={classes("row wrap", styles.send)} data-bar>
-      <TextArea
-        className={styles.remark}
-        aria-label="Remark on the whole"
-        placeholder="On the whole (optional)"
-        value={remark.text}
-        onChange={(event) => keepRemark({ text: event.target.value })}
-      />
-      <span className="grow">{countOf(comments.length, "comment")}</span>
-      <Button tone="quiet" onClick={() => props.onDiscard(comments)}>
-        Discard
-      </Button>
+      {isOpen && (
+        <>
+          <TextArea
+            className={styles.remark}
+            aria-label="Remark on the whole"
+            placeholder="On the whole (optional)"
+            value={remark.text}
+            onChange={(event) => keepRemark({ text: event.target.value })}
+          />
+          <Button tone="quiet" onClick={() => props.onDiscard(comments)}>
+            Discard
+          </Button>
+        </>
+      )}
+      {isPhone && (
+        <IconButton
+          label={isOpened ? "Hide the remark" : "Add a remark, or discard"}
+          aria-expanded={isOpened}
+          onClick={() => setOpened(!isOpened)}
+          icon={Ellipsis}
+        />
+      )}
+      <span className="clip grow">{countOf(comments.length, "comment")}</span>
       <Button tone="primary" disabled={isBusy || !isStored} onClick={() => submit.mutate()}>
-        <Send size={14} /> {over ? "Send back: starts a new run" : "Send to the agent"}
+        <Send size={14} className="at-desk" /> {over ? "Send back: new run" : "Send to the agent"}
       </Button>
     </footer>
   );

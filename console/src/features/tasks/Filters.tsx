@@ -4,21 +4,12 @@ import type { RefObject } from "react";
 import { fetchRepositories } from "../../api/tasks";
 import { classes } from "../../ui/classes";
 import { type Choices, Input, Select } from "../../ui/controls";
+import { inWords } from "../../ui/counts";
 import { useProject } from "../project/project";
 import styles from "./tasks.module.css";
 
-const STATUSES = [
-  ["", "Any status"],
-  ["queued", "Queued"],
-  ["in_progress", "In progress"],
-  ["completed", "Completed"],
-  ["failed", "Failed"],
-  ["cancelled", "Cancelled"],
-] as const;
-const TOGGLES = [
-  ["mine", "Mine"],
-  ["archived", "Archived"],
-] as const;
+const STATUSES = ["queued", "in_progress", "completed", "failed", "cancelled"];
+const TOGGLES = ["mine", "archived"];
 
 interface Props {
   search: URLSearchParams;
@@ -34,10 +25,11 @@ export function Filters({ search, onSet: set, searchBox }: Props) {
     queryFn: () => fetchRepositories(project.id),
     staleTime: 60_000,
   });
+  const statuses = STATUSES.map((status) => [status, inWords(status)] as const);
   const names = (repositories.data ?? []).map((name) => [name, name] as const);
   const selects: [name: string, label: string, choices: Choices][] = [
-    ["status", "Status", STATUSES],
-    ["repository", "Repository", [["", "Any repository"], ...names]],
+    ["status", "Status", [["", "Status"], ...statuses]],
+    ["repository", "Repository", [["", "Repository"], ...names]],
   ];
   const chip = (name: string) => classes("card line dim", styles.chip, search.get(name) && styles.chipOn);
   return (
@@ -52,7 +44,7 @@ export function Filters({ search, onSet: set, searchBox }: Props) {
         onChange={(event) => set("search", event.target.value)}
         onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()}
       />
-      <div className="row scrolled">
+      <div className="row">
         {selects.map(([name, label, choices]) => (
           <Select
             key={name}
@@ -63,7 +55,7 @@ export function Filters({ search, onSet: set, searchBox }: Props) {
             onChoose={(value) => set(name, value)}
           />
         ))}
-        {TOGGLES.map(([name, label]) => (
+        {TOGGLES.map((name) => (
           <button
             key={name}
             type="button"
@@ -71,7 +63,7 @@ export function Filters({ search, onSet: set, searchBox }: Props) {
             aria-pressed={search.has(name)}
             onClick={() => set(name, search.has(name) ? "" : "1")}
           >
-            {label}
+            {inWords(name)}
           </button>
         ))}
       </div>

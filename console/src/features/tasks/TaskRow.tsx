@@ -80,7 +80,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
           </span>
         </span>
         <ViewerDots people={viewers} />
-        <span className={classes("row fixed small faint figures", styles.facts)}>
+        <span className={classes("row last fixed small faint figures", styles.facts)}>
           {outputOf(run).pullRequest && (
             <span className="row tight">
               <GitPullRequest size={14} /> PR
