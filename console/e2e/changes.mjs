@@ -36,6 +36,12 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await notes.locator("mark", { hasText: "hundred" }).waitFor();
   expect((await notes.locator("mark").allInnerTexts()).join() === "100,one hundred ", "words are marked");
   expect(await fits(pane.getByText("31 files")), "beside the conversation, the whole total is shown");
+  const cut = await pane.getByRole("navigation", { name: "Changed files" }).evaluate((list) => {
+    const { bottom } = list.getBoundingClientRect();
+    const lines = [...list.querySelectorAll("button")].map((line) => line.getBoundingClientRect());
+    return lines.filter((line) => line.top < bottom - 1 && line.bottom > bottom + 1).length;
+  });
+  expect(cut === 0, "and no line of the list of files is cut");
   expect((await pane.getByRole("button", { name: "Show side by side" }).count()) === 0, "but no two columns");
   await page.keyboard.press("f");
   await pane.getByRole("button", { name: "Show side by side" }).click();

@@ -107,8 +107,8 @@ export async function messageKeepsItsFiles(browser, { expect, watched, checkAcce
   await page.getByLabel(FIELD).fill("For the next run.");
   await button(page, "Send", true).waitFor();
   await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
-  await page.getByPlaceholder(/^Continue from here/).waitFor();
-  await button(page, "Start a run that continues from here", true).click();
+  await page.getByPlaceholder(/^Continue from Run/).waitFor();
+  await button(page, "Start a run that continues from Run 1", true).click();
   await page.getByText("This run continues from").waitFor();
   const later = await attachmentsOf(id);
   expect(later.at(-1) === "notes.txt", `a run that continues gets the file of its message (${later})`);
@@ -132,7 +132,7 @@ export async function filesOfALateMessageAreAskedFor(browser, { expect, watched 
   await page.getByText("Not sent: the run has ended").waitFor();
   await page.getByRole("button", { name: "Edit", exact: true }).click();
   await chip(page, "notes.txt").getByText(GONE).waitFor();
-  await button(page, "Start a run that continues from here", false).waitFor();
+  await button(page, "Start a run that continues from Run 1", false).waitFor();
   expect(true, "for another run its file must be attached again");
   await page.context().close();
 }
@@ -146,7 +146,7 @@ export async function runAgainTakesTheDraftAlong(browser, { expect, watched }) {
   await attach(page, NOTES);
   await button(page, "Send", true).waitFor();
   await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
-  await button(page, "Start a run that continues from here", true).waitFor();
+  await button(page, "Start a run that continues from Run 1", true).waitFor();
   await page.getByRole("button", { name: "Start over" }).press("Enter");
   await page.getByRole("button", { name: "Really?", disabled: false }).press("Enter");
   await page.getByPlaceholder("Your turn: what next?").waitFor();

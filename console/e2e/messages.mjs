@@ -21,12 +21,12 @@ export async function keptMessageOfARunThatEndsCanStillBeSent(browser, { expect,
     "a message does not wait for a run that is over",
   );
   await checkAccess(page, "a message that came too late");
-  await page.getByRole("button", { name: "Continue from here" }).click();
+  await page.getByRole("button", { name: "Continue from Run" }).click();
   await page.getByText("This run continues from").waitFor();
   await page.getByRole("log").locator("pre", { hasText: "Next, this." }).waitFor();
   expect(true, "it is sent as the first message of a run that continues");
   await page.goto(`${base}/projects/1/tasks/${id}/runs/${run.id}`);
-  await page.getByPlaceholder(/^Continue from here/).waitFor();
+  await page.getByPlaceholder(/^Continue from Run/).waitFor();
   expect((await page.getByText("Next, this.").count()) === 0, "and is not offered again");
   await page.context().close();
 }
@@ -37,7 +37,7 @@ export async function messageOfARunThatCannotStartComesBack(browser, { expect, w
   await page.goto(`${base}/projects/1/tasks/${id}`);
   await page.getByPlaceholder("Your turn: what next?").waitFor();
   await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
-  await page.getByPlaceholder(/^Continue from here/).fill("Go on with this.");
+  await page.getByPlaceholder(/^Continue from Run/).fill("Go on with this.");
   await page.route(`**/tasks/${id}/run`, (route) => route.abort());
   await page.getByLabel(FIELD).press("Enter");
   await page.getByText("The service is not reachable").waitFor();

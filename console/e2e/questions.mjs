@@ -193,6 +193,10 @@ export async function highRiskIsTyped(browser, { expect, watched, checkAccess })
   await page.getByText("this can destroy something").waitFor();
   expect(!(await call(`/tasks/${task.id}/`)).archived, "e explains a question that has the focus");
   await checkAccess(page, "an explained question");
+  await page.setViewportSize({ width: 390, height: 844 });
+  const { width } = await page.getByText("this can destroy something").boundingBox();
+  expect(width > 240, `on a phone, what is explained has the whole width (${width})`);
+  await page.setViewportSize({ width: 1440, height: 900 });
   await page.keyboard.press("e");
   await page.getByText("this can destroy something").waitFor({ state: "detached" });
 

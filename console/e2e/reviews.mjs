@@ -84,6 +84,14 @@ export async function sendBackShowsWhatWasAsked(browser, { expect, watched, chec
   await comment("guide.py", 32, "Say all.\n```sh\nsed -i 's/while one/while all/; 1a of all' guide.py\n```");
   await comment("guide.py", 3, "Is that so?");
   await comment("tool.py", 5, "Why five?");
+  const code = pane.locator("[data-comment] pre");
+  await code.getByText("sed -i").hover();
+  const copy = await pane.getByRole("button", { name: /^Copy: sed/ }).boundingBox();
+  const { y: top } = await code.locator("code").boundingBox();
+  expect(
+    copy.y + copy.height <= top + 4,
+    `a comment shows code as such, and its copy button hides none of it`,
+  );
   await pane.getByRole("textbox", { name: "Remark on the whole" }).fill("Nearly there.");
   await pane.locator("[data-scrolls]").evaluate((one) => one.scrollTo(0, 0));
   await checkAccess(page, "a review with a remark on the whole");
@@ -174,7 +182,7 @@ export async function brokenSendBackKeepsTheBranch(browser, { expect, watched, c
   await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
   const field = page.getByRole("textbox", { name: "Message to the agent" });
   await field.fill("```sh\necho more > more.txt\nexit 3\n```");
-  const send = page.getByRole("button", { name: "Start a run that continues from here" });
+  const send = page.getByRole("button", { name: "Start a run that continues from Run" });
   expect((await send.textContent()).trim() === "Start a run", "what sending does stands on its button");
   await send.click();
   const end = page.getByRole("region", { name: "The end of the run" });
@@ -239,6 +247,14 @@ export async function endOfARunSaysWhatIsNext(browser, { expect, watched, checkA
       (await copied()).startsWith(`git fetch origin ${branch} && git switch`),
     );
     expect(true, `the branch, and the commands that fetch it, can be copied (${size})`);
+    if (size === "desk") {
+      await page.getByRole("button", { name: "Mute the pushes of this task" }).press("Enter");
+      const said = await page.getByText("You get no pushes about this task.").boundingBox();
+      const send = await page
+        .getByRole("button", { name: "Start a run that continues from Run 1" })
+        .boundingBox();
+      expect(said.y + said.height <= send.y, "a message at the desk stands above what sends");
+    }
     const download = page.waitForEvent("download");
     await end.getByRole("link", { name: "Download the patch" }).press("Enter");
     expect((await download).suggestedFilename().endsWith(".patch"), `so can the patch be had (${size})`);

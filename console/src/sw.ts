@@ -160,10 +160,7 @@ self.addEventListener("pushsubscriptionchange", (event) => {
   change.waitUntil(renew(change));
 });
 
-/**
- * Register the new subscription in the place of the old one. Pages that are open remember it; others find it when they
- * start (device.ts), which also repeats what fails here.
- */
+/** Register the new subscription in the place of the old one. Pages that start find it, and repeat what fails here. */
 async function renew({ oldSubscription, newSubscription }: SubscriptionChange): Promise<void> {
   const subscription = newSubscription ?? (await subscribeAgain(oldSubscription));
   const isRegistered = await sendToken("", { token: JSON.stringify(subscription), platform: "web" });

@@ -42,9 +42,8 @@ export async function request<T>(path: string, init: RequestInit & { json?: unkn
   const response = await fetch(path, { ...rest, headers, ...(body == null ? {} : { body }) });
   if (!response.ok) throw await toError(response);
   if (response.status === 204) return undefined as T;
-  return response.headers.get("Content-Type")?.includes("json")
-    ? ((await response.json()) as T)
-    : ((await response.text()) as T);
+  const isJson = response.headers.get("Content-Type")?.includes("json");
+  return (isJson ? await response.json() : await response.text()) as T;
 }
 
 /** Return the data of an answer; the middleware has thrown if there is none. */

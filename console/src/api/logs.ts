@@ -16,10 +16,7 @@ export async function countLog(ref: RunRef): Promise<number> {
   return Number(response.headers.get("X-Total-Count"));
 }
 
-/**
- * The entries of a run's log, with those of the runs that it resumes, as they arrive: the objects of JSON lines, as the
- * service counts them. Lines that are none are left out.
- */
+/** The entries of a run's log and of the runs that it resumes, as they arrive; lines without an object are left out. */
 export async function* readLog(ref: RunRef): AsyncGenerator<unknown[]> {
   const { body } = await read(`${runPath(ref)}/logs/`);
   if (!body) return;

@@ -70,10 +70,7 @@ function diffOf(value: unknown): ToolDiff | null {
   return { path: asText(block.path), oldText, newText: asText(block.newText) };
 }
 
-/**
- * Return all output so far. Our own agent sends what is new while a call runs, and all of it at its end; others send
- * all of it each time, or pieces of a terminal in `_meta.terminal_output`.
- */
+/** Return all output so far. Agents send what is new, all of it each time, or pieces in `_meta.terminal_output`. */
 function output(tool: ToolItem, update: Json, content: unknown[], meta: Json): string {
   const piece =
     asText(asObject(meta.terminal_output).data) || asText(asObject(meta.terminal_output_delta).data);

@@ -1,7 +1,4 @@
-/**
- * Code with marks, made by a worker. Agents write the code: what the worker does not answer in seconds ends it, and
- * stays plain.
- */
+/** Code with marks, made by a worker. Agents write the code: what takes seconds ends the worker, and stays plain. */
 import { useEffect, useState } from "react";
 import type { LineMarks } from "../text/marks";
 

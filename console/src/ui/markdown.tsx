@@ -1,7 +1,4 @@
-/**
- * Agents' markdown. It is hostile: no raw HTML, no images (they would report the reader's address), and links only to
- * the web, which cannot learn where they were clicked.
- */
+/** Agents' markdown. It is hostile: no raw HTML, no images (they would report the reader), and links only to the web. */
 import { Square, SquareCheck } from "lucide-react";
 import { Fragment, isValidElement, memo, type ReactNode, useMemo } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";

@@ -45,10 +45,7 @@ function filesOf(storage: Storage, place: string) {
   };
 }
 
-/**
- * The files that are held under `place`. `base` says where to upload to; when it changes, they are uploaded there again. null
- * keeps them until `uploadAll` is called with an address.
- */
+/** The files held under `place`. They go to `base`, and again when it changes; with null, to where `uploadAll` says. */
 export function useAttachments(storage: Storage, place: string, base: string | null) {
   const list = useHeld(storage, place);
   const { send, ...files } = useMemo(() => filesOf(storage, place), [storage, place]);

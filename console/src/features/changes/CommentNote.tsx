@@ -4,6 +4,7 @@ import { type ReactNode, useState } from "react";
 import { visible } from "../../text/marks";
 import { classes } from "../../ui/classes";
 import { IconButton } from "../../ui/controls";
+import { Markdown } from "../../ui/markdown";
 import { CommentForm } from "./CommentForm";
 import styles from "./changes.module.css";
 import { placeText, quoteOf } from "./range";
@@ -11,7 +12,6 @@ import type { Comment, ShownComment } from "./review";
 
 /** How much of a comment names its buttons. */
 const NAMED = 40;
-/** How much of its code is quoted. */
 const QUOTED = 400;
 
 interface NoteProps {
@@ -57,7 +57,9 @@ export function CommentNote({ comment: shown, onComment, onDiscard }: NoteProps)
     <div className={classes("row card raised", styles.comment)} data-comment={comment.id} tabIndex={-1}>
       <div className="grow">
         {comment.start_line !== comment.line && <p className="small dim">On {placeText(comment)}</p>}
-        <p className={sent && "dim"}>{comment.text}</p>
+        <div className={sent && "dim"}>
+          <Markdown text={comment.text} />
+        </div>
         {sent && (
           <p className={classes("row tight small", isUntouched ? "attention" : "faint")}>
             <Send size={13} /> {sent}

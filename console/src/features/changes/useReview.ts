@@ -101,10 +101,7 @@ const without = ({ comments, ...rest }: Review, gone: readonly Comment[]): Revie
   comments: comments.filter(({ id }) => !gone.some((one) => one.id === id)),
 });
 
-/**
- * The person's review of a run, kept by the service. Changes show at once; one that meets that of another device is
- * made again on top of it.
- */
+/** The person's review, which the service keeps. Changes show at once, and are made again on those of another device. */
 export function useReview(ref: RunRef) {
   const queries = useQueryClient();
   const own = useQuery({ ...reviewQuery(queries, ref), refetchInterval: AGAIN_MS });

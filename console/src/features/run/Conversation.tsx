@@ -4,7 +4,8 @@ import { type ReactNode, useDeferredValue, useMemo, useRef } from "react";
 import { Link } from "wouter";
 import { cancelTurn, type RunRef, runPath, setOption } from "../../api/commands";
 import { stagedFiles } from "../../api/tasks";
-import { type Run, type Task, waitingFor } from "../../api/types";
+import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
+import { visible } from "../../text/marks";
 import type { Transcript } from "../../transcript/append";
 import { ended } from "../../transcript/ended";
 import type { Receipt } from "../../transcript/items";
@@ -13,7 +14,17 @@ import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
-import { earlierOf, figuresOf, filesAtStart, isOver, neverBegan, stateOf } from "../project/runState";
+import {
+  branchBefore,
+  earlierOf,
+  figuresOf,
+  filesAtStart,
+  isOver,
+  neverBegan,
+  outputOf,
+  runName,
+  stateOf,
+} from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { isAsking, RunQuestions, useRunQuestions } from "../questions/runQuestions";
 import { Composer, type Written } from "./Composer";
@@ -34,7 +45,7 @@ const BOUNDARY = classes("small faint", styles.boundary);
 interface Props {
   task: Task;
   run: Run;
-  runs: readonly Run[];
+  runs: RunList;
   runRef: RunRef;
   transcript: Transcript;
   load: LoadState;
@@ -83,12 +94,14 @@ export function Conversation(props: Props) {
     onStop: !canWrite || isIdle || question ? null : () => stop.mutate(),
     canKeep: run.state.mode === "interactive",
   };
+  const name = runName(runs, run.id) ?? "this run";
+  const branch = outputOf(run).branch || branchBefore(run, runs.results);
   const toNextRun = {
     uploads: stagedFiles(runRef.project, runRef.task),
     placeholder: neverBegan(run)
       ? "Nothing to continue: edit the task, or start over"
-      : "Continue from here: a new run with your message",
-    sendLabel: "Start a run that continues from here",
+      : `Continue from ${name}${branch ? ` on ${visible(branch)}` : ""}: a new run with your message`,
+    sendLabel: `Start a run that continues from ${name}`,
     isBusy: actions.isBusy || neverBegan(run),
     onSend: (message: Written) =>
       actions.resume(message.text, message.artifactIds, {
@@ -105,7 +118,7 @@ export function Conversation(props: Props) {
         <TranscriptView
           items={items}
           hasCard={question !== undefined}
-          head={<Head task={task} run={run} load={load} />}
+          head={<Head {...{ task, run, runs, load }} />}
           foot={
             <>
               {waiting.map(({ message, receipt }) => (
@@ -114,11 +127,9 @@ export function Conversation(props: Props) {
                   message={message}
                   outbox={outbox}
                   receipt={receipt}
-                  onContinue={
-                    over
-                      ? () =>
-                          actions.resume(message.text, [], { onStarted: () => outbox.discard(message.id) })
-                      : null
+                  from={over ? name : null}
+                  onContinue={() =>
+                    actions.resume(message.text, [], { onStarted: () => outbox.discard(message.id) })
                   }
                   onEdit={() => {
                     draft.putBack(message, toRun.uploads);
@@ -134,7 +145,8 @@ export function Conversation(props: Props) {
               )}
               {over && (
                 <End
-                  {...{ task, run, runs, runRef, actions, onReview, unasked }}
+                  {...{ task, run, runRef, actions, onReview, unasked }}
+                  runs={runs.results}
                   onWrite={() => field.current?.focus()}
                 />
               )}
@@ -160,7 +172,7 @@ export function Conversation(props: Props) {
   );
 }
 
-function Head({ task, run, load }: { task: Task; run: Run; load: LoadState }) {
+function Head({ task, run, runs, load }: Pick<Props, "task" | "run" | "runs" | "load">) {
   const { href } = useProject();
   const earlier = earlierOf(run);
   const message = run.state.pending_user_message;
@@ -170,7 +182,10 @@ function Head({ task, run, load }: { task: Task; run: Run; load: LoadState }) {
     <>
       {earlier ? (
         <p className={BOUNDARY}>
-          This run continues from <Link href={href(`/tasks/${task.id}/runs/${earlier}`)}>an earlier run</Link>
+          This run continues from{" "}
+          <Link href={href(`/tasks/${task.id}/runs/${earlier}`)}>
+            {runName(runs, earlier) ?? "an earlier run"}
+          </Link>
         </p>
       ) : (
         <TaskText text={task.description} files={text ? [] : files} />
@@ -191,12 +206,13 @@ interface WaitingProps {
   message: Outgoing;
   outbox: Outbox;
   receipt: Receipt;
-  /** Sends it as the first message of a run that continues; null while the run can take it. */
-  onContinue: (() => void) | null;
+  /** The run that another one can continue with it; null while this one can take it. */
+  from: string | null;
+  onContinue: () => void;
   onEdit: () => void;
 }
 
-function Waiting({ message, outbox, receipt, onContinue, onEdit }: WaitingProps) {
+function Waiting({ message, outbox, receipt, from, onContinue, onEdit }: WaitingProps) {
   const isKept = receipt.status === "kept";
   return (
     <div>
@@ -209,12 +225,12 @@ function Waiting({ message, outbox, receipt, onContinue, onEdit }: WaitingProps)
           </Button>
           {/* Comments that were not read can be changed and sent again where they stand. */}
           {!message.isReview && <Button onClick={onEdit}>Edit</Button>}
-          {!onContinue ? (
+          {from === null ? (
             <Button onClick={() => outbox.deliver(message)}>{isKept ? "Send now" : "Send again"}</Button>
           ) : (
             // Files that one run has are not those of another.
             message.files.length === 0 &&
-            !message.isReview && <Button onClick={onContinue}>Continue from here</Button>
+            !message.isReview && <Button onClick={onContinue}>Continue from {from}</Button>
           )}
         </p>
       )}

@@ -135,7 +135,6 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
 }
 
 interface TurnProps extends Pick<Props, "run" | "runRef" | "actions" | "onReview"> {
-  /** How many files have changed so far. */
   files: number;
 }
 

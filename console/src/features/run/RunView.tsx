@@ -83,8 +83,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
         <div className={styles.body} data-layout={layout}>
           {layout !== "both" && <Tabs {...{ shown, files, isRefuted }} onChoose={choose} isWhole />}
           <Conversation
-            {...{ task, run, transcript, load, actions, outbox }}
-            runs={runs.results}
+            {...{ task, run, runs, transcript, load, actions, outbox }}
             runRef={ref}
             onReview={() => {
               choose("changes");

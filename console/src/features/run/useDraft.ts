@@ -17,10 +17,7 @@ export const rememberStart = (run: string, from: string | null) => startedFrom.s
 
 export const isStartedHere = (run: string): boolean => startedFrom.has(run);
 
-/**
- * Take along the text and the files that were not sent where the run was started: when its page is shown and not
- * before, since the person may still be typing there.
- */
+/** Take along what was not sent where the run was started, when its page is shown: until then, a person may be typing. */
 function takeAlong(to: string): void {
   const from = startedFrom.get(to);
   if (!from) return;
