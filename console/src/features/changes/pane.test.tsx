@@ -1,0 +1,111 @@
+// @vitest-environment jsdom
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { render } from "@testing-library/react";
+import { expect, it, vi } from "vitest";
+import type { FileChange, Run } from "../../api/types";
+import { ChangedFile } from "./ChangedFile";
+import ChangesPane from "./ChangesPane";
+import type { ShownComment } from "./review";
+import { changesQuery } from "./useReview";
+
+// Browsers have it, and the oldest Node does not.
+Map.groupBy ??= (items, keyOf) => {
+  const groups = new Map();
+  let index = 0;
+  for (const item of items) {
+    const key = keyOf(item, index++);
+    groups.set(key, [...(groups.get(key) ?? []), item]);
+  }
+  return groups;
+};
+
+// jsdom has no layout.
+const nothing = () => {};
+vi.stubGlobal("matchMedia", () => ({
+  matches: false,
+  addEventListener: nothing,
+  removeEventListener: nothing,
+}));
+vi.stubGlobal(
+  "ResizeObserver",
+  class {
+    observe = nothing;
+    disconnect = nothing;
+  },
+);
+
+const runRef = { project: 1, task: "t", run: "r" };
+const file = (path: string, more: Partial<FileChange> = {}): FileChange => ({
+  ...{ path, old_path: null, status: "M", additions: 0, deletions: 0, binary: false },
+  ...{ old_size: null, new_size: null, truncated: false, ...more },
+});
+const comment = (more: Partial<ShownComment>): ShownComment => ({
+  ...{ id: "c", path: "x", side: "new", start_line: 1, line: 1, hash: null, text: "Why?", created_at: null },
+  ...{ message_id: null, sent: "", ...more },
+});
+
+function paneOf(
+  status: Run["status"],
+  source: "live" | "stored",
+  files: FileChange[],
+  comments: object[] = [],
+) {
+  const queries = new QueryClient({ defaultOptions: { queries: { refetchOnMount: false } } });
+  const diff = { files, source, tree: "a", missing: null, left_out: [] };
+  queries.setQueryData(changesQuery(queries, runRef, "start").queryKey, diff as never);
+  queries.setQueryData(["review", "r"], { version: 1, viewed: [], comments });
+  const run = { id: "r", status, state: {}, output: null, artifacts: [] } as unknown as Run;
+  const { container } = render(
+    <QueryClientProvider client={queries}>
+      <ChangesPane
+        {...{ run, runRef, tree: null, isFull: false, onFull: undefined, isBusy: false }}
+        {...{ onResume: nothing, onSend: nothing, onConversation: undefined, sentText: () => "" }}
+      />
+    </QueryClientProvider>,
+  );
+  return container;
+}
+
+const MODE = file("run.sh", { patch: "old mode 100644\nnew mode 100755\n" });
+
+it.each([
+  ["in_progress", "live", true],
+  ["in_progress", "stored", false],
+  ["completed", "live", false],
+] as const)(
+  "says whether the changes of a run that is %s, which are %s, come by themselves",
+  (status, source, is) => {
+    expect(paneOf(status, source, [MODE]).textContent?.includes("● Live")).toBe(is);
+  },
+);
+
+it("counts no lines where only modes have changed", () => {
+  const text = paneOf("completed", "stored", [MODE, file("empty.py", { status: "A" })]).textContent;
+  expect(text).toContain("2 files");
+  expect(text).not.toMatch(/[+−]0/);
+});
+
+it("counts in the list of files the comments of each", () => {
+  const comments = [comment({ id: "a", path: "run.sh" }), comment({ id: "b", path: "run.sh" })];
+  const list = paneOf("completed", "stored", [MODE, file("other.sh")], comments).querySelector("nav");
+  const lines = [...(list?.querySelectorAll("button") ?? [])].map((line) => line.textContent);
+  expect(lines.map((line) => line?.includes("2 comments"))).toEqual([false, true]);
+});
+
+it.each([
+  ["first", "old", "not shown here"],
+  ["first", "new", "changed since"],
+  ["start", "old", "not among these changes"],
+] as const)("says of what was asked, in the diff from %s, on the %s side: %s", (base, side, why) => {
+  const asked = comment({ side, sent: "Asked of this run", asked: [], hash: "0.0.other" });
+  const { container } = render(
+    <QueryClientProvider client={new QueryClient()}>
+      <ChangedFile
+        {...{ index: 0, base, mode: "unified", view: "new", patchPath: null, runRef, comments: [asked] }}
+        {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing }}
+        file={file("x", { additions: 1, patch: "@@ -4,0 +5 @@\n+new\n" })}
+      />
+    </QueryClientProvider>,
+  );
+  expect(container.textContent).toContain(`of the run before: ${why}.`);
+});
