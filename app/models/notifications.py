@@ -99,7 +99,7 @@ class Notification(Base):
     reason: Mapped[str | None] = mapped_column(String(64))
     # The decisions until now, oldest first, each with its reason and its time.
     history: Mapped[list[JsonDict]] = mapped_column(JSONB, server_default=text("'[]'"))
-    # The watching device, because of which this push was deferred, and when it was last seen.
+    # The watching device, because of which this push was deferred, and its last beat before that decision.
     watching_device_id: Mapped[UUID | None]
     watching_beat_at: Mapped[datetime | None]
 

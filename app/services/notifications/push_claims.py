@@ -215,7 +215,8 @@ def changes_of(delivery: Delivery, notice: Notice, decided: NoticeDecision, now:
     uncounted: dict[str, Any] = {"attempts": delivery.attempts - 1}
     if delivery.stored.replaces is None:
         watching = notice.context.watching if decided.reason == "presence" else None
-        if watching is not None:
+        # Of the same decision again, the history keeps the first time, and the row what was seen then.
+        if watching is not None and delivery.stored.reason != decided.reason:
             uncounted |= {"watching_device_id": watching.device_id, "watching_beat_at": watching.beat_at}
         return [_end(delivery.id, decided, now, uncounted)]
     if decided.due_at is not None:
@@ -282,6 +283,7 @@ def claimed_columns() -> list[Any]:  # columns and expressions
         Notification.purpose,
         Notification.replaces,
         Notification.deferred_for,
+        Notification.reason,
     ]
 
 

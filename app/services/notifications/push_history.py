@@ -41,8 +41,13 @@ async def list_notifications(
 def _notification_out(row: Notification) -> NotificationOut:
     watched_by: WatchedBy | None = None
     if row.watching_device_id is not None and row.watching_beat_at is not None:
-        age = row.created_at - row.watching_beat_at
-        watched_by = {"device": row.watching_device_id, "seconds_ago": age.total_seconds()}
+        decided = [
+            datetime.fromisoformat(entry["at"]) for entry in row.history if entry["reason"] == "presence"
+        ]
+        age = max(decided, default=row.created_at) - row.watching_beat_at
+        # COMPATIBILITY: 0.1.0 stores beats after the decision.
+        seconds = max(age.total_seconds(), 0.0)
+        watched_by = {"device": row.watching_device_id, "seconds_ago": seconds}
     return {
         "id": row.id,
         "run": row.run_id,

@@ -68,6 +68,7 @@ class StoredPush(NamedTuple):
     # The notice that a reminder or retraction replaces.
     replaces: UUID | None = None
     deferred_for: float | None = None
+    reason: str | None = None
 
 
 @dataclass(slots=True)

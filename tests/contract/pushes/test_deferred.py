@@ -132,19 +132,22 @@ async def test_person_who_lapses_gets_the_push_five_seconds_later(
 async def test_person_who_stays_is_waited_for_again_and_again_and_history_says_so_once(
     sessions: SessionFactory, task: Task, clock: MovableClock, trigger: Trigger, beat: Any, deliver: Any
 ) -> None:
+    """Regression: the beat at the decision was replaced by later ones, so that its age was negative."""
     await beat()
+    clock.advance(seconds=30)
     await trigger(NotificationKind.COMPLETED)
-    for _ in range(6):
+    for _ in range(5):
         clock.advance(seconds=30)
         await beat()
         assert await deliver() == 0
     row = await only_row(sessions, task)
     assert (history(row), row.attempts) == ([("deferred", "presence")], 0)
+    assert row.watching_beat_at == row.created_at - timedelta(seconds=30)
     clock.advance(seconds=64)
     assert await deliver() == 0
     clock.advance(seconds=1)
     assert await deliver() == 1
-    assert (await only_row(sessions, task)).deferred_for == 6 * 30 + 65
+    assert (await only_row(sessions, task)).deferred_for == 5 * 30 + 65
 
 
 async def test_device_that_leaves_has_seen_the_task(

@@ -15,13 +15,15 @@ from app.clients.web_push.vapid import VapidKey
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind, Platform
 from app.ids import new_id
-from app.models import PushToken, Run, Task, User
+from app.models import PushToken, QuestionSnooze, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.notifications import push_recipients as notifications
+from app.worker.loops import pushes
 from tests.support.assertions import assert_invalid, assert_not_found, assert_page
 from tests.support.callers import CallerKind
 from tests.support.clock import MovableClock, wire_time
 from tests.support.devices import make_device, make_presence
+from tests.support.questions import make_question
 from tests.support.stand_ins.push import Fault, PushService
 
 PREFERENCES = "/api/users/@me/notification_preferences"
@@ -93,6 +95,34 @@ async def test_deferred_push_names_its_reason(
         "settled_at": None,
         "history": [{"decision": "deferred", "reason": "presence", "at": at}],
     }
+
+
+async def test_device_is_named_with_the_age_of_its_beat_at_the_decision_that_it_led_to(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    process: ProcessContext,
+    clock: MovableClock,
+    task_url: str,
+    task: Task,
+    run: Run,
+    device: PushToken,
+    owner: User,
+) -> None:
+    """Regression: of a notice that had waited for another reason, it was that at the first decision, negative."""
+    question = await make_question(session, task=task, run=run)
+    until = clock.now + timedelta(minutes=1)
+    session.add(QuestionSnooze(question_id=question.id, user_id=owner.id, until=until))
+    await session.flush()
+    async with unit_of_work(process.sessions) as own:
+        await notifications.notify_people(own, NotificationKind.AWAITING, [run.id], question_id=question.id)
+    clock.advance(seconds=50)
+    await make_presence(session, task=task, device=device)
+    clock.advance(seconds=10)
+
+    assert await pushes.deliver_due(process) == 0
+
+    [row] = await listed(client, task_url, count=1)
+    assert row["watched_by"] == {"device": str(device.id), "seconds_ago": 10.0}
 
 
 async def test_events_are_listed_newest_first(
