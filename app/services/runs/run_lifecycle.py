@@ -36,7 +36,7 @@ the commit (services/run_log/log_entries.py).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVarTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -97,6 +97,8 @@ from app.services.runs.transitions import (
     transition,
 )
 from app.tracing.spans import current_traceparent
+
+Columns = TypeVarTuple("Columns")
 
 # The stage of a run whose work is being checked.
 VERIFYING: Final = "verifying"
@@ -206,7 +208,7 @@ async def queue_scheduled(session: AsyncSession, *, most: int, events: RunEvents
     and loses its time. Rows that another transaction has locked are left for the next call.
     """
     now = utcnow()
-    due = _unlocked(is_scheduled(), Run.scheduled_at <= now)
+    due = unlocked(select(Run.id, Task.deleted).where(is_scheduled(), Run.scheduled_at <= now))
     found = await rows_of(session, due.order_by(Run.scheduled_at).limit(most))
     if dropped := [run_id for run_id, is_deleted in found if is_deleted]:
         await session.execute(update(Run).where(Run.id.in_(dropped)).values(scheduled_at=None))
@@ -216,10 +218,10 @@ async def queue_scheduled(session: AsyncSession, *, most: int, events: RunEvents
     return begun, len(found)
 
 
-def _unlocked(*conditions: ColumnElement[bool]) -> Select[UUID, bool]:
+def unlocked(runs: Select[*Columns]) -> Select[*Columns]:
+    """Return the SELECT that locks these runs with their tasks, without those that another transaction has locked."""
     # The tasks too: a move changes them, in another order than others lock them in.
-    runs = select(Run.id, Task.deleted).join(Task, Task.id == Run.task_id).where(*conditions)
-    return runs.with_for_update(key_share=True, skip_locked=True)
+    return runs.join(Task, Task.id == Run.task_id).with_for_update(key_share=True, skip_locked=True)
 
 
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
@@ -425,7 +427,7 @@ async def recover_lapsed(
     may have acted already, and may still act. Claims that workers handed back do not count.
     """
     is_lapsed = _lapsed()
-    found = (await session.scalars(_unlocked(Run.id.in_(run_ids), *is_lapsed))).all()
+    found = (await session.scalars(unlocked(select(Run.id).where(Run.id.in_(run_ids), *is_lapsed)))).all()
     lapsed = (Run.id.in_(found), *is_lapsed)
     again, given_up = (
         with_recovery(decision, RunReason.WORKER_LOST) for decision in ("queued again", "failed")
@@ -478,7 +480,7 @@ async def fail_silent(
     session: AsyncSession, run_ids: Sequence[UUID], *, silence: timedelta, events: RunEvents
 ) -> list[UUID]:
     """Fail those of the runs whose agent is silent still; return their ids."""
-    found = await session.scalars(_unlocked(Run.id.in_(run_ids), *_silent(silence)))
+    found = await session.scalars(unlocked(select(Run.id).where(Run.id.in_(run_ids), *_silent(silence))))
     failed = await transition(
         session,
         events,

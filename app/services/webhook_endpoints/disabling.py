@@ -116,8 +116,15 @@ async def disable_of_user(
 
 
 async def disable_orphaned(session: AsyncSession) -> int:
-    """Disable the endpoints whose creators are not active members any more; return how many."""
+    """Disable the endpoints whose creators are not active members any more; return how many. A locked one waits."""
     is_active = select(User.id).where(User.id == WebhookEndpoint.created_by_id, User.is_active).exists()
     member = active_member(WebhookEndpoint.created_by_id, WebhookEndpoint.project_id)
-    closed = await disable(session, ~is_active, DisabledReason.CREATOR_DEACTIVATED)
-    return closed + await disable(session, ~member, DisabledReason.CREATOR_LEFT)
+    closed = 0
+    for orphaned, reason in (
+        (~is_active, DisabledReason.CREATOR_DEACTIVATED),
+        (~member, DisabledReason.CREATOR_LEFT),
+    ):
+        found = select(WebhookEndpoint.id).where(orphaned, WebhookEndpoint.enabled)
+        ids = (await session.scalars(found.with_for_update(key_share=True, skip_locked=True))).all()
+        closed += await disable(session, WebhookEndpoint.id.in_(ids), reason)
+    return closed

@@ -35,6 +35,7 @@ from app.services.runs import run_edits, run_lifecycle
 from app.services.runs.new_runs import start_run
 from app.services.runs.run_lifecycle import RunEnd
 from app.services.runs.transitions import TRANSITIONS, transition
+from app.services.runs.verification import verification_lifecycle
 from app.services.tasks.batches import change_tasks
 from tests.concurrency.races import perform, race
 from tests.support import runs
@@ -44,6 +45,7 @@ from tests.support.database.faults import rolled_back
 from tests.support.factories import make_run, make_task
 from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingEvents, RecordingQueue
+from tests.support.verification import make_attempt, shown
 
 OWNER = "job-1"
 OTHER = "job-2"
@@ -99,6 +101,12 @@ def finish(run: Run, owner: str = OWNER, **more: Any) -> Step:
 
 async def fail_silent(session: AsyncSession) -> bool:
     return bool(await runs.fail_silent(session, silence=timedelta(0), events=EVENTS))
+
+
+async def end_lost_repairs(session: AsyncSession) -> bool:
+    lost = (await session.scalars(run_lifecycle.lost_repairs())).all()
+    await verification_lifecycle.end_lost_repairs(session, lost, events=EVENTS)
+    return bool(lost)
 
 
 async def cancel_and_reopen(session: AsyncSession, run: Run) -> bool:
@@ -346,7 +354,7 @@ class TestLapsedLease:
         assert decisions[-1] == ([], [queued.id])
         assert (await stored(sessions, queued)).status == "failed"
 
-    @pytest.mark.parametrize("name", ["recover", "fail silent"])
+    @pytest.mark.parametrize("name", ["recover", "end repairs", "fail silent"])
     async def test_sweep_does_not_wait_for_a_batch_over_the_same_tasks(
         self,
         sessions: SessionFactory,
@@ -356,18 +364,27 @@ class TestLapsedLease:
         clock: MovableClock,
         name: str,
     ) -> None:
-        """Regression: the sweep locked runs and tasks in no fixed order, so that each could wait for the other."""
-        lease = {"lease_owner": OWNER, "lease_expires_at": clock.now} if name == "recover" else {}
-        free, archived, deleted = [await make(status=RunStatus.IN_PROGRESS, **lease) for _ in range(3)]
+        """Regression: sweeps locked runs alone, or runs and tasks in no fixed order: each could wait for the other."""
+        held = {"lease_owner": OWNER, "lease_expires_at": clock.now} if name != "fail silent" else {}
+        if name == "end repairs":
+            held["facts"] = {AGENT_STARTED: "now"}
+        made = [await make(status=RunStatus.IN_PROGRESS, **held) for _ in range(4)]
+        if name == "end repairs":
+            async with unit_of_work(sessions) as session:
+                for run in made:
+                    await make_attempt(session, run, shown(verdict="refuted"))
+        free, *others = made
         caller = member_of(project, owner)
         async with unit_of_work(sessions) as batch:
-            await change_tasks(batch, caller, BatchIn(action=BatchAction.ARCHIVE, ids=[archived.task_id]))
-            await change_tasks(batch, caller, BatchIn(action=BatchAction.DELETE, ids=[deleted.task_id]))
+            # The last one alone locks no runs.
+            actions = (BatchAction.ARCHIVE, BatchAction.DELETE, BatchAction.UNARCHIVE)
+            for action, run in zip(actions, others, strict=True):
+                await change_tasks(batch, caller, BatchIn(action=action, ids=[run.task_id]))
             assert await perform(sessions, STEPS[name](free))
-            rows = [await stored(sessions, run) for run in (free, archived, deleted)]
-        assert [row.status == "in_progress" for row in rows] == [False, True, True]
+            rows = [await stored(sessions, run) for run in made]
+        assert [row.status == "in_progress" for row in rows] == [False, True, True, True]
         assert await perform(sessions, STEPS[name](free))
-        assert (await stored(sessions, archived)).status != "in_progress"
+        assert {(await stored(sessions, run)).status for run in made} & {"in_progress"} == set()
 
 
 # What a job does with the run that OWNER performs, by its name.
@@ -382,6 +399,7 @@ STEPS: dict[str, Callable[[Run], Step]] = {
     "hand back": lambda run: partial(hand_back, run_id=run.id, owner=OWNER),
     "recover": lambda _: recover_lapsed,
     "complete": lambda run: partial(set_status, run_id=run.id, status=RunStatus.COMPLETED),
+    "end repairs": lambda _: end_lost_repairs,
     "fail silent": lambda _: fail_silent,
     "restart": lambda run: partial(set_status, run_id=run.id, status=RunStatus.QUEUED),
     "start agent": mark_agent_started,

@@ -132,6 +132,21 @@ async def test_sweep_finds_those_that_were_left_enabled(
     assert await reasons(session) == {(False, reason.value)}
 
 
+@pytest.mark.usefixtures("endpoint")
+async def test_sweep_waits_for_no_endpoint(
+    session: AsyncSession, sessions: SessionFactory, member: User
+) -> None:
+    """Regression: it locked endpoints in no fixed order, so that it and a settlement could wait for each other."""
+    await session.execute(delete(Membership).where(Membership.user_id == member.id))
+    await session.commit()
+    async with unit_of_work(sessions) as settling:
+        await settling.execute(select(WebhookEndpoint.id).with_for_update(key_share=True))
+        async with unit_of_work(sessions) as own:
+            assert await disable_orphaned(own) == 0
+    async with unit_of_work(sessions) as own:
+        assert await disable_orphaned(own) == 1
+
+
 async def test_old_deliveries_go_unless_they_are_pending(
     session: AsyncSession, endpoint: WebhookEndpoint
 ) -> None:

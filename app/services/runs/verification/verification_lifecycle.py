@@ -37,7 +37,7 @@ from app.db.statements import count_changed, row_of, rows_of
 from app.dialogue.storable_text import storable
 from app.enums import EventType, OnUnverified, RunReason, RunStatus, StopReason, Verdict, VerdictReason
 from app.json_types import JsonDict
-from app.models import Run, Task, VerdictReport, Verification
+from app.models import Run, VerdictReport, Verification
 from app.models.runs.run import held_by
 from app.models.runs.verifications import Delivery
 from app.schemas.runs.artifacts import ManifestEntry
@@ -404,8 +404,8 @@ async def note_ci(session: AsyncSession, run_id: UUID, ci: CiOut, *, events: Run
 
 async def end_lost_repairs(session: AsyncSession, run_ids: Sequence[UUID], *, events: RunEvents) -> None:
     """End those of the runs whose agent was lost while it corrected its work, with what it delivered before."""
-    lost = run_lifecycle.lost_repairs().where(Run.id.in_(run_ids))
-    for run_id, owner in await rows_of(session, lost.with_for_update(key_share=True, skip_locked=True)):
+    lost = run_lifecycle.unlocked(run_lifecycle.lost_repairs().where(Run.id.in_(run_ids)))
+    for run_id, owner in await rows_of(session, lost):
         await stop_repair(session, run_id, stopped=StopReason.AGENT, owner=owner, events=events)
 
 
@@ -417,13 +417,9 @@ def lapsed_attempts() -> Select[UUID]:
 async def recover_attempts(session: AsyncSession, run_ids: Sequence[UUID], *, events: RunEvents) -> None:
     """Give up the lapsed attempts to check these runs, for others to repeat; conclude those that have lost too many."""
     lapsed = (
-        lapsed_attempts()
-        .where(Verification.run_id.in_(run_ids))
-        .join(Run, Run.id == Verification.run_id)
-        .join(Task, Task.id == Run.task_id)
-        .with_only_columns(*_COLUMNS)
-        .with_for_update(key_share=True, skip_locked=True)
+        lapsed_attempts().where(Verification.run_id.in_(run_ids)).join(Run, Run.id == Verification.run_id)
     )
+    lapsed = run_lifecycle.unlocked(lapsed.with_only_columns(*_COLUMNS))
     for lost in await rows_of(session, lapsed, OpenAttempt):
         is_repeated = lost.losses < ATTEMPT_LOSSES - 1
         noted = partial(
