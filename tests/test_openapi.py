@@ -1,9 +1,10 @@
 """The published description: valid, complete, true to what the service really answers."""
 
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
-from typing import Any
+from typing import Any, get_origin
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from app.main import create_app
 from app.models import Project
 from app.web.auth import ConsoleGate, RunTokenGate, StreamGate
 from app.web.openapi.document import describe_routes, gate_of, reader_of
+from app.web.responses import SecretJson
 from tests.support.web.clients import in_process_client
 from tests.support.web.conformance import Description
 
@@ -254,6 +256,44 @@ def test_every_event_is_published_as_a_webhook_with_its_body(document: dict[str,
         Draft202012Validator(media["schema"]).validate(media["example"])
         headers = {parameter["name"] for parameter in webhook["post"]["parameters"]}
         assert headers == {"webhook-id", "webhook-timestamp", "webhook-signature"}
+
+
+# Names of properties whose value may let its bearer do something.
+_SECRET = re.compile(r"(^|_)(code|key|password|secret|token|value)$|^expires_in$|^presigned_")
+_PUBLIC = {"api_token", "cache_key", "code", "exit_code", "has_key", "public_key", "status_code"}
+
+
+def properties(schema: Any, document: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of the properties of a schema, at any depth."""
+    if isinstance(schema, list):
+        for part in schema:
+            yield from properties(part, document)
+    if isinstance(schema, dict):
+        yield from schema.get("properties", ())
+        if name := schema.get("$ref", "").rpartition("/")[2]:
+            yield from properties(document["components"]["schemas"][name], document)
+        yield from properties(list(schema.values()), document)
+
+
+def test_no_cache_stores_an_answer_with_a_secret(
+    document: dict[str, Any], routes: Mapping[str, Any], operations: dict[str, Any]
+) -> None:
+    """Regression: browsers could keep the tokens of runs, and the secrets of webhook endpoints."""
+
+    def has_secret(name: str) -> bool:
+        answers = [answer for status, answer in operations[name]["responses"].items() if status < "3"]
+        return any(map(_SECRET.search, {*properties(answers, document)} - _PUBLIC))
+
+    def is_typed(name: str) -> bool:
+        return (
+            get_origin(inspect.signature(routes[name].endpoint, eval_str=True).return_annotation)
+            is SecretJson
+        )
+
+    # The value of a limit is a number; the secret of a session is in its cookie.
+    with_secret = {*filter(has_secret, routes)} - {"limits_list"} | {"console_session_create"}
+    assert {*filter(is_typed, routes)} == with_secret
+    assert SecretJson({}, headers={"Set-Cookie": "a=b"}).headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.walls

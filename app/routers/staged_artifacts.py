@@ -9,6 +9,7 @@ from app.web.auth import TaskWrite
 from app.web.body import Body
 from app.web.dependencies import TASK_URL, TaskId
 from app.web.openapi.errors import refused
+from app.web.responses import SecretJson
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=f"{TASK_URL}/staged_artifacts", tags=["artifacts"], route_class=UnitRoute)
@@ -19,7 +20,7 @@ router = APIRouter(prefix=f"{TASK_URL}/staged_artifacts", tags=["artifacts"], ro
     summary="Prepare uploads for the next run",
     responses=refused(StateRefusedOut),
 )
-async def prepare_upload(call: TaskWrite, body: Body[PrepareIn], task_id: TaskId) -> PreparedPage:
+async def prepare_upload(call: TaskWrite, body: Body[PrepareIn], task_id: TaskId) -> SecretJson[PreparedPage]:
     """Return a signed form for each file. The client uploads the file with it to object storage within an hour.
 
     POST the form's fields verbatim, then the file as the part `file`, to the form's `url`; no API key is needed there.
@@ -29,7 +30,7 @@ async def prepare_upload(call: TaskWrite, body: Body[PrepareIn], task_id: TaskId
     prepared = await staged_artifacts.prepare_uploads(
         call.session, call.caller, task_id, body, store=call.process.store
     )
-    return {"artifacts": prepared}
+    return SecretJson({"artifacts": prepared})
 
 
 @router.post(

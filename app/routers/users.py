@@ -7,7 +7,7 @@ from app.services.accounts import api_keys, users
 from app.web.auth import UserRead, UserWrite
 from app.web.body import Body
 from app.web.dependencies import KeyId
-from app.web.responses import Json
+from app.web.responses import SecretJson
 from app.web.unit_route import UnitRoute
 
 _KEYS = "/@me/api_keys"
@@ -32,13 +32,13 @@ async def list_keys(call: UserRead) -> OwnKeysOut:
     summary="Create an API key",
     status_code=201,
 )
-async def create_key(call: UserWrite, body: Body[OwnKeyIn]) -> Json[NewOwnKeyOut]:
+async def create_key(call: UserWrite, body: Body[OwnKeyIn]) -> SecretJson[NewOwnKeyOut]:
     """Create a key with scopes that the key of this request has, for the projects that it is valid for.
 
     The new key does not outlive the one of this request. Its value is shown once.
     """
     made = await api_keys.create_own_key(call.session, call.caller, body)
-    return Json(made, 201, {"Cache-Control": "no-store"})
+    return SecretJson(made, 201)
 
 
 @router.delete(

@@ -28,7 +28,7 @@ from app.web.body import Body
 from app.web.dependencies import DeliveryId, EndpointId
 from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
-from app.web.responses import Json
+from app.web.responses import Json, SecretJson
 from app.web.unit_route import UnitRoute
 
 _ENDPOINTS = "/webhook_endpoints"
@@ -61,7 +61,7 @@ async def list_endpoints(call: WebhookRead, page: PageDep) -> Json[EndpointPage]
     summary="Create a webhook endpoint",
     status_code=201,
 )
-async def create_endpoint(call: WebhookWrite, body: Body[EndpointIn]) -> NewEndpointOut:
+async def create_endpoint(call: WebhookWrite, body: Body[EndpointIn]) -> SecretJson[NewEndpointOut]:
     """Create a webhook endpoint: a URL to which events are sent according to the Standard Webhooks specification.
 
     Messages are signed, and retried until the URL answers with 2xx. The endpoint gets the events that the caller can
@@ -70,9 +70,10 @@ async def create_endpoint(call: WebhookWrite, body: Body[EndpointIn]) -> NewEndp
     reached.
     """
     process = call.process
-    return await registration.create_endpoint(
+    made = await registration.create_endpoint(
         call.session, call.caller, body, policy=process.destinations.policy, cipher=process.cipher
     )
+    return SecretJson(made, 201)
 
 
 @router.get(_ENDPOINT, summary="Retrieve a webhook endpoint")
@@ -106,13 +107,16 @@ async def delete_endpoint(call: WebhookWrite, endpoint_id: EndpointId) -> None:
 
 
 @router.post(_ENDPOINT + "/rotate_secret", summary="Replace the secret of a webhook endpoint")
-async def rotate_secret(call: WebhookWrite, body: Body[RotateIn], endpoint_id: EndpointId) -> RotatedOut:
+async def rotate_secret(
+    call: WebhookWrite, body: Body[RotateIn], endpoint_id: EndpointId
+) -> SecretJson[RotatedOut]:
     """Replace the signing secret of a webhook endpoint, and return the new one.
 
     Until the old secret expires, every message is signed with both secrets.
     """
-    return await registration.rotate_secret(
-        call.session, call.caller, endpoint_id, body, cipher=call.process.cipher
+    cipher = call.process.cipher
+    return SecretJson(
+        await registration.rotate_secret(call.session, call.caller, endpoint_id, body, cipher=cipher)
     )
 
 

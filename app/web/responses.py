@@ -166,6 +166,15 @@ class Json(Response, Generic[Content]):
         await large.send(start, body, send, may_refuse=scope["method"] in SAFE_METHODS)
 
 
+class SecretJson(Json[Content]):
+    """A JSON response that shows a secret, which no cache may keep."""
+
+    def __init__(
+        self, content: Content, status_code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(content, status_code, {**(headers or {}), "Cache-Control": "no-store"})
+
+
 def json_by(result: tuple[Content, bool], *, yes: int, no: int) -> Json[Content]:
     """Return the response with the content of a result, and the status for what the result says of it."""
     content, is_so = result

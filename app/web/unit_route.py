@@ -22,7 +22,7 @@ from app.schemas.base import QueryInput
 from app.web.asgi_keys import SESSION
 from app.web.body import first_error
 from app.web.dependencies import process_of
-from app.web.responses import SAFE_METHODS, Json
+from app.web.responses import SAFE_METHODS, Json, SecretJson
 
 # What the framework says of a response that a route does not describe.
 _UNDESCRIBED = "Successful Response"
@@ -49,7 +49,7 @@ class UnitRoute(APIRoute):
         self, path: str, endpoint: Callable[..., Any], *, response_model: Any = None, **options: Any
     ) -> None:
         answer = inspect.signature(endpoint, eval_str=True).return_annotation
-        if get_origin(answer) is Json or is_typeddict(answer):
+        if get_origin(answer) in (Json, SecretJson) or is_typeddict(answer):
             response_model = next(iter(get_args(answer)), answer)
         options["operation_id"] = options["operation_id"] or _operation_id(
             path, min(options["methods"]), response_model

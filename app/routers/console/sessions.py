@@ -10,7 +10,7 @@ from app.web.console.cookie import new_cookie, no_cookie
 from app.web.console.sign_in import SigningIn
 from app.web.dependencies import SessionId, session_of
 from app.web.openapi.errors import errors
-from app.web.responses import Json
+from app.web.responses import SecretJson
 from app.web.unit_route import UnitRoute
 
 _SESSION = "/session"
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api/console", tags=["console"], route_class=UnitRout
     status_code=201,
     responses=errors(401, 403, 429),
 )
-async def sign_in(request: Request, browser: SigningIn, body: Body[SignIn]) -> Json[ConsoleSessionOut]:
+async def sign_in(request: Request, browser: SigningIn, body: Body[SignIn]) -> SecretJson[ConsoleSessionOut]:
     """Open a console session with an API key, or with the code of a login link (`taskbeacon console`).
 
     The session's cookie is named `__Host-taskbeacon`, or `taskbeacon` over http on localhost. With the
@@ -32,8 +32,7 @@ async def sign_in(request: Request, browser: SigningIn, body: Body[SignIn]) -> J
     refused with 403 if a page of another site sent it, or if it uses http and the host is not localhost.
     """
     opened, secret = await console_sessions.open_session(session_of(request), body, browser)
-    headers = {"Cache-Control": "no-store", "Set-Cookie": new_cookie(request, secret)}
-    return Json(opened, 201, headers)
+    return SecretJson(opened, 201, {"Set-Cookie": new_cookie(request, secret)})
 
 
 @router.get(_SESSION, summary="Retrieve the console session")

@@ -15,12 +15,11 @@ from app.web.body import Body
 from app.web.console.sign_in import DeviceCode, TerminalAddress, UserCode
 from app.web.dependencies import PublicUrl, session_of
 from app.web.openapi.errors import errors
-from app.web.responses import Json
+from app.web.responses import SecretJson
 from app.web.unit_route import UnitRoute
 
 _LOGIN = "/login"
 _CODE = _LOGIN + "/{user_code}"
-_NO_STORE = {"Cache-Control": "no-store"}
 
 router = APIRouter(prefix="/api/cli", tags=["console"], route_class=UnitRoute)
 
@@ -33,10 +32,10 @@ router = APIRouter(prefix="/api/cli", tags=["console"], route_class=UnitRoute)
 )
 async def begin(
     request: Request, base: PublicUrl, address: TerminalAddress, body: Body[TerminalLoginIn]
-) -> Json[TerminalLoginOut]:
+) -> SecretJson[TerminalLoginOut]:
     """Return the codes of a new sign-in (RFC 8628). The terminal shows `user_code`, and asks for its key meanwhile."""
     begun = await terminal_logins.begin_login(session_of(request), body.client, address, base=base)
-    return Json(begun, 201, _NO_STORE)
+    return SecretJson(begun, 201)
 
 
 @router.post(
@@ -44,13 +43,13 @@ async def begin(
     summary="Fetch the key of a sign-in",
     responses=errors(429),
 )
-async def fetch(request: Request, device_code: DeviceCode) -> Json[TerminalTokenOut]:
+async def fetch(request: Request, device_code: DeviceCode) -> SecretJson[TerminalTokenOut]:
     """Return the key, once, after a person has confirmed the code.
 
     Until then the `code` of the error is `authorization_pending`; `slow_down` if the terminal asks too often,
     `access_denied` if it was refused, `expired_token` if the code is unknown, used or too old.
     """
-    return Json(await terminal_logins.fetch_key(session_of(request), device_code), 200, _NO_STORE)
+    return SecretJson(await terminal_logins.fetch_key(session_of(request), device_code))
 
 
 @router.get(

@@ -14,7 +14,7 @@ from app.web.auth import TaskRead, TaskWrite
 from app.web.body import Body
 from app.web.dependencies import RUN_URL, ArtifactId, Call, RunId, TaskId
 from app.web.openapi.errors import refused
-from app.web.responses import StoredFile
+from app.web.responses import SecretJson, StoredFile
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=f"{RUN_URL}/artifacts", tags=["artifacts"], route_class=UnitRoute)
@@ -60,9 +60,9 @@ async def add_inline(
 )
 async def prepare_upload(
     call: TaskWrite, body: Body[PrepareIn], task_id: TaskId, run_id: RunId
-) -> PreparedPage:
+) -> SecretJson[PreparedPage]:
     """Return a signed form for each file. The client uploads the file with it to object storage within an hour."""
-    return {"artifacts": await _files(call, task_id, run_id).prepare_uploads(body)}
+    return SecretJson({"artifacts": await _files(call, task_id, run_id).prepare_uploads(body)})
 
 
 @router.post(
@@ -85,9 +85,11 @@ async def finalize_upload(
     summary="Get a download URL of a file",
     responses=refused(StateRefusedOut, status=404),
 )
-async def presign(call: TaskRead, body: Body[PathIn], task_id: TaskId, run_id: RunId) -> SignedUrlOut:
+async def presign(
+    call: TaskRead, body: Body[PathIn], task_id: TaskId, run_id: RunId
+) -> SecretJson[SignedUrlOut]:
     """Return a URL from which a file of the run can be downloaded without an API key. The URL is valid for an hour."""
-    return await _files(call, task_id, run_id).presign_download(body.storage_path)
+    return SecretJson(await _files(call, task_id, run_id).presign_download(body.storage_path))
 
 
 @router.post(

@@ -27,7 +27,7 @@ from app.web.idempotency import OnceDep
 from app.web.not_modified import HeldDep, conditional, conditional_page
 from app.web.openapi.errors import UNCHANGED, over_limit, refused
 from app.web.pagination import PageDep
-from app.web.responses import Json
+from app.web.responses import Json, SecretJson
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix=TASK_URL, tags=["runs"], route_class=UnitRoute)
@@ -160,24 +160,28 @@ async def resume_in_cloud(call: TaskWrite, task_id: TaskId, run_id: RunId) -> Ru
 
 
 @router.get("/runs/{run_id}/connection_token", summary="Get a token for one run")
-async def issue_connection_token(call: TaskWrite, task_id: TaskId, run_id: RunId) -> ConnectionTokenOut:
+async def issue_connection_token(
+    call: TaskWrite, task_id: TaskId, run_id: RunId
+) -> SecretJson[ConnectionTokenOut]:
     """Return a token that gives access to this run only.
 
     It is for a program without an API key, such as an agent outside the workers.
     """
     cipher = call.process.cipher
-    return await run_tokens.issue_token(call.session, call.caller, task_id, run_id, cipher=cipher)
+    return SecretJson(await run_tokens.issue_token(call.session, call.caller, task_id, run_id, cipher=cipher))
 
 
 @router.get("/runs/{run_id}/stream_token", summary="Get a token for the stream of a run")
-async def issue_stream_token(call: TaskRead, task_id: TaskId, run_id: RunId) -> StreamTokenOut:
+async def issue_stream_token(call: TaskRead, task_id: TaskId, run_id: RunId) -> SecretJson[StreamTokenOut]:
     """Return a token with which the `stream` of this run, and nothing else, can be read as the caller.
 
     Send it as bearer. It is for a page or program that must not have an API key. It ends after a day at most, and with
     the API key or console session that requested it.
     """
     cipher = call.process.cipher
-    return await run_tokens.issue_stream_token(call.session, call.caller, task_id, run_id, cipher=cipher)
+    return SecretJson(
+        await run_tokens.issue_stream_token(call.session, call.caller, task_id, run_id, cipher=cipher)
+    )
 
 
 @router.get("/usage", summary="Retrieve the cost of a task")

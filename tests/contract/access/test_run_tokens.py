@@ -34,7 +34,9 @@ async def test_token_names_the_run_and_lives_for_a_day(
     caller: Caller,
 ) -> None:
     url = f"{task_url}/runs/{run.id}"
-    tokens = [(await client.get(f"{url}/connection_token")).json() for _ in range(2)]
+    answers = [await client.get(f"{url}/connection_token") for _ in range(2)]
+    assert {answer.headers["cache-control"] for answer in answers} == {"no-store"}
+    tokens = [answer.json() for answer in answers]
     assert [list(token) for token in tokens] == [["token"], ["token"]]
     [kept] = await session.scalars(select(SigningKey))
     assert "PRIVATE" not in kept.private_key

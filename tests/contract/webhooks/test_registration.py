@@ -485,8 +485,10 @@ class TestRotation:
         made = (await client.post(endpoints_url, json={**BODY, "url": receiver.url()})).json()
         url = f"{endpoints_url}/{made['id']}"
 
-        rotated = (await client.post(f"{url}/rotate_secret")).json()
+        answer = await client.post(f"{url}/rotate_secret")
 
+        assert answer.headers["cache-control"] == "no-store"
+        rotated = answer.json()
         assert set(rotated) == {"secret", "old_secret_valid_until"}
         assert rotated["secret"] != made["secret"]
         assert (await client.get(url)).json()["secret_hint"] == rotated["secret"][-4:]
