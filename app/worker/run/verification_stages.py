@@ -124,11 +124,13 @@ class _Performance:
         except TimeoutError:
             if self._checked is not None:
                 self._checked.fill(CheckCause.DEADLINE)
+            else:
+                seconds = self._worker.process.settings.verification_timeout_seconds
+                await self._note_fault(f"The checks had not begun after {seconds} seconds.")
         except AgentStopped:
             raise
         except AgentError as error:
-            self._fault = error.message
-            await self.emit(progress_entry("check", error.message))
+            await self._note_fault(error.message)
             if self._checked is not None:
                 self._checked.fill(CheckCause.SETUP_FAILED, error.message)
         conclusion = self._conclude()
@@ -136,6 +138,10 @@ class _Performance:
             told = {"attempt": self._claimed.attempt, "source": "verification", "text": conclusion.repair}
             await self.emit(notification_entry("_taskbeacon/repair", told))
         return conclusion
+
+    async def _note_fault(self, fault: str) -> None:
+        self._fault = fault
+        await self.emit(progress_entry("check", fault))
 
     async def _verify(self) -> None:
         worker, claimed = self._worker, self._claimed

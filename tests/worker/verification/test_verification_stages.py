@@ -128,6 +128,21 @@ async def test_attempt_that_meets_an_unexpected_error_ends_at_once(
     assert "verification.unexpected_error" in caplog.text
 
 
+async def test_attempt_whose_time_ends_before_its_first_check_says_so(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    """Regression: the reason had no detail, and the log no line."""
+    run = await delivered(workshop, repositories)
+    settings = workshop.context.process.settings.model_copy(update={"verification_timeout_seconds": 0})
+
+    await verify(workshop.with_process(settings=settings))
+
+    ended = await workshop.read(run)
+    told = "The checks had not begun after 0 seconds."
+    assert shown(ended)["reasons"] == [{"code": "setup_failed", "check": None, "detail": told}]
+    assert told in await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
+
+
 async def test_attempt_that_the_database_fails_is_left_to_its_lease(
     workshop: Workshop, repositories: Repositories, engine: AsyncEngine
 ) -> None:
