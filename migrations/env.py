@@ -8,7 +8,9 @@ import asyncio
 import time
 from typing import Any, Literal
 
+import click
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import Connection, event, pool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -45,18 +47,24 @@ def _configure(**options: Any) -> None:
     )
 
 
-def _take_turn(connection: Connection) -> None:
-    """Wait for the advisory lock, asking for it again and again.
+def _take_turn(connection: Connection, deadline: float) -> None:
+    """Wait for the advisory lock until the deadline, asking for it again and again. Raises CommandError.
 
     A statement that waits for it would be one that building an index concurrently waits for, for ever.
     """
+    is_waiting = False
     while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK}):
         connection.rollback()
+        if time.monotonic() > deadline:
+            raise CommandError("another migration of this database has not ended. Try again when it has.")
+        if not is_waiting:
+            click.echo("Waiting for another migration of this database to end.", err=True)
+            is_waiting = True
         time.sleep(_PAUSE_SECONDS)
 
 
-def _migrate(connection: Connection) -> None:
-    _take_turn(connection)
+def _migrate(connection: Connection, deadline: float) -> None:
+    _take_turn(connection, deadline)
     connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
     connection.execute(text(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'"))
     connection.commit()
@@ -68,16 +76,16 @@ def _migrate(connection: Connection) -> None:
 async def _migrate_online(url: str) -> None:
     engine = create_async_engine(url, poolclass=pool.NullPool)
     event.listen(engine.sync_engine, "do_connect", connect)
-    began = time.monotonic()
+    deadline = time.monotonic() + context.config.attributes.get("patience_seconds", _PATIENCE_SECONDS)
     try:
         while True:
             try:
                 # Closing the connection is what gives the advisory lock back.
                 async with engine.connect() as connection:
-                    return await connection.run_sync(_migrate)
+                    return await connection.run_sync(_migrate, deadline)
             except DBAPIError as error:
                 is_conflict = getattr(error.orig, "sqlstate", None) in _CONFLICTS
-                if not is_conflict or time.monotonic() - began > _PATIENCE_SECONDS:
+                if not is_conflict or time.monotonic() > deadline:
                     raise
             # Requests that waited behind it get their turn; then it goes on from the revision that it did not complete.
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -11,6 +11,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import CheckConstraint
 
 from app.models import Base
@@ -257,6 +258,29 @@ def test_reminders_and_retractions_that_are_asked_for_become_rows(
     command.downgrade(config, "0034")
     rows = fetch(empty_database, "SELECT FROM notifications WHERE follow_up_at > now()")
     assert len(rows) == 2
+
+
+def test_upgrade_says_that_it_waits_for_another_and_does_not_wait_for_ever(
+    config: Config, empty_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Regression: it waited in silence, without an end."""
+
+    async def run() -> None:
+        other = await asyncpg.connect(empty_database.replace("+asyncpg", ""))
+        try:
+            await other.execute(f"SELECT pg_advisory_lock({0x7A5C_BEAC})")
+            upgrading = asyncio.create_task(asyncio.to_thread(command.upgrade, config, "head"))
+            # The end of the other one, so that this test has one too.
+            await asyncio.wait([upgrading], timeout=10)
+        finally:
+            await other.close()
+        with pytest.raises(CommandError, match="another migration"):
+            await upgrading
+
+    config.attributes["patience_seconds"] = 0.3
+    asyncio.run(run())
+    assert capsys.readouterr().err.count("Waiting for another migration") == 1
+    assert tables(empty_database) == set()
 
 
 def test_second_upgrade_keeps_revision_and_schema(migrated_database: str) -> None:

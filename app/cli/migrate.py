@@ -14,7 +14,7 @@ from app.services.schema_revision import database_revision, revisions_between, u
 def migrate() -> None:
     """Migrate the database to the schema of this release.
 
-    If the schema is current, do nothing. Concurrent calls wait for each other.
+    If the schema is current, do nothing. Concurrent calls wait for each other, for five minutes at most.
     """
     # A migration neither signs nor encrypts, so it needs no production secrets.
     settings = development_settings()
