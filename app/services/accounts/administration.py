@@ -15,6 +15,7 @@ from app.errors import InvalidInput, NotFound, too_long
 from app.ids import new_id
 from app.models import Membership, Organization, Project, TaskCounter, User
 from app.security.secrets import new_project_token
+from app.services.access.user_lock import lock_user
 from app.services.accounts.account_fields import clean_email, clean_label, clean_name
 from app.services.webhook_endpoints.disabling import disable_of_user
 
@@ -128,7 +129,7 @@ async def remove_member(session: AsyncSession, *, project_id: int, user_id: int)
     await require_projects(session, [project_id])
     await require_user(session, user_id)
     # Of two removals at once, neither makes the other's project the current one.
-    await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+    await lock_user(session, user_id)
     await session.execute(
         delete(Membership).where(Membership.project_id == project_id, Membership.user_id == user_id)
     )

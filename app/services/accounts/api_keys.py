@@ -14,11 +14,12 @@ from app.db.statements import row_of, rows_of
 from app.enums import Scope
 from app.errors import InvalidInput, NotFound, PermissionDenied, unknown_choice
 from app.ids import new_id
-from app.models import ApiKey, User
+from app.models import ApiKey
 from app.schemas.users import NewOwnKeyOut, OwnKeyIn, OwnKeyOut
 from app.security.secrets import hash_api_key, mask_api_key, new_api_key
 from app.services.access.principal import Principal
 from app.services.access.scopes import require_scope
+from app.services.access.user_lock import lock_user
 from app.services.accounts.account_fields import clean_label
 from app.services.accounts.administration import require_organizations, require_projects, require_user
 
@@ -141,8 +142,7 @@ async def create_own_key(session: AsyncSession, caller: Principal, body: OwnKeyI
     present = await row_of(session, own.with_for_update(read=True))
     if present is None:
         raise PermissionDenied("The key of this request is revoked.")
-    # Serialises creations of a user, so that the limit holds.
-    await session.execute(select(User.id).where(User.id == caller.user_id).with_for_update(key_share=True))
+    await lock_user(session, caller.user_id)
     kept = select(func.count()).where(ApiKey.user_id == caller.user_id, ApiKey.revoked_at.is_(None))
     if (await session.scalar(kept) or 0) >= _MOST_KEYS:
         raise InvalidInput(

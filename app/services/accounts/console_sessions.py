@@ -18,6 +18,7 @@ from app.schemas.console import ConsoleSessionList, ConsoleSessionOut, SessionPr
 from app.security.secrets import hash_session_secret, new_session_secret
 from app.services.access.authentication import SESSION_IDLE, authenticate, authenticate_session
 from app.services.access.principal import Principal
+from app.services.access.user_lock import lock_user
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.notifications.devices import session_device
 from app.services.sweeping import delete_batch
@@ -56,6 +57,7 @@ async def open_session(
 
 
 async def _evict(session: AsyncSession, caller: Principal) -> None:
+    await lock_user(session, caller.user_id)
     surplus = (
         select(ConsoleSession.id)
         .where(

@@ -22,11 +22,12 @@ from app.db.statements import Prepared, rows_of
 from app.enums import Platform
 from app.errors import NotFound, too_long
 from app.ids import new_id
-from app.models import Presence, PushToken, User
+from app.models import Presence, PushToken
 from app.models.base import given_rows
 from app.models.devices.push_tokens import HAS_ADDRESS
 from app.schemas.devices.push_tokens import DeviceOut, PushTokenIn
 from app.services.access.principal import Principal
+from app.services.access.user_lock import lock_user
 
 MAX_DEVICES = 20
 
@@ -47,7 +48,7 @@ async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) 
     """Register a device of the caller, also one that was another user's; only the 20 seen last are kept."""
     if body.platform is not Platform.WEB and len(body.token) > _MAX_TOKEN_LENGTH:
         raise too_long(_MAX_TOKEN_LENGTH, attr="token")
-    await session.execute(select(User.id).where(User.id == caller.user_id).with_for_update(key_share=True))
+    await lock_user(session, caller.user_id)
     now = utcnow()
     upsert = insert(PushToken).values(
         id=new_id(),

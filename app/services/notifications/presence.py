@@ -35,12 +35,13 @@ from app.clock import utcnow
 from app.db.statements import Prepared, count_changed
 from app.enums import DeviceKind, NotificationDecision
 from app.errors import InvalidInput, NotFound
-from app.models import ConsoleSession, Event, Notification, Presence, PushToken, QuestionSnooze, Task, User
+from app.models import ConsoleSession, Event, Notification, Presence, PushToken, QuestionSnooze, Task
 from app.models.base import UtcDateTime, constant, literal_int
 from app.models.devices.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
 from app.schemas.devices.presence import PresenceIn
 from app.services.access.principal import Principal
+from app.services.access.user_lock import lock_user
 from app.services.access.visibility import VISIBLE_TASK, visibility, visible_task
 from app.services.notifications.devices import session_device
 from app.services.notifications.rules.decision_transitions import IS_HELD, decision_update, entry
@@ -80,8 +81,7 @@ async def keep_terminal(session: AsyncSession, caller: Principal, device_id: UUI
     seen = update(PushToken).where(PushToken.id == device_id, own).values(last_seen_at=utcnow())
     if await count_changed(session, seen):
         return
-    # Serialises the first beats of a user, so that the limit holds.
-    await session.execute(select(User.id).where(User.id == caller.user_id).with_for_update(key_share=True))
+    await lock_user(session, caller.user_id)
     await session.execute(delete(PushToken).where(own, _is_silent_viewer()))
     if (await session.scalar(select(func.count()).where(own, _IS_TERMINAL)) or 0) >= MAX_TERMINALS:
         text = f"{MAX_TERMINALS} terminals of yours show tasks, the most there can be. Close some."

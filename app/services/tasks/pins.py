@@ -11,6 +11,7 @@ from app.errors import InvalidInput, NotFound
 from app.models import Task, TaskPin
 from app.schemas.tasks import PinOut
 from app.services.access.principal import Principal
+from app.services.access.user_lock import lock_user
 from app.services.access.visibility import VISIBLE_TASK, visibility
 
 _MOST = 500
@@ -19,6 +20,8 @@ _USER = bindparam("visible_user_id", type_=TaskPin.user_id.type)
 
 async def set_pin(session: AsyncSession, caller: Principal, task_id: UUID, *, pinned: bool) -> PinOut:
     """Pin or unpin a task for the caller. Idempotent: a pinned task keeps its place."""
+    if pinned:
+        await lock_user(session, caller.user_id)
     statement = _PIN if pinned else _UNPIN
     done = await statement.first(session, {"task_id": task_id, **visibility(caller)})
     if done is None:
