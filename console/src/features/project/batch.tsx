@@ -101,8 +101,8 @@ function Question({ batch, needs, onAnswer }: QuestionProps) {
       {live[0] && <p>{live.length === 1 ? liveText(live[0]) : `${live.length} of them have a live run.`}</p>}
       {open[0] && (
         <p>
-          {open.length === 1 ? `“${open[0].title}” waits` : `${open.length} questions wait`} for your answer
-          {open[0].kind === "verdict" && ", which an archived task does not ask for"}.{" "}
+          {open.length === 1 ? `“${open[0].title}” waits` : `${open.length} questions wait`} for your answer.
+          {open[0].kind === "verdict" && " An archived task does not ask again."}{" "}
           <Link href={runHref(open[0])} onClick={() => onAnswer(null)}>
             Show {open.length === 1 ? "the question" : "the first"}
           </Link>
