@@ -28,7 +28,7 @@ class RunResult:
 
     structured: Any | None  # None if the agent left none
     summary: str
-    head_branch: str | None  # None: nothing was pushed
+    head_branch: str | None  # with the work, also of the runs that it continues; None: there is none
     head_sha: str | None
     base: WorkBase
     files_changed: list[str]

@@ -154,7 +154,6 @@ class Facts:
 
     has_repository: bool = True
     has_changes: bool = True
-    continues: str | None = None  # the verdict about the work that a run continues
     has_base: bool = True  # whether the work began from a commit
     protected_changed: Sequence[str] = ()
     file_fault: str | None = None
@@ -257,10 +256,7 @@ def _removed(last: Execution, base: Execution) -> frozenset[Case]:
 def judge(checks: Sequence[JudgedCheck], facts: Facts) -> Judgement:
     """Return the verdict about a result, with all its reasons: those of checks first, in the order of the checks."""
     if claimed := _why_claimed(checks, facts):
-        is_unproven = facts.continues in (Verdict.REFUTED, Verdict.INCONCLUSIVE)
-        is_left = claimed is VerdictReason.NOTHING_CHANGED and is_unproven
-        left = f"the work that it continues is {facts.continues}" if is_left else ""
-        return Judgement(Verdict.CLAIMED, (Reason(claimed, detail=left),))
+        return Judgement(Verdict.CLAIMED, (Reason(claimed),))
     counting = [check for check in checks if check.is_counted]
     if refuting := tuple(_refutation(check) for check in counting if check.refutes):
         return Judgement(Verdict.REFUTED, refuting)

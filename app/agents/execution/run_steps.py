@@ -220,12 +220,14 @@ def _as_failure(error: Exception) -> AgentError:
 
 @traced("run.push")
 async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResult:
+    base, branch = run.workspace.base, run.context.repository.push_branch
     source = await run.source() if head is not None else None
     if source is None or head is None:
-        return result
-    branch = run.context.repository.push_branch
+        # A run that adds nothing to the branch that it continues delivers it as it is; not a correction of its own.
+        continues = base.start == branch and run.context.repository.began is None
+        return replace(result, head_branch=branch, head_sha=base.sha) if continues else result
     await run.progress("push", f"Pushing {branch}")
-    await run.workspace.repository.push(source.remote, head, branch, run.workspace.base)
+    await run.workspace.repository.push(source.remote, head, branch, base)
     return replace(result, head_branch=branch, head_sha=head)
 
 

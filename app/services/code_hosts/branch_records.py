@@ -62,20 +62,19 @@ async def record_branch(session: AsyncSession, *, task_id: UUID, run_id: UUID, p
 
 
 class ContinuedBranch(NamedTuple):
-    """The branch on which a run continues, the commit from which the work on it began, and the verdict about it."""
+    """The branch on which a run continues, and the commit from which the work on it began."""
 
     name: str
     base_sha: str | None
-    verdict: str | None
 
 
 async def branch_to_resume(
     session: AsyncSession, *, task_id: UUID, run_id: UUID, repository: str
 ) -> ContinuedBranch | None:
     """Return the branch on which a run continues: its own, else that of the runs that it resumes; None if none has."""
-    chain = resume_chain(task_id, run_id, Run.id, Run.verification["verdict"].astext.label("verdict"))
+    chain = resume_chain(task_id, run_id, Run.id)
     found = (
-        select(PushedBranch.branch.label("name"), PushedBranch.base_sha, chain.c.verdict)
+        select(PushedBranch.branch.label("name"), PushedBranch.base_sha)
         .join(chain, chain.c.id == PushedBranch.run_id)
         .where(PushedBranch.repository == repository.lower())
         .order_by(chain.c.depth)

@@ -80,7 +80,8 @@ async def open_pull_request(
         message = f"The branch {result.head_branch} is pushed, but has no pull request: {failure.message}"
         await emit(progress_entry("pull_request", message))
         return PullRequestResult(error=message)
-    await emit(progress_entry("pull_request", f"Pull request: {pull_request.url}"))
+    if pull_request is not None:
+        await emit(progress_entry("pull_request", f"Pull request: {pull_request.url}"))
     return PullRequestResult(pull_request)
 
 
@@ -91,13 +92,16 @@ async def _publish(
     subject: PullRequestSubject,
     result: RunResult,
     emit: Emit,
-) -> PullRequest:
+) -> PullRequest | None:
     assert result.head_branch is not None
     assert result.base_branch is not None
     repository, branch, section = subject.repository, result.head_branch, _section(subject, result)
     async with sole_writer(sessions, repository, branch, emit):
         # This also finds what an earlier try has opened, if its answer was lost.
-        if (found := await github.find_pull_request(access, repository, branch)) is not None:
+        found = await github.find_pull_request(access, repository, branch)
+        if result.head_sha == result.base.sha:  # all work on the branch is that of earlier runs
+            return found
+        if found is not None:
             body = WORK.replace(found.body, section)
             if body == found.body:
                 return found

@@ -72,7 +72,7 @@ class Publication:
             branch=result.head_branch,
             base_branch=result.base_branch,
             head_sha=result.head_sha,
-            base_sha=(self.continued and self.continued.base_sha) or result.base.sha,
+            base_sha=self.continued.base_sha if self.continued else result.base.sha,
             pull_request=opened.pull_request,
         )
 

@@ -40,7 +40,6 @@ class RunReport:
     work: RunResult | AgentError
     has_schema: bool = False
     has_repository: bool = False
-    continues: str | None = None  # the verdict about the work that it continues
     is_repair: bool = True  # whether its agent was to correct earlier work; true also if that is not known
     # The keys about the pull request for the run's output and state.
     published: Mapping[str, Any] = field(default_factory=dict)
@@ -135,11 +134,7 @@ def _decide(report: RunReport) -> RunEnd:
             output=work.structured if report.has_schema else output,
             state={**report.published, **state},
             verification=show_unchecked(
-                Facts(
-                    has_repository=report.has_repository,
-                    has_changes=report.has_work,
-                    continues=report.continues,
-                ),
+                Facts(has_repository=report.has_repository, has_changes=report.has_work),
                 found=work.definitions.found if work.definitions else (),
                 claims=work.claims,
                 files=work.files_changed,

@@ -118,7 +118,6 @@ async def _run_agent(
         work=result,
         has_schema=context.agent.json_schema is not None,
         has_repository=context.repository.source is not None,
-        continues=publication.continued and publication.continued.verdict,
         is_repair=is_repair,
     )
     return report, publication

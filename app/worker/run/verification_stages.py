@@ -180,7 +180,8 @@ class _Performance:
         if claimed.delivery is None:
             return Conclusion(shown=shown)
         stopped, failures, earlier = None, digest_failures(judged), claimed.delivery["earlier"]
-        if judgement.verdict is Verdict.REFUTED and self._can_be_asked:
+        has_changed = claimed.commit != claimed.delivery["began"]
+        if judgement.verdict is Verdict.REFUTED and self._can_be_asked and has_changed:
             most = checked.definitions.max_repairs
             most = self._worker.process.settings.max_repairs if most is None else most
             stopped = why_stopped(failures, earlier, most=most)

@@ -50,7 +50,9 @@ async def test_resumed_run_goes_on_with_the_branch_and_its_pull_request(host: Ho
     second = await host.resume(first)
 
     assert (first.output or {})["head_branch"] is not None
-    assert (second.output or {})["head_branch"] is None, "the same work changes nothing"
+    same = ("head_branch", "head_sha", "pr_url")
+    assert [(first.output or {})[name] for name in same] == [(second.output or {})[name] for name in same]
+    assert "`hello.txt`" in host.service.pulls[0]["body"], "the same work changes nothing"
     async with unit_of_work(host.workshop.sessions) as session:
         task = await session.merge(await host.workshop.task_of(first))
         task.description = "```file path=more.txt\nMore\n```\n```say\nSaid more.\n```"

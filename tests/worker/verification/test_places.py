@@ -1,17 +1,19 @@
 """What a run is checked by, from all places, and what its repository suggests (contract 18.2)."""
 
 import json
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from app.clock import utcnow
 from app.db import unit_of_work
-from app.models import Task, Verification
+from app.enums import QuestionKind, QuestionStatus, RunStatus
+from app.models import Question, Verification
 from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
 from tests.fixtures.worker import Repositories, Workshop
-from tests.support.factories import make_run
+from tests.support.stand_ins.git_origins import write_origin
 from tests.support.verification import make_check_set
+from tests.worker.run.test_earlier_runs import resumed
 from tests.worker.verification.test_verification_stages import perform, shown, verify
 
 _NAME = "acme/shop"
@@ -92,10 +94,10 @@ async def test_run_without_checks_lists_what_its_repository_suggests(
     assert {check.gate.value for check in taken.checks} == {"regression"}
 
 
-async def test_run_that_changes_nothing_names_the_verdict_about_what_it_continues(
+async def test_run_that_changes_nothing_is_judged_by_the_branch_that_it_continues(
     workshop: Workshop, repositories: Repositories
 ) -> None:
-    """Regression: refuted work became claimed, and nothing said what it was before."""
+    """Regression: refuted work became claimed, without its branch, by a run that only explained it."""
     repositories.create(_NAME, {"README.md": "before\n"})
     checks = acceptance("tests", "grep", "before", "README.md")
     refuted = await workshop.queued_run(_CHANGE, repository=_NAME, acceptance=checks)
@@ -103,16 +105,48 @@ async def test_run_that_changes_nothing_names_the_verdict_about_what_it_continue
     await verify(workshop)
     assert shown(await workshop.read(refuted))["verdict"] == "refuted"
 
-    async with unit_of_work(workshop.sessions) as session:
-        task = await session.get_one(Task, refuted.task_id)
-        task.description = "```say\nIt is all right.\n```"
-        state = {"mode": "background", "resume_from_run_id": str(refuted.id)}
-        run = await make_run(session, task=task, state=state, dispatch_requested_at=utcnow())
+    message = "```say\nIt is all right.\n```"
+    run = await resumed(workshop, refuted, runtime_adapter="runbook", pending_user_message=message)
     await perform(workshop, run)
+    await verify(workshop)
 
-    result = shown(await workshop.read(run))
-    left = {"code": "nothing_changed", "check": None, "detail": "the work that it continues is refuted"}
-    assert (result["verdict"], result["reasons"]) == ("claimed", [left])
+    before, after = await workshop.read(refuted), await workshop.read(run)
+    assert (after.status, shown(after)["verdict"]) == (RunStatus.COMPLETED, "refuted")
+    assert shown(after)["reasons"] == shown(before)["reasons"]
+    assert (shown(after)["commit"], shown(after)["base"]) == (
+        shown(before)["commit"],
+        shown(before)["base"],
+    )
+    assert before.output is not None
+    assert after.output is not None
+    for name in ("head_branch", "head_sha"):
+        assert after.output[name] == before.output[name]
+    assert after.output["files_changed"] == []
+    async with unit_of_work(workshop.sessions) as session:
+        asked = select(Question.kind).where(Question.run_id == run.id, Question.status == QuestionStatus.OPEN)
+        assert await session.scalar(asked) == QuestionKind.VERDICT
+
+
+async def test_work_on_a_branch_that_began_empty_has_no_base(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    """Regression: the base was the work before, so that its failing cases had failed before."""
+    write_origin(Path(repositories.base_url.removeprefix("file://"), _NAME), [])
+    report = "<testsuite><testcase name='one'><failure/></testcase></testsuite>"
+    failing: dict[str, Any] = {"id": "tests", "shell": f'echo "{report}" > report.xml; [ -e mended ]'}
+    checks = DefinitionsIn.model_validate({"checks": [failing | {"reports": ["report.xml"]}]})
+    first = await workshop.queued_run(_CHANGE, repository=_NAME, acceptance=acceptance_of(checks))
+    await perform(workshop, first)
+    await verify(workshop)
+
+    message = "```sh\necho more > more.txt\n```"
+    second = await resumed(workshop, first, runtime_adapter="runbook", pending_user_message=message)
+    await perform(workshop, second)
+    await verify(workshop)
+
+    before, after = shown(await workshop.read(first)), shown(await workshop.read(second))
+    assert (after["verdict"], after["base"]) == (before["verdict"], None)
+    assert before["verdict"] != "verified"
 
 
 async def test_claims_of_the_agent_are_judged_by_its_checks_and_files(

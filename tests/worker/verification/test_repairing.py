@@ -32,7 +32,7 @@ from tests.fixtures.worker import Repositories, Workshop
 from tests.support.principals import member_of
 from tests.support.runs import read_object
 from tests.worker.jobs.test_verify_run import ends
-from tests.worker.run.test_earlier_runs import STATE, with_agent
+from tests.worker.run.test_earlier_runs import STATE, resumed, with_agent
 from tests.worker.verification.test_verification_stages import define, events_of, move, perform, shown, verify
 
 _NAME = "acme/shop"
@@ -242,6 +242,22 @@ async def test_repair_that_changes_nothing_leaves_what_was_delivered(
     await perform(shop, run)
 
     await check_failed(shop, run, repositories, stopped="repeated")
+
+
+async def test_run_that_adds_nothing_to_refuted_work_is_not_asked_to_correct_it(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    """A person may have asked it for an explanation alone."""
+    shop, first = await refuted(workshop, repositories, "once", "2")
+    await perform(shop, first)
+    run = await resumed(shop, first, pending_user_message="Why does it fail?")
+
+    await perform(shop, run)
+    await verify(shop)
+
+    ended = await shop.read(run)
+    assert (ended.status, shown(ended)["verdict"]) == (RunStatus.COMPLETED, "refuted")
+    assert (shown(ended)["attempts"], shown(ended)["stopped"]) == (1, None)
 
 
 async def test_budget_spent_in_a_repair_leaves_what_was_delivered(
