@@ -67,7 +67,7 @@ export async function typingOnAfterEnterGoesOn(browser, { expect, watched }) {
   const task = await endedRun("Acceptance: typing on", [["ask", "Go on?"]]);
   const page = await watched(browser);
   await page.goto(`${base}/projects/1/tasks/${task.id}`);
-  await field(page).fill("```say\nOnwards\n```");
+  await field(page).fill("```ask\nGo on?\n```");
   await page.keyboard.press("Enter");
   await page.keyboard.type(SENTENCE, { delay: 50 });
   await page.getByText("This run continues from").waitFor();

@@ -252,10 +252,13 @@ async def _agent(
     settings, repair = worker.process.settings, run.repair
     message = repair.message if repair else run.text("pending_user_message")
     summary, session = await take_up(worker.process.store, earlier, claim.ref, is_repair=repair is not None)
+    adapter = worker.process.catalog.find(run.option("runtime_adapter") or DEFAULT_ADAPTER)
+    # Of a runbook, every step would be executed again.
+    task = "" if message and earlier and adapter.name == DEFAULT_ADAPTER else run.description or run.title
     return RunAgent(
-        adapter=worker.process.catalog.find(run.option("runtime_adapter") or DEFAULT_ADAPTER),
+        adapter=adapter,
         programs=settings.agents_path,
-        prompt="\n\n".join(part for part in (run.description or run.title, message) if part),
+        prompt="\n\n".join(part for part in (task, message) if part),
         earlier_summary=summary,
         session=session,
         follow_up=message if message and message.strip() else None,

@@ -114,6 +114,19 @@ def said(text: str) -> dict[str, Any]:
     }
 
 
+async def test_runbook_that_continues_is_the_message_alone(workshop: Workshop) -> None:
+    """Regression: all steps of the task were executed again before those of the message."""
+    first = await workshop.queued_run("```say\nThe task.\n```")
+    await execute_run(workshop.arq_context, run_id=str(first.id))
+    message = {"runtime_adapter": "runbook", "pending_user_message": "```say\nThe message.\n```"}
+    second = await resumed(workshop, first, **message)
+
+    await execute_run(workshop.arq_context, run_id=str(second.id))
+
+    log = await workshop.stored(RunRef(second.project_id, second.task_id, second.id).log_key)
+    assert ("The message." in log, "The task." in log) == (True, False)
+
+
 async def test_agent_that_can_takes_up_the_conversation_itself(workshop: Workshop) -> None:
     shop = with_agent(workshop, remembering_adapter("load", name="actor"))
     first = await shop.queued_run("Count the files.", state=STATE)
