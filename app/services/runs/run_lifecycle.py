@@ -75,6 +75,7 @@ from app.services.retrying.policies import RUN_LEASE, RUN_LOSSES
 from app.services.run_facts import (
     AGENT_STARTED,
     CANCELLATION,
+    CHANGES,
     FACTS,
     LEFT_OUT,
     LOSSES,
@@ -106,7 +107,7 @@ _BEFORE_START = frozenset({RunStatus.NOT_STARTED, RunStatus.QUEUED})
 
 # The conditions under which a run that lost its worker is queued again.
 _UNTOUCHED = (~Run.facts.has_key(AGENT_STARTED), LOSSES < RUN_LOSSES - 1)
-_WORKER_LOST = "The worker that performed this run was lost. Start the run again."
+_WORKER_LOST = "The worker of this run was lost, and the work of its agent with it. Start the run again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,10 +338,10 @@ async def finish(
         values["stage"] = end.stage
     if end.artifacts:
         values["artifacts"] = manifest_with(end.artifacts)
-    if end.state:
-        state = storable(dict(end.state))
-        facts = {name: state.pop(name) for name in FACTS & state.keys()}
-        values |= {"state": Run.state.op("||")(state), "facts": Run.facts.op("||")(facts)}
+    state = storable(dict(end.state))
+    facts = {name: state.pop(name) for name in FACTS & state.keys()}
+    # The figures of a workspace end with it.
+    values |= {"state": Run.state.op("||")(state), "facts": without_fact(CHANGES).op("||")(facts)}
     if await transition(session, events, end.status, *held_by(run_id, owner), reason=end.reason, **values):
         await record_artifacts(session, run_id, end.artifacts)
         return True
@@ -446,7 +447,7 @@ async def recover_lapsed(
         ~is_repair(),
         reason=RunReason.WORKER_LOST,
         error_message=_WORKER_LOST,
-        facts=given_up,
+        facts=given_up.op("-")(CHANGES),
     )
     if lost := len(requeued) + len(failed):
         run_metrics.count_lost_leases(session, lost)

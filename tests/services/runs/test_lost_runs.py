@@ -20,6 +20,7 @@ from app.ids import new_id
 from app.models import Run, RunCommand, Task
 from app.runtime import ProcessContext
 from app.services.retrying.policies import RUN_LEASE
+from app.services.run_facts import CHANGES, note_fact
 from app.services.runs import command_delivery
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.run_lifecycle import claim, mark_agent_started
@@ -237,3 +238,19 @@ async def test_log_of_a_failed_run_is_complete_though_redis_is_away(
 
     assert await status_of(sessions, waiting) == RunStatus.QUEUED
     assert await says_what_was_dropped(process, lost)
+
+
+async def test_figures_of_lost_work_are_not_shown(
+    process: ProcessContext, sessions: SessionFactory, lost: Run
+) -> None:
+    """Regression: a run that had lost its worker offered changes, of which nothing was stored."""
+    async with unit_of_work(sessions) as session:
+        assert await note_fact(session, lost.id, CHANGES, {"files": 1}, owner="lost")
+
+    await recover_runs(process)
+
+    async with unit_of_work(sessions) as session:
+        run = await session.get_one(Run, lost.id)
+    assert (run.status, CHANGES in run.facts) == (RunStatus.FAILED, False)
+    assert run.error_message is not None
+    assert "the work of its agent" in run.error_message
