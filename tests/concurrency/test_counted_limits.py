@@ -1,5 +1,8 @@
 """What a user has may not pass its limit: who counts it holds the lock on the user's row."""
 
+import re
+from pathlib import Path
+
 from sqlalchemy import func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,10 +14,22 @@ from app.models import ApiKey, ConsoleSession, Project, Task, TaskPin, User
 from app.schemas.console import SignIn
 from app.security.secrets import hash_api_key
 from app.services.accounts.console_sessions import MAX_SESSIONS, SESSION_LIFETIME, Browser, open_session
+from app.services.tasks import pins
 from app.services.tasks.pins import set_pin
 from tests.concurrency.races import race
 from tests.support.factories import make_copies, make_key, make_task
 from tests.support.principals import member_of
+
+_SERVICES = Path(pins.__file__).parents[1]
+_REFUSES = re.compile(r'code="max_length"|raise Throttled\(')
+_LOCKS = re.compile(r"lock_user\(|with_for_update\(|pg_advisory_xact_lock\(")
+
+
+def test_module_that_counts_rows_against_a_limit_takes_a_lock() -> None:
+    texts = {str(path): path.read_text(encoding="utf-8") for path in _SERVICES.rglob("*.py")}
+    counting = {name for name, text in texts.items() if "func.count()" in text and _REFUSES.search(text)}
+    assert pins.__file__ in counting
+    assert [name for name in counting if not _LOCKS.search(texts[name])] == []
 
 
 async def test_of_two_last_pins_one_is_refused(
@@ -24,8 +39,8 @@ async def test_of_two_last_pins_one_is_refused(
     first = await make_task(session, project=project, created_by=owner)
     await make_copies(session, first, 500)
     ids = list(await session.scalars(select(Task.id)))
-    pins = select(literal(owner.id), Task.id).where(Task.id.in_(ids[2:]))
-    await session.execute(insert(TaskPin).from_select(["user_id", "task_id"], pins))
+    copies = select(literal(owner.id), Task.id).where(Task.id.in_(ids[2:]))
+    await session.execute(insert(TaskPin).from_select(["user_id", "task_id"], copies))
     await session.commit()
     caller = member_of(project, owner)
 
