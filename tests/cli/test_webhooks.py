@@ -34,8 +34,17 @@ def test_endpoints_are_listed_tested_and_repeated(admin: Admin, look: Look, proj
         delivery = await make_delivery(session, endpoint, status="failed", attempts=10)
         return str(endpoint.id), str(delivery.id)
 
-    endpoint, delivery = look(make)
+    async def make_elsewhere(session: AsyncSession) -> str:
+        owner, of = await session.get_one(User, user), await session.get_one(Project, other)
+        return str(
+            (await make_endpoint(session, project=of, created_by=owner, url="https://b.example.com/"))[0].id
+        )
 
+    other = int(admin("create-project", "--name", "Other Team")["id"])
+    endpoint, delivery = look(make)
+    elsewhere = look(make_elsewhere)
+
+    assert {endpoint, elsewhere} <= {row["id"] for row in admin("webhooks", "list")["results"]}
     listed = admin("webhooks", "list", "--project", str(project))
     assert listed["count"] == 1
     (row,) = listed["results"]

@@ -172,7 +172,7 @@ async def test_test_push_answers_the_ticket(
     assert (row["id"], row["kind"], row["decision"]) == (body["id"], "test", "sent")
 
 
-async def test_test_push_goes_to_the_device_last_seen(
+async def test_test_push_goes_to_the_device_that_is_named_or_was_last_seen(
     client: httpx.AsyncClient,
     session: AsyncSession,
     owner: User,
@@ -184,8 +184,8 @@ async def test_test_push_goes_to_the_device_last_seen(
     clock.advance(seconds=1)
     newer = await make_device(session, user=owner)
     await client.post(trial_url)
-    assert push_service.tokens == [newer.token]
-    assert newer.id != device.id
+    await client.post(trial_url, json={"device_id": str(device.id)})
+    assert push_service.tokens == [newer.token, device.token]
 
 
 async def test_test_push_to_a_dead_device_says_so_and_removes_it(

@@ -118,6 +118,18 @@ class TestMe:
     async def test_me_says_that_a_user_is_staff(self, client: httpx.AsyncClient) -> None:
         assert (await client.get("/api/users/@me")).json()["is_staff"] is True
 
+    async def test_names_the_current_project_and_all_organizations(
+        self, anonymous: httpx.AsyncClient, session: AsyncSession
+    ) -> None:
+        projects = [await make_project(session) for _ in range(3)]
+        key = await make_key(session, user=await make_user(session, projects=projects))
+        body = (await anonymous.get("/api/users/@me", headers=bearer(key))).json()
+        assert body["team"]["id"] == projects[0].id
+        assert body["organization"]["id"] == str(projects[0].organization_id)
+        assert {entry["id"] for entry in body["organizations"]} == {
+            str(project.organization_id) for project in projects
+        }
+
     async def test_of_a_user_without_projects(
         self, anonymous: httpx.AsyncClient, session: AsyncSession
     ) -> None:

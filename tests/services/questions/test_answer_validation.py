@@ -69,6 +69,11 @@ def test_answer_becomes_the_response_to_its_request(
     assert answer.shown == params
 
 
+def test_form_that_cannot_be_read_can_be_declined() -> None:
+    declined = fitting(FORM_KIND, {"action": "decline"}, schema={"type": "array"})
+    assert declined.params == {"request_id": "r", "action": "decline"}
+
+
 def test_message_is_shown_up_to_a_number_of_characters() -> None:
     answer = fitting(MESSAGE, {"text": "x" * 5000})
     assert answer.method is CommandMethod.USER_MESSAGE
