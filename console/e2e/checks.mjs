@@ -209,6 +209,14 @@ export async function foundCheckIsTakenOverAndItsWorkSentBack(browser, { expect,
     said.includes("Check make-test: make test") && said.endsWith("Remove the file."),
     "which is told why",
   );
+
+  // What it was told has no step for the agent.
+  await row.getByText("make-test: new failures").waitFor();
+  const { latest_run: next } = await call(`/tasks/${task.id}/`);
+  await page.goto(`${base}/projects/1/tasks/${task.id}`);
+  await badge(page, "Refuted").waitFor();
+  await page.locator("main header").first().getByText(next.output.head_branch).waitFor();
+  expect(next.output.files_changed.length === 0, "work stays refuted if the next run adds nothing to it");
   await page.context().close();
 }
 

@@ -17,6 +17,7 @@ import {
   reasonOf,
   runName,
   stateOf,
+  tipOf,
 } from "./project/runState";
 import { initialsOf, viewersByTask } from "./project/viewers";
 import { Explanation } from "./questions/Explanation";
@@ -36,22 +37,40 @@ describe("a run without changes", () => {
     const begun = { agent_started_at: "2026-01-01T00:00:00Z" };
     const text = (output: object | null) => noChangesText(run("cancelled", begun, { output }));
     expect(text({ files_changed: [] })).toBe("The run changed no file.");
-    expect(text(null)).toBe("No changes are stored.");
   });
 
-  it("has some to come only if a person has just ended it", () => {
+  it("may have some to come if a person has ended it", () => {
     const begun = { agent_started_at: "2026-01-01T00:00:00Z" };
-    const text = (status: Run["status"], completed_at: string) =>
-      noChangesText(run(status, begun, { completed_at }));
-    const now = new Date().toISOString();
-    expect(text("cancelled", now)).toMatch(/appear a moment later/);
-    expect(text("cancelled", "2026-01-01T00:00:00Z")).toBe("No changes are stored.");
-    expect(text("failed", now)).toBe("No changes are stored.");
+    expect(noChangesText(run("cancelled", begun))).toMatch(/come within two minutes\.$/);
+    expect(noChangesText(run("failed", begun))).toBe("No changes are stored.");
   });
 
   it("has changed none if its agent never began", () => {
     expect(noChangesText(run("failed"))).toBe("The run changed no file: its agent never began.");
     expect(noChangesText(run("failed", {}, { environment: "local" }))).toMatch(/^No changes are stored/);
+  });
+});
+
+describe("a run that has lost its worker", () => {
+  it("is started over", () => {
+    const recovery = { decision: "failed", reason: "worker lost" };
+    const lost = run("failed", { agent_started_at: "2026-01-01T00:00:00Z", recovery }, { artifacts: [] });
+    expect(nextOf(lost)).toBe("again");
+  });
+});
+
+describe("a new run that continues from an older one", () => {
+  const of = (id: string, branch: string, earlier?: string) =>
+    run("completed", { resume_from_run_id: earlier }, { id, output: { head_branch: branch } });
+
+  it("goes on from what its branch has now", () => {
+    const [first, second, failed] = [of("1", "a"), of("2", "a", "1"), of("3", "", "2")];
+    const [fourth, anew] = [of("4", "a", "3"), of("5", "b")];
+    const tips = (...runs: Run[]) => runs.map((one) => tipOf(one, runs).id);
+    expect(tips(second, first)).toEqual(["2", "2"]);
+    expect(tips(failed, second, first)).toEqual(["3", "2", "2"]);
+    expect(tips(anew, fourth, failed, second, first)).toEqual(["5", "4", "4", "4", "4"]);
+    expect(tipOf(first, []).id).toBe("1");
   });
 });
 

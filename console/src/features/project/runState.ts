@@ -136,6 +136,16 @@ export function branchBefore(run: Run, runs: readonly Run[]): string | null {
   return before ? outputOf(before).branch || branchBefore(before, runs.slice(at + 1)) : null;
 }
 
+/** The run that a new one goes on from: the branch has the work of the latest of `runs` that has delivered to it. */
+export function tipOf(run: Run, runs: readonly Run[]): Run {
+  const branch = outputOf(run).branch || branchBefore(run, runs);
+  const later = runs.slice(
+    0,
+    runs.findIndex(({ id }) => id === run.id),
+  );
+  return later.find((one) => outputOf(one).branch === branch) ?? run;
+}
+
 /** Return the names of the files that the run was started with; later ones belong to messages. */
 export function filesAtStart({ state, artifacts }: Pick<Run, "state" | "artifacts">): string[] {
   const ids = Array.isArray(state.pending_user_artifact_ids) ? state.pending_user_artifact_ids : [];
@@ -147,17 +157,13 @@ export const neverBegan = (run: Run): boolean =>
   // A client that performs a run says when it ends, but not when its agent begins.
   isOver(run) && run.environment !== "local" && !run.state.agent_started_at;
 
-const STORING_MS = 120_000;
-
 /** What is said of a run that is over and of which no changes are stored: its end may be stored before its patch. */
 export function noChangesText(run: Run): string {
   if (outputOf(run).files === 0) return "The run changed no file.";
   if (neverBegan(run)) return "The run changed no file: its agent never began.";
   // The worker of a run that a person has ended stores what there is; any other run ends after that.
-  const isFresh = run.completed_at !== null && Date.now() - Date.parse(run.completed_at) < STORING_MS;
-  return run.status === "cancelled" && isFresh
-    ? "No changes are stored. Those of a run that was ended appear a moment later."
-    : "No changes are stored.";
+  const later = run.status === "cancelled" ? " Those of a run that was ended come within two minutes." : "";
+  return `No changes are stored.${later}`;
 }
 
 /** Return what a run of a task is called, counted from the oldest; null if it is none of the newest runs. */

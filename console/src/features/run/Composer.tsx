@@ -45,11 +45,11 @@ interface Props {
   text: string;
   onText: (text: string) => void;
   onSend: (message: Written) => void;
-  onOption: ((id: string, value: string) => void) | null;
+  onOption?: (id: string, value: string) => void;
   /** Stops the turn; null while there is none. */
-  onStop: (() => void) | null;
+  onStop?: (() => void) | null;
   /** Whether the run waits for messages after its turn, so that one can be kept until then. */
-  canKeep: boolean;
+  canKeep?: boolean;
 }
 
 export function Composer(props: Props) {
@@ -68,7 +68,7 @@ export function Composer(props: Props) {
       text: text.trim(),
       files: files.list.map(({ name }) => name),
       artifactIds: files.list.map(({ id }) => id ?? ""),
-      isKept: isKept && canKeep && onStop !== null,
+      isKept: isKept && canKeep === true && onStop != null,
     });
     onText("");
     files.clear();

@@ -24,6 +24,7 @@ import {
   outputOf,
   runName,
   stateOf,
+  tipOf,
 } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { isAsking, RunQuestions, useRunQuestions } from "../questions/runQuestions";
@@ -38,9 +39,6 @@ import { ReceiptLine, UserMessage } from "./TranscriptRow";
 import { TranscriptView } from "./TranscriptView";
 import { filesPlaceOf, useDraft } from "./useDraft";
 import type { RunActions } from "./useRunActions";
-
-/** Between the parts of a conversation. */
-const BOUNDARY = classes("small faint", styles.boundary);
 
 interface Props {
   task: Task;
@@ -94,7 +92,7 @@ export function Conversation(props: Props) {
     onStop: !canWrite || isIdle || question ? null : () => stop.mutate(),
     canKeep: run.state.mode === "interactive",
   };
-  const name = runName(runs, run.id) ?? "this run";
+  const name = runName(runs, tipOf(run, runs.results).id) ?? "this run";
   const branch = outputOf(run).branch || branchBefore(run, runs.results);
   const toNextRun = {
     uploads: stagedFiles(runRef.project, runRef.task),
@@ -107,9 +105,6 @@ export function Conversation(props: Props) {
       actions.resume(message.text, message.artifactIds, {
         onFailed: () => draft.putBack(message, toNextRun.uploads),
       }),
-    onOption: null,
-    onStop: null,
-    canKeep: false,
     sendText: "Start a run",
   };
   return (
@@ -181,7 +176,7 @@ function Head({ task, run, runs, load }: Pick<Props, "task" | "run" | "runs" | "
   return (
     <>
       {earlier ? (
-        <p className={BOUNDARY}>
+        <p className={classes("small faint", styles.boundary)}>
           This run continues from{" "}
           <Link href={href(`/tasks/${task.id}/runs/${earlier}`)}>
             {runName(runs, earlier) ?? "an earlier run"}
@@ -194,9 +189,6 @@ function Head({ task, run, runs, load }: Pick<Props, "task" | "run" | "runs" | "
       {load === "loading" && run.status !== "queued" && <Loading what="the transcript" />}
       {load === "failed" && (
         <Failure error={new Error("The log cannot be read at the moment. Trying again …")} />
-      )}
-      {run.status === "queued" && (
-        <p className={BOUNDARY}>The run waits for a worker. It starts by itself.</p>
       )}
     </>
   );

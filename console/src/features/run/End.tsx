@@ -14,6 +14,7 @@ import { Link, useSearchParams } from "wouter";
 import { downloadPath, type RunRef } from "../../api/commands";
 import type { Run, Task } from "../../api/types";
 import { visible } from "../../text/marks";
+import { asObject } from "../../transcript/wire";
 import { classes } from "../../ui/classes";
 import { Button, type ButtonProps } from "../../ui/controls";
 import { CopyButton } from "../../ui/copy";
@@ -175,7 +176,8 @@ export function nextOf(run: Run) {
   const { verdict, waived } = run.verification ?? {};
   if ((verdict === "refuted" || verdict === "inconclusive") && !waived) return "check";
   if (hasWork(run)) return "changes";
-  if (run.status === "failed") return "task";
+  if (run.status === "failed")
+    return asObject(run.state.recovery).reason === "worker lost" ? "again" : "task";
   return neverBegan(run) ? "again" : "message";
 }
 

@@ -50,7 +50,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
     [project.id, task.id, run.id],
   );
   const { transcript, load } = useRunTranscript(ref, run);
-  const actions = useRunActions(task, run);
+  const actions = useRunActions(task, run, runs.results);
   const isIdle = waitingFor(run)?.kind === "message";
   const outbox = useOutbox(ref, isIdle && run.status === "in_progress");
   useFreshTask(task.id, transcript);

@@ -44,7 +44,7 @@ const STATUS_WORDS = {
   in_progress: "runs",
   completed: "",
   failed: "failed",
-  cancelled: "cancelled",
+  cancelled: "did not end",
 } as const;
 
 function shortPath(path: string): string {

@@ -16,7 +16,7 @@ const commands = ["compact", "cost", "clear"].map((name) => ({ name, description
 
 function Page() {
   const [text, setText] = useState("");
-  const rest = { onSend: () => {}, onOption: null, onStop: null, canKeep: false, isBusy: false };
+  const rest = { onSend: () => {}, isBusy: false };
   return (
     <Composer
       {...{ text, onText: setText, area: useRef(null), known: [], ...rest }}

@@ -10,7 +10,7 @@ import { useAction } from "../../ui/unmeant";
 import { useBatch } from "../project/batch";
 import { nameOf, useProject } from "../project/project";
 import { againOf } from "../project/RunChoices";
-import { isOver } from "../project/runState";
+import { isOver, tipOf } from "../project/runState";
 import { rememberStart } from "./useDraft";
 
 interface Outcome {
@@ -18,7 +18,7 @@ interface Outcome {
   onFailed?: () => void;
 }
 
-export function useRunActions(task: Task, run: Run | null) {
+export function useRunActions(task: Task, run: Run | null, runs: readonly Run[] = []) {
   const { project, session, href } = useProject();
   const [, navigate] = useLocation();
   const queries = useQueryClient();
@@ -79,10 +79,10 @@ export function useRunActions(task: Task, run: Run | null) {
     dialog: batch.dialog,
     isMuted,
     mute: () => mute.mutate(!isMuted),
-    /** Resume the run on the page with a message, as a new run. */
+    /** Go on from the run on the page, and what its branch has now, with a message, as a new run. */
     resume: (message: string, artifactIds: string[], outcome: Outcome) => {
       const body: RunRequest = {
-        ...(run ? { ...againOf(run), resume_from_run_id: run.id } : {}),
+        ...(run ? { ...againOf(run), resume_from_run_id: tipOf(run, runs).id } : {}),
         ...(message ? { pending_user_message: message } : {}),
         ...(artifactIds.length ? { pending_user_artifact_ids: artifactIds } : {}),
       };
