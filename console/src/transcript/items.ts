@@ -68,11 +68,6 @@ export interface PlanEntry {
   status: "pending" | "in_progress" | "completed";
 }
 
-export interface PlanItem extends Base {
-  kind: "plan";
-  entries: PlanEntry[];
-}
-
 export interface QuestionItem extends Base {
   kind: "question";
   title: string;
@@ -83,11 +78,6 @@ export interface QuestionItem extends Base {
   answer: string;
 }
 
-export interface GapItem extends Base {
-  kind: "gap";
-  lost: number | null;
-}
-
 /** A fact about the run rather than about the conversation. */
 export interface NoteItem extends Base {
   kind: "note";
@@ -95,28 +85,17 @@ export interface NoteItem extends Base {
   text: string;
 }
 
-export interface StepsItem extends Base {
-  kind: "steps";
-  steps: string[];
-  /** Whether an attempt at the run begins with them, in a workspace of its own. */
-  isStart: boolean;
-}
-
-export interface TurnItem extends Base {
-  kind: "turn";
-  stopReason: string;
-}
-
 export type Item =
   | UserItem
   | AgentItem
   | ToolItem
-  | PlanItem
   | QuestionItem
-  | GapItem
   | NoteItem
-  | StepsItem
-  | TurnItem;
+  | (Base & { kind: "plan"; entries: PlanEntry[] })
+  | (Base & { kind: "gap"; lost: number | null })
+  /** `isStart`: an attempt at the run begins with them, in a workspace of its own. */
+  | (Base & { kind: "steps"; steps: string[]; isStart: boolean })
+  | (Base & { kind: "turn"; stopReason: string });
 
 export interface ConfigOption {
   id: string;

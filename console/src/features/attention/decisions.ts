@@ -72,19 +72,11 @@ export const reasonText = (reason: string) => REASONS[reason] ?? reason.replaceA
 
 export type Tone = "success" | "attention" | "danger" | "faint";
 
-const TONES: Record<string, Tone> = {
-  sent: "success",
-  reminder: "success",
-  delivered: "success",
-  pending: "attention",
-  retrying: "attention",
-  deferred: "attention",
-  held_quiet_hours: "attention",
-  rejected: "danger",
-  given_up: "danger",
-};
-
-export const toneOf = (decision: string): Tone => TONES[decision] ?? "faint";
+export function toneOf(decision: string): Tone {
+  if (/^(sent|reminder|delivered)$/.test(decision)) return "success";
+  if (/^(pending|retrying|deferred|held_quiet_hours)$/.test(decision)) return "attention";
+  return /^(rejected|given_up)$/.test(decision) ? "danger" : "faint";
+}
 
 /** What happened to a push, in order. */
 export const stepsOf = ({ history }: Pick<Notification, "history">) =>

@@ -10,7 +10,7 @@ import { useAction } from "../../ui/unmeant";
 import { EDITORS, useEditor } from "../project/EditorLink";
 import { ProjectSelect } from "../project/ProjectSelect";
 import { nameOf, useProject } from "../project/project";
-import { Item, Listed, Section } from "./parts";
+import { Act, Item, Listed, Section } from "./parts";
 import styles from "./settings.module.css";
 
 export function AccountSection() {
@@ -85,10 +85,7 @@ function OneSession({ row }: { row: SessionRow }) {
   return (
     <Item name={<span title={row.user_agent}>{name}</span>} about={about}>
       {!row.current && (
-        <Button tone="danger" disabled={revoke.isPending} onClick={() => revoke.mutate()}>
-          End
-          <span className="visually-hidden"> the session of {preciseTime(row.created_at)}</span>
-        </Button>
+        <Act label="End" to={`the session of ${preciseTime(row.created_at)}`} action={revoke} />
       )}
     </Item>
   );

@@ -5,12 +5,12 @@ import { useState } from "react";
 import type { Delivery } from "../../api/types";
 import { fetchDeliveries, fetchDelivery, redeliver } from "../../api/webhooks";
 import { classes, scrolling } from "../../ui/classes";
-import { Button, Chevron } from "../../ui/controls";
+import { Chevron } from "../../ui/controls";
 import { Failure, Loading, say } from "../../ui/feedback";
 import { Age, clockTime, wholeTime } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
-import { Listed } from "./parts";
+import { Act, Listed } from "./parts";
 import styles from "./settings.module.css";
 
 const LOOKS = {
@@ -69,13 +69,12 @@ function DeliveryRow({ endpoint, delivery }: { endpoint: string; delivery: Deliv
           <Age at={delivery.created_at} inSentence />
           <Chevron isOpen={isOpen} />
         </button>
-        <Button tone="quiet" disabled={again.isPending} onClick={() => again.mutate()}>
-          Send again
-          <span className="visually-hidden">
-            {" "}
-            {delivery.event_type} of {wholeTime(delivery.created_at)}
-          </span>
-        </Button>
+        <Act
+          tone="quiet"
+          label="Send again"
+          to={`${delivery.event_type} of ${wholeTime(delivery.created_at)}`}
+          action={again}
+        />
       </div>
       {isOpen && <Attempts endpoint={endpoint} delivery={delivery} />}
     </li>

@@ -6,10 +6,10 @@ import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { say } from "../../ui/feedback";
 import { Since, wholeTime } from "../../ui/time";
-import { SureButton, useAction } from "../../ui/unmeant";
+import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
 import { Deliveries } from "./Deliveries";
-import { Item, Secret } from "./parts";
+import { Act, Item, Secret } from "./parts";
 import styles from "./settings.module.css";
 
 const DISABLED: Record<string, string> = {
@@ -60,28 +60,15 @@ export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
       <Deliveries endpoint={endpoint.id} />
     </div>
   );
-  const of = <span className="visually-hidden"> {endpoint.url}</span>;
   return (
     <Item name={endpoint.url} about={about} below={below}>
       <div className={classes("row wrap", styles.buttons)}>
-        <Button disabled={ping.isPending} onClick={() => ping.mutate()}>
-          Ping{of}
-        </Button>
+        <Act label="Ping" to={endpoint.url} action={ping} />
         <Button aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-          Deliveries{of}
+          Deliveries<span className="visually-hidden"> {endpoint.url}</span>
         </Button>
-        <Button disabled={toggle.isPending} onClick={() => toggle.mutate()}>
-          {endpoint.enabled ? "Switch off" : "Switch on"}
-          {of}
-        </Button>
-        <SureButton
-          tone="danger"
-          sureLabel="Really delete"
-          disabled={remove.isPending}
-          onSure={() => remove.mutate()}
-        >
-          Delete{of}
-        </SureButton>
+        <Act label={endpoint.enabled ? "Switch off" : "Switch on"} to={endpoint.url} action={toggle} />
+        <Act label="Delete" to={endpoint.url} action={remove} sure="Really delete" />
       </div>
     </Item>
   );
@@ -110,20 +97,10 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
     const said = `The secret before signs beside it until ${wholeTime(until)}.`;
     return <Secret secret={secret} said={said} onDone={rotate.reset} />;
   }
-  const of = <span className="visually-hidden"> {endpoint.url}</span>;
   return (
-    <div className={classes("row wrap", styles.upkeep)}>
-      <Button disabled={repeat.isPending} onClick={() => repeat.mutate()}>
-        Send what did not arrive{of}
-      </Button>
-      <SureButton
-        className="last"
-        sureLabel="Really a new secret"
-        disabled={rotate.isPending}
-        onSure={() => rotate.mutate()}
-      >
-        New secret{of}
-      </SureButton>
+    <div className={classes("row wrap apart", styles.upkeep)}>
+      <Act label="Send what did not arrive" to={endpoint.url} action={repeat} />
+      <Act label="New secret" to={endpoint.url} action={rotate} sure="Really a new secret" />
     </div>
   );
 }

@@ -5,9 +5,9 @@ import { createKey, fetchKeys, revokeKey } from "../../api/keys";
 import type { ApiKey } from "../../api/types";
 import { Input, Select } from "../../ui/controls";
 import { dayText, Since } from "../../ui/time";
-import { SureButton, useAction } from "../../ui/unmeant";
+import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
-import { Item, Listed, NewSecret, Section, Subset } from "./parts";
+import { Act, Item, Listed, NewSecret, Section, Subset } from "./parts";
 
 const KEYS = [["keys"]];
 
@@ -39,18 +39,12 @@ function KeyRow({ of: key }: { of: ApiKey }) {
   );
   return (
     <Item name={`${key.label}${key.current ? " (this console's)" : ""}`} about={about}>
-      <SureButton
-        tone="danger"
-        sureLabel={key.current ? "Really, and sign out" : "Really revoke"}
-        disabled={revoke.isPending}
-        onSure={() => revoke.mutate()}
-      >
-        Revoke
-        <span className="visually-hidden">
-          {" "}
-          {key.label} {key.mask}
-        </span>
-      </SureButton>
+      <Act
+        label="Revoke"
+        to={`${key.label} ${key.mask}`}
+        action={revoke}
+        sure={key.current ? "Really, and sign out" : "Really revoke"}
+      />
     </Item>
   );
 }

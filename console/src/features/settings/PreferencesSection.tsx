@@ -1,12 +1,13 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { type ChangeEvent, useState } from "react";
 import { changePreferences, fetchPreferences } from "../../api/attention";
 import type { Preferences, QuietHours } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Button, Check, type Choices, Form, Input, Select } from "../../ui/controls";
 import { inWords } from "../../ui/counts";
-import { Failure, Loading, say, sayError } from "../../ui/feedback";
+import { Failure, Loading, say } from "../../ui/feedback";
 import { spanInWords } from "../../ui/time";
+import { useAction } from "../../ui/unmeant";
 import { Section, Subset } from "./parts";
 import styles from "./settings.module.css";
 
@@ -32,17 +33,11 @@ const TEXTS = [
 ] as const;
 
 export function PreferencesSection() {
-  const queries = useQueryClient();
   const preferences = useQuery({ queryKey: ["preferences"], queryFn: fetchPreferences });
-  const change = useMutation({
+  const change = useAction({
     mutationFn: changePreferences,
-    onSuccess: (now) => {
-      queries.setQueryData(["preferences"], now);
-      say("Saved.");
-    },
-    onError: sayError,
-    // An answer on its way may be older than the change.
-    onSettled: () => void queries.invalidateQueries({ queryKey: ["preferences"] }),
+    onSuccess: () => say("Saved."),
+    refreshes: [["preferences"]],
   });
   if (preferences.isPending) return <Loading what="the preferences" />;
   if (!preferences.data) return <Failure error={preferences.error} onRetry={() => preferences.refetch()} />;

@@ -3,11 +3,11 @@ import type { QueryKey } from "@tanstack/react-query";
 import { Plus } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { classes } from "../../ui/classes";
-import { Button, Check, Form } from "../../ui/controls";
+import { Button, type ButtonProps, Check, Form } from "../../ui/controls";
 import { CopyButton } from "../../ui/copy";
 import { Failure, Loading } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
-import { useAction } from "../../ui/unmeant";
+import { SureButton, useAction } from "../../ui/unmeant";
 import styles from "./settings.module.css";
 
 interface SectionProps {
@@ -74,6 +74,28 @@ export function Item({ name, about, children, below }: ItemProps) {
       {below}
     </li>
   );
+}
+
+interface ActProps extends ButtonProps {
+  label: string;
+  /** What it is done to: read out only. */
+  to: string;
+  action: { isPending: boolean; mutate: () => void };
+  /** What it is called when it asks once more, since nothing brings back what it takes. */
+  sure?: string;
+}
+
+/** A button of a row in a list. */
+export function Act({ label, to, action: { isPending, mutate }, sure, ...rest }: ActProps) {
+  const name = (
+    <>
+      {label}
+      <span className="visually-hidden"> {to}</span>
+    </>
+  );
+  const all = { disabled: isPending, children: name, ...rest };
+  if (!sure) return <Button {...all} onClick={() => mutate()} />;
+  return <SureButton tone="danger" {...all} sureLabel={sure} onSure={() => mutate()} />;
 }
 
 interface SubsetProps {
