@@ -39,7 +39,7 @@ describe("the stream of a page", () => {
     said.length = 0;
     stream = new ProjectStream(1, {
       onLedgerGap: () => said.push("gap"),
-      onState: () => {},
+      onOffline: (isOffline) => said.push(isOffline ? "offline" : "live"),
       onRefused: () => said.push("refused"),
     });
     vi.advanceTimersByTime(0);
@@ -59,7 +59,7 @@ describe("the stream of a page", () => {
     vi.advanceTimersByTime(1000);
     expect(Source.opened.map(placeOf)).toEqual([null, "7-1"]);
     latest().say("keepalive", {}, "7-1");
-    expect(said).toEqual(["heard"]);
+    expect(said).toEqual(["heard", "offline"]);
   });
 
   it("goes on with the last place of each topic when the topics change or the service rotates it", () => {
@@ -79,7 +79,7 @@ describe("the stream of a page", () => {
 
   it("comes back when nothing broke and nothing came for long, as after a sleep", () => {
     latest().say("keepalive", {}, "7-1");
-    vi.advanceTimersByTime(50_000);
+    vi.advanceTimersByTime(42_000);
     expect(latest().readyState).toBe(Source.CLOSED);
     // The longest first pause.
     vi.advanceTimersByTime(625);
@@ -107,12 +107,34 @@ describe("the stream of a page", () => {
     expect(Source.opened.length).toBe(opened + 1);
   });
 
+  it("says that nothing is heard of a service that hangs, until its stream is open again", () => {
+    latest().onopen?.();
+    latest().say("keepalive", {}, "7-1");
+    vi.advanceTimersByTime(41_000);
+    expect(said).toEqual(["live"]);
+    // The next ones are taken by the machine of the service, and not answered either.
+    vi.advanceTimersByTime(100_000);
+    expect(Source.opened.length).toBeGreaterThan(2);
+    expect(new Set(said.slice(1))).toEqual(new Set(["offline"]));
+    latest().onopen?.();
+    expect(said.at(-1)).toBe("live");
+  });
+
+  it("tries again at once when the browser goes offline: what was open may be still", () => {
+    latest().onopen?.();
+    window.dispatchEvent(new Event("offline"));
+    vi.advanceTimersByTime(0);
+    expect(Source.opened.map(({ readyState }) => readyState)).toEqual([Source.CLOSED, 1]);
+    latest().onerror?.();
+    expect(said).toEqual(["live", "offline"]);
+  });
+
   it("says that it was refused, which an outage is not", () => {
     latest().onerror?.();
-    expect(said).toEqual([]);
+    expect(said).toEqual(["offline"]);
     vi.advanceTimersByTime(1000);
     latest().readyState = Source.CLOSED;
     latest().onerror?.();
-    expect(said).toEqual(["refused"]);
+    expect(said).toEqual(["offline", "refused", "offline"]);
   });
 });

@@ -6,8 +6,6 @@
  * for long is shown again.
  */
 
-export type StreamState = "connecting" | "live" | "offline" | "paused";
-
 export interface LedgerEvent {
   id: string;
   seq: number;
@@ -23,14 +21,16 @@ export interface RunListener {
 
 interface Listeners {
   onLedgerGap(): void;
-  onState(state: StreamState): void;
+  /** Whether nothing is heard of the service, until a stream is open again: trying again changes nothing. */
+  onOffline(isOffline: boolean): void;
   /** The service answered with something else than a stream: the session may have ended. */
   onRefused(): void;
 }
 
-// Keepalives come each 20 seconds: without a sign for longer the connection is dead, as after a sleep.
-const SILENCE_MS = 50_000;
+// Keepalives come each 20 seconds: without two of them the connection is dead, as after a sleep, or the service hangs.
+const SILENCE_MS = 42_000;
 const HIDDEN_MS = 300_000;
+const NETWORK = ["online", "offline"];
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
 // A stream that ends sooner was of no use: pauses grow, though each one was opened.
@@ -55,7 +55,7 @@ export class ProjectStream {
     private readonly listeners: Listeners,
   ) {
     document.addEventListener("visibilitychange", this.onVisibility);
-    window.addEventListener("online", this.onOnline);
+    for (const name of NETWORK) window.addEventListener(name, this.onNetwork);
     this.connectSoon(0);
   }
 
@@ -96,7 +96,7 @@ export class ProjectStream {
   close(): void {
     this.isClosed = true;
     document.removeEventListener("visibilitychange", this.onVisibility);
-    window.removeEventListener("online", this.onOnline);
+    for (const name of NETWORK) window.removeEventListener(name, this.onNetwork);
     clearTimeout(this.hiding);
     this.disconnect();
   }
@@ -104,16 +104,14 @@ export class ProjectStream {
   private onVisibility = () => {
     clearTimeout(this.hiding);
     if (document.visibilityState === "hidden") {
-      this.hiding = setTimeout(() => {
-        this.disconnect();
-        this.listeners.onState("paused");
-      }, HIDDEN_MS);
+      this.hiding = setTimeout(() => this.disconnect(), HIDDEN_MS);
     } else if (!this.source) {
       this.connectSoon(0);
     }
   };
 
-  private onOnline = () => this.connectSoon(0);
+  /** What was open may stay so for long without a network, and a service on this machine needs none: trying tells. */
+  private onNetwork = () => this.connectSoon(0);
 
   private disconnect(): void {
     clearTimeout(this.timer);
@@ -137,12 +135,11 @@ export class ProjectStream {
       const places = runPlaces.map((run) => `${run}=${this.places.get(run)}`);
       query.set("last_event_id", [this.ledger || "-", ...places].join(";"));
     }
-    this.listeners.onState("connecting");
     const source = new EventSource(`/api/projects/${this.project}/events/stream/?${query}`);
     this.source = source;
     source.onopen = () => {
       this.openedAt = Date.now();
-      this.listeners.onState("live");
+      this.listeners.onOffline(false);
       this.watch();
     };
     source.onerror = () => {
@@ -179,7 +176,7 @@ export class ProjectStream {
   }
 
   private retry(): void {
-    this.listeners.onState("offline");
+    this.listeners.onOffline(true);
     if (Date.now() - this.openedAt >= USEFUL_MS) this.pause = FIRST_PAUSE_MS;
     this.openedAt = Number.POSITIVE_INFINITY;
     // Many consoles must not come back at the same moment.

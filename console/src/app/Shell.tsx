@@ -21,7 +21,7 @@ import styles from "./shell.module.css";
 const SHOWN = 12;
 
 export function Shell({ children }: { children: ReactNode }) {
-  const { project, session, connection, href } = useProject();
+  const { project, session, isOffline, href } = useProject();
   const [, navigate] = useLocation();
   const [overlay, setOverlay] = useState<"keys" | "palette" | null>(null);
   const [isRun] = useRoute("/tasks/*?");
@@ -60,7 +60,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </div>
       </nav>
       <div className={classes("column", styles.content)} id="content">
-        {connection === "offline" && (
+        {isOffline && (
           <p className={classes("row small attention", styles.offline)} role="status">
             <WifiOff size={14} /> Not connected. What you see may be old; trying again.
           </p>

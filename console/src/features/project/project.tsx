@@ -2,7 +2,7 @@
 import { type Query, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from "react";
 import { ApiError } from "../../api/errors";
-import { ProjectStream, type StreamState } from "../../api/stream";
+import { ProjectStream } from "../../api/stream";
 import type { Project, Session, UserBasic } from "../../api/types";
 import { closeNotices } from "./notices";
 
@@ -14,7 +14,7 @@ interface ProjectContext {
   session: Session;
   /** Null before the stream is opened, which is for the length of one effect. */
   stream: ProjectStream | null;
-  connection: StreamState;
+  isOffline: boolean;
   href: (path: string) => string;
 }
 
@@ -43,7 +43,7 @@ interface Props {
 export function ProjectProvider({ project, session, children }: Props) {
   const queries = useQueryClient();
   const [stream, setStream] = useState<ProjectStream | null>(null);
-  const [connection, setConnection] = useState<StreamState>("connecting");
+  const [isOffline, setOffline] = useState(false);
 
   useEffect(() => {
     const changed = new Set<string>();
@@ -59,7 +59,7 @@ export function ProjectProvider({ project, session, children }: Props) {
     };
     const opened = new ProjectStream(project.id, {
       onLedgerGap: () => void queries.invalidateQueries(),
-      onState: setConnection,
+      onOffline: setOffline,
       onRefused: () => void queries.invalidateQueries({ queryKey: ["session"] }, { cancelRefetch: false }),
     });
     opened.onceBegun(() => {
@@ -81,7 +81,7 @@ export function ProjectProvider({ project, session, children }: Props) {
 
   const context = useMemo(() => {
     const href = (path: string) => `~/console/projects/${project.id}${path}`;
-    return { project, session, stream, connection, href };
-  }, [project, session, stream, connection]);
+    return { project, session, stream, isOffline, href };
+  }, [project, session, stream, isOffline]);
   return <Context.Provider value={context}>{children}</Context.Provider>;
 }
