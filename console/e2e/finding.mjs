@@ -1,5 +1,5 @@
 // Text is found in rows that are not drawn, and commands by their names.
-import { newTask } from "./api.mjs";
+import { call, newRun, newTask } from "./api.mjs";
 import { base, until } from "./browser.mjs";
 import { openRun, text, toolCall, toolEnds, toolPrints, update } from "./outside.mjs";
 
@@ -130,5 +130,29 @@ export async function commandsAreInThePalette(browser, { expect, watched, checkA
     .getByText("Archive the selected tasks")
     .waitFor();
   expect(true, "the list of keys says what the page can do");
+  await page.context().close();
+}
+
+export async function findShowsTheTranscript(browser, { expect, watched }) {
+  const { id } = await newRun("Acceptance: find beside changes", [["say", "The needle."]]);
+  const page = await watched(browser);
+  const log = page.getByRole("log");
+  const field = page.getByRole("textbox", { name: "Find in the transcript" });
+  await page.goto(`${base}/projects/1/tasks/${id}`);
+  await log.getByText("The needle.").waitFor();
+  await page.keyboard.press("p");
+  await page.keyboard.press("1");
+  await page.getByRole("heading", { name: /^No changes/ }).waitFor();
+  await page.keyboard.press("f");
+  await log.waitFor({ state: "hidden" });
+  await page.keyboard.press("/");
+  await page.keyboard.type("needle");
+  await page.getByText("1 of 1 rows").waitFor();
+  expect((await field.inputValue()) === "needle", "/ shows the transcript, and the field has all letters");
+  expect(!(await call(`/tasks/${id}/`)).archived, "which are no commands");
+  await log.click({ position: { x: 5, y: 5 } });
+  await page.keyboard.press("/");
+  await page.keyboard.type("The ");
+  expect((await field.inputValue()).includes("The "), "once more it leads back to the field");
   await page.context().close();
 }

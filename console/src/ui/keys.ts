@@ -49,7 +49,8 @@ function isTyping(target: EventTarget | null): boolean {
 export const isPlainKey = (event: KeyboardEvent, key: string): boolean =>
   event.key === key && !event.metaKey && !event.ctrlKey && !event.altKey && !isTyping(event.target);
 
-export function useKeys(keys: Keys): void {
+/** `areFirst`: they go before the same keys of the rest of the page. */
+export function useKeys(keys: Keys, areFirst = false): void {
   const current = useRef(keys);
   current.current = keys;
   // What is on the screen has its keys: other effects may come a moment after the paint.
@@ -61,18 +62,20 @@ export function useKeys(keys: Keys): void {
       if (event.altKey || event.defaultPrevented || (isTyping(event.target) && !ALWAYS.has(key))) return;
       const pair = event.timeStamp - firstAt < PAIR_MS ? `${first} ${key}` : "";
       if (event.repeat && !REPEAT.has(key)) return;
-      const action = current.current[pair] ?? current.current[key];
+      // Who presses a pair means no key of it, as `1` that answers a question.
+      const isPair = [...shown].some(({ current }) => pair in current);
+      const action = current.current[isPair ? pair : key];
       [first, firstAt] = [key, event.timeStamp];
       if (action) {
         event.preventDefault();
         (typeof action === "function" ? action : action[1])(event);
       }
     };
-    document.addEventListener("keydown", onKey);
+    document.addEventListener("keydown", onKey, areFirst);
     shown.add(current);
     return () => {
-      document.removeEventListener("keydown", onKey);
+      document.removeEventListener("keydown", onKey, areFirst);
       shown.delete(current);
     };
-  }, []);
+  }, [areFirst]);
 }

@@ -20,18 +20,18 @@ export const LONGEST_REASON = 500;
 
 interface Props {
   question: InboxRow;
-  /** Whether single keys answer it; with several cards on a page none may. */
-  hasKeys: boolean;
   /** What stands above it, in a list where that can vanish and another question takes its place. */
   above?: string;
+  /** Whether single keys answer and explain it: one card of a list at most has them. */
+  hasKeys?: boolean;
   /** Called with the run that an answer has started. */
   onRun?: (run: string) => void;
 }
 
-export function QuestionCard({ question, hasKeys, above = "", onRun }: Props) {
+export function QuestionCard({ question, above, hasKeys = true, onRun }: Props) {
   const id = useId();
   const answer = useAnswer(question, onRun);
-  const isUnread = useUnread(above);
+  const isUnread = useUnread(above ?? "");
   const [isMissed, setMissed] = useState(false);
   /** Return whether the answer is given. */
   const give = (given: Answer): boolean => {
@@ -50,12 +50,14 @@ export function QuestionCard({ question, hasKeys, above = "", onRun }: Props) {
   };
   const keys = ["a", "r", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
   const actions = keys.map((key) => [key, () => choose(optionForKey(question.options, key))] as const);
-  useKeys(hasKeys && question.kind === "permission" ? Object.fromEntries(actions) : {});
-  // On the rest of the page the key archives the task.
-  const explainByKey = (event: KeyboardEvent) => {
-    if (!isPlainKey(event.nativeEvent, "e")) return;
+  const answers = question.kind === "permission" ? Object.fromEntries(actions) : {};
+  const explain = () => setExplained(!isExplained);
+  // On the page of a task another key `e` archives it.
+  useKeys(hasKeys ? { ...answers, e: explain } : {}, above === undefined);
+  const explainFocused = (event: KeyboardEvent) => {
+    if (above === undefined || !isPlainKey(event.nativeEvent, "e")) return;
     event.preventDefault();
-    setExplained(!isExplained);
+    explain();
   };
 
   return (
@@ -64,14 +66,14 @@ export function QuestionCard({ question, hasKeys, above = "", onRun }: Props) {
       aria-labelledby={id}
       tabIndex={-1}
       data-unread={isUnread}
-      onKeyDown={explainByKey}
+      onKeyDown={explainFocused}
     >
       <header className={classes("row", styles.head)}>
         <Icon size={18} className={isRisky ? "danger" : "attention"} />
         <h2 id={id} className="grow">
           {question.title}
         </h2>
-        <Button tone="quiet" aria-expanded={isExplained} onClick={() => setExplained(!isExplained)}>
+        <Button tone="quiet" aria-expanded={isExplained} onClick={explain}>
           Explain<span className="visually-hidden"> {question.title}</span>
         </Button>
       </header>

@@ -79,7 +79,7 @@ export default function ChecksPane({ run, runRef, repository }: Props) {
         )}
       </header>
       {/* Why stands below, in full. */}
-      {question && <QuestionCard question={{ ...question, detail: "" }} hasKeys={false} onRun={follow} />}
+      {question && <QuestionCard question={{ ...question, detail: "" }} onRun={follow} />}
       {questions && !question && shown === newest && isOver(run) && isToAccept(shown) && (
         <Waive runRef={runRef} />
       )}

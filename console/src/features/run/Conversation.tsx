@@ -50,6 +50,7 @@ interface Props {
   actions: RunActions;
   outbox: Outbox;
   onReview: () => void;
+  onReveal: (() => void) | undefined;
   /** That there is a newer run, if the page has stayed at this one. */
   newer: ReactNode;
 }
@@ -113,6 +114,7 @@ export function Conversation(props: Props) {
         <TranscriptView
           items={items}
           hasCard={question !== undefined}
+          onReveal={props.onReveal}
           head={<Head {...{ task, run, runs, load }} />}
           foot={
             <>
@@ -150,7 +152,7 @@ export function Conversation(props: Props) {
         />
       </RunQuestions.Provider>
       <div className={classes("column fixed", styles.below)}>
-        {question && <QuestionCard key={question.id} question={question} hasKeys />}
+        {question && <QuestionCard key={question.id} question={question} />}
         {newer}
         {/* One for all: a person who types when the run begins or ends goes on typing. */}
         <Composer

@@ -15,13 +15,14 @@ export const useIsFound = (id: string): boolean => useContext(FoundRow) === id;
 const MOST_MARKS = 500;
 
 interface Props {
+  field: RefObject<HTMLInputElement | null>;
   rows: readonly Row[];
   content: RefObject<HTMLElement | null>;
   onShow: (index: number) => void;
   onClose: () => void;
 }
 
-export function FindBar({ rows, content, onShow, onClose }: Props) {
+export function FindBar({ field, rows, content, onShow, onClose }: Props) {
   const [text, setText] = useState("");
   const [row, setRow] = useState<string | null>(null);
   const found = findRows(rows, text);
@@ -36,7 +37,7 @@ export function FindBar({ rows, content, onShow, onClose }: Props) {
   return (
     <search className={classes("row", styles.find)}>
       <Input
-        ref={takeFocus}
+        ref={field}
         aria-label="Find in the transcript"
         placeholder="Find in the transcript"
         value={text}
@@ -63,8 +64,6 @@ export function FindBar({ rows, content, onShow, onClose }: Props) {
     </search>
   );
 }
-
-const takeFocus = (field: HTMLInputElement | null) => field?.focus();
 
 /** Mark a text in what is drawn, without a change of it: rows come and go while a reader scrolls. */
 function useMarkedText(content: RefObject<HTMLElement | null>, text: string): void {

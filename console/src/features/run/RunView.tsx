@@ -85,6 +85,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
           <Conversation
             {...{ task, run, runs, transcript, load, actions, outbox }}
             runRef={ref}
+            onReveal={layout === "pane" ? () => choose(null) : undefined}
             onReview={() => {
               choose("changes");
               // Beside the conversation they are there already.

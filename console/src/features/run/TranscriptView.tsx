@@ -17,6 +17,7 @@ import {
   useRef,
   useState,
 } from "react";
+import { flushSync } from "react-dom";
 import type { Item } from "../../transcript/items";
 import { type Row, Rows } from "../../transcript/rows";
 import { classes } from "../../ui/classes";
@@ -38,9 +39,11 @@ interface Props {
   hasCard: boolean;
   head: ReactNode;
   foot: ReactNode;
+  /** Shows the transcript where a pane takes its place. */
+  onReveal: (() => void) | undefined;
 }
 
-export function TranscriptView({ items, hasCard, head, foot }: Props) {
+export function TranscriptView({ items, hasCard, head, foot, onReveal }: Props) {
   const folder = useRef(new Rows());
   const rows = useMemo(() => folder.current.of(items, hasCard), [items, hasCard]);
   const scroller = useRef<HTMLDivElement>(null);
@@ -61,8 +64,21 @@ export function TranscriptView({ items, hasCard, head, foot }: Props) {
   const [isFinding, setFinding] = useState(false);
   const [found, setFound] = useState<string | null>(null);
   const virtual = useRef<Virtual>(null);
-  const find = () => setFinding(true);
-  useKeys({ G: ["Jump to the latest", toBottom], "/": ["Find in the transcript", find], "Mod+f": find });
+  const field = useRef<HTMLInputElement>(null);
+  const find = () => {
+    // What is not shown takes no focus, and the letters typed next would be commands.
+    flushSync(() => {
+      onReveal?.();
+      setFinding(true);
+    });
+    field.current?.focus();
+  };
+  useKeys({
+    G: ["Jump to the latest", toBottom],
+    "/": ["Find in the transcript", find],
+    // What a pane shows is found by the browser.
+    ...(onReveal ? {} : { "Mod+f": find }),
+  });
   const show = (index: number) => {
     isAtBottom.current = false;
     setFound(rows[index]?.id ?? null);
@@ -78,7 +94,7 @@ export function TranscriptView({ items, hasCard, head, foot }: Props) {
 
   return (
     <div className={classes("fill", styles.viewport)}>
-      {isFinding && <FindBar rows={rows} content={content} onShow={show} onClose={endFinding} />}
+      {isFinding && <FindBar {...{ field, rows, content }} onShow={show} onClose={endFinding} />}
       <div
         ref={scroller}
         className={styles.scroller}
