@@ -11,23 +11,29 @@ import { Input } from "../ui/controls";
 import { Dialog } from "../ui/dialog";
 import { commandsNow, isKeyOnly, keyText } from "../ui/keys";
 import { type Choice, useListbox } from "../ui/listbox";
+import { useMedia } from "../ui/media";
 
 interface Action extends Choice {
   act: () => void;
 }
 
-/** How many tasks stand before the commands while nothing is typed. */
+/** How many tasks stand beside the commands while nothing is typed. */
 const RECENT = 4;
+/** What every page has: the page's own commands stand before them. */
+const GENERAL = new Set(["?", "g t", "g i", "g s", "c"]);
+/** Where there is hardly a keyboard, as base.css says it. */
+const TOUCH = "(hover: none), (pointer: coarse), (max-width: 760px)";
 const UNLIKE = 3;
 
 /** What the page below the palette can do, and how the console looks. */
-const actionsNow = (): Action[] => [
+const actionsNow = (isTouch: boolean): Action[] => [
   ...commandsNow()
-    .filter((command) => !isKeyOnly(command))
+    .filter((command) => !isKeyOnly(command) && !(isTouch && command.key === "?"))
+    .sort((one, other) => Number(GENERAL.has(one.key)) - Number(GENERAL.has(other.key)))
     .map((command) => ({
       value: `${command.key} ${command.title}`,
       label: command.title,
-      hint: keyText(command),
+      hint: isTouch ? "" : keyText(command),
       act: command.act,
     })),
   ...THEMES.map(([value, label]) => ({
@@ -42,7 +48,8 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const { project, href } = useProject();
   const [, navigate] = useLocation();
   const [text, setText] = useState("");
-  const [actions] = useState(actionsNow);
+  const isTouch = useMedia(TOUCH);
+  const [actions] = useState(() => actionsNow(isTouch));
   const wanted = text.trim().toLowerCase();
   const words = wanted.split(/\s+/);
   const search = useDeferredValue(text.trim());
@@ -66,9 +73,11 @@ export function Palette({ onClose }: { onClose: () => void }) {
     return has((word) => ` ${word}`) ? 1 : has((word) => word) ? 2 : UNLIKE;
   };
   // A task may be found by its number or description.
-  const choices: Action[] = wanted
-    ? [...actions.filter((action) => rank(action) < UNLIKE), ...tasks].sort((a, b) => rank(a) - rank(b))
-    : [...tasks.slice(0, RECENT), ...actions];
+  const fitting = () =>
+    [...actions.filter((action) => rank(action) < UNLIKE), ...tasks].sort((a, b) => rank(a) - rank(b));
+  const recent = tasks.slice(0, RECENT);
+  // On a phone it is the menu of the page.
+  const choices = wanted ? fitting() : isTouch ? [...actions, ...recent] : [...recent, ...actions];
   const choose = ({ act }: Action) => {
     // What is below a modal dialog takes no focus.
     flushSync(onClose);
@@ -78,7 +87,8 @@ export function Palette({ onClose }: { onClose: () => void }) {
   return (
     <Dialog title="Tasks and commands" onClose={onClose}>
       <Input
-        data-autofocus
+        // The keyboard of a phone would cover the choices.
+        data-autofocus={!isTouch || undefined}
         role="combobox"
         aria-expanded="true"
         {...field}
