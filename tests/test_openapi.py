@@ -121,6 +121,7 @@ _OPERATIONS = {
     ("GET", "/api/users/@me/push_tokens"): "users_push_tokens_list",
     ("POST", "/api/users/@me/push_tokens"): "users_push_tokens_create",
     ("POST", "/api/users/@me/push_tokens/unregister"): "users_push_tokens_unregister_create",
+    ("DELETE", "/api/users/@me/push_tokens/{device_id}"): "users_push_tokens_destroy",
     ("GET", "/api/push/vapid_public_key"): "push_vapid_public_key_retrieve",
     ("POST", f"{_TASK}/presence"): "tasks_presence_create",
     ("DELETE", f"{_TASK}/presence"): "tasks_presence_destroy",
@@ -585,9 +586,7 @@ async def test_whatever_fits_the_description_is_answered_as_described(
         "set_id": _ANY_ID,
     }
     names |= {"endpoint_id": _ANY_ID, "delivery_id": _ANY_ID, "question_id": _ANY_ID, "token": "tba_x"}
-    names["user_code"] = names["session_id"] = names["artifact_id"] = names["set_id"] = names["key_id"] = (
-        _ANY_ID
-    )
+    names |= dict.fromkeys(("user_code", "session_id", "artifact_id", "device_id", "key_id"), _ANY_ID)
     case = data.draw(generated[path][method].as_strategy(path_parameters=names))
     if "{task_id}" in path:
         names["task_id"] = (await client.post(tasks_url, json={"title": "Target"})).json()["id"]

@@ -125,6 +125,10 @@ export async function testPushReachesItsDevice(browser, { expect, watched }) {
     const device = page.getByRole("listitem").filter({ hasText: "Browser" });
     await hears(page, "Sent: the push service has it", device.getByRole("button", { name: "Test push" }));
     expect(pushes.length === 1, `one push goes to the device (${pushes.length}), and the page says so`);
+    await device.getByRole("button", { name: /^Remove/ }).click();
+    await device.getByRole("button", { name: "Really remove" }).click();
+    await page.getByRole("heading", { name: "No devices" }).waitFor();
+    expect(true, "and a device that is not at hand can be removed");
     await page.context().close();
   });
 }

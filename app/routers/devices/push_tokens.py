@@ -13,6 +13,7 @@ from app.schemas.devices.push_tokens import (
 from app.services.notifications import devices
 from app.web.auth import DeviceWrite, UserRead
 from app.web.body import Body
+from app.web.dependencies import DeviceId
 from app.web.openapi.errors import errors
 from app.web.unit_route import UnitRoute
 
@@ -47,6 +48,16 @@ async def register_device(call: DeviceWrite, body: Body[PushTokenIn]) -> DeviceO
 async def unregister_device(call: DeviceWrite, body: Body[UnregisterIn]) -> None:
     """Delete a device by its token. The response is 204 even if the caller has no such device."""
     await devices.unregister(call.session, call.caller, body.token)
+
+
+@router.delete(
+    "/users/@me/push_tokens/{device_id}",
+    summary="Delete a device",
+    response_description="The device gets no more pushes.",
+)
+async def delete_device(call: DeviceWrite, device_id: DeviceId) -> None:
+    """Delete a device by its id. The response is 204 even if the caller has no such device."""
+    await devices.unregister(call.session, call.caller, device_id)
 
 
 # The answer is the same for any user in the path.

@@ -163,6 +163,7 @@ _READ: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"type": "string"},
     ),
     "delivery_id": ("path", "Id of a delivery to the endpoint.", _UUID),
+    "device_id": ("path", "Id of a device of the caller.", _UUID),
     "limit": (
         "query",
         (

@@ -11,6 +11,9 @@ export const registerDevice = (token: string) =>
 export const unregisterDevice = (token: string) =>
   request<void>("/api/users/@me/push_tokens/unregister/", { method: "POST", json: { token } });
 
+export const removeDevice = (id: string) =>
+  request<void>(`/api/users/@me/push_tokens/${id}/`, { method: "DELETE" });
+
 export const fetchVapidKey = async (): Promise<string> =>
   data(await api.GET("/api/push/vapid_public_key")).public_key;
 

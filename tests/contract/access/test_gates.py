@@ -51,6 +51,7 @@ def test_every_operation_that_asks_for_a_key_is_in_the_matrix(application: FastA
             "set",
             "endpoint",
             "delivery",
+            "device",
             "question",
             "session",
             "artifact",

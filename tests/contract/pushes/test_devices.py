@@ -88,6 +88,21 @@ async def test_unregistering_is_204_and_only_for_the_callers_own(
     assert (await session.scalars(select(PushToken.id))).all() == [foreign.id]
 
 
+async def test_device_that_is_not_at_hand_is_deleted_by_its_id(
+    client: httpx.AsyncClient, session: AsyncSession, colleague: User
+) -> None:
+    foreign = await make_device(session, user=colleague)
+    lost = await register(client, expo_token())
+    kept = await register(client, expo_token())
+
+    for device_id in (lost["id"], lost["id"], foreign.id):
+        response = await client.delete(f"{URL}/{device_id}/")
+        assert (response.status_code, response.content) == (204, b"")
+
+    assert (await client.get(URL)).json()["results"] == [kept]
+    assert await session.get(PushToken, foreign.id)
+
+
 @pytest.mark.parametrize(
     ("body", "attr", "code"),
     [

@@ -32,6 +32,7 @@ class Route:
             delivery=_ANY_ID,
             question=_ANY_ID,
             session=_ANY_ID,
+            device=_ANY_ID,
             key=_ANY_ID,
             user_code="BCDF-GHJK",
             artifact=_ANY_ID,
@@ -195,6 +196,7 @@ GATED_ROUTES = (
     *GATED_PROJECT_ROUTES,
     Route("POST", "/api/users/@me/push_tokens", Scope.USER_WRITE, body={"token": "a", "platform": "ios"}),
     Route("POST", "/api/users/@me/push_tokens/unregister", Scope.USER_WRITE, 204, body={"token": "a"}),
+    Route("DELETE", "/api/users/@me/push_tokens/{device}", Scope.USER_WRITE, 204),
     # It would not end; a place that is too long is refused behind the gates.
     Route("GET", "/api/users/@me/inbox/stream", Scope.TASK_READ, 400, query=f"last_event_id={'x' * 2001}"),
     Route(

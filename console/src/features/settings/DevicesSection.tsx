@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { MonitorSmartphone, Smartphone } from "lucide-react";
-import { fetchDevices, testPush } from "../../api/attention";
+import { fetchDevices, removeDevice, testPush } from "../../api/attention";
 import { fetchTasks } from "../../api/tasks";
 import type { Device } from "../../api/types";
 import { classes } from "../../ui/classes";
@@ -18,7 +18,7 @@ import {
   thisDevice,
 } from "../attention/device";
 import { useProject } from "../project/project";
-import { Item, Listed, Section } from "./parts";
+import { Act, Item, Listed, Section } from "./parts";
 import styles from "./settings.module.css";
 
 const SUPPORT: Record<PushSupport, string> = {
@@ -33,11 +33,13 @@ const SUPPORT: Record<PushSupport, string> = {
 export function DevicesSection() {
   const devices = useQuery({ queryKey: ["devices"], queryFn: fetchDevices });
   const support = useQuery({ queryKey: ["push support"], queryFn: pushSupport });
+  // It may have been removed from elsewhere.
+  const isGone = support.data === "on" && devices.data?.every(({ id }) => id !== thisDevice());
+  const state = isGone ? "off" : support.data;
   const toggle = useAction({
-    mutationFn: async () => void (await (support.data === "on" ? disablePush() : enablePush())),
+    mutationFn: async () => void (await (state === "on" ? disablePush() : enablePush())),
     refreshes: [["devices"], ["push support"]],
   });
-  const canToggle = support.data === "on" || support.data === "off";
   const empty = (
     <Empty icon={Smartphone} title="No devices">
       <p>Allow pushes in this browser, or sign in with the app on your phone.</p>
@@ -51,14 +53,14 @@ export function DevicesSection() {
     >
       <div className={classes("row wrap spaced card padded", styles.panel)}>
         <MonitorSmartphone size={18} />
-        <p className={styles.said}>{support.data ? SUPPORT[support.data] : "…"}</p>
-        {canToggle && (
+        <p className={styles.said}>{state ? SUPPORT[state] : "…"}</p>
+        {(state === "on" || state === "off") && (
           <Button
-            tone={support.data === "on" ? "danger" : "primary"}
+            tone={state === "on" ? "danger" : "primary"}
             disabled={toggle.isPending}
             onClick={() => toggle.mutate()}
           >
-            {support.data === "on" ? "Stop pushes here" : "Get pushes here"}
+            {state === "on" ? "Stop pushes here" : "Get pushes here"}
           </Button>
         )}
       </div>
@@ -82,18 +84,21 @@ function DeviceRow({ device }: { device: Device }) {
     onSuccess: ({ decision, reason }) =>
       say(reason ? `${decisionText(decision)}: ${reasonText(reason)}` : decisionText(decision)),
   });
+  const remove = useAction({ mutationFn: () => removeDevice(device.id), refreshes: [["devices"]] });
+  const isThis = device.id === thisDevice();
+  const short = device.id.slice(-6);
   const about = (
     <>
       <Since at={device.created_at}>registered</Since>
       <Since at={device.last_seen_at}>last seen</Since>
     </>
   );
-  const name = PLATFORMS[device.platform] + (device.id === thisDevice() ? " (this one)" : "");
+  const name = PLATFORMS[device.platform] + (isThis ? " (this one)" : "");
   return (
     <Item name={name} about={about}>
-      <Button disabled={test.isPending} onClick={() => test.mutate()}>
-        Test push<span className="visually-hidden"> to {device.id.slice(-6)}</span>
-      </Button>
+      <Act label="Test push" to={`to ${short}`} action={test} />
+      {/* Pushes here are stopped above. */}
+      {!isThis && <Act label="Remove" to={short} action={remove} sure="Really remove" />}
     </Item>
   );
 }
