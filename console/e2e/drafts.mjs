@@ -18,6 +18,13 @@ export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watche
   await page.getByLabel("Agent", { exact: true }).selectOption("actor");
   await page.getByLabel("Model", { exact: true }).fill("a-model");
   await page.getByLabel(/^Interactive/).uncheck();
+  await page.getByRole("dialog").getByLabel("Repository").fill("sh");
+  await dialog.getByText("Write the repository as organization/repository.").waitFor();
+  expect(
+    await dialog.getByRole("button", { name: "Start" }).isDisabled(),
+    "what is no repository starts nothing",
+  );
+  await page.getByRole("dialog").getByLabel("Repository").fill("acme/remembered");
   await page.getByRole("button", { name: "Save as draft" }).click();
   await page.getByRole("heading", { name: "No run yet" }).waitFor();
   await page.goBack();
@@ -37,6 +44,7 @@ export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watche
   release();
   await checkAccess(page, "a draft with an agent");
   await page.getByLabel("Agent", { exact: true }).selectOption("");
+  await page.getByRole("dialog").getByLabel("Repository").fill("");
   await page.getByRole("button", { name: "Save and run" }).click();
   endLater(id);
   await page.getByRole("button", { name: "Start over" }).waitFor();
@@ -45,5 +53,7 @@ export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watche
 
   await page.goto(`${base}/projects/1/?new=1`);
   expect((await text.inputValue()) === "", "the next new task begins empty");
+  const repository = await page.getByRole("dialog").getByLabel("Repository").inputValue();
+  expect(repository === "acme/remembered", `but for the repository of the last one (${repository})`);
   await page.context().close();
 }

@@ -54,6 +54,7 @@ function changesOf(written: typeof EMPTY, task: Task | undefined): TaskChange {
   return Object.fromEntries(Object.entries(all).filter(isNew));
 }
 
+const REPOSITORY = /^[^/]+\/[^/]+$/;
 const SUBMITS = { type: "submit" } as const;
 
 interface Props {
@@ -69,9 +70,10 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
   const queries = useQueryClient();
   // What was not stored of a task that has changed meanwhile is forgotten.
   const place = task ? `taskbeacon.edit.${task.id}.${task.updated_at}` : `taskbeacon.new.${project.id}`;
+  const lastRepository = `taskbeacon.repository.${project.id}`;
   const run = task?.latest_run ?? null;
   const [first] = useState(() => {
-    if (!task) return EMPTY;
+    if (!task) return { ...EMPTY, repository: localStorage.getItem(lastRepository) ?? "" };
     const { title, description, repository, acceptance } = task;
     const choices = run ? choicesOf(run) : draftChoices(task.id);
     return { title, description, repository: repository ?? "", acceptance, choices };
@@ -116,6 +118,7 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
     onSuccess: (now, starts) => {
       keep(null);
       if (starts || !task) files.clear();
+      if (!task) localStorage.setItem(lastRepository, repository.trim());
       queries.setQueryData(["task", now.id], now);
       // So that the way back from the task does not open the dialog again.
       onClose();
@@ -127,9 +130,11 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
   });
   const missing = !description.trim()
     ? "Say what the agent shall do."
-    : !files.isReady
-      ? "A file is not ready."
-      : !areWhole(choices) && "To start, choose a model.";
+    : repository.trim() && !REPOSITORY.test(repository.trim())
+      ? "Write the repository as organization/repository."
+      : !files.isReady
+        ? "A file is not ready."
+        : !areWhole(choices) && "To start, choose a model.";
   const isReady = description.trim() !== "" && files.isReady && !store.isPending;
   const canStart = isReady && !missing;
   const startLabel = run ? "Save and run again" : task ? "Save and run" : "Start";
