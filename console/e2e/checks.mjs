@@ -118,7 +118,8 @@ export async function archiveOfAnOpenVerdictIsAskedFor(browser, { expect, watche
   await start(task, { mode: "background" });
   const page = await watched(browser);
   const dialog = page.getByRole("dialog", { name: "Archive this task?" });
-  await page.goto(`${base}/projects/1/?search=${encodeURIComponent(title)}`);
+  // A verdict is wanted where a state is.
+  await page.goto(`${base}/projects/1/?status=refuted&search=${encodeURIComponent(title)}`);
   const needs = page.getByRole("region", { name: /^Needs you/ });
   await needs.locator(`[data-task="${task.id}"]`).focus();
   await page.keyboard.press("e");

@@ -176,6 +176,8 @@ export async function narrowRowsKeepTheirRepository(browser, { expect, watched }
       .evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth);
     expect(rest <= 0, `a row shows all of its repository (${width} px)`);
     expect(await row.getByText("Failed", { exact: true }).isVisible(), "and why its run ended");
+    const { height } = await row.boundingBox();
+    expect(height <= (width < 400 ? 78 : 36), `and is low (${height} px at ${width})`);
     await page.context().close();
   }
 }

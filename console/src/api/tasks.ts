@@ -1,7 +1,7 @@
 /** Tasks and runs: reads and writes. */
 import { api, data } from "./client";
 import { ofRun } from "./commands";
-import type { Acceptance, RunRequest, RunStatus, Task } from "./types";
+import type { Acceptance, RunRequest, RunStatus, Task, Verdict } from "./types";
 
 const PROJECT = "/api/projects/{project_id}";
 const TASKS = `${PROJECT}/tasks` as const;
@@ -11,6 +11,7 @@ const RUN = `${TASK}/runs/{run_id}` as const;
 export interface TaskFilters {
   search?: string;
   status?: RunStatus;
+  verdict?: Verdict;
   repository?: string;
   created_by?: number;
   archived?: "true" | "all";

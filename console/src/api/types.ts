@@ -10,6 +10,7 @@ export type RunList = Pick<Schemas["RunPage"], "count" | "results">;
 export type RunRequest = Schemas["RunIn"];
 export type RunStatus = Run["status"];
 export type Verification = Schemas["VerificationOut"];
+export type Verdict = NonNullable<Verification["verdict"]>;
 export type CheckResult = Schemas["CheckResultOut"];
 export type Agent = Schemas["AgentOut"];
 export type Limit = Schemas["LimitOut"];

@@ -11,13 +11,6 @@ interface Base {
   at: string;
 }
 
-export interface UserItem extends Base {
-  kind: "user";
-  text: string;
-  files: string[];
-  receipt: Receipt | null;
-}
-
 interface Spoken<Kind> extends Base {
   kind: Kind;
   text: string;
@@ -78,19 +71,15 @@ export interface QuestionItem extends Base {
   answer: string;
 }
 
-/** A fact about the run rather than about the conversation. */
-export interface NoteItem extends Base {
-  kind: "note";
-  tone: "info" | "warning" | "error" | "success";
-  text: string;
-}
+export type NoteTone = "info" | "warning" | "error" | "success";
 
 export type Item =
-  | UserItem
+  | (Base & { kind: "user"; text: string; files: string[]; receipt: Receipt | null })
   | AgentItem
   | ToolItem
   | QuestionItem
-  | NoteItem
+  /** A fact about the run rather than about the conversation. */
+  | (Base & { kind: "note"; tone: NoteTone; text: string })
   | (Base & { kind: "plan"; entries: PlanEntry[] })
   | (Base & { kind: "gap"; lost: number | null })
   /** `isStart`: an attempt at the run begins with them, in a workspace of its own. */

@@ -1,6 +1,6 @@
 /** What the service and the agents say beside the protocol's updates: receipts, questions, progress, turns, errors. */
 import type { Draft } from "./append";
-import type { Item, NoteItem, QuestionItem, ReceiptStatus } from "./items";
+import type { Item, NoteTone, QuestionItem, ReceiptStatus } from "./items";
 import { asList, asObject, asText, type Entry, type Json } from "./wire";
 
 export function notificationOf(draft: Draft, entry: Entry): void {
@@ -44,7 +44,7 @@ export function notificationOf(draft: Draft, entry: Entry): void {
 
 const named = ({ name, message }: Json): string => asText(name) || asText(message) || "a file";
 
-function note(draft: Draft, tone: NoteItem["tone"], text: string, at: string): void {
+function note(draft: Draft, tone: NoteTone, text: string, at: string): void {
   draft.close();
   draft.put({ kind: "note", id: draft.newId("note"), at, tone, text });
 }

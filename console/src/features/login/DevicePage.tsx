@@ -13,6 +13,8 @@ import styles from "./login.module.css";
 // What fails is said in the form.
 const inForm = { onError: () => {} };
 
+const GO_ON = "Go on there. Its key is among your keys, where you can revoke it.";
+
 const problemOf = (error: Error | null) =>
   error instanceof ApiError && error.status === 404
     ? new Error("No terminal waits with this code. It may be too old: start again there.")
@@ -61,14 +63,8 @@ function Decision({ session, code, of: terminal }: { session: Session; code: str
   if (decide.isSuccess)
     return (
       <div className={styles.card} role="status">
-        <PageHeading>
-          {decide.variables ? "The terminal is signed in" : "The terminal is refused"}
-        </PageHeading>
-        <p>
-          {decide.variables
-            ? "Go on there. Its key is among your keys, where you can revoke it."
-            : "It gets no key."}
-        </p>
+        <PageHeading>{`The terminal is ${decide.variables ? "signed in" : "refused"}`}</PageHeading>
+        <p>{decide.variables ? GO_ON : "It gets no key."}</p>
       </div>
     );
   return (

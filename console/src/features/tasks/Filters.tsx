@@ -9,6 +9,7 @@ import { useProject } from "../project/project";
 import styles from "./tasks.module.css";
 
 const STATUSES = ["queued", "in_progress", "completed", "failed", "cancelled"];
+export const VERDICTS = ["refuted", "inconclusive", "claimed", "verified"];
 const TOGGLES = ["mine", "archived"];
 
 interface Props {
@@ -25,7 +26,8 @@ export function Filters({ search, onSet: set, searchBox }: Props) {
     queryFn: () => fetchRepositories(project.id),
     staleTime: 60_000,
   });
-  const statuses = STATUSES.map((status) => [status, inWords(status)] as const);
+  // A verdict is shown in the place of the state, and wanted there.
+  const statuses = [...STATUSES, ...VERDICTS].map((status) => [status, inWords(status)] as const);
   const names = (repositories.data ?? []).map((name) => [name, name] as const);
   const selects: [name: string, label: string, choices: Choices][] = [
     ["status", "Status", [["", "Status"], ...statuses]],

@@ -3,7 +3,7 @@ import { memo } from "react";
 import { Link } from "wouter";
 import type { Task, UserBasic } from "../../api/types";
 import { classes } from "../../ui/classes";
-import { Counts } from "../../ui/counts";
+import { Counts, countOf } from "../../ui/counts";
 import { StateIcon, stateWord, VerdictBadge } from "../../ui/status";
 import { Age } from "../../ui/time";
 import {
@@ -72,7 +72,9 @@ export const TaskRow = memo(function TaskRow(props: Props) {
             )}
             {state !== "checking" && <VerdictBadge of={run?.verification} />}
             {reason && (
-              <span className={classes("clip", styles.reason, isBad(run) && "danger")}>{reason}</span>
+              <span className={classes("clip", styles.reason, isBad(run) && "danger")} title={reason}>
+                {reason}
+              </span>
             )}
             {task.repository && (
               <span className={classes("clip faint", styles.repository)}>{task.repository}</span>
@@ -88,7 +90,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
           )}
           {run && earlierOf(run) && files > 0 && <span>last run</span>}
           {additions + deletions > 0 && <Counts additions={additions} deletions={deletions} />}
-          {files > 0 && <span>{files === 1 ? "1 file" : `${files} files`}</span>}
+          {files > 0 && <span className="at-desk">{countOf(files, "file")}</span>}
           {cost != null && <span>${cost.toFixed(2)}</span>}
           <Age at={task.last_activity_at} />
         </span>

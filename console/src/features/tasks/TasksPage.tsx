@@ -2,7 +2,7 @@ import { ListTodo, Plus, SearchX } from "lucide-react";
 import { useCallback, useDeferredValue, useMemo, useRef } from "react";
 import { useSearchParams } from "wouter";
 import type { TaskFilters } from "../../api/tasks";
-import type { RunStatus } from "../../api/types";
+import type { RunStatus, Verdict } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading, sayError } from "../../ui/feedback";
@@ -13,7 +13,7 @@ import { useMarkSeen, useNews } from "../project/news";
 import { ProjectSelect } from "../project/ProjectSelect";
 import { useProject } from "../project/project";
 import { useViewers } from "../project/viewers";
-import { Filters } from "./Filters";
+import { Filters, VERDICTS } from "./Filters";
 import { groupTasks } from "./groups";
 import { Selection } from "./Selection";
 import { TaskDialog } from "./TaskDialog";
@@ -23,12 +23,13 @@ import { useSelection } from "./useSelection";
 import { useTaskLists } from "./useTasks";
 
 function filtersOf(search: URLSearchParams, user: number): TaskFilters {
-  const status = search.get("status") as RunStatus | null;
+  const status = search.get("status");
   const repository = search.get("repository");
   const text = search.get("search");
   return {
     ...(text ? { search: text } : {}),
-    ...(status ? { status } : {}),
+    ...(status &&
+      (VERDICTS.includes(status) ? { verdict: status as Verdict } : { status: status as RunStatus })),
     ...(repository ? { repository } : {}),
     ...(search.get("mine") ? { created_by: user } : {}),
     ...(search.get("archived") ? { archived: "true" as const } : {}),
@@ -107,6 +108,11 @@ export function TasksPage() {
             <h2 id={`group-${group.name}`}>
               {group.title} <span className="faint">{group.tasks.length}</span>
             </h2>
+            {group === groups[0] && (
+              <Button tone="quiet" className="on-phone last" onClick={selection.all}>
+                Select all
+              </Button>
+            )}
             {group.name === "unseen" && (
               <Button tone="quiet" onClick={() => void markSeen(group.tasks).catch(sayError)}>
                 Mark all as seen
