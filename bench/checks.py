@@ -59,7 +59,7 @@ class _Effects:
 
     async def note(self, _checked: Checked, _running: PlacedCheck | None) -> None: ...
 
-    async def store_output(self, _check_id: str, _number: int, _output: bytes) -> str | None:
+    async def store_output(self, _check_id: str, _part: str, _output: bytes) -> str | None:
         return None
 
     async def find_base(self, _key: bytes) -> Execution | None:

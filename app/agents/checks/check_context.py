@@ -73,8 +73,8 @@ class CheckEffects(Protocol):
     async def note(self, checked: Checked, running: PlacedCheck | None) -> None:
         """Take what was seen when the check `running` begins, or one has a new execution."""
 
-    async def store_output(self, check_id: str, number: int, output: bytes) -> str | None:
-        """Store the output of an execution; return the id of its file, None if there is none."""
+    async def store_output(self, check_id: str, part: str, output: bytes) -> str | None:
+        """Store the output of an execution, `part` of the attempt; return the id of its file, None if there is none."""
 
     # Executions of checks on the base are kept, and found again here.
     async def find_base(self, key: bytes) -> Execution | None: ...

@@ -198,9 +198,10 @@ class _Clones:
         fields |= {"status": words, "duration_ms": execution.duration_ms}
         await emit(progress_entry("check", f"{label}: {words}", **fields))
         # The outputs of the base are not kept: each may have 10 MiB.
-        if self._side != "result":
+        if self._side == "base":
             return replace(execution, output=b"")
-        stored = await self._attempt.effects.store_output(check.id, number, execution.output)
+        part = str(number) if self._side == "result" else self._side
+        stored = await self._attempt.effects.store_output(check.id, part, execution.output)
         return replace(execution, output=execution.output[-TAIL_BYTES:], log=stored)
 
     async def _open(self) -> Clone:

@@ -82,6 +82,7 @@ class CheckResultOut(TypedDict):
     base_cached: Annotated[bool, doc("Whether that is known from an earlier attempt.")]
     counts: CheckCountsOut | None
     old_tests: Annotated[Literal["passed", "failed", "not_run"], doc("With changed tests as on the base.")]
+    old_tests_log_artifact_id: NotRequired[Annotated[str | None, doc("The file with the output of that.")]]
     new_failures: Annotated[list[CaseOut], doc("At most 50.")]
     removed_cases: Annotated[list[CaseOut], doc("At most 50.")]
     blocked_hosts: Annotated[list[str], doc("Hosts that it was refused.")]

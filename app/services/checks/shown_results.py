@@ -195,6 +195,7 @@ def show_check(
         "base_cached": checked.is_base_kept,
         "counts": count_cases(judged) if judged else None,
         "old_tests": _old_tests(checked),
+        "old_tests_log_artifact_id": checked.old_tests.log if checked.old_tests else None,
         "new_failures": _named(judged.new) if judged else [],
         "removed_cases": _named(judged.removed) if judged else [],
         "blocked_hosts": sorted(hosts)[:_MOST_NAMED],

@@ -96,8 +96,8 @@ class _Performance:
         await self._do(partial(verification_lifecycle.note_progress, claimed=self._claimed, shown=shown))
         self._claimed.shown["checks"] = progress["checks"]
 
-    async def store_output(self, check_id: str, number: int, output: bytes) -> str | None:
-        name = f"check-{check_id}-{self._claimed.attempt}-{number}.log"
+    async def store_output(self, check_id: str, part: str, output: bytes) -> str | None:
+        name = f"check-{check_id}-{self._claimed.attempt}-{part}.log"
         file = NewArtifact(name, output, "text/plain", ArtifactType.OUTPUT, "service")
         try:
             entry = await store_run_artifact(self._worker.process.store, self._ref, file)

@@ -340,6 +340,7 @@ class CheckResult(TypedDict):
     base_cached: bool
     counts: CheckCounts | None
     old_tests: Literal["passed", "failed", "not_run"]
+    old_tests_log_artifact_id: NotRequired[str | None]
     new_failures: list[Case]
     removed_cases: list[Case]
     blocked_hosts: list[str]

@@ -83,6 +83,7 @@ class Checking:
     preparation: Preparation
     mirrors: Mirrors
     kept: dict[bytes, Execution] = field(default_factory=dict)
+    outputs: dict[str, bytes] = field(default_factory=dict)
 
     def write(self, base: Files, result: Files | None = None, *, between: int = 0) -> None:
         """Make the repository: `result` has what it changes in `base`, and `between` commits lie between the two."""
@@ -118,7 +119,7 @@ class Checking:
         )
         source = Source(remote=Remote.parse(origin.url), depth=3)
         workspaces = Workspaces(self.folder / "workspaces", dict(os.environ), mirrors=self.mirrors)
-        effects = _Effects(self.kept)
+        effects = _Effects(self.kept, self.outputs)
         async with workspaces.open(uuid.uuid4()) as workspace:
             await workspace.prepare(source, "work", author=Author())
             result = origin.git("rev-parse", "main")
@@ -128,6 +129,7 @@ class Checking:
 @dataclass
 class _Effects:
     kept: dict[bytes, Execution]
+    outputs: dict[str, bytes]
     log: list[JSON] = field(default_factory=list)
 
     async def emit(self, entry: JSON, /) -> None:
@@ -136,8 +138,9 @@ class _Effects:
     async def note(self, checked: Checked, running: PlacedCheck | None) -> None:
         pass
 
-    async def store_output(self, _check_id: str, _number: int, _output: bytes) -> str | None:
-        return None
+    async def store_output(self, check_id: str, part: str, output: bytes) -> str | None:
+        self.outputs[f"{check_id}-{part}"] = output
+        return f"{check_id}-{part}"
 
     async def find_base(self, key: bytes) -> Execution | None:
         return self.kept.get(key)

@@ -326,6 +326,18 @@ async def test_old_tests_are_executed_in_a_clone_of_their_own_and_do_not_decide(
     assert check.old_tests.exit_code == 1
 
 
+async def test_output_with_the_old_tests_is_stored_beside_that_of_the_work(checking: Checking) -> None:
+    checking.write(
+        {"tests/a.sh": "grep one a", "a": "one\n"}, {"tests/a.sh": "grep two a; echo seen", "a": "two\n"}
+    )
+    seen = await checking.check(checks={"tests": "bash -e tests/a.sh || { echo broken; exit 1; }"})
+
+    [check] = seen.checked.checks
+    assert check.old_tests is not None
+    assert check.old_tests.log == "tests-old_tests"
+    assert checking.outputs == {"tests-1": b"two\nseen\n", "tests-old_tests": b"broken\n"}
+
+
 async def test_failed_check_is_repeated_in_the_same_clone_as_often_as_it_says(checking: Checking) -> None:
     checking.write({"a": ""})
     at_third = "echo x >>~/runs; test $(wc -l <~/runs) -ge 3"
