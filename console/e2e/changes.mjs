@@ -147,6 +147,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   expect((await edited.getAttribute("href")).endsWith("/later.txt"), "so do those that a tool has edited");
   const compared = page.waitForResponse((response) => response.url().includes("base=branch"));
   await pane.getByRole("combobox", { name: "Changes of" }).selectOption("Against its base now");
+  await pane.getByText("added to the base since the run began is shown as removed").waitFor();
   const { missing, files } = await (await compared).json();
   expect(missing === null && files.length === 30, "the work is compared with the branch as it is now");
   await pane.getByText("of 30 files").waitFor();

@@ -42,7 +42,9 @@ const Retry = ({ onClick }: { onClick: () => void }) => (
   </Button>
 );
 
-export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+type FailureProps = { error: unknown; onRetry?: () => void };
+
+export function Failure({ error, onRetry }: FailureProps) {
   return (
     <div className={classes("row wrap card bad", styles.failure)} role="alert">
       <CircleAlert size={16} />
@@ -64,19 +66,13 @@ export function MissingPage({ what, why, home }: { what: string; why: string; ho
   );
 }
 
-interface FailedPageProps {
-  title: string;
-  error: unknown;
-  onRetry: () => void;
-}
-
 /** A page that shows nothing but why there is nothing to show. */
-export function FailedPage({ title, error, onRetry }: FailedPageProps) {
+export function FailedPage({ title, error, onRetry }: FailureProps & { title: string }) {
   return (
     <main>
       <Empty icon={CircleAlert} title={title} isPage>
         <p role="alert">{errorText(error)}</p>
-        <Retry onClick={onRetry} />
+        {onRetry && <Retry onClick={onRetry} />}
       </Empty>
     </main>
   );

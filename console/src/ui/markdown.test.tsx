@@ -1,7 +1,8 @@
 // @vitest-environment jsdom
 import { render } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
-import { Markdown, partsOf } from "./markdown";
+import { partsOf } from "../text/blocks";
+import { Markdown } from "./markdown";
 
 const TEXT = [
   "# Title\n\nA paragraph.\n\n- one\n\n- two\n\n  more of two\n\n",
@@ -35,6 +36,7 @@ describe("markdown", () => {
     expect(partsOf("Look:\n\n```py\na = 1\n# no title", true)).toEqual({
       blocks: ["Look:\n\n"],
       code: "a = 1\n# no title",
+      fence: "```",
     });
     const { container } = render(<Markdown text={"```\n# no title"} isOpen />);
     expect(container.querySelector("pre code")?.textContent).toBe("# no title");

@@ -3,6 +3,7 @@ import { Square, SquareCheck } from "lucide-react";
 import { Fragment, isValidElement, memo, type ReactNode, useMemo } from "react";
 import ReactMarkdown, { type Components } from "react-markdown";
 import remarkGfm from "remark-gfm";
+import { partsOf } from "../text/blocks";
 import { languageOfFence } from "../text/languages";
 import { safeLink } from "../text/links";
 import type { LineMarks } from "../text/marks";
@@ -88,43 +89,6 @@ const Block = memo(function Block({ text }: { text: string }) {
     </ReactMarkdown>
   );
 });
-
-/** Definitions of links and footnotes count for the whole text. */
-const DEFINITION = /^ {0,3}\[[^\]\n]+\]:/m;
-
-export interface Parts {
-  /** Pieces that are markdown by themselves. All but the last stay as they are while the text grows. */
-  blocks: string[];
-  /** What stands in a block of code that has not ended; null: there is none. */
-  code: string | null;
-}
-
-/** Split before paragraphs that stand outside of blocks of code, so that only the last piece is read again. */
-export function partsOf(text: string, isOpen: boolean): Parts {
-  if (!isOpen && DEFINITION.test(text)) return { blocks: [text], code: null };
-  const blocks: string[] = [];
-  let fence = "";
-  let from = 0;
-  let offset = 0;
-  let fenceAt = 0;
-  for (const line of text.split("\n")) {
-    const mark = /^ {0,3}(`{3,}|~{3,})/.exec(line)?.[1] ?? "";
-    if (!fence && mark) {
-      fence = mark;
-      fenceAt = offset;
-    } else if (fence && mark.startsWith(fence) && line.trim() === mark) fence = "";
-    offset += line.length + 1;
-    // A list or a quotation may go on after an empty line.
-    if (!fence && line === "" && /^[^\s\-*+>\d|]/.test(text.slice(offset, offset + 1))) {
-      blocks.push(text.slice(from, offset));
-      from = offset;
-    }
-  }
-  const isCode = isOpen && fence !== "";
-  const end = isCode ? fenceAt : text.length;
-  if (end > from) blocks.push(text.slice(from, end));
-  return { blocks, code: isCode ? text.slice(fenceAt).replace(/^.*\n?/, "") : null };
-}
 
 /*
  * Agents write what they want, and some texts would stop the page: reading a word takes time that grows with the

@@ -14,9 +14,6 @@ import { PLATFORMS, thisDevice } from "./device";
 
 const ICONS = { success: CircleCheck, attention: Clock3, danger: CircleAlert, faint: CircleSlash } as const;
 
-/** Decisions that a device which shows the task still explains. */
-const HELD_BACK = new Set<Notification["decision"]>(["deferred", "suppressed"]);
-
 export default function NotificationsPane({ taskId }: { taskId: string }) {
   const { project, href } = useProject();
   const decisions = useQuery({
@@ -58,7 +55,10 @@ function DecisionRow({ row }: { row: Notification }) {
   const tone = toneOf(row.decision);
   const Icon = ICONS[tone];
   const why = whyText(row);
-  const steps = stepsOf(row);
+  // A single one is what it says above.
+  const times = stepsOf(row).map((step, _, { length }) => (length > 1 ? step : { ...step, text: "" }));
+  const next = /^(retrying|pending)$/.test(row.decision) ? "the next attempt" : "it is decided again";
+  if (row.due_at) times.push({ text: next, at: row.due_at });
   return (
     <li className={classes("row top spaced", styles.decision)}>
       <Icon size={16} className={tone} />
@@ -69,7 +69,7 @@ function DecisionRow({ row }: { row: Notification }) {
         <p>
           <strong className="strong">{decisionText(row.decision)}</strong>
           {why && <>: {why}</>}
-          {row.watched_by && HELD_BACK.has(row.decision) && (
+          {row.watched_by && /^(deferred|suppressed)$/.test(row.decision) && (
             <>
               {" "}
               ({deviceName(row.watched_by.device, null)}, {Math.round(row.watched_by.seconds_ago)} s before)
@@ -82,32 +82,18 @@ function DecisionRow({ row }: { row: Notification }) {
           {row.attempts > 1 && ` · tried ${row.attempts} times`}
         </p>
         <ul className="small faint figures">
-          {steps.map((step) => (
-            <li key={`${step.text}${step.at}`}>
-              {/* A single one is what it says above. */}
-              <ExactTime at={step.at} /> {steps.length > 1 && step.text}
+          {times.map(({ text, at }) => (
+            <li key={`${text}${at}`}>
+              <time dateTime={at} title={wholeTime(at)}>
+                {preciseTime(at)}
+              </time>{" "}
+              {text}
             </li>
           ))}
-          {row.due_at && (
-            <li>
-              <ExactTime at={row.due_at} />{" "}
-              {row.decision === "retrying" || row.decision === "pending"
-                ? "the next attempt"
-                : "it is decided again"}
-            </li>
-          )}
           {row.deferred_for !== null && <li>waited {durationText(row.deferred_for * 1000)} in all</li>}
         </ul>
       </div>
     </li>
-  );
-}
-
-function ExactTime({ at }: { at: string }) {
-  return (
-    <time dateTime={at} title={wholeTime(at)}>
-      {preciseTime(at)}
-    </time>
   );
 }
 

@@ -30,6 +30,7 @@ const SINCE_START: { base: Base } = { base: "start" };
 const UNIFIED: { mode: DiffMode } = { mode: "unified" };
 const AGAIN_MS = 1500;
 const FRESH_MS = 4000;
+const AGAINST_NOW = "What others have added to the base since the run began is shown as removed.";
 const FULL = "Use the whole width";
 const BESIDE = "Show the conversation beside it";
 const NOTHING: FileChange[] = [];
@@ -186,6 +187,7 @@ export default function ChangesPane(props: Props) {
         </header>
       )}
       {tally && <p className="padded small dim">{tally}</p>}
+      {base === "branch" && <p className="padded small dim">{AGAINST_NOW}</p>}
       {files.length > 0 && missing && <p className="padded attention">{missing}</p>}
       {changes.data.left_out.length > 0 && (
         <p className="padded dim">

@@ -36,7 +36,7 @@ export function StaleNote({ children, ...note }: NoteProps & { children: ReactNo
 }
 
 export function CommentNote({ comment: shown, onComment, onDiscard }: NoteProps) {
-  const { sent, asked, isUntouched, ...comment } = shown;
+  const { sent, isUntouched, ...comment } = shown;
   const [text, setText] = useState<string | null>(null);
   const name = comment.text.slice(0, NAMED);
   if (text !== null && !sent)
@@ -66,10 +66,11 @@ export function CommentNote({ comment: shown, onComment, onDiscard }: NoteProps)
           </p>
         )}
       </div>
+      {/* What the agent reads is not changed, and not taken back, by what is done here. */}
       {!sent && (
         <IconButton label={`Edit the comment: ${name}`} onClick={() => setText(comment.text)} icon={Pencil} />
       )}
-      {!asked && (
+      {!sent && (
         <IconButton label={`Discard the comment: ${name}`} onClick={() => onDiscard([comment])} icon={X} />
       )}
     </div>

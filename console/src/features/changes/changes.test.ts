@@ -139,9 +139,10 @@ describe("a review", () => {
     const tally = (...asked: ReturnType<typeof on>[]) => tallyOf(asked, [file]);
     expect(tally(on(2, 2), on(9, 9), on(2, 2, "old"))).toBe("3 comments: 1 changed here, 2 not");
     // A change between two lines, and one at the end of lines that begin above the hunk.
-    expect(tally(on(20, 20), on(21, 21), on(18, 20))).toBe("3 comments: 3 changed here, 0 not");
-    expect(tally(on(19, 19), on(22, 22))).toBe("2 comments: 0 changed here, 2 not");
-    expect(tally({ ...on(2, 2), path: "y" })).toBe("1 comment: 0 changed here, 1 not");
+    expect(tally(on(20, 20), on(21, 21), on(18, 20))).toBe("3 comments: all changed here");
+    expect(tally(on(19, 19), on(22, 22))).toBe("2 comments: nothing changed here");
+    expect(tally(on(2, 2))).toBe("1 comment: changed here");
+    expect(tally({ ...on(2, 2), path: "y" })).toBe("1 comment: nothing changed here");
   });
 
   it("is one message that quotes file, lines and code, whatever the code holds", () => {
@@ -156,6 +157,29 @@ describe("a review", () => {
     ).toBe(
       "Comments on your changes:\n\nsrc/a.py, line 1\n````diff\n-```x\n+y\n````\nWhy?\n\nsrc/a.py, removed line 2\nWhy?",
     );
+  });
+
+  it("ends a block of code that a remark or a comment leaves open, so that none swallows the next comment", () => {
+    const comment = { id: "1", path: "a.py", ...placeOf(range(1, 1)), created_at: null };
+    const texts = [
+      "Like so:\n````sh\n```\nls",
+      "```ls``` is it",
+      "~~~ x\n```\n~~",
+      "```\nls\n```\nNot `a",
+      "Why?",
+    ];
+    const message = reviewMessage(
+      texts.map((text) => [{ ...comment, text }, []] as const),
+      "See\n  ```",
+    );
+    expect(message.split("a.py, removed line 2\n").map((part) => part.trimEnd())).toEqual([
+      "See\n  ```\n  ```\n\nComments on your changes:",
+      "Like so:\n````sh\n```\nls\n````",
+      "```ls``` is it",
+      "~~~ x\n```\n~~\n~~~",
+      "```\nls\n```\nNot `a",
+      "Why?",
+    ]);
   });
 });
 

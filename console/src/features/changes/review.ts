@@ -1,5 +1,6 @@
 /** A person's review of a run's changes: what was viewed, and comments for the agent. Pure. */
 import type { FileChange, Review } from "../../api/types";
+import { closed } from "../../text/blocks";
 import { type DiffLine, type Hunk, parseHunks } from "../../text/patch";
 import { countOf } from "../../ui/counts";
 import { anchorOf, hashOf, isChangedAt, laterOf, placeText, quoteOf } from "./range";
@@ -51,7 +52,9 @@ export const standingOf = (hunks: readonly Hunk[], comment: ShownComment, side: 
 export function tallyOf(asked: readonly ShownComment[], files: readonly FileChange[]): string {
   const patches = new Map(files.map(({ old_path, path, patch }) => [old_path ?? path, patch]));
   const changed = asked.filter((one) => isChangedAt(parseHunks(patches.get(one.path) ?? ""), one)).length;
-  return `${countOf(asked.length, "comment")}: ${changed} changed here, ${asked.length - changed} not`;
+  const rest = asked.length - changed;
+  const some = rest > 0 ? `${changed} changed here, ${rest} not` : `${changed > 1 ? "all " : ""}changed here`;
+  return `${countOf(asked.length, "comment")}: ${changed === 0 ? "nothing changed here" : some}`;
 }
 
 /** One message for the agent: a remark on the whole, and each comment with its file and the lines that it is about. */
@@ -64,9 +67,9 @@ export function reviewMessage(
     // A fence longer than any in the code, so that code cannot end it.
     const fence = "`".repeat(Math.max(3, ...[...code.matchAll(/`+/g)].map(([run]) => run.length + 1)));
     const quote = lines.length > 0 ? `${fence}${hasSigns ? "diff" : ""}\n${code}\n${fence}\n` : "";
-    return `${path}, ${placeText(place)}\n${quote}${text}`;
+    return `${path}, ${placeText(place)}\n${quote}${closed(text)}`;
   });
-  return [remark.trim(), "Comments on your changes:", ...parts].filter(Boolean).join("\n\n");
+  return [closed(remark.trim()), "Comments on your changes:", ...parts].filter(Boolean).join("\n\n");
 }
 
 export const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/") + 1);
