@@ -1,4 +1,5 @@
 // What checks say of the work of a run: its verdict wherever the run is shown, and in its pane why.
+import { readFile } from "node:fs/promises";
 import { call, start } from "./api.mjs";
 import { base, cardOf, until } from "./browser.mjs";
 
@@ -67,7 +68,7 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   await page
     .locator("main header")
     .first()
-    .getByText(/^tests fails/)
+    .getByText(/^tests failed/)
     .waitFor();
   expect(true, "its head says which check refutes it");
   await checkAccess(page, "the checks of a run");
@@ -156,7 +157,12 @@ export async function changedTestIsShownBesideItsOldOutcome(browser, { expect, w
   await end.getByText("Verified · tests changed").waitFor();
   await end.getByText("tests: the old tests fail").waitFor();
   expect(true, "the end of the run says that the old tests fail");
-  await pane.getByRole("button", { name: "tests Passed" }).press("Enter");
+  await pane.getByText("The old tests fail: tests.").waitFor();
+  await pane.getByRole("button", { name: "tests Passed; the old tests fail", expanded: true }).waitFor();
+  const log = page.waitForEvent("download");
+  await pane.getByRole("link", { name: "check-tests-1-old_tests.log, with the tests of the base" }).click();
+  const file = await readFile(await (await log).path(), "utf8");
+  expect(file.includes("broken"), `the pane says so before it is opened, and has their log (${file})`);
   const side = (title) => pane.locator("dl > div").filter({ hasText: title }).getByRole("definition");
   const shown = await side("With the tests of the base").textContent();
   expect(shown === "Failed", `beside what the check shows with the test as it was (${shown})`);
@@ -164,6 +170,21 @@ export async function changedTestIsShownBesideItsOldOutcome(browser, { expect, w
   await page.getByRole("button", { name: "tests: passed; old tests fail" }).waitFor();
   expect(true, "the transcript names what decides beside it");
   await checkAccess(page, "a check whose tests were changed");
+  await page.context().close();
+}
+
+export async function checksAreListedBeforeTheyRun(browser, { expect, watched, checkAccess }) {
+  const task = await checkedTask("Acceptance: checks to come", "acme/prices", { checks: [TESTS] }, "exit 0");
+  const description = "```ask options=go\nGo on?\n```";
+  const acceptance = { checks: [{ id: "pears", shell: "cat prices/pears" }] };
+  await call(`/tasks/${task.id}/`, { description, acceptance }, "PATCH");
+  await start(task, { mode: "interactive" });
+  const page = await watched(browser);
+  const pane = page.getByRole("complementary", { name: "Checks" });
+  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=checks`);
+  for (const text of ["sh tests/run.sh", "cat prices/pears"]) await pane.getByText(text).waitFor();
+  expect(true, "while the agent works, the pane lists what will check its work");
+  await checkAccess(page, "checks to come");
   await page.context().close();
 }
 
@@ -180,7 +201,16 @@ export async function foundCheckIsTakenOverAndItsWorkSentBack(browser, { expect,
     const response = await route.fetch();
     await route.fulfill({ response, json: { ...(await response.json()), warnings: [warning] } });
   });
-  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=checks`);
+  await page.goto(`${base}/projects/1/tasks/${task.id}`);
+  await page
+    .getByRole("region", { name: "The end of the run" })
+    .getByRole("link", { name: "Nothing was checked" })
+    .click();
+  await pane.getByRole("button", { name: "Check", exact: true }).waitFor();
+  await pane.getByRole("button", { name: "Define checks of the task" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Add a command that must pass" }).waitFor();
+  await page.keyboard.press("Escape");
+  expect(true, "what was not checked leads to its checks, and to where they are defined");
   await pane.getByRole("button", { name: "Take over make-test" }).click();
   await pane.getByText("Taken over").waitFor();
   await pane.getByRole("status").getByText(warning).waitFor();

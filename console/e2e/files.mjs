@@ -148,7 +148,8 @@ export async function runAgainTakesTheDraftAlong(browser, { expect, watched }) {
   await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
   await button(page, "Start a run that continues from Run 1", true).waitFor();
   await page.getByRole("button", { name: "Start over" }).press("Enter");
-  await page.getByRole("button", { name: "Really?", disabled: false }).press("Enter");
+  const dialog = page.getByRole("dialog", { name: "Start over?" });
+  await dialog.getByRole("button", { name: "Start over", exact: true }).press("Enter");
   await page.getByPlaceholder("Your turn: what next?").waitFor();
   expect(
     (await page.getByLabel(FIELD).inputValue()) === CAT,

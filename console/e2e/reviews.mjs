@@ -60,6 +60,19 @@ export async function sendBackShowsTheWholeBranch(browser, { expect, watched, ch
   await phone.getByText("3 files").waitFor();
   await checkAccess(phone, "the whole branch on a phone");
   await phone.context().close();
+  await page.goto(`${base}/projects/1/tasks/${task.id}/runs/${task.latest_run.id}`);
+  const note = page.getByRole("status").filter({ hasText: "Run 1 of 2. Run 2 came after it." });
+  await note.waitFor();
+  const end = page.getByRole("region", { name: "The end of the run" });
+  const ways = await end.locator("details code").allInnerTexts();
+  expect(
+    ways.length === 1 && ways[0].startsWith("taskbeacon run apply"),
+    `no command takes the work of Run 2 (${ways})`,
+  );
+  await checkAccess(page, "an earlier run");
+  await note.getByRole("link", { name: "Show it" }).click();
+  await note.waitFor({ state: "detached" });
+  expect(page.url().endsWith(`/tasks/${task.id}`), "an earlier run says so, and leads to the latest one");
   await page.context().close();
 }
 
@@ -124,8 +137,15 @@ export async function sendBackShowsWhatWasAsked(browser, { expect, watched, chec
   for (const place of [pane, page.getByRole("region", { name: "The end of the run" })])
     await place.getByText("3 comments: 1 changed here, 2 not", { exact: true }).waitFor();
   expect(true, "how much of it the run has changed is said above the files and at the end");
-  await page.getByRole("navigation", { name: "Panes of the run" }).getByText("1 this run").waitFor();
-  expect(true, "the figures of a run that continues another are called its own");
+  const panes = page.getByRole("navigation", { name: "Panes of the run" });
+  expect(
+    (await panes.getByText("this run").count()) === 0,
+    "the pane counts what it shows, and its tab does not",
+  );
+  await panes.getByRole("button", { name: "Plan" }).click();
+  await panes.getByText("1 this run").waitFor();
+  expect(true, "beside another pane, the figures of a run that continues another are called its own");
+  await panes.getByRole("button", { name: /^Changes/ }).click();
   const marks = guide.locator("tr", { hasText: "while all" }).locator('[style*="--code-"]');
   await marks.first().waitFor();
   const colours = await marks.evaluateAll((all) => all.map((one) => one.getAttribute("style")));
@@ -296,7 +316,9 @@ export async function endOfARunSaysWhatIsNext(browser, { expect, watched, checkA
   await end.getByText("taskbeacon run apply").waitFor();
   await checkAccess(page, "the end of a run that failed");
   await end.getByRole("button", { name: "Start over" }).press("Enter");
-  await end.getByRole("button", { name: "Really?", disabled: false }).press("Enter");
+  const dialog = page.getByRole("dialog", { name: "Start over?" });
+  await dialog.getByText("without the work of this one").waitFor();
+  await dialog.getByRole("button", { name: "Start over", exact: true }).press("Enter");
   await until("another run", async () => (await call(`/tasks/${failed.id}/runs/`)).count === 2);
   expect(true, "a run that failed says why there is no branch, and can be run again");
   await page.context().close();
@@ -400,8 +422,10 @@ export async function commentsAreEditedUntilTheyAreSent(browser, { expect, watch
     "what the agent has read cannot be changed",
   );
   await page.locator("body").press("n");
-  const focused = await page.evaluate(() => document.activeElement.ariaLabel);
-  expect(focused === "Discard the comment: Why four?", "and stays at its lines, where keys find it");
+  const focused = await page.evaluate(() => document.activeElement.closest("[data-comment]")?.textContent);
+  expect(focused?.includes("Why four?"), "and stays at its lines, where keys find it");
+  const gone = await file.getByRole("button", { name: "Discard the comment" }).count();
+  expect(gone === 0, "or taken back: it was said");
   await phone.context().close();
   await page.context().close();
 }

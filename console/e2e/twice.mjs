@@ -80,12 +80,13 @@ export async function secondClickDoesNothing(browser, { expect, watched }) {
     await sure.and(page.locator('[aria-disabled="false"]')).press("Enter");
     const again = page.getByRole("button", { name: "Start over" });
     await clickTwice(again, size);
-    const really = page.getByRole("button", { name: "Really?" });
+    const dialog = page.getByRole("dialog", { name: "Start over?" });
+    const really = dialog.getByRole("button", { name: "Start over", exact: true });
     await really.waitFor();
     expect((await runs()).length === 1, `a double click starts nothing over (${size})`);
     await page.getByText(/ ended it in the console\.$/).waitFor();
     expect(true, `its end says who has ended it (${size})`);
-    await really.and(page.locator('[aria-disabled="false"]')).press("Enter");
+    await really.press("Enter");
     await end.waitFor();
     const [latest, ...earlier] = await runs();
     expect(earlier.length === 1, `"Start over" starts one run (${size})`);

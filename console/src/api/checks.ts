@@ -28,6 +28,13 @@ export async function fetchCheckSet(project: number, repository: string): Promis
   return data(await api.GET(SETS, { params })).results[0] ?? null;
 }
 
+/** Return the check sets that count for a repository: that of the project, and its own. */
+export async function fetchPlanned(project: number, repository: string): Promise<CheckSet[]> {
+  const params = { path: { project_id: String(project) }, query: { limit: 100 } };
+  const [all, own] = await Promise.all([api.GET(SETS, { params }), fetchCheckSet(project, repository)]);
+  return [...data(all).results.filter((one) => one.repository === null), ...(own ? [own] : [])];
+}
+
 /** Add a check to the check set of a repository; return what workers cannot hold of it. */
 export async function takeCheck(project: number, repository: string, check: FoundCheck): Promise<string[]> {
   const path = { project_id: String(project) };

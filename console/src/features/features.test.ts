@@ -8,6 +8,7 @@ import { StateIcon, VerdictBadge } from "../ui/status";
 import { snoozeSeconds } from "./inbox/snooze";
 import { countsText, reasonText, statusOf } from "./project/checks";
 import { editorHref } from "./project/EditorLink";
+import { needsText } from "./project/inbox";
 import {
   filesAtStart,
   isBad,
@@ -209,7 +210,7 @@ describe("the state of a run", () => {
     const reasons = [{ check: "tests" }, { check: "docs" }];
     const verification = { verdict: "refuted", waived: false, reasons, checks };
     expect(reasonOf(run("completed", {}, { verification }))).toBe(
-      "tests fails, passed on the base · docs fails",
+      "tests failed, passed on the base · docs failed",
     );
     const doubt = (verdict: string, more: object) =>
       reasonOf(
@@ -333,6 +334,20 @@ describe("the checks of a run", () => {
     expect(reason("new_word", "")).toEqual({ text: "new_word", detail: "" });
     expect(statusOf({ status: "error", cause: "missing_tool" } as never).word).toBe(
       "Error: a program is missing",
+    );
+  });
+
+  it("do not look as passed where the old tests fail", () => {
+    const check = { status: "passed", cause: null, old_tests: "failed" } as const;
+    expect(statusOf(check)).toEqual({ word: "Passed; the old tests fail", tone: "attention" });
+    expect(statusOf({ ...check, old_tests: "passed" }).tone).toBe("success");
+  });
+
+  it("are no questions of an agent in the inbox", () => {
+    const rows = (...kinds: string[]) => kinds.map((kind) => ({ kind })) as InboxRow[];
+    const results = rows("verdict", "permission", "verdict", "message");
+    expect(needsText({ count: 4, open_count: 3, results, next: null, previous: null })).toBe(
+      "1 question, 2 verdicts to judge, 1 agent waits for a message",
     );
   });
 

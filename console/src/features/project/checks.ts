@@ -88,7 +88,11 @@ export function shortReason({ check, ...reason }: Reason): string {
 export const stopText = (stopped: string): string =>
   `The agent was not asked to correct it: ${STOPS[stopped] ?? stopped}.`;
 
-export function statusOf({ status, cause }: CheckResult): { word: string; tone: Tone } {
+type Ended = Pick<CheckResult, "status" | "cause" | "old_tests">;
+
+export function statusOf({ status, cause, old_tests: old }: Ended): { word: string; tone: Tone } {
+  if (status === "passed" && old === "failed")
+    return { word: "Passed; the old tests fail", tone: "attention" };
   const [word, tone] = STATUSES[status] ?? [status, "neutral"];
   return { word: cause ? `${word}: ${CAUSES[cause] ?? cause}` : word, tone };
 }
@@ -99,7 +103,8 @@ export function countsText(counts: NonNullable<CheckResult["counts"]>): string {
   return words.flatMap((word) => (counts[word] ? [`${counts[word]} ${word}`] : [])).join(", ") || "None";
 }
 
-export const commandText = ({ run, shell }: FoundCheck): string => run?.join(" ") ?? shell ?? "";
+export const commandText = ({ run, shell }: Pick<FoundCheck, "run" | "shell">): string =>
+  run?.join(" ") ?? shell ?? "";
 
 export const caseText = ({ suite, class: className, name }: CheckResult["new_failures"][0]): string =>
   [suite, className, name].filter(Boolean).join(" > ");

@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { fetchInbox } from "../../api/inbox";
 import type { InboxPage, InboxRow } from "../../api/types";
+import { countOf } from "../../ui/counts";
 
 export const useInbox = (status: "open" | "all") =>
   useQuery({ queryKey: ["inbox", status], queryFn: () => fetchInbox(status) });
@@ -8,13 +9,14 @@ export const useInbox = (status: "open" | "all") =>
 /** What needs the person, in all projects: the open questions of their inbox, messages that agents wait for among them. */
 export const useNeeds = () => useInbox("open").data;
 
-/** What the count of open rows is made of: agents that stand still until they are answered, and those whose turn is over. */
-export function needsText({ count, open_count: questions }: Pick<InboxPage, "count" | "open_count">): string {
-  const messages = count - questions;
+/** What the open rows are: agents that stand still until they are answered, work to judge, and agents whose turn is over. */
+export function needsText({ count, open_count: open, results }: InboxPage): string {
+  const verdicts = results.filter(({ kind }) => kind === "verdict").length;
+  const messages = count - open;
   const parts = [
-    questions > 0 && (questions === 1 ? "1 question" : `${questions} questions`),
-    messages > 0 &&
-      (messages === 1 ? "1 agent waits for a message" : `${messages} agents wait for a message`),
+    open > verdicts && countOf(open - verdicts, "question"),
+    verdicts > 0 && `${countOf(verdicts, "verdict")} to judge`,
+    messages > 0 && `${countOf(messages, "agent")} ${messages === 1 ? "waits" : "wait"} for a message`,
   ];
   return parts.filter(Boolean).join(", ");
 }

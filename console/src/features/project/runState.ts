@@ -49,8 +49,8 @@ export function reasonOf(run: Run | null): string | null {
 /** The checks that refute the work of a run. */
 function refutationOf({ verification }: Run): string | null {
   const named = new Set(verification?.reasons.map(({ check }) => check));
-  const failed = verification?.checks.filter(({ id }) => named.has(id)) ?? [];
-  const words = failed.map(({ id, base }) => `${id} fails${base === "passed" ? ", passed on the base" : ""}`);
+  const bad = verification?.checks.filter(({ id }) => named.has(id)) ?? [];
+  const words = bad.map(({ id, base }) => `${id} failed${base === "passed" ? ", passed on the base" : ""}`);
   return words.join(" · ") || null;
 }
 

@@ -151,7 +151,7 @@ function Work({ question, isBusy, onAnswer }: PartProps) {
   return (
     <>
       <TextArea
-        label="Message to the agent, or why the work is accepted"
+        label="Message to the agent, or why the work is accepted (Waive needs it)"
         value={text}
         maxLength={LONGEST_REASON}
         onChange={(event) => setText(event.target.value)}

@@ -50,16 +50,20 @@ interface CheckProps {
 
 export function CheckRow({ check, files, runRef }: CheckProps) {
   const { word, tone } = statusOf(check);
+  const result = statusOf({ ...check, old_tests: "not_run" }).word;
   const { counts } = check;
   const sides = [
     ["Command", check.command],
-    ["Result", word + (check.exit_code === null ? "" : `, exit code ${check.exit_code}`)],
+    ["Result", result + (check.exit_code === null ? "" : `, exit code ${check.exit_code}`)],
     ["Base", SIDES[check.base] + (check.base_cached ? ", as kept from an earlier attempt" : "")],
     ["With the tests of the base", check.old_tests !== "not_run" && SIDES[check.old_tests]],
     ["Cases", counts && countsText(counts)],
     ["Gate", `${check.gate}, defined by the ${check.source}`],
   ] as const;
-  const logs = check.runs.flatMap((one) => files.find(({ id }) => id === one.log_artifact_id) ?? []);
+  const executions = check.runs.map(({ log_artifact_id: log }, at) => {
+    return [log, `of the work${check.runs.length > 1 ? `, execution ${at + 1}` : ""}`] as const;
+  });
+  const logs = [...executions, [check.old_tests_log_artifact_id, "with the tests of the base"] as const];
   return (
     <Row tone={tone} name={check.id} word={word} duration={check.duration_ms} output={check.tail ?? ""}>
       <dl className={styles.sides}>
@@ -77,11 +81,16 @@ export function CheckRow({ check, files, runRef }: CheckProps) {
       <Names title="New failures" names={check.new_failures.map(caseText)} all={counts?.new} />
       <Names title="Removed cases" names={check.removed_cases.map(caseText)} all={counts?.removed} />
       <Names title="Blocked hosts" names={check.blocked_hosts} />
-      {logs.map(({ id, name, storage_path }, index) => (
-        <a key={id} href={downloadPath(runRef, storage_path)} download={name}>
-          <Download size={14} /> {name}, of the work{logs.length > 1 && `, execution ${index + 1}`}
-        </a>
-      ))}
+      {logs.map(([log, what]) => {
+        const file = log && files.find(({ id }) => id === log);
+        return (
+          file && (
+            <a key={log} href={downloadPath(runRef, file.storage_path)} download={file.name}>
+              <Download size={14} /> {file.name}, {what}
+            </a>
+          )
+        );
+      })}
     </Row>
   );
 }

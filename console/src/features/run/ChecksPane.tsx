@@ -3,9 +3,16 @@ import { useQuery } from "@tanstack/react-query";
 import { ListChecks, RotateCw } from "lucide-react";
 import { useState } from "react";
 import { useLocation } from "wouter";
-import { checkAgain, fetchAttempts, fetchCheckSet, takeCheck, waiveVerdict } from "../../api/checks";
+import {
+  checkAgain,
+  fetchAttempts,
+  fetchCheckSet,
+  fetchPlanned,
+  takeCheck,
+  waiveVerdict,
+} from "../../api/checks";
 import { cancelTurn, type RunRef } from "../../api/commands";
-import type { FoundCheck, Run, Verification } from "../../api/types";
+import type { Acceptance, FoundCheck, Run, Task, Verification } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Button, Select, TextArea } from "../../ui/controls";
 import { Empty, Failure, Loading } from "../../ui/feedback";
@@ -17,19 +24,14 @@ import { nameOf, useProject } from "../project/project";
 import { isOver, outputOf } from "../project/runState";
 import { LONGEST_REASON, QuestionCard } from "../questions/QuestionCard";
 import { isAsking, useRunQuestions } from "../questions/runQuestions";
+import { TaskDialog } from "../tasks/TaskDialog";
 import { CheckRow, Ci, Claims, Names, Step } from "./CheckRow";
 import styles from "./checks.module.css";
 
 // Events say when checks begin and end; which of them runs is asked for.
 const PROGRESS_MS = 3000;
 
-interface Props {
-  run: Run;
-  runRef: RunRef;
-  repository: string | null;
-}
-
-export default function ChecksPane({ run, runRef, repository }: Props) {
+export default function ChecksPane({ task, run, runRef }: { task: Task; run: Run; runRef: RunRef }) {
   const questions = useRunQuestions(runRef);
   const question = questions?.find((one) => one.kind === "verdict" && isAsking(one));
   const attempts = useQuery({
@@ -46,17 +48,7 @@ export default function ChecksPane({ run, runRef, repository }: Props) {
   // Nothing was executed where a verdict came with the end of the run.
   const newest = attempts.data[0] ?? run.verification;
   const shown = attempts.data.find(({ attempt }) => attempt === chosen) ?? newest;
-  if (!newest || !shown) {
-    return (
-      <Empty icon={ListChecks} title="Not checked">
-        <p>
-          {isOver(run)
-            ? "Work is checked if a worker's agent has finished it."
-            : "When the agent has finished, the checks of its work appear here."}
-        </p>
-      </Empty>
-    );
-  }
+  if (!newest || !shown) return <Planned {...{ task, run }} project={runRef.project} />;
   return (
     <div className={classes("column", styles.pane)}>
       <header className="row wrap spaced dim">
@@ -75,7 +67,7 @@ export default function ChecksPane({ run, runRef, repository }: Props) {
           />
         )}
         {isOver(run) && outputOf(run).branch && (
-          <Again runRef={runRef} isOpen={newest.verdict === null} onAgain={() => choose(null)} />
+          <Again {...{ runRef, newest }} onAgain={() => choose(null)} />
         )}
       </header>
       {/* Why stands below, in full. */}
@@ -83,7 +75,10 @@ export default function ChecksPane({ run, runRef, repository }: Props) {
       {questions && !question && shown === newest && isOver(run) && isToAccept(shown) && (
         <Waive runRef={runRef} />
       )}
-      <Why shown={shown} isRepaired={shown === newest && shown.verdict === "refuted" && !isOver(run)} />
+      <Why
+        {...{ task, shown }}
+        isRepaired={shown === newest && shown.verdict === "refuted" && !isOver(run)}
+      />
       <ul>
         {shown.checks.map((check) => (
           // What is opened in one attempt is not meant in another.
@@ -96,8 +91,8 @@ export default function ChecksPane({ run, runRef, repository }: Props) {
         ))}
       </ul>
       <Claims claims={shown.claims} />
-      {repository && shown.found.length > 0 && (
-        <Found found={shown.found} project={runRef.project} repository={repository} />
+      {task.repository && shown.found.length > 0 && (
+        <Found found={shown.found} project={runRef.project} repository={task.repository} />
       )}
       {shown.setup.length > 0 && (
         <section>
@@ -113,10 +108,47 @@ export default function ChecksPane({ run, runRef, repository }: Props) {
   );
 }
 
-function Why({ shown, isRepaired }: { shown: Verification; isRepaired: boolean }) {
+/** What will check the work of a run that is not over. */
+function Planned({ task, run, project }: { task: Task; run: Run; project: number }) {
+  const { repository } = task;
+  const sets = useQuery({
+    queryKey: ["check_sets", project, repository, "planned"],
+    queryFn: () => fetchPlanned(project, repository ?? ""),
+    enabled: repository !== null && !isOver(run),
+  });
+  const own = [task.acceptance, run.state.acceptance as Acceptance | undefined];
+  const all = [...(sets.data ?? []), ...own].flatMap((one) => one?.checks ?? []);
+  const checks = [...new Map(all.toReversed().map((check) => [check.id, check])).values()].reverse();
+  const text = isOver(run)
+    ? "Work is checked if a worker's agent has finished it."
+    : repository === null
+      ? "The task has no repository: its work is not checked."
+      : checks.length === 0
+        ? "No check of its work is defined here. The repository may name some."
+        : "When the agent has finished, its work is checked by what was defined when the run began. Defined now:";
+  return (
+    <Empty icon={ListChecks} title={isOver(run) ? "Not checked" : "Not checked yet"}>
+      <p>{text}</p>
+      {!isOver(run) && repository !== null && (
+        <ul className="column">
+          {checks.map((check) => (
+            <li key={check.id}>
+              <strong>{check.id}</strong> <code>{commandText(check)}</code>
+            </li>
+          ))}
+        </ul>
+      )}
+    </Empty>
+  );
+}
+
+function Why({ task, shown, isRepaired }: { task: Task; shown: Verification; isRepaired: boolean }) {
+  const [isEditing, setEditing] = useState(false);
+  const rewritten = shown.checks.flatMap(({ id, old_tests: old }) => (old === "failed" ? id : []));
   return (
     <div className="column">
       {shown.verdict === "verified" && <p>All checks that decide pass.</p>}
+      {rewritten.length > 0 && <p className="attention">The old tests fail: {rewritten.join(", ")}.</p>}
       <ul>
         {shown.reasons.map((reason) => {
           const { text, detail } = reasonText(reason);
@@ -129,6 +161,12 @@ function Why({ shown, isRepaired }: { shown: Verification; isRepaired: boolean }
           );
         })}
       </ul>
+      {shown.reasons.some(({ code }) => code === "no_checks") && (
+        <p className="row">
+          <Button onClick={() => setEditing(true)}>Define checks of the task</Button>
+        </p>
+      )}
+      {isEditing && <TaskDialog task={task} onClose={() => setEditing(false)} />}
       {isRepaired && <p>The agent corrects its work.</p>}
       {shown.stopped && <p>{stopText(shown.stopped)}</p>}
       {shown.waivers.map(({ user, at, reason }) => (
@@ -156,7 +194,7 @@ function Waive({ runRef }: { runRef: RunRef }) {
   return (
     <div className="column">
       <TextArea
-        label="Why the work is accepted"
+        label="Why the work is accepted (Waive needs it)"
         value={reason}
         maxLength={LONGEST_REASON}
         onChange={(event) => setReason(event.target.value)}
@@ -215,7 +253,9 @@ function Found({ found, project, repository }: FoundProps) {
   );
 }
 
-function Again({ runRef, isOpen, onAgain }: { runRef: RunRef; isOpen: boolean; onAgain: () => void }) {
+function Again({ runRef, newest, onAgain }: { runRef: RunRef; newest: Verification; onAgain: () => void }) {
+  const isOpen = newest.verdict === null;
+  const isFirst = newest.attempt === 0;
   const again = useAction({
     mutationFn: () => (isOpen ? cancelTurn(runRef) : checkAgain(runRef)),
     onSuccess: onAgain,
@@ -223,7 +263,8 @@ function Again({ runRef, isOpen, onAgain }: { runRef: RunRef; isOpen: boolean; o
   });
   return (
     <Button className="last" onClick={() => again.mutate()} disabled={again.isPending}>
-      {!isOpen && <RotateCw size={14} />} {isOpen ? "Stop checks" : "Check again"}
+      {!isOpen && !isFirst && <RotateCw size={14} />}{" "}
+      {isOpen ? "Stop checks" : isFirst ? "Check" : "Check again"}
     </Button>
   );
 }

@@ -54,7 +54,7 @@ interface Props {
 
 export function Composer(props: Props) {
   const { filesPlace, uploads, placeholder, standing, known, sendLabel, isBusy, area, text, onText } = props;
-  const { onSend, onOption, onStop, canKeep, sendText } = props;
+  const { onSend, onOption, onStop = null, canKeep = false, sendText } = props;
   // The keyboard of a phone has no Shift+Enter.
   const isTouch = useMedia("(pointer: coarse)");
   const files = useAttachments(sessionStorage, filesPlace, uploads);

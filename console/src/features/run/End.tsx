@@ -10,7 +10,7 @@ import {
   RotateCcw,
 } from "lucide-react";
 import { useState } from "react";
-import { Link, useSearchParams } from "wouter";
+import { Link, useLocation, useSearchParams } from "wouter";
 import { downloadPath, type RunRef } from "../../api/commands";
 import type { Run, Task } from "../../api/types";
 import { visible } from "../../text/marks";
@@ -23,7 +23,6 @@ import { useMedia } from "../../ui/media";
 import { StateBadge, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
 import { Age } from "../../ui/time";
-import { SureButton } from "../../ui/unmeant";
 import { useOutcome } from "../changes/useReview";
 import {
   branchBefore,
@@ -56,6 +55,7 @@ interface Props {
 }
 
 export function End({ task, run, runs, runRef, actions, onWrite, onReview, unasked }: Props) {
+  const [path] = useLocation();
   const [, setSearch] = useSearchParams();
   const state = stateOf(run);
   const { left_out: leftOut, not_stored: notStored } = run.state;
@@ -75,7 +75,9 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
       <p className={classes("row wrap small", styles.facts)}>
         {state !== "refuted" && <StateBadge state={state} />}
         <VerdictBadge of={run.verification} />
-        {run.verification?.verdict === "claimed" && <Link href="?pane=checks">Nothing was checked</Link>}
+        {run.verification?.verdict === "claimed" && (
+          <Link href={`${path}?pane=checks`}>Nothing was checked</Link>
+        )}
         {unasked > 0 && <span>Questions answered without you: {unasked}</span>}
         {run.status === "cancelled" && run.completed_at && <Age at={run.completed_at} inSentence />}
       </p>
@@ -120,10 +122,9 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
             <MessageSquare size={14} /> Continue with a message
           </Button>
         )}
-        {/* Asked, it is no wider. */}
-        <SureButton {...tone("again")} sureLabel="Really?" onSure={actions.retry} disabled={actions.isBusy}>
+        <Button {...tone("again")} onClick={() => actions.askStart(true)} disabled={actions.isBusy}>
           <RotateCcw size={14} /> Start over
-        </SureButton>
+        </Button>
         {!task.archived && (
           <Button onClick={actions.archive}>
             <Archive size={14} /> Archive it
@@ -187,12 +188,16 @@ const PLAIN = /^\w[\w./-]*$/;
 /** How the work gets to a clone of one's own, and why it is no pull request. */
 function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "runs" | "runRef">) {
   const { branch, pullRequest } = outputOf(run);
-  const before = branch ? "" : (branchBefore(run, runs) ?? "");
+  const isLatest = task.latest_run?.id === run.id;
+  const before = branch || !isLatest ? "" : (branchBefore(run, runs) ?? "");
   const named = branch || before;
+  // Later runs may have added to the branch.
+  const commit = run.verification?.commit ?? "";
+  const target = isLatest ? named : commit && `--detach ${commit}`;
   const patch = patchOf(run);
   // A phone has no clone.
   const isDesk = useMedia("(min-width: 761px)");
-  if (!patch && !PLAIN.test(branch)) return null;
+  if (!patch && !(target && PLAIN.test(branch))) return null;
   return (
     <>
       {!pullRequest && (
@@ -203,7 +208,9 @@ function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "run
       )}
       <details className="small" open={!pullRequest && isDesk}>
         <summary>Get the work into a clone of yours</summary>
-        {PLAIN.test(named) && <Command text={`git fetch origin ${named} && git switch ${named}`} />}
+        {PLAIN.test(named) && target && (
+          <Command text={`git fetch origin ${named} && git switch ${target}`} />
+        )}
         {patch && earlierOf(run) && <p>Only this run: needs the branch as the run before left it.</p>}
         {patch && <Command text={`taskbeacon run apply ${run.id}`} />}
         {patch && (

@@ -1,11 +1,9 @@
 /** The panes beside the conversation: on a phone one of them takes its place. */
-import { ListChecks } from "lucide-react";
 import type { RunRef } from "../../api/commands";
 import type { Run, RunList, Task } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
-import { Empty } from "../../ui/feedback";
 import { later } from "../../ui/later";
 import { StateIcon } from "../../ui/status";
 import { isOver, runName, stateOf } from "../project/runState";
@@ -56,7 +54,8 @@ export function Tabs({ shown, onChoose, files, isRefuted, isWhole }: TabsProps) 
           onClick={() => onChoose(name)}
         >
           {label}
-          {name === "changes" && files && <span className="faint figures"> {files}</span>}
+          {/* The pane itself counts those that it shows, which may be those of the whole branch. */}
+          {name === "changes" && files && shown !== name && <span className="faint figures"> {files}</span>}
           {name === "checks" && isRefuted && <StateIcon state="refuted" size={14} />}
         </button>
       ))}
@@ -118,27 +117,15 @@ export function Side(props: SideProps) {
             onResume={(message, onStarted) => actions.resume(message, [], { onStarted })}
           />
         )}
-        {shown === "plan" && <PlanPane transcript={transcript} />}
-        {shown === "checks" && <ChecksPane run={run} runRef={runRef} repository={task.repository} />}
+        {shown === "plan" && (
+          <div className={styles.draft}>
+            <PlanList entries={transcript.standing.plan} />
+          </div>
+        )}
+        {shown === "checks" && <ChecksPane {...{ task, run, runRef }} />}
         {shown === "files" && <FilesPane run={run} runRef={runRef} />}
         {shown === "notifications" && <NotificationsPane taskId={task.id} />}
       </div>
     </aside>
-  );
-}
-
-function PlanPane({ transcript }: { transcript: Transcript }) {
-  const { plan } = transcript.standing;
-  if (plan.length === 0) {
-    return (
-      <Empty icon={ListChecks} title="No plan">
-        <p>When the agent writes a plan, its steps and their progress appear here.</p>
-      </Empty>
-    );
-  }
-  return (
-    <div className={styles.draft}>
-      <PlanList entries={plan} />
-    </div>
   );
 }

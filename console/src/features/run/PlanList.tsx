@@ -1,6 +1,7 @@
 /** The steps of an agent's plan, with their progress. */
-import { Circle, CircleCheck, CircleDot } from "lucide-react";
+import { Circle, CircleCheck, CircleDot, ListChecks } from "lucide-react";
 import type { PlanEntry } from "../../transcript/items";
+import { Empty } from "../../ui/feedback";
 
 const PLAN_LOOKS = {
   pending: [Circle, "to do", "faint", ""],
@@ -9,6 +10,12 @@ const PLAN_LOOKS = {
 } as const;
 
 export function PlanList({ entries }: { entries: PlanEntry[] }) {
+  if (entries.length === 0)
+    return (
+      <Empty icon={ListChecks} title="No plan">
+        <p>When the agent writes a plan, its steps and their progress appear here.</p>
+      </Empty>
+    );
   return (
     <ol className="column">
       {entries.map((entry, index) => {

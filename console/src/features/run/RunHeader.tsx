@@ -62,16 +62,12 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   const state = stateOf(run);
   const reason = reasonOf(run);
   const { branch, pullRequest } = outputOf(run);
-  const [edits, setEdits] = useState<"title" | "text" | "again" | null>(null);
+  const [edits, setEdits] = useState<"title" | "text" | null>(null);
   const isPhone = useMedia("(max-width: 760px)");
   // Where it is scrolled, a keyboard must reach it.
   const scrolled = isPhone ? scrolling("About the run") : {};
-  const startOver = () => {
-    setEdits(null);
-    actions.retry();
-  };
   const canRepeat = run !== null && isOver(run) && !actions.isBusy;
-  const { isMuted, mute, archive, remove } = actions;
+  const { isMuted, mute, archive, remove, askStart } = actions;
   const pushes = isMuted ? "Get pushes about this task again" : "Mute the pushes of this task";
   const archiving = task.archived ? "Take the task out of the archive" : "Archive the task";
   const commands = [
@@ -83,7 +79,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   useKeys({
     ...Object.fromEntries(commands.map(({ key, title, act }) => [key, [title, act] as const])),
     F2: ["Rename the task", () => setEdits("title")],
-    ...(canRepeat ? { R: ["Start over", () => setEdits("again")] as const } : {}),
+    ...(canRepeat ? { R: ["Start over", () => askStart(true)] as const } : {}),
   });
   return (
     <header className={styles.header}>
@@ -108,20 +104,20 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         </div>
       </div>
       {actions.dialog}
-      {edits === "again" && (
-        <Dialog title="Start over?" onClose={() => setEdits(null)}>
-          <p>A new run does the task from its beginning. What this run has left stays as it is.</p>
+      {actions.isStartAsked && (
+        <Dialog title="Start over?" onClose={() => askStart(false)}>
+          <p>A new run begins without the work of this one, which stays as it is, with your comments.</p>
           <footer className="row wrap spaced">
-            <Button data-autofocus onClick={() => setEdits(null)}>
+            <Button data-autofocus onClick={() => askStart(false)}>
               Do not start over
             </Button>
-            <Button tone="primary" onClick={startOver}>
+            <Button tone="primary" onClick={actions.startOver}>
               Start over
             </Button>
           </footer>
         </Dialog>
       )}
-      {edits && edits !== "again" && <TaskDialog task={task} begins={edits} onClose={() => setEdits(null)} />}
+      {edits && <TaskDialog task={task} begins={edits} onClose={() => setEdits(null)} />}
       <div className={classes("row small dim", isPhone ? "scrolled" : "wrap", styles.facts)} {...scrolled}>
         {state !== "refuted" && <StateBadge state={state} />}
         {state !== "checking" && <VerdictBadge of={run?.verification} />}

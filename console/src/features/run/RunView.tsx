@@ -9,7 +9,7 @@ import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
 import { OfRepository } from "../project/EditorLink";
 import { useProject } from "../project/project";
-import { earlierOf, figuresOf, isOver, patchOf, stateOf } from "../project/runState";
+import { earlierOf, figuresOf, isOver, patchOf, runName, stateOf } from "../project/runState";
 import { Conversation } from "./Conversation";
 import { useOutbox } from "./outbox";
 import { PANES, type PaneName, Side, Tabs } from "./Panes";
@@ -75,11 +75,19 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   const files = figures.files > 0 ? `${figures.files}${earlierOf(run) ? " this run" : ""}` : "";
   const shown = pane ?? (isWide && (files || patchOf(run)) ? "changes" : null);
   const isRefuted = stateOf(run) === "refuted";
+  const place = `${runName(runs, run.id) ?? "An earlier run"} of ${runs.count}`;
+  const newer = !isLatest && (
+    <p className={classes("small", styles.boundary)} role="status">
+      {wasLatest ? "A new run has started." : `${place}. Run ${runs.count} came after it.`}{" "}
+      <Link href={href(`/tasks/${task.id}`)}>Show it</Link>
+    </p>
+  );
   const layout = shown === null ? "conversation" : isWide && !isFull ? "both" : "pane";
   return (
     <OfRepository value={task.repository}>
       <main className="fill">
         <RunHeader {...{ task, run, runs, figures, actions }} usage={transcript.standing.usage} />
+        {!wasLatest && newer}
         <div className={styles.body} data-layout={layout}>
           {layout !== "both" && <Tabs {...{ shown, files, isRefuted }} onChoose={choose} isWhole />}
           <Conversation
@@ -91,14 +99,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
               // Beside the conversation they are there already.
               if (shown === "changes") setFull(true);
             }}
-            newer={
-              wasLatest &&
-              !isLatest && (
-                <p className={classes("small", styles.boundary)} role="status">
-                  A new run has started. <Link href={href(`/tasks/${task.id}`)}>Show it</Link>
-                </p>
-              )
-            }
+            newer={wasLatest && newer}
           />
           {shown && (
             <Side

@@ -47,10 +47,8 @@ const STATUS_WORDS = {
   cancelled: "did not end",
 } as const;
 
-function shortPath(path: string): string {
-  // Paths of the workspace are absolute; its folder says nothing to the reader.
-  return path.replace(/^.*\/(?:workspace|work|repository|repo)\//, "");
-}
+/** Paths of the workspace are absolute; its folder says nothing to the reader. */
+const shortPath = (path: string) => path.replace(/^.*\/(?:workspace|work|repository|repo)\//, "");
 
 export const ToolRow = memo(function ToolRow({ item: tool }: { item: ToolItem }) {
   const [Icon, word] = ICONS[tool.toolKind];

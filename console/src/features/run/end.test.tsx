@@ -31,7 +31,7 @@ const comment = (id: string, line: number, message_id: string | null) => ({
 
 const nothing = () => {};
 
-function shown(more: object, end?: (run: Run) => React.ReactElement) {
+function shown(more: object, end?: ((run: Run) => React.ReactElement) | null, latest?: Run) {
   const run = runOf("two", more);
   const runRef = { project: 1, task: "t", run: "two" };
   const queries = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY } } });
@@ -47,7 +47,9 @@ function shown(more: object, end?: (run: Run) => React.ReactElement) {
   queries.setQueryData(["review", "two"], {
     ...{ version: 1, viewed: [], comments: [comment("c", 1, null), comment("d", 1, "m")] },
   });
-  const task = { id: "t", repository: "acme/notes", json_schema: null, archived: false } as unknown as Task;
+  const task = {
+    ...{ id: "t", repository: "acme/notes", json_schema: null, archived: false, latest_run: latest ?? run },
+  } as unknown as Task;
   const page = (
     <QueryClientProvider client={queries}>
       {end?.(run) ?? (
@@ -82,6 +84,24 @@ it.each([
 
 it("says of no other run's patch that it needs a branch", () => {
   expect(waysOf(shown({}))).toEqual(["taskbeacon run apply two"]);
+});
+
+it("names no command for an earlier run that takes the work of a later one", () => {
+  const later = runOf("three", {});
+  const output = { head_branch: "notes" };
+  const ways = (verification: object | null) => waysOf(shown({ output, verification }, null, later));
+  expect(ways({ verdict: "verified", commit: "5f3a", reasons: [], checks: [] })).toEqual([
+    "git fetch origin notes && git switch --detach 5f3a",
+    "taskbeacon run apply two",
+  ]);
+  expect(ways(null)).toEqual(["taskbeacon run apply two"]);
+});
+
+it("leads from work that was not checked to its checks, and nowhere else", () => {
+  history.replaceState(null, "", "/console/projects/1/tasks/t");
+  const end = shown({ verification: { verdict: "claimed", reasons: [], checks: [] } });
+  const link = within(end).getByRole("link", { name: "Nothing was checked" });
+  expect(link.getAttribute("href")).toBe("/console/projects/1/tasks/t?pane=checks");
 });
 
 it("says what became of the comments of the run before, and which are not sent", () => {

@@ -1,4 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { useLocation } from "wouter";
 import { changeMute, fetchMute } from "../../api/attention";
 import { closeConversation } from "../../api/commands";
@@ -50,6 +51,7 @@ export function useRunActions(task: Task, run: Run | null, runs: readonly Run[] 
       onFailed?.();
     },
   });
+  const [isStartAsked, askStart] = useState(false);
   const why = `${nameOf(session.user)} ended it in the console.`;
   const cancel = useAction({ mutationFn: () => cancelRun(project.id, id, run?.id ?? "", why), refreshes });
   const finish = useAction({
@@ -71,7 +73,13 @@ export function useRunActions(task: Task, run: Run | null, runs: readonly Run[] 
     finish: () => finish.mutate(),
     /** Whether the conversation was closed here: the run ends as soon as its work is stored. */
     isFinishing: finish.isPending || finish.isSuccess,
-    retry: () => run && start.mutate({ body: againOf(run) }),
+    /** Whether a dialog asks if the run is started over. */
+    isStartAsked,
+    askStart,
+    startOver: () => {
+      askStart(false);
+      if (run) start.mutate({ body: againOf(run) });
+    },
     /** Archive the task, or take it out of the archive. */
     archive: () => batch.begin(task.archived ? "unarchive" : "archive", [shown]),
     remove: () => batch.begin("delete", [shown]),
