@@ -217,9 +217,8 @@ class Examples:
         return found
 
 
-def serve_examples(beacon: Server, document: dict[str, Any]) -> None:
+def serve_examples(beacon: Server, examples: Examples) -> None:
     """Answer all requests of commands with `tests.client.command.LINES`; streams end, that of events by a refusal."""
-    examples = Examples(document)
     beacon.otherwise = examples.answer
     notification = {"jsonrpc": "2.0", "method": "_taskbeacon/progress", "params": {"message": "Cloning"}}
     entry = {"type": "notification", "timestamp": "2026-01-01T10:00:00Z", "notification": notification}

@@ -5,18 +5,31 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
-from taskbeacon.cli.person import _choice
+from taskbeacon.cli.person import _choice, _form
 from taskbeacon.cli.tasks import _FIELDS
 from taskbeacon.client import types, verify_webhook
 from taskbeacon.client.settings import config_file, read_config
 from tests.client.command import LINES, Taskbeacon, commands, in_a_thread, spawn
-from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
+from tests.client.server import (
+    PROJECT,
+    Examples,
+    Reply,
+    Server,
+    answer,
+    failure,
+    frame,
+    serve_examples,
+    stream,
+)
 from tests.devstack.launchers import git
 from tests.support.assertions import concerning
 
@@ -52,6 +65,15 @@ def spelled(name: str, *, as_json: bool) -> list[str]:
     return [*name.split(), *LINES[name], *(more if as_json and takes else [])]
 
 
+# All that read answers in a way of their own.
+SPOILED = [
+    ["answer", "018900", "--option", "1"], ["api", "GET", "tasks", "--paginate"], ["events", "listen", "--types", "text"],
+    ["inbox"], ["login"], ["run", "artifacts", "1", "--download", "-"], ["run", "artifacts", "1"], ["run", "cancel", "1"],
+    ["run", "diff", "1", "--stat"], ["run", "diff", "1"], ["run", "follow", "1", "--require", "verified,ci"],
+    ["run", "follow", "1", "--json"], ["run", "send", "1", "hello"], ["run", "start", "1", "--agent", "claude"],
+    ["run", "verify", "1"], ["run", "view", "1"], ["status"], ["status", "--json"], ["task", "archive", "1"],
+    ["task", "create", "Fix it", "--run"], ["task", "list", "--mine"], ["task", "list", "--json", "url,id"], ["task", "view", "1"],
+]  # fmt: skip
 ASKING = sorted(LINES.keys() - {"completion", "help", "logout", "version"})
 WRONG_SHAPES: tuple[Any, ...] = ({}, [], None, "text", {"results": [{}]}, {"results": [None]}, [{}])
 REFUSALS = [
@@ -128,6 +150,60 @@ def test_a_wrong_shape_is_no_failed_run(beacon: Server, taskbeacon: Taskbeacon) 
             assert settles or "--json" not in line or result.error["code"] == "bad_answer"
 
 
+def places(content: Any, *place: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield where a JSON has something, and what."""
+    inner = (
+        content.items()
+        if isinstance(content, dict)
+        else enumerate(content)
+        if isinstance(content, list)
+        else ()
+    )
+    for key, value in inner:
+        yield (*place, key), value
+        yield from places(value, *place, key)
+
+
+def spoiled(content: Any, place: Sequence[Any], instead: Any) -> Any:
+    """Return JSON with something else at a place, or nothing for an Ellipsis."""
+    content = at = deepcopy(content)
+    *way, last = place
+    for key in way:
+        at = at[key]
+    if instead is ...:
+        del at[last]
+    else:
+        at[last] = instead
+    return content
+
+
+@pytest.mark.usefixtures("_pauses_pass", "_in_a_checkout")
+@pytest.mark.parametrize("line", SPOILED, ids=" ".join)
+def test_one_spoiled_place_of_an_answer_is_no_defect(
+    beacon: Server, taskbeacon: Taskbeacon, shared_application: FastAPI, line: list[str]
+) -> None:
+    """It is told, or not read: whatever one answer of the server lacks, or has of another kind."""
+    examples = Examples(shared_application.openapi())
+    serve_examples(beacon, examples)
+    good = taskbeacon(*line)
+    asked = {f"{sent.method} {sent.path}": sent for sent in beacon.received}
+    for request, sent in asked.items():
+        reply = examples.answer(sent)
+        content = json.loads(reply.body or b"{}")
+        for place, value in places(content):
+            if place[-1] == "next":
+                continue  # a list without an end
+            others = [None, "text" if isinstance(value, dict | list) else [[]]]
+            for instead in [*others, ...] if isinstance(place[-1], str) else others:
+                beacon.reset()
+                serve_examples(beacon, examples)
+                beacon.reset(request, answer(spoiled(content, place, instead), reply.status))
+                with concerning((request, place, instead)):
+                    result = taskbeacon(*line)
+                    assert result.code in {good.code, 3, 8} or instead is None
+                    assert result.code != 8 or "describes (answer." in result.err
+
+
 @pytest.mark.parametrize(
     ("fault", "name"),
     [
@@ -176,6 +252,7 @@ def test_wrong_command_lines(beacon: Server, taskbeacon: Taskbeacon) -> None:
         ["run", "follow", RUN_ID, "--timeout", "soon"],
         ["answer", "@latest"],
         ["api", "GET", "https://elsewhere/"],
+        ["api", "GET", "tasks\x01"],
         ["task", "view", "1", "--url", "http://a.example"],
         ["task", "view", "1", "--url", "nonsense"],
     ):
@@ -372,6 +449,30 @@ def test_log_diff_and_files(beacon: Server, taskbeacon: Taskbeacon) -> None:
     assert taskbeacon("run", "diff", "1").out == ""
 
 
+def test_the_output_of_a_run_can_be_any_json(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    """A schema can ask for a list: `run view` and `run apply` took that for a bad answer."""
+    beacon.on(f"GET {PROJECT}/resolve", answer({"task": TASK_ID, "run": RUN_ID}))
+    for output in ([1], "text", 7, {"a": 1}, None):
+        with concerning(output):
+            run = DONE | {"output": output, "state": {"head_branch": "topic"}}
+            beacon.reset(f"GET {PATH}", answer(run))
+            assert "head branch: topic\n" in taskbeacon("run", "view", "1").out
+            assert taskbeacon("run", "view", "1", "--json").lines == [run]
+
+
+def test_a_form_has_any_schema() -> None:
+    """A field that is `true`, or of one of several types, was taken for a bad answer."""
+    fields = {
+        "any": True,
+        "several": {"type": ["integer", "null"]},
+        "text": {"type": "string", "title": "Name"},
+    }
+    said = iter(["one", "2", "3"])
+    found = _form({"schema": {"properties": fields}}, lambda _: next(said))
+    assert found == {"action": "accept", "content": {"any": "one", "several": 2, "text": "3"}}
+    assert _form({"schema": None}, lambda _: next(said)) == {"action": "accept", "content": {}}
+
+
 def test_questions(beacon: Server, taskbeacon: Taskbeacon) -> None:
     row = {
         "id": "01890001-0000-7000-8000-000000000000", "project_id": 3, "digest": "d", "opened_at": "1", "kind": "permission",
@@ -399,6 +500,11 @@ def test_questions(beacon: Server, taskbeacon: Taskbeacon) -> None:
     result = taskbeacon("answer", "018900", "--json", "-", text='{"option_id": "deny"}')
     assert result.lines == [{"status": "answered", "repeated": False}]
     assert [sent.json["option_id"] for sent in beacon.at(path)] == ["allow", "deny"]
+    # Names of what the method that sends it takes itself.
+    for text in ('{"request_id": 5}', '{"question": "q"}', '{"self": 1}', "[]"):
+        with concerning(text):
+            result = taskbeacon("answer", "018900", "--json", "-", text=text)
+            assert (result.code, "standard input is no JSON object of an answer" in result.err) == (2, True)
 
 
 def test_sign_in_status_and_sign_out(

@@ -23,7 +23,7 @@ from app.enums import RunStatus
 from app.models import Task
 from taskbeacon.cli import perform
 from tests.client.command import LINES, Taskbeacon, commands
-from tests.client.server import Server, serve_examples
+from tests.client.server import Examples, Server, serve_examples
 from tests.client.terminal import Print
 from tests.devstack.launchers import git
 from tests.support.assertions import concerning
@@ -253,7 +253,7 @@ def test_json_of_every_command_fits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of all that the tree of commands has with `--json`; lists with all of their fields, which the help names."""
-    serve_examples(beacon, shared_application.openapi())
+    serve_examples(beacon, Examples(shared_application.openapi()))
     monkeypatch.chdir(tmp_path)
     git(tmp_path, "init", "--quiet")
     components = shared_application.openapi()["components"]

@@ -26,7 +26,17 @@ from app.config import Settings
 from taskbeacon.client import verify_webhook
 from taskbeacon.client.settings import config_file
 from tests.client.command import LINES, commands, spawn
-from tests.client.server import PROJECT, Received, Reply, Server, answer, frame, serve_examples, stream
+from tests.client.server import (
+    PROJECT,
+    Examples,
+    Received,
+    Reply,
+    Server,
+    answer,
+    frame,
+    serve_examples,
+    stream,
+)
 from tests.client.terminal import Print, Printing
 from tests.client.test_command_line import DONE, ENTRY, PATH, RUN, RUN_ID, TASK, TASK_ID
 from tests.devstack.launchers import git, wait_for
@@ -85,7 +95,7 @@ def test_no_command_waits_for_standard_input(codes: Callable[[], dict[str, int]]
 def test_no_command_waits_where_the_server_answers_well(
     codes: Callable[[], dict[str, int]], beacon: Server, shared_application: FastAPI, tmp_path: Path
 ) -> None:
-    serve_examples(beacon, shared_application.openapi())
+    serve_examples(beacon, Examples(shared_application.openapi()))
     assert {line: code for line, code in codes().items() if code} == {"events listen --types run.*": 4}
     assert (tmp_path / "new.txt").read_text() == "one\n"
     assert config_file().exists()

@@ -1,7 +1,9 @@
-"""Requests, retries and errors, alike in both clients, against a server that answers by a script."""
+"""Requests, retries, errors and bad answers, alike in both clients, against a server that answers by a script."""
 
 import logging
 import socket
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,14 +17,35 @@ from taskbeacon.client import (
     RateLimited,
     ServerError,
 )
+from taskbeacon.client.shapes import checked
 from tests.client.conftest import Calls, NewCalls
-from tests.client.server import PROJECT, Reply, Server, answer, failure
+from tests.client.server import ID, PROJECT, RUN_PATH, Reply, Server, answer, failure, frame, stream
 from tests.support.assertions import concerning
 
 TASK = {"id": "01890000-0000-7000-8000-000000000001", "title": "Fix it", "a_new_key": 1}
 CREATE = f"POST {PROJECT}/tasks"
 LIST = f"GET {PROJECT}/tasks"
 BUSY = failure(503, "unavailable", Retry_After=0)
+# What names a task and a run, and no more.
+A_TASK = {"id": ID}
+A_RUN = {"id": ID, "task": ID}
+# Each method with what it takes, but those of which nothing is read.
+CALLS: dict[str, tuple[Any, ...]] = {
+    "artifacts.download": (A_RUN, "a.txt", "."), "artifacts.upload": (A_TASK, __file__), "questions.answer": ("@latest",),
+    "runs.cancel": (A_RUN,), "runs.diff": (A_RUN,), "runs.get": (A_RUN,), "runs.patch": (A_RUN,), "runs.send": (A_RUN, "hello"),
+    "runs.wait": (A_RUN,), "tasks.create": (), "tasks.get": ("PLA-1",), "tasks.run": (A_TASK,), "tasks.update": (A_TASK,),
+    "webhooks.create": (), "webhooks.get": ("e",), "webhooks.redeliver": ("e", "d"), "webhooks.update": ("e",),
+}  # fmt: skip
+LISTS: dict[str, tuple[Any, ...]] = {
+    "events.list": (), "events.stream": (), "questions.list": (), "runs.follow": (A_RUN,), "runs.list": (A_TASK,),
+    "tasks.list": (), "webhooks.deliveries": ("e",), "webhooks.list": (),
+}  # fmt: skip
+BAD = (
+    Reply(200, b"<html>"), Reply(200, b"\xff"), Reply(200, b"[" * 100_000), Reply(200), answer(None), answer([]), answer(7),
+    answer("text"), answer({}), answer([{}]), answer({"results": 7, "next": None, "next_after": ""}),
+    answer({"results": [{"id": []}], "next": None, "next_after": ""}),
+    answer({"id": 7, "task": 7, "run": 7, "status": [], "state": [], "artifacts": [7], "files": {}, "result": 7}),
+)  # fmt: skip
 
 
 async def test_a_request_has_key_agent_and_json(server: Server, calls: Calls) -> None:
@@ -165,3 +188,88 @@ async def test_the_key_is_in_no_log(server: Server, calls: Calls, caplog: pytest
     await calls.call("tasks.create")
     assert f"POST {server.url}{PROJECT}/tasks 201" in caplog.text
     assert "phx_secret" not in caplog.text
+
+
+@pytest.mark.parametrize("name", CALLS | LISTS)
+async def test_an_answer_of_another_shape_is_a_bad_one(server: Server, calls: Calls, name: str) -> None:
+    for server.always in BAD:
+        with concerning(server.always), pytest.raises(ServerError) as raised:
+            await (calls.call(name, *CALLS[name]) if name in CALLS else calls.items(name, *LISTS[name]))
+        assert raised.value.code == "bad_answer"
+
+
+async def test_what_a_caller_gives_is_no_bad_answer(server: Server, calls: Calls, tmp_path: Path) -> None:
+    """Also where the server has answered before: `object()`, which is no JSON, was taken for a bad answer."""
+    server.on(f"GET {PROJECT}/resolve", answer({"task": ID, "run": ID}))
+    for name, of, fields in (
+        ("tasks.create", (), {"title": object()}),
+        ("tasks.update", ("PLA-1",), {"title": object()}),
+        ("runs.send", ("PLA-1", object()), {}),
+    ):
+        with concerning(name), pytest.raises(TypeError, match="JSON serializable"):
+            await calls.call(name, *of, **fields)
+    with pytest.raises(KeyError, match="id"):
+        await calls.call("tasks.get", {"title": "x"})
+    with pytest.raises(FileNotFoundError):
+        await calls.call("artifacts.upload", "PLA-1", tmp_path / "none")
+
+
+async def test_what_is_not_read_is_passed_on(server: Server, calls: Calls) -> None:
+    task = {"id": ID, "latest_run": 7, "title": None, "a_new_key": [{}]}
+    server.on(f"GET {PROJECT}/tasks/{ID}", answer(task))
+    assert await calls.call("tasks.get", ID) == task
+
+
+async def test_an_event_of_any_kind_is_passed_on(server: Server, calls: Calls) -> None:
+    """A status that is no text ended the stream, and so did an id that no header can have, at the next connection."""
+    odd = frame({"type": "task_run_state", "status": [{}]}, id_="é")
+    server.on(f"GET {RUN_PATH}/stream", stream(odd), stream(frame({"type": "x"}, id_="1-2")))
+    going = A_RUN | {"status": "in_progress", "state": {}}
+    server.on(
+        f"GET {RUN_PATH}",
+        answer(going),
+        answer(going),
+        answer(going),
+        answer(going | {"status": "completed"}),
+    )
+    *items, end = await calls.items("runs.follow", A_RUN)
+    assert ([item.data.get("status") for item in items], end.status) == ([[{}], None], "completed")
+    assert "last-event-id" not in server.at(f"GET {RUN_PATH}/stream")[1].headers
+
+
+@pytest.mark.parametrize("url", ["nonsense", "https://", "https://[::1"])
+async def test_a_place_for_a_file_that_is_none(server: Server, calls: Calls, url: str) -> None:
+    prepared = {"id": "a", "storage_path": "p", "presigned_post": {"url": url, "fields": {}}}
+    path = f"POST {PROJECT}/tasks/{ID}/staged_artifacts/prepare_upload"
+    server.on(path, answer({"artifacts": [prepared]}))
+    with pytest.raises(ServerError, match="names no place for the file") as raised:
+        await calls.call("artifacts.upload", A_TASK, __file__)
+    assert raised.value.code == "bad_answer"
+
+
+async def test_fields_for_a_store_are_no_texts(server: Server, calls: Calls) -> None:
+    """They ended an upload by a TypeError of httpx; the store says what is wrong with them."""
+    form = {"url": f"{server.url}/bucket", "fields": {"key": {"a": 1}, "policy": None}}
+    prepared = {"id": "a", "storage_path": "p", "presigned_post": form}
+    path = f"POST {PROJECT}/tasks/{ID}/staged_artifacts"
+    server.on(f"{path}/prepare_upload", answer({"artifacts": [prepared]}))
+    server.on(f"{path}/finalize_upload", answer({"artifacts": [A_TASK]}))
+    server.on("POST /bucket", Reply(204))
+    assert await calls.call("artifacts.upload", A_TASK, __file__) == A_TASK
+
+
+def test_a_bad_answer_names_what_it_lacks() -> None:
+    shape = {"id": str, "rows": [{"size": int, "of": (dict, None)}], "first": {0: str}}
+    good = {"id": "a", "rows": [{"size": 1, "of": None}, {"size": 2}], "first": ["b"], "more": 1}
+    assert checked(good, shape) is good
+    for change, place in (
+        ({"id": 1}, "answer.id"),
+        ({"rows": {}}, "answer.rows"),
+        ({"rows": [{"size": 1}, {"size": "2"}]}, "answer.rows.1.size"),
+        ({"rows": [{"size": 1, "of": []}]}, "answer.rows.0.of"),
+        ({"first": []}, "answer.first"),
+        ({"first": [1]}, "answer.first.0"),
+    ):
+        with concerning(place), pytest.raises(ServerError) as raised:
+            checked(good | change, shape)
+        assert str(raised.value) == f"The server's answer is not what the API describes ({place})."

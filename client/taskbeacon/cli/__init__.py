@@ -143,7 +143,10 @@ def perform(arguments: Sequence[str]) -> int:
     """Run a command; return its exit code. Signals are for the caller."""
     as_json = _wants_json(arguments)
     if os.environ.get("TASKBEACON_DEBUG") == "api":
-        _show_requests()
+        import logging  # noqa: PLC0415 - for this alone
+
+        logging.basicConfig(format="%(message)s")
+        logging.getLogger("taskbeacon.client").setLevel(logging.DEBUG)
     try:
         "".join(arguments).encode()  # what is not UTF-8, no request could have
         code = main.main(list(arguments), "taskbeacon", standalone_mode=False, terminal_width=_width())
@@ -172,13 +175,6 @@ def perform(arguments: Sequence[str]) -> int:
 def _width() -> int:
     # click's own is at least 50.
     return min(output.width(), _WIDEST_HELP)
-
-
-def _show_requests() -> None:
-    import logging  # noqa: PLC0415 - for this alone
-
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("taskbeacon.client").setLevel(logging.DEBUG)
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

@@ -11,18 +11,13 @@ import click
 from taskbeacon import __version__
 from taskbeacon.cli import failures, output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import (
-    Client,
-    allowed,
-    connected,
-    json_flag,
-    placed,
-    profile_option,
-    standard_input,
-)
+from taskbeacon.cli.options import Client, allowed, connected, json_flag, placed, profile_option, read_input
+from taskbeacon.client.shapes import checked
 
 _MOST_NAME = 80
 _SHELLS = ("bash", "zsh", "fish")
+_CODES = {"device_code": str, "user_code": str, "verification_uri": str, "expires_in": int, "interval": int}
+_MADE = {"api_key": str, "project_id": int}
 
 
 @click.command()
@@ -41,7 +36,7 @@ def login(
     if not url:
         raise usage("name the server: --url URL")
     if with_token:
-        token = standard_input(whole=False).strip()
+        token = read_input(whole=False).strip()
         if not token:
             raise usage("standard input has no key")
     else:
@@ -50,23 +45,23 @@ def login(
             made = _ask_for_key(client)
         token, project = made["api_key"], project or str(made["project_id"])
     with Client(url, token, project, insecure=insecure) as client:
-        email = output.one_line(client.request("GET", "/api/users/@me")["email"])
+        email = checked(client.request("GET", "/api/users/@me"), {"email": str})["email"]
         keep_profile(profile, url=client.settings.url, project=project, key=token)
-    output.note(f"Signed in to {client.settings.url} as {email}.")
+    output.note(f"Signed in to {client.settings.url} as {output.one_line(email)}.")
 
 
 def _ask_for_key(client: Client) -> dict[str, Any]:
     from taskbeacon.client import BadRequest, ConnectionFailed  # noqa: PLC0415 - loaded already
 
     name = output.one_line(f"{getpass.getuser()}@{platform.node()}")[:_MOST_NAME]
-    begun = client.request("POST", "/api/cli/login", json={"client": name})
+    begun = checked(client.request("POST", "/api/cli/login", json={"client": name}), _CODES)
     output.note(f"Open {begun['verification_uri']} and enter the code {begun['user_code']}")
     until, interval = time.monotonic() + begun["expires_in"], begun["interval"]
     while True:
         time.sleep(interval)
         try:
             body = {"device_code": begun["device_code"]}
-            found: dict[str, Any] = client.request("POST", "/api/cli/login/token", json=body)
+            return checked(client.request("POST", "/api/cli/login/token", json=body), _MADE)
         except BadRequest as error:
             if error.code not in {"authorization_pending", "slow_down"}:
                 raise
@@ -74,8 +69,6 @@ def _ask_for_key(client: Client) -> dict[str, Any]:
         except ConnectionFailed:
             if time.monotonic() > until:
                 raise
-        else:
-            return found
 
 
 def _profile(named: str | None) -> str:
@@ -104,14 +97,15 @@ def logout(*, profile: str | None) -> None:
 def status(client: Client, *, as_json: bool) -> None:
     """Show server, project, person and agents."""
     settings = client.settings
-    me = allowed(client, "/api/users/@me")
-    listed = allowed(client, "/api/projects") or {"results": []}
-    listed_agents = client.request("GET", "agents")["results"]
+    me = allowed(client, "/api/users/@me", {"id": int, "email": str, "team": ({"id": int}, None)})
+    listed = allowed(client, "/api/projects", {"results": [{"id": int, "name": str}]}) or {"results": []}
+    shape = {"results": [{"name": str, "available": bool}]}
+    listed_agents = checked(client.request("GET", "agents"), shape)["results"]
     number: Any = settings.project
     if number == "@current":
         number = ((me or {}).get("team") or {}).get("id")
     name = {str(each["id"]): each["name"] for each in listed["results"]}.get(str(number))
-    server_version = client.request("GET", "/livez").get("version")
+    server_version = checked(client.request("GET", "/livez"), {"version": (str, None)}).get("version")
     agents = sorted({"runbook", *(each["name"] for each in listed_agents)})
     away = [each["name"] for each in listed_agents if not each["available"]]
     if as_json:

@@ -1,13 +1,12 @@
 """`taskbeacon api`: any request."""
 
-import json
 from typing import Any
 
 import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import Client, connected, parse_json, read_source
+from taskbeacon.cli.options import Client, connected, json_or_text, parse_json, read_source
 
 
 @click.command()
@@ -59,9 +58,4 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _value(text: str) -> Any:
-    if text.startswith("@"):
-        return read_source(text[1:])
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    return read_source(text[1:]) if text.startswith("@") else json_or_text(text)

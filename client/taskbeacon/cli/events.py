@@ -15,6 +15,7 @@ import click
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
 from taskbeacon.cli.options import allowed, json_flag, placed
+from taskbeacon.client.shapes import checked
 
 if TYPE_CHECKING:
     import httpx
@@ -74,7 +75,7 @@ def listen(*, types: str | None, target: str | None, print_secret: bool, as_json
 
 
 def _require_known(client: "Client", types: str | None) -> None:
-    listed = allowed(client, "webhook_event_types") if types else None
+    listed = allowed(client, "webhook_event_types", [{"type": str}]) if types else None
     known = [each["type"] for each in listed or ()]
     for word in (types or "").split(",") if known else ():
         if not any(_matches(type_, word) for type_ in known):
@@ -86,7 +87,7 @@ def _show(event: "Event", status: int | None, *, as_json: bool) -> None:
     if as_json:
         output.as_json({**event.data, **forwarded})
         return
-    of = event.data.get("data", {})
+    of = checked(event.data, {"data": (dict, None)}).get("data") or {}
     words = [event.data.get("timestamp"), event.type, of.get("task_id"), of.get("run_id"), status]
     output.line(" ".join(str(word) for word in words if word))
 
@@ -103,7 +104,7 @@ def _forward(item: "Event", receiver: "httpx.Client", target: str, secret: str) 
     pause = 0.25
     while True:
         now = datetime.now(UTC)
-        id_ = str(item.data["id"])
+        id_ = checked(item.data, {"id": str})["id"]
         headers = {"Content-Type": "application/json", "webhook-id": id_}
         headers["webhook-timestamp"] = str(int(now.timestamp()))
         headers["webhook-signature"] = Webhook(secret).sign(id_, now, body)

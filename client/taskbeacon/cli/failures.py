@@ -69,7 +69,7 @@ def failure_of(error: BaseException) -> Failure | None:
 
 
 def _of_client(error: BaseException) -> Failure | None:
-    from taskbeacon.client.errors import TaskbeaconError, unreadable  # noqa: PLC0415 - loaded already
+    from taskbeacon.client.errors import TaskbeaconError  # noqa: PLC0415 - loaded already
     from taskbeacon.client.settings import InsecureUrl  # noqa: PLC0415 - loaded already
 
     match error:
@@ -86,10 +86,6 @@ def _of_client(error: BaseException) -> Failure | None:
             more = {"status": getattr(error, "status", None), "request_id": error.request_id}
             more["retryable"] = error.retryable
             return Failure(text, code=error.code, exit_code=_exit_code(error), more=more)
-        case LookupError() | TypeError() | AttributeError():
-            # Of all that a command reads, types have left unchecked what the server sent alone.
-            bad = unreadable(error)
-            return None if bad is None else _of_client(bad)
         case _:
             return None
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from taskbeacon.cli import failures, output
 from taskbeacon.cli.failures import Failure
-from taskbeacon.cli.live import Transcript, show_result
+from taskbeacon.cli.live import RUN, Transcript, show_result
 from taskbeacon.cli.person import ask, showing
 from taskbeacon.client import Client, End, Event, Gap, TaskbeaconError, Waiting
+from taskbeacon.client.shapes import checked
 
 _LEAVE_SECONDS = 0.3
 _CODES = {"completed": failures.DONE, "failed": failures.FAILED, "cancelled": failures.CANCELLED}
@@ -51,7 +52,7 @@ class _Follower:
 
     def perform(self, run: Any) -> int:
         try:
-            self.run = dict(self.client.runs.get(run))
+            self.run = dict(checked(self.client.runs.get(run), RUN))
             self._json({"type": "run", "run": self.run})
             if not self.as_json:
                 output.note(f"Run {self.run['id']}")
@@ -62,7 +63,7 @@ class _Follower:
                 for item in items:
                     if isinstance(item, End):
                         self.after = item.event_id or self.after
-                        return self._end(dict(item.run))
+                        return self._end(dict(checked(item.run, RUN)))
                     if isinstance(item, Waiting):
                         self._wait(item)
                     else:
@@ -121,7 +122,7 @@ class _Follower:
         return self.until == "terminal" or (can_ask and ask(self.client, self.run, waiting_for))
 
     def _end(self, run: dict[str, Any]) -> int:
-        verification = run["verification"] or {}
+        verification = run.get("verification") or {}
         verdict = verification.get("verdict")
         code = _CODES[run["status"]]
         if code == failures.DONE and not self._is_as_required(verification):

@@ -1,13 +1,13 @@
 """`taskbeacon inbox` and `taskbeacon answer`: the questions that wait for a person."""
 
-from itertools import islice
 from typing import Any
 
 import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import Client, connected, json_fields, option_id, parse_json, standard_input
+from taskbeacon.cli.options import Client, connected, json_fields, option_id, parse_json, read_input
+from taskbeacon.client.shapes import checked
 
 _FIELDS = (
     "id", "kind", "status", "urgency", "risk", "digest", "title", "detail", "options", "schema", "link",
@@ -15,6 +15,8 @@ _FIELDS = (
     "answered_by", "answered_via", "answered_at", "allowed_actions", "url",
 )  # fmt: skip
 _MOST_ROWS = 1000
+_SHOWN = {"kind": str, "urgency": str, "task": {"slug": str}, "title": str}
+_ASKED = {"kind": str, "options": [{"id": str, "name": str}], "task": {"slug": str}}
 
 
 @click.command()
@@ -23,7 +25,7 @@ _MOST_ROWS = 1000
 @connected
 def inbox(client: Client, *, watch: bool, fields: list[str] | None) -> None:
     """List the questions that wait for you, the most urgent first."""
-    rows: list[dict[str, Any]] = [dict(row) for row in islice(client.questions.list(), _MOST_ROWS)]
+    rows: list[dict[str, Any]] = [dict(row) for row in client.questions.list(limit=_MOST_ROWS)]
     if watch:
         for row in rows:
             output.as_json({"type": "question", **row})
@@ -34,6 +36,7 @@ def inbox(client: Client, *, watch: bool, fields: list[str] | None) -> None:
     elif not rows:
         output.note("No question waits for you.")
     else:
+        checked(rows, [_SHOWN])
         output.rows(
             [row["id"], row["kind"], row["urgency"], row["task"]["slug"], row["title"]] for row in rows
         )
@@ -61,12 +64,11 @@ def answer(
     given = [each for each in (option, text, source or None) if each is not None]
     if len(given) != 1:
         raise usage("give one of --option, --text and --json -")
-    row = client.perform(client.core.find_question(question))
-    body: dict[str, Any]
+    row = checked(client.perform(client.core.find_question(question)), _ASKED)
     if source == "-":
-        body = parse_json(standard_input(), "standard input")
-        if not isinstance(body, dict):
-            raise usage("standard input is no JSON object")
+        body = parse_json(read_input(), "standard input")
+        if not isinstance(body, dict) or body.keys() & {"self", "question", "request_id"}:
+            raise usage("standard input is no JSON object of an answer")
     elif text is not None:
         body = {"text": text}
     elif row["kind"] in {"form", "url"}:

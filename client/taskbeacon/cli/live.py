@@ -5,6 +5,12 @@ from typing import Any
 
 from taskbeacon.cli import output
 
+# What is read of a run.
+_REASON = {"check": str | None, "code": str, "detail": str}
+RUN = {
+    "id": str, "task": str, "status": str, "state": dict, "error_message": str | None, "artifacts": [{"name": str}],
+    "verification": ({"verdict": str | None, "reasons": ([_REASON], None), "ci": (dict, None)}, None),
+}  # fmt: skip
 _SHOWN_OUTPUT_LINES = 12  # of one step at a time
 _MESSAGES = {"agent_message": ("»", "green"), "user_message": (">", "cyan")}
 
@@ -61,14 +67,14 @@ def _text_of(content: Any) -> str:
 
 def show_verdict(run: Mapping[str, Any]) -> None:
     """Print the verdict about the work of a run, and why."""
-    verification = run["verification"] or {}
+    verification = run.get("verification") or {}
     verdict = verification.get("verdict")
     if not verdict:
         return
     style = {"verified": "green", "claimed": "yellow"}.get(verdict, "red")
     waived = ", waived" if verification.get("waived") else ""
     output.write(f"  verdict: {output.styled(verdict, style)}{waived}")
-    for reason in verification.get("reasons", ()):
+    for reason in verification.get("reasons") or ():
         words = filter(None, (reason["check"], reason["code"].replace("_", " "), reason["detail"]))
         output.line(output.one_line(": ".join(words)), "    ")
 
@@ -80,5 +86,10 @@ def show_result(run: Mapping[str, Any]) -> None:
     if run["error_message"]:
         output.line(output.one_line(run["error_message"]), "  ")
     show_verdict(run)
-    brought = (run["output"] if isinstance(run["output"], dict) else {}) | run["state"]
-    output.fields(brought, ("head_branch", "pr_url"), indent="  ")
+    output.fields(brought(run), ("head_branch", "pr_url"), indent="  ")
+
+
+def brought(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the worker says of the work: in the output, or beside one that a schema describes in the state."""
+    said: dict[str, Any] = run["output"] if isinstance(run.get("output"), dict) else {}
+    return {**said, **run["state"]}

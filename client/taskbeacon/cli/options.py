@@ -13,6 +13,7 @@ import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
+from taskbeacon.client.shapes import Shape, checked
 
 if TYPE_CHECKING:
     import taskbeacon.client
@@ -68,7 +69,7 @@ def connected(command: Command) -> Command:
     return placed(opened)  # type: ignore[return-value] # with other parameters
 
 
-def standard_input(*, whole: bool = True) -> str:
+def read_input(*, whole: bool = True) -> str:
     """Read standard input, or its first line. Raises Failure where it is closed, or is no text."""
     if sys.stdin is None:
         raise usage("standard input is closed")
@@ -83,11 +84,18 @@ def standard_input(*, whole: bool = True) -> str:
 def read_source(source: str) -> str:
     """Read a file, or standard input where the source is `-`. Raises Failure."""
     if source == "-":
-        return standard_input()
+        return read_input()
     try:
         return Path(source).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise usage(f"{source} cannot be read: {getattr(error, 'strerror', error)}") from error
+
+
+def json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def parse_json(text: str, source: str) -> Any:
@@ -134,12 +142,12 @@ def seconds(_ctx: click.Context, _parameter: click.Parameter, value: str | None)
     return time
 
 
-def allowed(client: Client, path: str) -> Any:
-    """Return the JSON of an answer, None where the key is without this scope: it may be good for all else."""
+def allowed(client: Client, path: str, shape: Shape) -> Any:
+    """Return an answer of this shape, None where the key is without this scope: it may be good for all else."""
     from taskbeacon.client import AccessDenied  # noqa: PLC0415 - loaded already
 
     try:
-        return client.request("GET", path)
+        return checked(client.request("GET", path), shape)
     except AccessDenied as error:
         if error.code != "permission_denied":
             raise
@@ -154,14 +162,14 @@ def option_id(options: Iterable[dict[str, Any]], said: str) -> str | None:
     return None
 
 
-def project_number(client: Client) -> str:
+def project_id(client: Client) -> str:
     """Return the number of the project, for pages; `@current` where the key may not ask."""
     from taskbeacon.client import ApiError  # noqa: PLC0415 - loaded already
 
     if client.settings.project.isdigit():
         return client.settings.project
-    with suppress(ApiError, KeyError, TypeError):
-        return str(client.request("GET", "/api/users/@me")["team"]["id"])
+    with suppress(ApiError):
+        return str(checked(client.request("GET", "/api/users/@me"), {"team": {"id": int}})["team"]["id"])
     return client.settings.project
 
 

@@ -1,6 +1,5 @@
 """The person at the terminal: asked by an agent, and present while they see a follow."""
 
-import json
 import os
 import sys
 from collections.abc import Callable, Generator
@@ -12,12 +11,18 @@ from typing import Any
 from uuid import uuid4
 
 from taskbeacon.cli import output
-from taskbeacon.cli.options import option_id
+from taskbeacon.cli.options import json_or_text, option_id
 from taskbeacon.client import Client, Conflict, ConnectionFailed, TaskbeaconError
 from taskbeacon.client.events import TERMINAL
+from taskbeacon.client.shapes import checked
 
 _BEAT_SECONDS = 30.0
 _LOOK_SECONDS = 2.0
+# What is read of a question.
+_QUESTION = dict.fromkeys(("id", "digest", "status", "kind", "title", "detail"), str) | {
+    "project_id": int, "options": [{"id": str, "name": str}], "schema": ({"properties": (dict, None)}, None),
+}  # fmt: skip
+_WORDS = {"yes": "true", "no": "false"}
 _Read = Callable[[str], str | None]
 
 
@@ -42,7 +47,8 @@ def ask(client: Client, run: dict[str, Any], waiting_for: dict[str, Any]) -> boo
             else:
                 client.perform(client.core.command(run, "close", {}))
             return True
-        questions = client.request("GET", f"{client.perform(client.core.run_path(run))}/questions")["results"]
+        found = client.request("GET", f"{client.perform(client.core.run_path(run))}/questions")
+        questions = checked(found, {"results": [_QUESTION]})["results"]
         question = next((each for each in questions if each["status"] == "open"), None)
         if question is None:
             return True  # answered meanwhile
@@ -65,8 +71,8 @@ def _show(question: dict[str, Any]) -> None:
     output.note(f"\n{output.one_line(question['title'])}")
     if question["detail"]:
         output.note(question["detail"])
-    if question["link"]:
-        output.note(f"{question['link']} ({question['link_host']})")
+    if question.get("link"):
+        output.note(f"{question['link']} ({question.get('link_host')})")
     for number, option in enumerate(question["options"], 1):
         output.note(f"  {number} {output.one_line(option['name'])}")
 
@@ -86,8 +92,10 @@ def _choice(question: dict[str, Any], read: _Read) -> dict[str, Any] | None:
 
 def _form(question: dict[str, Any], read: _Read) -> dict[str, Any] | None:
     content: dict[str, Any] = {}
-    schema = question["schema"] or {}
-    for name, field in (schema.get("properties") or {}).items():
+    schema = question.get("schema") or {}
+    for name, described in (schema.get("properties") or {}).items():
+        # A schema can be `true`, too.
+        field = described if isinstance(described, dict) else {}
         title = field.get("title") or field.get("description") or name
         choices = field.get("enum")
         listed = f" ({', '.join(map(str, choices))})" if isinstance(choices, list) else ""
@@ -95,15 +103,9 @@ def _form(question: dict[str, Any], read: _Read) -> dict[str, Any] | None:
         if said is None:
             return None
         if said:
-            content[name] = said if field.get("type") in {None, "string"} else _value(said)
+            is_text = field.get("type") in (None, "string")
+            content[name] = said if is_text else json_or_text(_WORDS.get(said.casefold(), said))
     return {"action": "accept", "content": content}
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads({"yes": "true", "no": "false"}.get(text.casefold(), text))
-    except ValueError:
-        return text
 
 
 def _read(is_settled: Callable[[], bool], prompt: str) -> str | None:

@@ -10,8 +10,9 @@ import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import CONFLICT, Failure, usage
-from taskbeacon.cli.live import Transcript
+from taskbeacon.cli.live import RUN, Transcript, brought
 from taskbeacon.cli.options import Client, connected, json_fields, json_flag, seconds, together
+from taskbeacon.client.shapes import checked
 
 _BUILT_IN = "runbook"
 _NO_CHANGES = "The run has no changes."
@@ -20,6 +21,8 @@ _ARTIFACT_FIELDS = (
     "uploaded_by", "uploaded_by_user_id", "dismissed_at", "metadata",
 )  # fmt: skip
 _MOST_LINES = 1_000_000
+_CHANGES = {"files": [{"path": str, "additions": int, "deletions": int}]}
+_FILES = {"artifacts": [{"id": str, "name": str, "size": int, "storage_path": str}]}
 
 run_options = together(
     click.option("--agent", metavar="NAME", help="Agent: claude, codex, …; runbook is the built-in one."),
@@ -76,7 +79,7 @@ def start_run(
     given = {name: value for name, value in fields.items() if value is not None}
     path = client.perform(client.core.task_path(task))
     made, is_replayed = client.perform(client.core.once(f"{path}/run", given, key))
-    run = made["latest_run"]
+    run = checked(made, {"latest_run": {"id": str, "task": str}})["latest_run"]
     if follows:
         return following.follow(client, run, as_json=as_json, **options)
     if as_json:
@@ -102,7 +105,8 @@ def choose_agent(client: Client, options: dict[str, Any]) -> None:
         if model is not None:
             raise usage("--model needs --agent")
         return
-    known = {each["name"]: each["models"] for each in client.request("GET", "agents")["results"]}
+    listed = checked(client.request("GET", "agents"), {"results": [{"name": str, "models": [{"name": str}]}]})
+    known = {each["name"]: each["models"] for each in listed["results"]}
     if agent not in known:
         raise usage(f"the server has no agent {agent}; there are: {', '.join(sorted({*known, _BUILT_IN}))}")
     if model is None and not known[agent]:
@@ -130,9 +134,8 @@ def start(client: Client, *, task: str, follows: bool, as_json: bool, **options:
 @connected
 def view(client: Client, *, run: str, as_json: bool) -> None:
     """Show a run."""
-    found = client.runs.get(run)
-    verdict = found["verification"] and found["verification"]["verdict"]
-    shown = {**(found["output"] or {}), **found["state"], **found, "verdict": verdict}
+    found: dict[str, Any] = dict(checked(client.runs.get(run), RUN))
+    shown = {**brought(found), **found, "verdict": (found.get("verification") or {}).get("verdict")}
     if as_json:
         output.as_json(found)
         return
@@ -164,7 +167,7 @@ def follow(client: Client, *, run: str, as_json: bool, **options: Any) -> int:
 def send(client: Client, *, run: str, text: str, steer: bool, as_json: bool) -> None:
     """Send a message to the agent."""
     found = client.runs.get(run)
-    is_queued = bool((client.runs.send(found, text, steer=steer) or {}).get("queued"))
+    is_queued = bool(client.runs.send(found, text, steer=steer).get("queued"))
     if as_json:
         output.as_json({"run_id": found["id"], "queued": is_queued})
     else:
@@ -217,7 +220,7 @@ def diff(client: Client, *, run: str, stat: bool, as_json: bool) -> None:
     """Print the changes of a run."""
     if as_json:
         output.as_json(client.runs.diff(run))
-    elif stat and (files := client.runs.diff(run)["files"]):
+    elif stat and (files := checked(client.runs.diff(run), _CHANGES)["files"]):
         output.rows([[f"+{each['additions']}", f"-{each['deletions']}", each["path"]] for each in files])
     elif not stat and (patch := client.runs.patch(run)):
         output.patch(patch)
@@ -238,7 +241,7 @@ def apply(client: Client, *, run: str, three_way: bool, branch: str | None, as_j
     checkout = Checkout()
     found = client.runs.get(run)
     if branch is not None:
-        pushed = ((found["output"] or {}) | found["state"]).get("head_branch")
+        pushed = brought(found).get("head_branch")
         if not pushed:
             raise Failure("the run has pushed no branch", code="not_applicable", exit_code=CONFLICT)
         checkout.fetch(str(pushed), branch)
@@ -279,7 +282,7 @@ def verify(client: Client, *, run: str, as_json: bool) -> None:
 @connected
 def artifacts(client: Client, *, run: str, download: str | None, fields: list[str] | None) -> None:
     """List the files of a run."""
-    found = client.runs.get(run)
+    found = checked(client.runs.get(run), _FILES)
     files = found["artifacts"]
     if download == "-":
         if len(files) != 1:

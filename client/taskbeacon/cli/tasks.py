@@ -10,16 +10,9 @@ import click
 
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
-from taskbeacon.cli.options import (
-    Client,
-    connected,
-    json_fields,
-    json_flag,
-    page,
-    project_number,
-    read_source,
-)
+from taskbeacon.cli.options import Client, connected, json_fields, json_flag, page, project_id, read_source
 from taskbeacon.cli.runs import check_follow, choose_agent, follow_options, run_options, start_run
+from taskbeacon.client.shapes import checked
 
 if TYPE_CHECKING:
     from taskbeacon.cli.checkout import Repository
@@ -33,6 +26,8 @@ _FIELDS = (
 )  # fmt: skip
 _FILE = click.Path(exists=True, dir_okay=False)
 _PAGE_ROWS = 30
+_RUN = {"id": str, "status": str, "state": dict, "verification": ({"verdict": str | None}, None)}
+_TASK = {"slug": str, "title": str, "latest_run": (_RUN, None)}
 
 
 @click.group()
@@ -102,8 +97,8 @@ def create(
     choose_agent(client, options)
     request_id = request_id or os.urandom(16).hex()
     given = {name: value for name, value in fields.items() if value is not None}
-    made, is_replayed = client.perform(client.core.once("tasks", given, request_id))
-    url = page(client, project_number(client), made["id"])
+    made, is_replayed = client.perform(client.core.once("tasks", given, request_id, {"id": str, "slug": str}))
+    url = page(client, project_id(client), made["id"])
     if as_json:
         line = {"type": "task", "task": made, "url": url, "request_id": request_id, "replayed": is_replayed}
         output.as_json(line)
@@ -174,9 +169,9 @@ def list_(
     """List tasks, newest first."""
     filters: dict[str, Any] = {"verdict": verdict}
     if mine:
-        filters["created_by"] = client.request("GET", "/api/users/@me")["id"]
+        filters["created_by"] = checked(client.request("GET", "/api/users/@me"), {"id": int})["id"]
     filters["status"] = "in_progress" if status in {"waiting", "running"} else status
-    project = project_number(client) if fields and "url" in fields else ""
+    project = project_id(client) if fields and "url" in fields else ""
     rows = (_row(client, project, dict(found)) for found in client.tasks.list(**filters))
     if status in {"waiting", "running"}:
         rows = (row for row in rows if (row["status"] == "waiting") == (status == "waiting"))
@@ -186,13 +181,11 @@ def list_(
     elif not shown:
         output.note("There is no such task.")
     else:
-        output.rows(
-            [[row["slug"], row["status"] or "-", row["verdict"] or "-", row["title"]] for row in shown]
-        )
+        output.rows([row["slug"], row["status"] or "-", row["verdict"] or "-", row["title"]] for row in shown)
 
 
 def _row(client: Client, project: str, found: dict[str, Any]) -> dict[str, Any]:
-    run = found["latest_run"] or {}
+    run = checked(found, _TASK).get("latest_run") or {}
     is_waiting = run.get("status") == "in_progress" and run["state"].get("waiting_for")
     return {
         **found,
@@ -211,7 +204,7 @@ def _row(client: Client, project: str, found: dict[str, Any]) -> dict[str, Any]:
 def view(client: Client, *, task: str, web: bool, as_json: bool) -> None:
     """Show a task."""
     found = dict(client.tasks.get(task))
-    row = _row(client, project_number(client), found)
+    row = _row(client, project_id(client), found)
     if web:
         click.launch(row["url"])
     if as_json:
@@ -219,7 +212,7 @@ def view(client: Client, *, task: str, web: bool, as_json: bool) -> None:
         return
     output.line(f"{row['slug']} {output.one_line(row['title'])}", style="bold")
     output.fields(row, ("status", "verdict", "repository", "run_id", "created_at", "url"))
-    if row["description"]:
+    if row.get("description"):
         output.line(f"\n{row['description']}")
 
 
@@ -229,9 +222,9 @@ def view(client: Client, *, task: str, web: bool, as_json: bool) -> None:
 @connected
 def archive(client: Client, *, task: str, as_json: bool) -> None:
     """Put a task away; lists do not show it any more."""
-    changed = dict(client.tasks.update(task, archived=True))
+    changed = dict(checked(client.tasks.update(task, archived=True), {"slug": str}))
     if as_json:
-        output.as_json(changed | {"url": page(client, project_number(client), str(changed["id"]))})
+        output.as_json(changed | {"url": page(client, project_id(client), str(changed["id"]))})
     else:
         output.note(f"{changed['slug']} is archived.")
 
@@ -242,6 +235,6 @@ def archive(client: Client, *, task: str, as_json: bool) -> None:
 def open_(client: Client, *, task: str) -> None:
     """Open the page of a task in the browser."""
     found = client.tasks.get(task)
-    url = page(client, project_number(client), found["id"])
+    url = page(client, project_id(client), found["id"])
     output.line(url)
     click.launch(url)

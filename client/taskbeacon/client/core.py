@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Unpack
 from urllib.parse import quote, urlencode
 
 from taskbeacon import __version__
@@ -15,19 +15,32 @@ from taskbeacon.client.errors import Conflict, ConnectionFailed, NotFound, WaitT
 from taskbeacon.client.events import TERMINAL, End, Event, Gap, Item, Stream, Waiting, WaitingState, item_of
 from taskbeacon.client.references import UUID_TEXT, Place, Reference, find_question, known_place, not_found
 from taskbeacon.client.retrying import FIRST_PAUSE, Patience, Retries, answered
-from taskbeacon.client.settings import Settings, check_url
+from taskbeacon.client.settings import InsecureUrl, Settings, check_url
+from taskbeacon.client.shapes import Shape, checked, parsed
 from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Yield
 
 if TYPE_CHECKING:
     from taskbeacon.client import types
 
 JSON = Any
+Fields: TypeAlias = Mapping[str, JSON]
+Until: TypeAlias = Literal["terminal", "waiting"]
 KEY_HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "idempotent-replayed"
 _REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _PAGE: Final = 100
 _LONGEST_LOOK: Final = 3.0
 _PATCH: Final = "changes.patch"
+# What is read here of answers.
+_ITEM: Final = {"id": str}
+_RUN: Final = {"id": str, "task": str, "status": str, "state": dict}
+_FILES: Final = {"artifacts": [{"id": str, "name": str, "type": str, "storage_path": str}]}
+_TEXTS: Final = ("id", "title", "status", "digest", "opened_at")
+_QUESTION: Final = {**dict.fromkeys(_TEXTS, str), "project_id": int, "run": _ITEM}
+_QUESTIONS: Final = {"next": str | None, "results": [_QUESTION]}
+_DIFF: Final = {"next": str | None, "files": list}
+_FORM: Final = {"url": str, "fields": dict}
+_PREPARED: Final = {"artifacts": {0: {"id": str, "storage_path": str, "presigned_post": _FORM}}}
 _AGENT: Final = f"taskbeacon-client/{__version__} python/{sys.version_info.major}.{sys.version_info.minor}"
 # Of names of files: what is not seen, halves of pairs, and characters that lead elsewhere.
 _UNSAFE: Final = re.compile(
@@ -45,13 +58,7 @@ class Core:
         self._headers = {"Authorization": f"Bearer {settings.token}", "User-Agent": _AGENT}
 
     def build(
-        self,
-        method: str,
-        path: str,
-        body: JSON = None,
-        *,
-        params: Mapping[str, JSON] | None = None,
-        key: str | None = None,
+        self, method: str, path: str, body: JSON = None, params: Fields | None = None, key: str | None = None
     ) -> Request:
         """Return a request; `path` is one below the project unless it begins with /api. Raises ValueError for a URL."""
         if "://" in path or path.startswith("//"):
@@ -75,8 +82,7 @@ class Core:
 
     def open(self, request: Request) -> Flow[JSON]:
         """Return the handle of a good answer, whose body is not read yet. Raises as `send` does."""
-        _, handle = yield from self._perform(Open(request))
-        return handle
+        return (yield from self._perform(Open(request)))[1]
 
     def _perform(self, step: Send | Open) -> Flow[JSON]:
         is_repeatable = step.request.method in _REPEATABLE or KEY_HEADER in step.request.headers
@@ -88,42 +94,53 @@ class Core:
         path: str,
         *,
         json: JSON = None,
-        params: Mapping[str, JSON] | None = None,
+        params: Fields | None = None,
         request_id: str | None = None,
     ) -> Flow[JSON]:
         """Send a request, to /api… or else below the project. A POST is repeated by its own `request_id` alone."""
         answer = yield from self.send(self.build(method, path, json, params=params, key=request_id))
         return answer.json()
 
-    def _get(self, path: str, **params: JSON) -> Flow[JSON]:
-        return (yield from self.send(self.build("GET", path, params=params))).object()
+    def ask(self, method: str, path: str, shape: Shape, body: JSON = None, /, **params: JSON) -> Flow[JSON]:
+        """Send a request; return the content of its answer, which has the shape."""
+        return (yield from self.send(self.build(method, path, body, params=params))).of(shape)
 
-    def pages(self, path: str, params: Mapping[str, JSON], *, limit: int | None = None) -> Items[JSON]:
+    def pages(self, path: str, params: Fields, limit: int | None = None, cursor: str = "next") -> Items[JSON]:
         """Yield the rows of all pages of a list, none twice, at most `limit`."""
-        seen: set[JSON] = set()
-        offset = 0
+        shape = {cursor: str | None, "results": [{"id": str | int}]}
+        seen, window = set[JSON](), {**params, "offset": 0}
         while limit is None or len(seen) < limit:
-            size = _PAGE if limit is None else min(_PAGE, limit - len(seen))
-            page = yield from self._get(path, **{**params, "limit": size, "offset": offset})
+            window["limit"] = _PAGE if limit is None else min(_PAGE, limit - len(seen))
+            page = yield from self.ask("GET", path, shape, **window)
             for row in page["results"]:
                 # A new row moves the others to the next page.
-                if row["id"] not in seen:
+                if row["id"] not in seen and (limit is None or len(seen) < limit):
                     seen.add(row["id"])
                     yield Yield(row)
-            offset += len(page["results"])
-            if not page["next"] or not page["results"]:
+            if not page[cursor] or not page["results"]:
                 return
+            behind = window["offset"] + len(page["results"])
+            window |= {"offset": behind} if cursor == "next" else {"after": page[cursor]}
 
-    def find_task(self, task: Reference) -> Flow[Place]:
+    def _resolve(self, project: str, kind: str, ref: str) -> Flow[Place]:
+        try:
+            path, shape = f"/api/projects/{_quoted(project)}/resolve", {"task": str, "run": str | None}
+            found = yield from self.ask("GET", path, shape, kind=kind, ref=ref)
+        except NotFound as error:
+            more = {"status": error.status, "body": error.body, "request_id": error.request_id}
+            raise NotFound(f"{kind} {ref}: {error.message}", code=error.code, **more) from error
+        return Place(project, found["task"], found["run"])
+
+    def task_path(self, task: Reference) -> Flow[str]:
         place = known_place(task, url=self.settings.url, project=self.settings.project)
-        if isinstance(place, Place):
-            return place
-        if UUID_TEXT.fullmatch(place):
-            return Place(self.settings.project, place.lower())
-        return (yield from self._resolve(self.settings.project, "task", place))
+        if isinstance(place, str) and UUID_TEXT.fullmatch(place):
+            place = Place(self.settings.project, place.lower())
+        elif isinstance(place, str):
+            place = yield from self._resolve(self.settings.project, "task", place)
+        return f"/api/projects/{_quoted(place.project)}/tasks/{_quoted(place.task)}"
 
-    def find_run(self, run: Reference) -> Flow[tuple[str, str, str]]:
-        """Return the ids of the project, the task and the run. Raises NotFound for a task without a run."""
+    def run_path(self, run: Reference) -> Flow[str]:
+        """Return the path of a run. Raises NotFound for a task without one."""
         place = known_place(run, url=self.settings.url, project=self.settings.project)
         if isinstance(place, str):
             place = yield from self._resolve(self.settings.project, "run", place)
@@ -131,38 +148,22 @@ class Core:
             place = yield from self._resolve(place.project, "run", place.task)
         if place.run is None:
             raise not_found("The task has no run.")
-        return place.project, place.task, place.run
+        project, task, id_ = map(_quoted, (place.project, place.task, place.run))
+        return f"/api/projects/{project}/tasks/{task}/runs/{id_}"
 
-    def _resolve(self, project: str, kind: str, ref: str) -> Flow[Place]:
-        try:
-            found = yield from self._get(f"/api/projects/{_quoted(project)}/resolve", kind=kind, ref=ref)
-        except NotFound as error:
-            message = f"{kind} {ref}: {error.message}"
-            more = {"body": error.body, "request_id": error.request_id}
-            raise NotFound(message, code=error.code, status=error.status, **more) from error
-        return Place(project, found["task"], found["run"])
-
-    def task_path(self, task: Reference) -> Flow[str]:
-        place = yield from self.find_task(task)
-        return f"/api/projects/{_quoted(place.project)}/tasks/{_quoted(place.task)}"
-
-    def run_path(self, run: Reference) -> Flow[str]:
-        project, task, id_ = yield from self.find_run(run)
-        return f"/api/projects/{_quoted(project)}/tasks/{_quoted(task)}/runs/{_quoted(id_)}"
-
-    def once(self, path: str, body: Mapping[str, JSON], key: str | None) -> Flow[tuple[JSON, bool]]:
+    def once(self, path: str, body: Fields, key: str | None, shape: Shape = dict) -> Flow[tuple[JSON, bool]]:
         """Send a POST that the server performs once for its key; return the JSON, and whether it is a replay."""
         answer = yield from self.send(self.build("POST", path, body, key=key or os.urandom(16).hex()))
-        return answer.object(), REPLAYED_HEADER in answer.headers
+        return answer.of(shape), REPLAYED_HEADER in answer.headers
 
     def create_task(
         self, *, request_id: str | None = None, **fields: "Unpack[types.TaskCreateIn]"
     ) -> Flow["types.TaskWithRun"]:
         """Create a task. The same `request_id` gives the same task."""
-        return (yield from self.once("tasks", _known("TaskCreateIn", fields), request_id))[0]
+        return (yield from self.once("tasks", _known("TaskCreateIn", fields), request_id, _ITEM))[0]
 
     def get_task(self, task: Reference) -> Flow["types.Task"]:
-        return (yield from self._get((yield from self.task_path(task))))
+        return (yield from self.ask("GET", (yield from self.task_path(task)), _ITEM))
 
     def list_tasks(self, /, *, limit: int | None = None, **filters: JSON) -> Items["types.Task"]:
         """Yield the tasks that match, newest first, of all pages."""
@@ -170,8 +171,7 @@ class Core:
 
     def update_task(self, task: Reference, **fields: "Unpack[types.TaskIn]") -> Flow["types.Task"]:
         known = _known("TaskIn", fields)
-        answer = yield from self.send(self.build("PATCH", (yield from self.task_path(task)), known))
-        return answer.object()
+        return (yield from self.ask("PATCH", (yield from self.task_path(task)), _ITEM, known))
 
     def delete_task(self, task: Reference) -> Flow[None]:
         yield from self.request("DELETE", (yield from self.task_path(task)))
@@ -181,29 +181,27 @@ class Core:
     ) -> Flow["types.Task"]:
         """Start a run; `latest_run` of the answer is the run. The same `request_id` gives the same run."""
         known = _known("RunIn", fields)
-        return (yield from self.once(f"{yield from self.task_path(task)}/run", known, request_id))[0]
+        return (yield from self.once(f"{yield from self.task_path(task)}/run", known, request_id, _ITEM))[0]
 
     def get_run(self, run: Reference) -> Flow["types.Run"]:
-        return (yield from self._get((yield from self.run_path(run))))
+        return (yield from self.ask("GET", (yield from self.run_path(run)), _RUN))
 
     def list_runs(self, task: Reference) -> Items["types.Run"]:
         yield from self.pages(f"{yield from self.task_path(task)}/runs", {})
 
     def cancel_run(self, run: Reference) -> Flow["types.Run"]:
         path = yield from self.run_path(run)
-        return (yield from self.once(f"{path}/cancel", {}, None))[0]
+        return (yield from self.once(f"{path}/cancel", {}, None, _RUN))[0]
 
-    def command(self, run: Reference, method: str, params: Mapping[str, JSON]) -> Flow[JSON]:
+    def command(self, run: Reference, method: str, params: Fields) -> Flow[JSON]:
         """Send a command to the agent of a run; return its result. Raises Conflict if the agent cannot take it."""
         path = yield from self.run_path(run)
-        body: dict[str, JSON] = {"jsonrpc": "2.0", "id": 1, "method": method}
-        if params:
-            body["params"] = params
-        answer, _ = yield from self.once(f"{path}/command", body, None)
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, **({"params": params} if params else {})}
+        answer, _ = yield from self.once(f"{path}/command", body, None, {"error": (dict, None)})
         if refused := answer.get("error"):
             more = {"extra": refused, "body": answer}
             raise Conflict(str(refused.get("message")), code="command_refused", status=200, **more)
-        return answer["result"]
+        return checked(answer, {"result": dict})["result"]
 
     def send_message(self, run: Reference, text: str, *, steer: bool = False) -> Flow[JSON]:
         """Send a message to the agent; with `steer` in the middle of its turn, if it can be steered."""
@@ -239,9 +237,9 @@ class Core:
     def diff(self, run: Reference) -> Flow["types.Diff"]:
         """Return the changes of a run, all pages of them."""
         path = yield from self.run_path(run)
-        diff: types.Diff = yield from self._get(f"{path}/diff")
+        diff: types.Diff = yield from self.ask("GET", f"{path}/diff", _DIFF)
         while (cursor := diff["next"]) is not None:
-            page: types.Diff = yield from self._get(f"{path}/diff", cursor=cursor)
+            page: types.Diff = yield from self.ask("GET", f"{path}/diff", _DIFF, cursor=cursor)
             diff["files"] += page["files"]
             diff["next"] = page["next"]
         return diff
@@ -249,11 +247,9 @@ class Core:
     def patch(self, run: Reference) -> Flow[bytes]:
         """Return the changes of a run for `git apply`; no bytes if there are none."""
         path = yield from self.run_path(run)
-        artifacts = (yield from self._get(path))["artifacts"]
+        artifacts = (yield from self.ask("GET", path, _FILES))["artifacts"]
         patches = [each for each in artifacts if each["name"] == _PATCH and each["type"] == "output"]
-        if not patches:
-            return b""
-        return (yield from self.content(run, patches[-1]))
+        return (yield from self.content(run, patches[-1])) if patches else b""
 
     def follow(self, run: Reference, *, after: str | None = None) -> Items[Item]:
         """Yield what happens in a run, over all connections, from its first event or behind `after`, to an `End`."""
@@ -264,7 +260,7 @@ class Core:
         was_over = False
         while True:
             yield from stream.connect()
-            current = (yield from stream.patience.until_answered(look)).json()
+            current = (yield from stream.patience.until_answered(look)).of(_RUN)
             if waiting_for := waiting.read(current):
                 yield Yield(Waiting(stream.last_id, waiting_for))
             is_told = False
@@ -275,7 +271,7 @@ class Core:
                     if waiting_for := waiting.notice(item.data):
                         yield Yield(Waiting(frame.id or stream.last_id, waiting_for))
                     is_told = item.type == "task_run_state" and item.data.get("status") in TERMINAL
-            current = (yield from stream.patience.until_answered(look)).json()
+            current = (yield from stream.patience.until_answered(look)).of(_RUN)
             is_over = current["status"] in TERMINAL
             # The stream may have been cut before its last events: only one that brings nothing more has had them.
             has_all = was_over and stream.was_ended and not stream.has_brought
@@ -286,11 +282,7 @@ class Core:
             yield from stream.patience.pause()
 
     def wait(
-        self,
-        run: Reference,
-        *,
-        until: Literal["terminal", "waiting"] = "terminal",
-        timeout: float | None = None,
+        self, run: Reference, *, until: Until = "terminal", timeout: float | None = None
     ) -> Flow["types.Run"]:
         """Return the run once it is over, or with `waiting` once it waits for a person. Raises WaitTimeout."""
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -298,7 +290,7 @@ class Core:
         look, patience = Send(self.build("GET", path)), Patience()
         pause = FIRST_PAUSE
         while True:
-            current: types.Run = (yield from patience.until_answered(look)).json()
+            current: types.Run = (yield from patience.until_answered(look)).of(_RUN)
             patience.hear()
             is_waiting = until == "waiting" and current["state"].get("waiting_for")
             if current["status"] in TERMINAL or is_waiting:
@@ -324,27 +316,18 @@ class Core:
     def find_question(self, reference: str) -> Flow[dict[str, JSON]]:
         """Return the row of the inbox for an id, its beginning or `@latest`: an open one, else a closed one."""
         for status in ("open", "all"):
-            rows: list[dict[str, JSON]] = []
-            has_more = True
-            while has_more:
+            rows, page = list[dict[str, JSON]](), None
+            while page is None or (page["next"] and page["results"]):
                 window = {"status": status, "limit": _PAGE, "offset": len(rows)}
-                page = yield from self._get("/api/users/@me/inbox", **window)
+                page = yield from self.ask("GET", "/api/users/@me/inbox", _QUESTIONS, **window)
                 rows += page["results"]
-                has_more = bool(page["next"] and page["results"])
             if found := find_question(rows, reference):
                 return found
         raise not_found("The inbox has no such question.")
 
     def list_events(self, /, **filters: JSON) -> Items["types.Event"]:
         """Yield the events that the ledger has now, oldest first."""
-        after = filters.get("after")
-        while True:
-            page = yield from self._get("events", **{**filters, "after": after})
-            for row in page["results"]:
-                yield Yield(row)
-            if not page["results"]:
-                return
-            after = page["next_after"]
+        return self.pages("events", filters, cursor="next_after")
 
     def stream_events(
         self, *, topics: str = "tasks", after: str | None = None, connected: Callable[[], None] | None = None
@@ -367,13 +350,21 @@ class Core:
         content_type = guess_type(path.name)[0] or "application/octet-stream"
         item = {"name": path.name, "type": "user_attachment", "content_type": content_type}
         wanted = {"artifacts": [item | {"size": path.stat().st_size}]}
-        prepared = (yield from self.request("POST", f"{staged}/prepare_upload", json=wanted))["artifacts"][0]
+        prepared = (yield from self.ask("POST", f"{staged}/prepare_upload", _PREPARED, wanted))["artifacts"][
+            0
+        ]
         form = prepared["presigned_post"]
-        # To the object store, which does not get the key.
-        url = check_url(form["url"], insecure=self.settings.insecure)
+        try:
+            # To the object store, which does not get the key.
+            url = check_url(form["url"], insecure=self.settings.insecure)
+        except InsecureUrl:
+            raise
+        except ValueError as error:
+            raise bad_answer(f"The server names no place for the file: {error}.") from error
         yield from self.send(Request("POST", url, form=form["fields"], file=path))
         done = {"artifacts": [item | {"id": prepared["id"], "storage_path": prepared["storage_path"]}]}
-        return (yield from self.request("POST", f"{staged}/finalize_upload", json=done))["artifacts"][0]
+        answer = yield from self.ask("POST", f"{staged}/finalize_upload", {"artifacts": {0: _ITEM}}, done)
+        return answer["artifacts"][0]
 
     def content(self, run: Reference, artifact: "types.RunArtifact") -> Flow[bytes]:
         """Return the bytes of an artifact."""
@@ -383,20 +374,17 @@ class Core:
     def download(self, run: Reference, artifact: "str | types.RunArtifact", to: str | Path) -> Flow[Path]:
         """Write an artifact, given by its id or name, to a file or into a folder; return the path of the file."""
         path = yield from self.run_path(run)
-        found: Mapping[str, JSON]
+        files: list[Any] = [artifact]
         if isinstance(artifact, str):
-            known = (yield from self._get(path))["artifacts"]
-            named = [each for each in known if artifact in {each["id"], each["name"]}]
-            if not named:
-                raise not_found("The run has no such artifact.")
-            found = named[-1]
-        else:
-            found = artifact
+            known = (yield from self.ask("GET", path, _FILES))["artifacts"]
+            files = [each for each in known if artifact in {each["id"], each["name"]}]
+        if not files:
+            raise not_found("The run has no such artifact.")
         target = Path(to)
         if target.is_dir():
-            target /= safe_name(found["name"])
+            target /= safe_name(files[-1]["name"])
         part = target.with_name(f"{target.name}.part")
-        handle = yield from self.open(self._download(path, found))
+        handle = yield from self.open(self._download(path, files[-1]))
         try:
             with part.open("wb") as file:
                 while piece := (yield Read(handle)):
@@ -406,7 +394,7 @@ class Core:
             part.unlink(missing_ok=True)
         return target
 
-    def _download(self, path: str, artifact: Mapping[str, JSON]) -> Request:
+    def _download(self, path: str, artifact: Fields) -> Request:
         params = {"storage_path": artifact["storage_path"]}
         return self.build("GET", f"{path}/artifacts/download", params=params)
 
@@ -415,30 +403,30 @@ class Core:
 
     def create_webhook(self, **fields: "Unpack[types.EndpointIn]") -> Flow["types.NewEndpoint"]:
         """Register an endpoint; this answer alone has its `secret`."""
-        return self.request("POST", "webhook_endpoints", json=_known("EndpointIn", fields))
+        return self.ask("POST", "webhook_endpoints", _ITEM, _known("EndpointIn", fields))
 
     def get_webhook(self, endpoint: Reference) -> Flow["types.Endpoint"]:
-        return self._get(_webhook(endpoint))
+        return self.ask("GET", _webhook(endpoint), _ITEM)
 
     def update_webhook(
         self, endpoint: Reference, **fields: "Unpack[types.EndpointUpdateIn]"
     ) -> Flow["types.Endpoint"]:
-        return self.request("PATCH", _webhook(endpoint), json=_known("EndpointUpdateIn", fields))
+        return self.ask("PATCH", _webhook(endpoint), _ITEM, _known("EndpointUpdateIn", fields))
 
     def delete_webhook(self, endpoint: Reference) -> Flow[None]:
         return self.request("DELETE", _webhook(endpoint))
 
     def ping_webhook(self, endpoint: Reference) -> Flow["types.Pinged"]:
-        return self.request("POST", f"{_webhook(endpoint)}/ping")
+        return self.ask("POST", f"{_webhook(endpoint)}/ping", dict)
 
     def list_deliveries(self, endpoint: Reference) -> Items["types.Delivery"]:
         return self.pages(f"{_webhook(endpoint)}/deliveries", {})
 
     def redeliver(self, endpoint: Reference, delivery: Reference) -> Flow["types.Delivery"]:
-        return self.request("POST", f"{_webhook(endpoint)}/deliveries/{_id(delivery)}/redeliver")
+        return self.ask("POST", f"{_webhook(endpoint)}/deliveries/{_id(delivery)}/redeliver", _ITEM)
 
 
-def _known(name: str, fields: Mapping[str, JSON]) -> Mapping[str, JSON]:
+def _known(name: str, fields: Fields) -> Fields:
     """Return the fields of a request. Raises TypeError for one that the API does not have, and would not see."""
     from taskbeacon.client import types  # noqa: PLC0415 - requests with fields alone need it
 
@@ -474,8 +462,5 @@ def _text(value: JSON) -> str:
 
 
 def _entry(line: bytes) -> dict[str, JSON]:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        raise bad_answer("A line of the log is no JSON.") from None
+    entry = parsed(line, "A line of the log")
     return entry if isinstance(entry, dict) else {"type": "unknown", "data": entry}

@@ -13,7 +13,6 @@ TaskbeaconError             `code` is for programs; `retryable` says that the sa
 └── InvalidSignature        a webhook message is not signed by one of the secrets within 5 minutes, or is no event
 """
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -21,8 +20,6 @@ from typing import Any
 
 RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
 _MESSAGE_CHARACTERS = 2000
-_JSON = (dict, list, str, int, float, type(None))
-_OF_A_CALL = re.compile(r"\(\) (takes|missing|got)|not callable|keyword argument")
 
 
 class TaskbeaconError(Exception):
@@ -95,19 +92,6 @@ def bad_answer(what: str, *, status: int = 200, request_id: str | None = None) -
     return ServerError(what, code="bad_answer", status=status, request_id=request_id)
 
 
-def unreadable(error: Exception) -> ServerError | None:
-    """Return the error for an answer without a field, or with one of another kind; None for a fault of this program."""
-    at = error.__traceback__
-    while at and at.tb_next:
-        at = at.tb_next
-    is_elsewhere = not at or not at.tb_frame.f_globals["__name__"].startswith("taskbeacon.")
-    # An answer has no attributes or functions of its own.
-    is_ours = not isinstance(getattr(error, "obj", None), _JSON) or _OF_A_CALL.search(str(error))
-    if is_ours or (isinstance(error, LookupError) and is_elsewhere):
-        return None
-    return bad_answer(f"The server's answer is not what the API describes ({type(error).__name__}: {error}).")
-
-
 _KINDS: Mapping[int, type[ApiError]] = {
     **dict.fromkeys((401, 403), AccessDenied), **dict.fromkeys((409, 410, 412), Conflict),
     404: NotFound, 429: RateLimited,
@@ -142,7 +126,7 @@ def _retry_after(value: str | None) -> float | None:
         return max(0.0, float(value))
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - rare, and slow to load
 
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         at = parsedate_to_datetime(value)
         return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
     return None

@@ -1,6 +1,5 @@
 """Live streams: decode server-sent events, and follow a run or the ledger over any number of connections."""
 
-import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,13 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from taskbeacon.client.errors import ConnectionFailed, bad_answer
 from taskbeacon.client.retrying import Patience
+from taskbeacon.client.shapes import parsed
 from taskbeacon.client.steps import Close, Flow, Open, Read, Request
 
 if TYPE_CHECKING:
     from taskbeacon.client import types
 
 _SILENCE: Final = 60.0  # in seconds, after which a connection is taken for cut
-TERMINAL: Final = frozenset({"completed", "failed", "cancelled"})
+TERMINAL: Final = ("completed", "failed", "cancelled")
 _MOST_FRAME_BYTES: Final = 8 * 1024 * 1024
 _MOST_SEEN: Final = 100_000
 # Frames that say something of the connection alone.
@@ -105,7 +105,7 @@ class FrameDecoder:
                 self._lines.append(value)
             case "event":
                 self._name = value
-            case "id" if "\0" not in value:
+            case "id" if value.isascii() and value.isprintable():  # as a header has it
                 self._id = value
             case _:
                 pass  # a comment, or of no use here
@@ -176,10 +176,7 @@ class Stream:
 
 def item_of(frame: Frame) -> Event | Gap:
     """Return the event or the gap that a frame reports. Raises ServerError if it is no JSON."""
-    try:
-        content = json.loads(frame.data)
-    except ValueError:
-        raise bad_answer("An event of the stream is no JSON.") from None
+    content = parsed(frame.data, "An event of the stream")
     data: dict[str, Any] = content if isinstance(content, dict) else {"data": content}
     type_ = data.get("type")
     if frame.name == "gap":

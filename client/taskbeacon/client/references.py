@@ -32,7 +32,7 @@ def known_place(reference: Reference, *, url: str, project: str) -> Place | str:
         if "task" in reference:  # a run
             return Place(project, str(reference["task"]), str(reference["id"]))
         latest = reference.get("latest_run")
-        run = str(latest["id"]) if isinstance(latest, Mapping) else None
+        run = str(latest["id"]) if isinstance(latest, Mapping) and "id" in latest else None
         return Place(project, str(reference["id"]), run)
     text = str(reference).strip()
     if not text:

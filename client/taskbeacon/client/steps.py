@@ -1,12 +1,13 @@
 """What the core asks of a transport, and gets: the outcome of each step, or ConnectionFailed raised at it."""
 
-import json
 from collections.abc import Generator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from taskbeacon.client.errors import ApiError, bad_answer, error_of
+from taskbeacon.client.errors import ApiError, error_of
+from taskbeacon.client.shapes import Shape, checked, parsed
 
 T = TypeVar("T")
 
@@ -40,28 +41,20 @@ class Answer:
     @property
     def error(self) -> ApiError:
         """What to raise for an answer that is not good."""
-        try:
-            body = json.loads(self.body)
-        except ValueError:
-            body = None
+        body = None
+        with suppress(ApiError):
+            body = parsed(self.body)
         return error_of(self.status, self.headers, body)
 
     def json(self) -> Any:  # Any: JSON
         """Return the content, None if the body is empty. Raises ServerError if it is no JSON."""
         if not self.body:
             return None
-        try:
-            return json.loads(self.body)
-        except ValueError:
-            id_ = self.headers.get("x-request-id")
-            raise bad_answer("The server's answer is no JSON.", status=self.status, request_id=id_) from None
+        return parsed(self.body, status=self.status, request_id=self.headers.get("x-request-id"))
 
-    def object(self) -> Any:  # Any: one of the generated types
-        """Return the content. Raises ServerError if it is no JSON object."""
-        content = self.json()
-        if not isinstance(content, dict):
-            raise bad_answer("The server's answer is no JSON object.", status=self.status)
-        return content
+    def of(self, shape: Shape) -> Any:  # Any: one of the generated types
+        """Return the content. Raises ServerError if it is no JSON of this shape."""
+        return checked(self.json(), shape)
 
 
 class Send(NamedTuple):

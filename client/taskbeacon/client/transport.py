@@ -3,13 +3,12 @@
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
-from inspect import GEN_CREATED, getgeneratorstate
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import httpx
 
 from taskbeacon.client.core import Core
-from taskbeacon.client.errors import ConnectionFailed, unreadable
+from taskbeacon.client.errors import ConnectionFailed
 from taskbeacon.client.parts import Artifacts, Call, Events, Questions, Runs, Tasks, Webhooks
 from taskbeacon.client.settings import find_settings, is_loopback
 from taskbeacon.client.steps import Answer, Flow, Items, Request, Step, Yield
@@ -65,23 +64,19 @@ class ClientBase(Generic[HttpT]):
 
     def _built(self, request: Request, **more: Any) -> httpx.Request:
         more |= {"headers": dict(request.headers), "content": request.content}
-        more["data"] = None if request.form is None else dict(request.form)
+        more["data"] = (
+            None if request.form is None else {name: str(text) for name, text in request.form.items()}
+        )
         more["timeout"] = httpx.Timeout(self._timeout, read=request.timeout or self._timeout)
         return self._http.build_request(request.method, request.url, **more)
 
 
 def resume(flow: Flow[Any] | Items[Any], outcome: Any) -> Step | Yield[Any] | StopIteration:
     """Return the next step of a generator, or its end, which has what it returns."""
-    has_sent = getgeneratorstate(flow) != GEN_CREATED
     try:
         return flow.throw(outcome) if isinstance(outcome, ConnectionFailed) else flow.send(outcome)
     except StopIteration as stop:
         return stop
-    except (LookupError, TypeError, AttributeError) as error:
-        # Before the first step it is about what the caller gave, and behind it about what the server sent.
-        if not has_sent or (bad := unreadable(error)) is None:
-            raise
-        raise bad from error
 
 
 class Body(NamedTuple, Generic[PiecesT]):
@@ -102,6 +97,8 @@ def failures(url: object) -> Generator[None, None, None]:
     """Raise ConnectionFailed for what httpx raises while it asks a server."""
     try:
         yield
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{url}: {error}") from error
     except (httpx.TransportError, httpx.DecodingError) as error:
         reason = str(error) or type(error).__name__
         log.debug("%s failed: %s", url, reason)
