@@ -164,11 +164,27 @@ async def test_pages_are_joined_and_no_row_comes_twice(server: Server, calls: Ca
     assert [sent.query for sent in server.received] == [common | {"offset": "0"}, common | {"offset": "2"}]
 
 
-async def test_a_list_has_as_many_rows_as_are_asked_for(server: Server, calls: Calls) -> None:
-    server.on(LIST, answer({"next": "more", "results": [{"id": "a"}, {"id": "b"}]}))
-    assert [row["id"] for row in await calls.items("tasks.list", limit=2)] == ["a", "b"]
-    assert await calls.items("tasks.list", limit=0) == []
-    assert [sent.query["limit"] for sent in server.received] == ["2"]
+@pytest.mark.parametrize(
+    ("name", "of", "path"),
+    [
+        ("tasks.list", (), f"{PROJECT}/tasks"),
+        ("runs.list", (TASK,), f"{PROJECT}/tasks/{TASK['id']}/runs"),
+        ("questions.list", (), "/api/users/@me/inbox"),
+        ("events.list", (), f"{PROJECT}/events"),
+        ("webhooks.list", (), f"{PROJECT}/webhook_endpoints"),
+        ("webhooks.deliveries", ("e",), f"{PROJECT}/webhook_endpoints/e/deliveries"),
+    ],
+)
+async def test_a_list_has_as_many_rows_as_are_asked_for(
+    server: Server, calls: Calls, name: str, of: tuple[Any, ...], path: str
+) -> None:
+    """The `limit` of events was the size of their pages, that of questions did nothing, and others had none."""
+    pages = [[{"id": f"{page}-{number}"} for number in range(2)] for page in range(3)]
+    replies = [answer({"next": "more", "next_after": "p", "results": rows}) for rows in (*pages, [])]
+    server.on(f"GET {path}", *replies)
+    assert [row["id"] for row in await calls.items(name, *of, limit=3)] == ["0-0", "0-1", "1-0"]
+    assert await calls.items(name, *of, limit=0) == []
+    assert [sent.query["limit"] for sent in server.received] == ["3", "1"]
 
 
 async def test_paths(server: Server, new_calls: NewCalls) -> None:

@@ -186,8 +186,8 @@ class Core:
     def get_run(self, run: Reference) -> Flow["types.Run"]:
         return (yield from self.ask("GET", (yield from self.run_path(run)), _RUN))
 
-    def list_runs(self, task: Reference) -> Items["types.Run"]:
-        yield from self.pages(f"{yield from self.task_path(task)}/runs", {})
+    def list_runs(self, task: Reference, *, limit: int | None = None) -> Items["types.Run"]:
+        yield from self.pages(f"{yield from self.task_path(task)}/runs", {}, limit=limit)
 
     def cancel_run(self, run: Reference) -> Flow["types.Run"]:
         path = yield from self.run_path(run)
@@ -301,9 +301,9 @@ class Core:
             yield Pause(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_LOOK)
 
-    def list_questions(self, /, **filters: JSON) -> Items["types.Question"]:
+    def list_questions(self, /, *, limit: int | None = None, **filters: JSON) -> Items["types.Question"]:
         """Yield the questions of the inbox, the most urgent first."""
-        return self.pages("/api/users/@me/inbox", filters)
+        return self.pages("/api/users/@me/inbox", filters, limit=limit)
 
     def answer(
         self, question: Reference, *, request_id: str | None = None, **body: "Unpack[types.AnswerIn]"
@@ -325,9 +325,9 @@ class Core:
                 return found
         raise not_found("The inbox has no such question.")
 
-    def list_events(self, /, **filters: JSON) -> Items["types.Event"]:
+    def list_events(self, /, *, limit: int | None = None, **filters: JSON) -> Items["types.Event"]:
         """Yield the events that the ledger has now, oldest first."""
-        return self.pages("events", filters, cursor="next_after")
+        return self.pages("events", filters, limit=limit, cursor="next_after")
 
     def stream_events(
         self, *, topics: str = "tasks", after: str | None = None, connected: Callable[[], None] | None = None
@@ -398,8 +398,8 @@ class Core:
         params = {"storage_path": artifact["storage_path"]}
         return self.build("GET", f"{path}/artifacts/download", params=params)
 
-    def list_webhooks(self) -> Items["types.Endpoint"]:
-        return self.pages("webhook_endpoints", {})
+    def list_webhooks(self, *, limit: int | None = None) -> Items["types.Endpoint"]:
+        return self.pages("webhook_endpoints", {}, limit=limit)
 
     def create_webhook(self, **fields: "Unpack[types.EndpointIn]") -> Flow["types.NewEndpoint"]:
         """Register an endpoint; this answer alone has its `secret`."""
@@ -419,8 +419,8 @@ class Core:
     def ping_webhook(self, endpoint: Reference) -> Flow["types.Pinged"]:
         return self.ask("POST", f"{_webhook(endpoint)}/ping", dict)
 
-    def list_deliveries(self, endpoint: Reference) -> Items["types.Delivery"]:
-        return self.pages(f"{_webhook(endpoint)}/deliveries", {})
+    def list_deliveries(self, endpoint: Reference, *, limit: int | None = None) -> Items["types.Delivery"]:
+        return self.pages(f"{_webhook(endpoint)}/deliveries", {}, limit=limit)
 
     def redeliver(self, endpoint: Reference, delivery: Reference) -> Flow["types.Delivery"]:
         return self.ask("POST", f"{_webhook(endpoint)}/deliveries/{_id(delivery)}/redeliver", _ITEM)
