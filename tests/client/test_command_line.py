@@ -596,6 +596,37 @@ def test_sign_in_by_a_code(beacon: Server, taskbeacon: Taskbeacon, monkeypatch: 
     assert "other" not in read_config()["profiles"]
 
 
+@pytest.mark.usefixtures("_pauses_pass")
+def test_a_sign_in_goes_on_over_a_busy_server(
+    beacon: Server, taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """429 and 503 ended it: it asks again when the server says, while the code is valid."""
+    begun = {"device_code": "d", "user_code": "BCDF-GHJK", "verification_uri": "https://a.example/console/device",
+             "expires_in": 600, "interval": 100}  # fmt: skip
+    token = "POST /api/cli/login/token"
+    beacon.on("POST /api/cli/login", answer(begun, 201))
+    made = answer({"api_key": "phx_secret", "project_id": 12})
+    beacon.on(
+        token, failure(429, "throttled", Retry_After=150), failure(503, "unavailable"), Reply(cut=True), made
+    )
+    monkeypatch.delenv("TASKBEACON_TOKEN")
+    began = time.monotonic()
+    assert taskbeacon("login").code == 0
+    assert 100 + 150 + 100 + 100 <= time.monotonic() - began < 500
+    for refusals, code, number in (
+        ([failure(503, "unavailable")], 8, 5),
+        ([failure(429, "throttled", Retry_After=700)], 8, 1),
+        ([failure(500, "error")], 8, 1),
+        ([failure(503, "unavailable"), failure(400, "expired_token")], 4, 2),
+    ):
+        with concerning(refusals):
+            beacon.reset(token, *refusals)
+            beacon.received.clear()
+            assert taskbeacon("login", "--profile", "other").code == code
+            assert len(beacon.at(token)) == number
+    assert "other" not in read_config()["profiles"]
+
+
 def test_any_request(beacon: Server, taskbeacon: Taskbeacon) -> None:
     beacon.on(f"GET {PROJECT}/tasks", answer({"next": None, "results": [{"id": 1}]}))
     beacon.on(f"POST {PROJECT}/tasks", answer(TASK, 201))

@@ -51,23 +51,23 @@ def login(
 
 
 def _ask_for_key(client: Client) -> dict[str, Any]:
-    from taskbeacon.client import BadRequest, ConnectionFailed  # noqa: PLC0415 - loaded already
+    from taskbeacon.client import TaskbeaconError  # noqa: PLC0415 - loaded already
 
     name = output.one_line(f"{getpass.getuser()}@{platform.node()}")[:_MOST_NAME]
     begun = checked(client.request("POST", "/api/cli/login", json={"client": name}), _CODES)
     output.note(f"Open {begun['verification_uri']} and enter the code {begun['user_code']}")
-    until, interval = time.monotonic() + begun["expires_in"], begun["interval"]
+    until = time.monotonic() + begun["expires_in"]
+    pause = interval = max(begun["interval"], 0)
     while True:
-        time.sleep(interval)
+        time.sleep(pause)
         try:
             body = {"device_code": begun["device_code"]}
             return checked(client.request("POST", "/api/cli/login/token", json=body), _MADE)
-        except BadRequest as error:
-            if error.code not in {"authorization_pending", "slow_down"}:
-                raise
+        except TaskbeaconError as error:
             interval += 5 * (error.code == "slow_down")
-        except ConnectionFailed:
-            if time.monotonic() > until:
+            pause = max(interval, error.retry_after or 0)
+            has_time = error.retryable and time.monotonic() + pause < until
+            if not has_time and error.code not in {"authorization_pending", "slow_down"}:
                 raise
 
 
