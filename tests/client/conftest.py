@@ -1,6 +1,7 @@
 """Both clients behind one face, so that each scenario is written once; and the scripted server."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, closing
 from itertools import islice
@@ -15,6 +16,7 @@ from taskbeacon.client import AsyncClient, Client
 from tests.client.command import beacon, taskbeacon
 from tests.client.server import Server, serving
 from tests.client.terminal import printing
+from tests.devstack.launchers import git
 from tests.support.waiting import next_round
 
 __all__ = ["beacon", "printing", "taskbeacon"]
@@ -102,3 +104,17 @@ async def new_calls(request: pytest.FixtureRequest) -> AsyncGenerator[NewCalls, 
 @pytest.fixture
 def calls(server: Server, new_calls: NewCalls) -> Calls:
     return new_calls(server.url)
+
+
+@pytest.fixture
+def _pauses_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses take no time, and move the clock."""
+    now, passed = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "sleep", lambda seconds: passed.append(passed.pop() + seconds))
+    monkeypatch.setattr(time, "monotonic", lambda: now() + passed[0])
+
+
+@pytest.fixture
+def _in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    git(tmp_path, "init", "--quiet")

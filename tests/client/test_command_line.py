@@ -4,33 +4,17 @@ import json
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 
 from taskbeacon.cli.person import _choice, _form
 from taskbeacon.cli.tasks import _FIELDS
 from taskbeacon.client import types, verify_webhook
 from taskbeacon.client.settings import config_file, read_config
 from tests.client.command import LINES, Taskbeacon, commands, in_a_thread, spawn
-from tests.client.server import (
-    PROJECT,
-    Examples,
-    Reply,
-    Server,
-    answer,
-    failure,
-    frame,
-    serve_examples,
-    stream,
-)
-from tests.devstack.launchers import git
+from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
 from tests.support.assertions import concerning
 
 TASK_ID = "01890000-0000-7000-8000-00000000000a"
@@ -65,15 +49,6 @@ def spelled(name: str, *, as_json: bool) -> list[str]:
     return [*name.split(), *LINES[name], *(more if as_json and takes else [])]
 
 
-# All that read answers in a way of their own.
-SPOILED = [
-    ["answer", "018900", "--option", "1"], ["api", "GET", "tasks", "--paginate"], ["events", "listen", "--types", "text"],
-    ["inbox"], ["login"], ["run", "artifacts", "1", "--download", "-"], ["run", "artifacts", "1"], ["run", "cancel", "1"],
-    ["run", "diff", "1", "--stat"], ["run", "diff", "1"], ["run", "follow", "1", "--require", "verified,ci"],
-    ["run", "follow", "1", "--json"], ["run", "send", "1", "hello"], ["run", "start", "1", "--agent", "claude"],
-    ["run", "verify", "1"], ["run", "view", "1"], ["status"], ["status", "--json"], ["task", "archive", "1"],
-    ["task", "create", "Fix it", "--run"], ["task", "list", "--mine"], ["task", "list", "--json", "url,id"], ["task", "view", "1"],
-]  # fmt: skip
 ASKING = sorted(LINES.keys() - {"completion", "help", "logout", "version"})
 WRONG_SHAPES: tuple[Any, ...] = ({}, [], None, "text", {"results": [{}]}, {"results": [None]}, [{}])
 REFUSALS = [
@@ -97,20 +72,6 @@ REFUSALS = [
     (Reply(200, b"<html>"), 8),
     (Reply(cut=True), 8),
 ]
-
-
-@pytest.fixture
-def _pauses_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses take no time, and move the clock."""
-    now, passed = time.monotonic, [0.0]
-    monkeypatch.setattr(time, "sleep", lambda seconds: passed.append(passed.pop() + seconds))
-    monkeypatch.setattr(time, "monotonic", lambda: now() + passed[0])
-
-
-@pytest.fixture
-def _in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    git(tmp_path, "init", "--quiet")
 
 
 @pytest.mark.usefixtures("_pauses_pass", "_in_a_checkout")
@@ -148,60 +109,6 @@ def test_a_wrong_shape_is_no_failed_run(beacon: Server, taskbeacon: Taskbeacon) 
             settles = name == "run verify" and isinstance(shape, dict)
             assert result.code == (0 if settles else 8)
             assert settles or "--json" not in line or result.error["code"] == "bad_answer"
-
-
-def places(content: Any, *place: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Yield where a JSON has something, and what."""
-    inner = (
-        content.items()
-        if isinstance(content, dict)
-        else enumerate(content)
-        if isinstance(content, list)
-        else ()
-    )
-    for key, value in inner:
-        yield (*place, key), value
-        yield from places(value, *place, key)
-
-
-def spoiled(content: Any, place: Sequence[Any], instead: Any) -> Any:
-    """Return JSON with something else at a place, or nothing for an Ellipsis."""
-    content = at = deepcopy(content)
-    *way, last = place
-    for key in way:
-        at = at[key]
-    if instead is ...:
-        del at[last]
-    else:
-        at[last] = instead
-    return content
-
-
-@pytest.mark.usefixtures("_pauses_pass", "_in_a_checkout")
-@pytest.mark.parametrize("line", SPOILED, ids=" ".join)
-def test_one_spoiled_place_of_an_answer_is_no_defect(
-    beacon: Server, taskbeacon: Taskbeacon, shared_application: FastAPI, line: list[str]
-) -> None:
-    """It is told, or not read: whatever one answer of the server lacks, or has of another kind."""
-    examples = Examples(shared_application.openapi())
-    serve_examples(beacon, examples)
-    good = taskbeacon(*line)
-    asked = {f"{sent.method} {sent.path}": sent for sent in beacon.received}
-    for request, sent in asked.items():
-        reply = examples.answer(sent)
-        content = json.loads(reply.body or b"{}")
-        for place, value in places(content):
-            if place[-1] == "next":
-                continue  # a list without an end
-            others = [None, "text" if isinstance(value, dict | list) else [[]]]
-            for instead in [*others, ...] if isinstance(place[-1], str) else others:
-                beacon.reset()
-                serve_examples(beacon, examples)
-                beacon.reset(request, answer(spoiled(content, place, instead), reply.status))
-                with concerning((request, place, instead)):
-                    result = taskbeacon(*line)
-                    assert result.code in {good.code, 3, 8} or instead is None
-                    assert result.code != 8 or "describes (answer." in result.err
 
 
 @pytest.mark.parametrize(
@@ -561,70 +468,6 @@ def test_the_target_of_a_redirect_gets_nothing(beacon: Server, taskbeacon: Taskb
         for command in ("apply", "diff"):
             assert taskbeacon("run", command, "1").code == 8
         assert other.received == []
-
-
-def test_sign_in_by_a_code(beacon: Server, taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun = {"device_code": "d", "user_code": "BCDF-GHJK", "verification_uri": "https://a.example/console/device",
-             "expires_in": 600, "interval": 2}  # fmt: skip
-    token = "POST /api/cli/login/token"
-    beacon.on("POST /api/cli/login", answer(begun, 201))
-    beacon.on(
-        token,
-        failure(400, "authorization_pending"),
-        failure(400, "slow_down"),
-        Reply(cut=True),
-        answer({"api_key": "phx_secret", "project_id": 12}),
-        failure(400, "access_denied"),
-        failure(400, "expired_token"),
-    )
-    pauses: list[float] = []
-    monkeypatch.setattr(time, "sleep", pauses.append)
-    monkeypatch.delenv("TASKBEACON_TOKEN")
-    result = taskbeacon("login")
-    assert (result.code, result.out) == (0, "")
-    asked, signed_in = result.err.splitlines()
-    assert asked == "Open https://a.example/console/device and enter the code BCDF-GHJK"
-    assert signed_in == f"Signed in to {beacon.url} as a@example.com."
-    assert pauses == [2, 2, 7, 7]
-    assert {sent.body for sent in beacon.at(token)} == {b'{"device_code": "d"}'}
-    kept = {"url": beacon.url, "project": "12", "key": "phx_secret"}
-    assert read_config()["profiles"]["default"] == kept
-    for code in ("access_denied", "expired_token"):
-        with concerning(code):
-            result = taskbeacon("login", "--profile", "other")
-            assert (result.code, result.err.splitlines()[-1]) == (4, f"taskbeacon: It is {code}.")
-    assert "other" not in read_config()["profiles"]
-
-
-@pytest.mark.usefixtures("_pauses_pass")
-def test_a_sign_in_goes_on_over_a_busy_server(
-    beacon: Server, taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """429 and 503 ended it: it asks again when the server says, while the code is valid."""
-    begun = {"device_code": "d", "user_code": "BCDF-GHJK", "verification_uri": "https://a.example/console/device",
-             "expires_in": 600, "interval": 100}  # fmt: skip
-    token = "POST /api/cli/login/token"
-    beacon.on("POST /api/cli/login", answer(begun, 201))
-    made = answer({"api_key": "phx_secret", "project_id": 12})
-    beacon.on(
-        token, failure(429, "throttled", Retry_After=150), failure(503, "unavailable"), Reply(cut=True), made
-    )
-    monkeypatch.delenv("TASKBEACON_TOKEN")
-    began = time.monotonic()
-    assert taskbeacon("login").code == 0
-    assert 100 + 150 + 100 + 100 <= time.monotonic() - began < 500
-    for refusals, code, number in (
-        ([failure(503, "unavailable")], 8, 5),
-        ([failure(429, "throttled", Retry_After=700)], 8, 1),
-        ([failure(500, "error")], 8, 1),
-        ([failure(503, "unavailable"), failure(400, "expired_token")], 4, 2),
-    ):
-        with concerning(refusals):
-            beacon.reset(token, *refusals)
-            beacon.received.clear()
-            assert taskbeacon("login", "--profile", "other").code == code
-            assert len(beacon.at(token)) == number
-    assert "other" not in read_config()["profiles"]
 
 
 def test_any_request(beacon: Server, taskbeacon: Taskbeacon) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from app.enums import RunStatus
 from app.models import Task
 from taskbeacon.cli import perform
 from tests.client.command import LINES, Taskbeacon, commands
-from tests.client.server import Examples, Server, serve_examples
+from tests.client.server import Examples, Server, answer, serve_examples
 from tests.client.terminal import Print
 from tests.devstack.launchers import git
 from tests.support.assertions import concerning
@@ -37,6 +38,15 @@ from tests.support.web.serving import serving
 JSON = dict[str, Any]
 Lines = Callable[..., Awaitable[list[Any]]]
 Check = Callable[[str, Any], None]
+# All that read answers in a way of their own.
+SPOILED = [
+    ["answer", "018900", "--option", "1"], ["api", "GET", "tasks", "--paginate"], ["events", "listen", "--types", "text"],
+    ["inbox"], ["login"], ["run", "artifacts", "1", "--download", "-"], ["run", "artifacts", "1"], ["run", "cancel", "1"],
+    ["run", "diff", "1", "--stat"], ["run", "diff", "1"], ["run", "follow", "1", "--require", "verified,ci"],
+    ["run", "follow", "1", "--json"], ["run", "send", "1", "hello"], ["run", "start", "1", "--agent", "claude"],
+    ["run", "verify", "1"], ["run", "view", "1"], ["status"], ["status", "--json"], ["task", "archive", "1"],
+    ["task", "create", "Fix it", "--run"], ["task", "list", "--mine"], ["task", "list", "--json", "url,id"], ["task", "view", "1"],
+]  # fmt: skip
 
 
 @pytest_asyncio.fixture
@@ -351,3 +361,57 @@ async def test_json_of_what_happens_fits_too(
     assert (event["type"], event["data"]["task_id"]) == ("task.created", created["task"]["id"])
     for row in (*listening.lines[1:], *watching.lines[1:]):
         check("EventOut", row)
+
+
+def places(content: Any, *place: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield where a JSON has something, and what."""
+    inner = (
+        content.items()
+        if isinstance(content, dict)
+        else enumerate(content)
+        if isinstance(content, list)
+        else ()
+    )
+    for key, value in inner:
+        yield (*place, key), value
+        yield from places(value, *place, key)
+
+
+def spoiled(content: Any, place: Sequence[Any], instead: Any) -> Any:
+    """Return JSON with something else at a place, or nothing for an Ellipsis."""
+    content = at = deepcopy(content)
+    *way, last = place
+    for key in way:
+        at = at[key]
+    if instead is ...:
+        del at[last]
+    else:
+        at[last] = instead
+    return content
+
+
+@pytest.mark.usefixtures("_pauses_pass", "_in_a_checkout")
+@pytest.mark.parametrize("line", SPOILED, ids=" ".join)
+def test_one_spoiled_place_of_an_answer_is_no_defect(
+    beacon: Server, taskbeacon: Taskbeacon, shared_application: FastAPI, line: list[str]
+) -> None:
+    """It is told, or not read: whatever one answer of the server lacks, or has of another kind."""
+    examples = Examples(shared_application.openapi())
+    serve_examples(beacon, examples)
+    good = taskbeacon(*line)
+    asked = {f"{sent.method} {sent.path}": sent for sent in beacon.received}
+    for request, sent in asked.items():
+        reply = examples.answer(sent)
+        content = json.loads(reply.body or b"{}")
+        for place, value in places(content):
+            if place[-1] == "next":
+                continue  # a list without an end
+            others = [None, "text" if isinstance(value, dict | list) else [[]]]
+            for instead in [*others, ...] if isinstance(place[-1], str) else others:
+                beacon.reset()
+                serve_examples(beacon, examples)
+                beacon.reset(request, answer(spoiled(content, place, instead), reply.status))
+                with concerning((request, place, instead)):
+                    result = taskbeacon(*line)
+                    assert result.code in {good.code, 3, 8} or instead is None
+                    assert result.code != 8 or "describes (answer." in result.err

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from standardwebhooks.webhooks import Webhook
 
 import taskbeacon
 from taskbeacon.client import Client, InvalidSignature, TaskbeaconError, verify_webhook
-from taskbeacon.client.settings import config_file, find_settings
+from taskbeacon.client.settings import config_file, find_settings, read_config
+from tests.client.command import Taskbeacon
+from tests.client.server import Reply, Server, answer, failure
 from tests.support.assertions import concerning
 
 PROFILES = """
@@ -180,3 +183,67 @@ def test_the_client_loads_what_it_needs_alone(imported: str, libraries: set[str]
     ).stdout.split()
     others = {"app", "asyncio", "httpx", "standardwebhooks", "taskbeacon.client.types"}
     assert others & set(found) == libraries
+
+
+def test_sign_in_by_a_code(beacon: Server, taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = {"device_code": "d", "user_code": "BCDF-GHJK", "verification_uri": "https://a.example/console/device",
+             "expires_in": 600, "interval": 2}  # fmt: skip
+    token = "POST /api/cli/login/token"
+    beacon.on("POST /api/cli/login", answer(begun, 201))
+    beacon.on(
+        token,
+        failure(400, "authorization_pending"),
+        failure(400, "slow_down"),
+        Reply(cut=True),
+        answer({"api_key": "phx_secret", "project_id": 12}),
+        failure(400, "access_denied"),
+        failure(400, "expired_token"),
+    )
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    monkeypatch.delenv("TASKBEACON_TOKEN")
+    result = taskbeacon("login")
+    assert (result.code, result.out) == (0, "")
+    asked, signed_in = result.err.splitlines()
+    assert asked == "Open https://a.example/console/device and enter the code BCDF-GHJK"
+    assert signed_in == f"Signed in to {beacon.url} as a@example.com."
+    assert pauses == [2, 2, 7, 7]
+    assert {sent.body for sent in beacon.at(token)} == {b'{"device_code": "d"}'}
+    kept = {"url": beacon.url, "project": "12", "key": "phx_secret"}
+    assert read_config()["profiles"]["default"] == kept
+    for code in ("access_denied", "expired_token"):
+        with concerning(code):
+            result = taskbeacon("login", "--profile", "other")
+            assert (result.code, result.err.splitlines()[-1]) == (4, f"taskbeacon: It is {code}.")
+    assert "other" not in read_config()["profiles"]
+
+
+@pytest.mark.usefixtures("_pauses_pass")
+def test_a_sign_in_goes_on_over_a_busy_server(
+    beacon: Server, taskbeacon: Taskbeacon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """429 and 503 ended it: it asks again when the server says, while the code is valid."""
+    begun = {"device_code": "d", "user_code": "BCDF-GHJK", "verification_uri": "https://a.example/console/device",
+             "expires_in": 600, "interval": 100}  # fmt: skip
+    token = "POST /api/cli/login/token"
+    beacon.on("POST /api/cli/login", answer(begun, 201))
+    made = answer({"api_key": "phx_secret", "project_id": 12})
+    beacon.on(
+        token, failure(429, "throttled", Retry_After=150), failure(503, "unavailable"), Reply(cut=True), made
+    )
+    monkeypatch.delenv("TASKBEACON_TOKEN")
+    began = time.monotonic()
+    assert taskbeacon("login").code == 0
+    assert 100 + 150 + 100 + 100 <= time.monotonic() - began < 500
+    for refusals, code, number in (
+        ([failure(503, "unavailable")], 8, 5),
+        ([failure(429, "throttled", Retry_After=700)], 8, 1),
+        ([failure(500, "error")], 8, 1),
+        ([failure(503, "unavailable"), failure(400, "expired_token")], 4, 2),
+    ):
+        with concerning(refusals):
+            beacon.reset(token, *refusals)
+            beacon.received.clear()
+            assert taskbeacon("login", "--profile", "other").code == code
+            assert len(beacon.at(token)) == number
+    assert "other" not in read_config()["profiles"]
