@@ -67,7 +67,7 @@ def stack_settings(home: Path) -> Settings:
 
 def no_stack(home: Path) -> str:
     """Return the message for people that no development stack runs in the folder `home`, and how to start one."""
-    return f"no development stack runs in {home}: start `make run` in another terminal"
+    return f"no development stack runs in {home.absolute()}: start `make run` in another terminal, or go to where it was started"
 
 
 def _fields(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def test_forgotten_stack_is_named_and_nothing_of_production(
 
     assert refused.value.message == (
         f"no development stack runs in {home.root}: start `make run` in another terminal, "
-        "or set TASKBEACON_DATABASE_URL"
+        "or go to where it was started, or set TASKBEACON_DATABASE_URL"
     )
     monkeypatch.setenv("TASKBEACON_SECRET_KEYS", "s" * 32)
     monkeypatch.setenv("TASKBEACON_REDIS_URL", "redis://:taskbeacon@redis.example.com/0")

@@ -94,6 +94,12 @@ def test_no_host_is_told_that_the_server_may_not_clone_from(beacon: Server, task
             assert result.err.splitlines() == [line]
 
 
+def test_a_folder_that_is_not_there_is_no_name(taskbeacon: Taskbeacon, tmp_path: Path) -> None:
+    for missing in ("./nope", "../nope", "~/nope", f"{tmp_path}/nope"):
+        with concerning(missing):
+            assert taskbeacon("task", "create", "Fix it", "--repo", missing).code == 2
+
+
 def test_changes_are_applied(beacon: Server, taskbeacon: Taskbeacon, checkout: Path) -> None:
     def change() -> None:
         (checkout / "a.txt").rename(checkout / "c.txt")
@@ -124,15 +130,17 @@ def test_what_cannot_be_applied_changes_nothing(
         return git(checkout, "status", "--porcelain=v2"), git(checkout, "ls-files", "-s"), file.read_bytes()
 
     before = state()
-    assert taskbeacon("run", "apply", "1").code == 7
-    result = taskbeacon("run", "apply", "1", "--3way")
-    assert (result.code, state()) == (7, before)
-    assert "commit or stash them" in result.err
+    for options in ([], ["--3way"]):
+        result = taskbeacon("run", "apply", "1", *options)
+        assert (result.code, state()) == (7, before)
+        assert "commit or stash them: a.txt" in result.err
     git(checkout, "commit", "--quiet", "-am", "other")
     before = state()
     for options in ([], ["--3way"]):
         result = taskbeacon("run", "apply", "1", *options)
         assert (result.code, state()) == (7, before), result.err
+        has_conflicts = "conflicts, and nothing has changed: a.txt" in result.err
+        assert has_conflicts == bool(options)
     file.write_text(file.read_text().replace("other", "one").replace("two", "2"))
     git(checkout, "commit", "--quiet", "-am", "merged by --3way")
     (checkout / "b.txt").write_text("mine\n")
@@ -246,7 +254,9 @@ def test_a_pushed_branch_is_fetched(beacon: Server, taskbeacon: Taskbeacon, chec
         # A `json_schema` decides the output of this one; the state has the branch.
         answer(DONE | {"output": {"head_branch": "its own"}, "state": {"head_branch": "taskbeacon/pla-1"}}),
     )
-    assert taskbeacon("run", "apply", "1").err == "The run is in_progress, and has no changes.\n"
+    assert taskbeacon("run", "apply", "1").err == (
+        "The run is in_progress: its changes come at its end (taskbeacon run follow --close).\n"
+    )
     result = taskbeacon("run", "apply", "1", "--branch", "mine")
     assert result == (0, "", "The branch mine has the work of the run.\n")
     assert git(checkout, "rev-parse", "mine") == git(checkout, "rev-parse", "HEAD")

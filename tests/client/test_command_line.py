@@ -434,7 +434,7 @@ def test_sign_in_status_and_sign_out(
     shown = taskbeacon("status").out
     assert "person: a@example.com" in shown
     assert "agents: codex, runbook (not ready: claude)\n" in shown
-    assert taskbeacon("logout").err.startswith("The key of the profile default is forgotten")
+    assert taskbeacon("logout").err.startswith("The profile default forgot its key")
     assert taskbeacon("logout").err == "The profile default has no key.\n"
     assert taskbeacon("status").code == 4
     beacon.reset("GET /api/users/@me", failure(401, "authentication_failed"))

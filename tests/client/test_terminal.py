@@ -74,6 +74,16 @@ def test_a_terminal_that_closes_leaves_the_run(beacon: Server) -> None:
     assert changed == {f"POST {PRESENCE}", f"DELETE {PRESENCE}"}
 
 
+def test_a_key_that_a_person_types_is_not_shown(beacon: Server) -> None:
+    beacon.on("GET /api/users/@me", answer({"id": 4, "email": "a@example.com"}))
+    terminal = Terminal([*TASKBEACON, "login", "--with-token"], environment(beacon))
+    terminal.read_until("Key:")
+    terminal.type("phx_typed\n")
+    code, text = terminal.end()
+    assert (code, "phx_typed" in text) == (0, False)
+    assert beacon.at("GET /api/users/@me")[0].headers["authorization"] == "Bearer phx_typed"
+
+
 def test_a_patch_has_colours_where_a_person_sees_it(beacon: Server) -> None:
     patch = b"diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1 +1 @@\n-one\x1b[2J\n+two\n same\n"
     files = [{"id": "a" * 32, "name": "changes.patch", "type": "output", "size": 3, "storage_path": "p"}]

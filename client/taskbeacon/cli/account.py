@@ -36,8 +36,7 @@ def login(
     if not url:
         raise usage("name the server: --url URL")
     if with_token:
-        token = read_input(whole=False).strip()
-        if not token:
+        if not (token := read_input(whole=False).strip()):
             raise usage("standard input has no key")
     else:
         # The requests of a sign-in need no key.
@@ -85,10 +84,8 @@ def logout(*, profile: str | None) -> None:
 
     profile = _profile(profile)
     had_key = forget_profile(profile)
-    left = "is forgotten; it stays valid until you revoke it in the console."
-    output.note(
-        f"The key of the profile {profile} {left}" if had_key else f"The profile {profile} has no key."
-    )
+    said = "forgot its key, which stays valid until you revoke it in the console" if had_key else "has no key"
+    output.note(f"The profile {profile} {said}.")
 
 
 @click.command()

@@ -12,9 +12,7 @@ from taskbeacon.cli.options import Client, connected, json_or_text, parse_json, 
 @click.command()
 @click.argument("method")
 @click.argument("path")
-@click.option(
-    "-f", "texts", multiple=True, metavar="KEY=TEXT", help="Field of the body, or of a GET's query."
-)
+@click.option("-f", "texts", multiple=True, metavar="KEY=TEXT", help="Field of the body, or of a query.")
 @click.option("-F", "values", multiple=True, metavar="KEY=JSON", help="The same as JSON, @FILE or @-.")
 @click.option("--input", "source", metavar="FILE", help="Body; - is standard input.")
 @click.option("--paginate", is_flag=True, help="Print the rows of all pages as one array.")

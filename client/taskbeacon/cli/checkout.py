@@ -15,7 +15,7 @@ from taskbeacon.cli.failures import CONFLICT, Failure, usage
 
 # Only the server knows where that is.
 _CLONED = ", from the git host of the server (TASKBEACON_GIT_BASE_URL)"
-_NAME = re.compile(r"[^/\s]+/[^/\s]+")
+_NAME = re.compile(r"(?![.~])[^/\s]+/[^/\s]+")
 # A URL, or what ssh takes (`user@host:path`).
 _ADDRESS = re.compile(r"[^/:]+:")
 # What a patch says of a submodule, before its changes.
@@ -98,15 +98,15 @@ class Checkout:
         """Write the changes of a patch into the files; return them. Raises Failure, and nothing has changed then."""
         if not patch:
             return []
-        changes = self._run("status", "--porcelain", "--untracked-files=no", "--ignore-submodules")
-        if changes and not three_way:
-            raise _refusal("the checkout has changes: commit them, or use --3way")
         files = self._files(patch)
         names = {name for each in files for name in (each["path"], each.get("old_path")) if name}
         known = names & self._names("ls-files")
         found = {name for name in names if os.path.lexists(self._folder / name)}
         if own := sorted((found - known) | (names & self._names("diff", "--name-only"))):
             raise _refusal(f"files of the run have changes here; commit or stash them: {', '.join(own)}")
+        changes = self._run("status", "--porcelain", "--untracked-files=no", "--ignore-submodules")
+        if changes and not three_way:
+            raise _refusal("the checkout has changes: commit them, or use --3way")
         index = self._folder / os.fsdecode(self._run("rev-parse", "--git-path", "index").removesuffix(b"\n"))
         kept = index.read_bytes() if index.exists() else None
         places = {place for name in names for place in (Path(name), *Path(name).parents)}
@@ -134,7 +134,9 @@ class Checkout:
 
     def _apply(self, patch: bytes, *options: str) -> None:
         done = self._git("apply", "--whitespace=nowarn", *options, "-", content=patch)
-        if done.returncode or b"with conflicts" in done.stderr:
+        if conflicts := re.findall(rb"^U (.*)$", done.stderr, re.MULTILINE):
+            raise _refusal(f"conflicts, and nothing has changed: {', '.join(map(_path, conflicts))}")
+        if done.returncode:
             raise _refusal(f"the patch does not apply: {_reason(done)}")
 
     def _files(self, patch: bytes) -> list[dict[str, Any]]:

@@ -44,9 +44,8 @@ class Transcript:
         if step not in self._shown_output or status == "in_progress":  # the end of a step repeats its output
             content = update.get("content")
             parts = content if isinstance(content, list) else []
-            lines = "".join(
-                _text_of(part.get("content")) for part in parts if isinstance(part, dict)
-            ).splitlines()
+            text = "".join(_text_of(part.get("content")) for part in parts if isinstance(part, dict))
+            lines = text.splitlines()
             for line in lines[:_SHOWN_OUTPUT_LINES]:
                 output.line(line, "    ", "dim")
             if len(lines) > _SHOWN_OUTPUT_LINES:

@@ -70,9 +70,11 @@ def connected(command: Command) -> Command:
 
 
 def read_input(*, whole: bool = True) -> str:
-    """Read standard input, or its first line. Raises Failure where it is closed, or is no text."""
+    """Read standard input, or its first line: a key. Raises Failure where it is closed, or is no text."""
     if sys.stdin is None:
         raise usage("standard input is closed")
+    if not whole and sys.stdin.isatty():
+        return str(click.prompt("Key", hide_input=True, err=True))
     try:
         text = sys.stdin.read(_MOST_INPUT) if whole else sys.stdin.readline(_MOST_INPUT)
         text.encode()

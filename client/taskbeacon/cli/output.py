@@ -76,9 +76,8 @@ def folded(text: str, first: str = "", rest: str = "") -> list[str]:
         # Else it is as it was: code and tables have spaces.
         if len(indent) + len(each) > _room():
             whole: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
-            lines += textwrap.wrap(each, _room(), initial_indent=indent, subsequent_indent=rest, **whole) or [
-                indent
-            ]
+            wrapped = textwrap.wrap(each, _room(), initial_indent=indent, subsequent_indent=rest, **whole)
+            lines += wrapped or [indent]
         else:
             lines.append(f"{indent}{each}" if each else "")
     return lines

@@ -42,7 +42,7 @@ def ask(client: Client, run: dict[str, Any], waiting_for: dict[str, Any]) -> boo
     read = partial(_read, is_settled)
     try:
         if waiting_for.get("kind") == "message":
-            if text := read("message (empty ends the conversation)"):
+            if text := read("message (Enter alone ends the conversation)"):
                 client.runs.send(run, text)
             else:
                 client.perform(client.core.command(run, "close", {}))
@@ -59,8 +59,7 @@ def ask(client: Client, run: dict[str, Any], waiting_for: dict[str, Any]) -> boo
         try:
             client.questions.answer(question, **body)
         except Conflict as error:
-            said = error.extra if isinstance(error.extra, dict) else {}
-            via = said.get("answered_via")
+            via = (error.extra if isinstance(error.extra, dict) else {}).get("answered_via")
             output.note(f"It is answered already{f' ({via})' if via else ''}; the run goes on.")
     except _Settled:
         output.note("\nIt is answered already, elsewhere; the run goes on.")

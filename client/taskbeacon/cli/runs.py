@@ -15,7 +15,6 @@ from taskbeacon.cli.options import Client, connected, json_fields, json_flag, se
 from taskbeacon.client.shapes import checked
 
 _BUILT_IN = "runbook"
-_NO_CHANGES = "The run has no changes."
 _ARTIFACT_FIELDS = (
     "id", "name", "type", "source", "size", "content_type", "storage_path", "uploaded_at", "url",
     "uploaded_by", "uploaded_by_user_id", "dismissed_at", "metadata",
@@ -225,7 +224,7 @@ def diff(client: Client, *, run: str, stat: bool, as_json: bool) -> None:
     elif not stat and (patch := client.runs.patch(run)):
         output.patch(patch)
     else:
-        output.note(_NO_CHANGES)
+        output.note(_no_changes(client.runs.get(run)["status"]))
 
 
 @run.command()
@@ -241,8 +240,7 @@ def apply(client: Client, *, run: str, three_way: bool, branch: str | None, as_j
     checkout = Checkout()
     found = client.runs.get(run)
     if branch is not None:
-        pushed = brought(found).get("head_branch")
-        if not pushed:
+        if not (pushed := brought(found).get("head_branch")):
             raise Failure("the run has pushed no branch", code="not_applicable", exit_code=CONFLICT)
         checkout.fetch(str(pushed), branch)
     elif found["state"].get("resume_from_run_id"):
@@ -257,8 +255,13 @@ def apply(client: Client, *, run: str, three_way: bool, branch: str | None, as_j
     if branch is not None:
         output.note(f"The branch {branch} has the work of the run.")
     elif not files:
-        is_done = found["status"] == "completed"
-        output.note(_NO_CHANGES if is_done else f"The run is {found['status']}, and has no changes.")
+        output.note(_no_changes(found["status"]))
+
+
+def _no_changes(status: str) -> str:
+    if status in {"not_started", "queued", "in_progress"}:
+        return f"The run is {status}: its changes come at its end (taskbeacon run follow --close)."
+    return "The run has no changes."
 
 
 @run.command()
