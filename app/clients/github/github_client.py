@@ -27,7 +27,6 @@ TIMEOUT_SECONDS = 20.0
 # GitHub refuses more than a hundred of one account at a time, which several workers may share.
 MAX_PARALLEL_REQUESTS = 20
 _MAX_REDIRECTS = 3
-_ORIGIN = ("scheme", "netloc", "userinfo")  # the parts of a URL that a redirect may not change
 _VERSION = "2022-11-28"
 # GitHub accepts at most ten minutes, and its clock may differ from ours.
 _JWT_LIFETIME = timedelta(minutes=9)
@@ -103,8 +102,8 @@ class GitHubClient:
             response, body = await self._send(access.token, method, url, content)
             if response.next_request is None:
                 return answer_of(response, body)
-            asked, target = response.request.url, response.next_request.url
-            if any(getattr(asked, part) != getattr(target, part) for part in _ORIGIN):
+            target = response.next_request.url
+            if _origin(target) != _origin(response.request.url):
                 break
             url = str(target)
         raise GitHubRefused("The code host redirects to somewhere else.")
@@ -136,6 +135,10 @@ class GitHubClient:
         if body is None:
             raise GitHubUnavailable(UNREADABLE)
         return response, body
+
+
+def _origin(url: httpx.URL) -> tuple[str, bytes, bytes]:
+    return url.scheme, url.netloc, url.userinfo
 
 
 def _repository(repository: str) -> str:
