@@ -66,13 +66,15 @@ class WebhookClient(WebhookSender):
         retry_after: float | None = None
         excerpt: str | None = None
         error: DeliveryError | None = None
+        # Before the `try`: what fails in it counts against the receiver.
+        body, headers = message.body.encode(), httpx.Headers({**FIXED_HEADERS, **message.headers})
         try:
             async with asyncio.timeout(self._total_seconds):
                 request = self._http.build_request(
                     "POST",
                     message.url,
-                    content=message.body.encode(),
-                    headers={**FIXED_HEADERS, **message.headers},
+                    content=body,
+                    headers=headers,
                     timeout=httpx.Timeout(self._total_seconds, connect=CONNECT_SECONDS),
                     extensions={DIALLED: dialled},
                 )
@@ -81,7 +83,8 @@ class WebhookClient(WebhookSender):
             error = error_of(status)
             retry_after = requested_delay(response.headers.get("retry-after"))
             excerpt = await self._read_excerpt(response)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as failure:
+        # UnicodeError: httpx decodes hosts that begin with `xn--`, also in redirects that it does not follow.
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as failure:
             error = _classify(failure)
         return AttemptResult(
             started_at=started_at,

@@ -208,3 +208,25 @@ async def test_unreachable_receivers_are_distinguished(http: httpx.AsyncClient, 
         (DeliveryError.DNS_FAILED, None),
         (DeliveryError.BLOCKED_ADDRESS, "10.0.0.1"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"), [("\ud800", SIGNED), ("{}", {**SIGNED, "traceparent": "é"})], ids=["body", "header"]
+)
+async def test_message_that_cannot_be_encoded_is_no_failure_of_the_receiver(
+    http: httpx.AsyncClient, receiver: Receiver, body: str, headers: dict[str, str]
+) -> None:
+    """It was reported as `connect_failed`, which counted against the endpoint and could disable it."""
+    with pytest.raises(UnicodeEncodeError):
+        await WebhookClient(http).send(SignedMessage(receiver.url(), body, headers))
+
+
+async def test_host_that_cannot_be_decoded_is_a_failure_of_the_receiver(
+    http: httpx.AsyncClient, receiver: Receiver
+) -> None:
+    """Of its URL, and of a redirect, which httpx reads without following it."""
+    receiver.replies.append(Reply(307, {"Location": "https://xn--/"}))
+    client = WebhookClient(http)
+
+    for url in ("https://xn--/", receiver.url()):
+        assert (await client.send(message(url))).error is not None
