@@ -1,5 +1,6 @@
 """The queue of jobs, on arq. A job is a name and ids; the record of the work to do is in the database."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -31,7 +32,7 @@ class JobQueue(Protocol):
     """Where services put jobs."""
 
     async def enqueue(
-        self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
+        self, job: str, *, job_id: str, arguments: Mapping[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
         """Add a job and wake a worker; return False, with nothing changed, if its id is queued or running."""
 
@@ -52,7 +53,7 @@ class ArqQueue(JobQueue):
 
     @override
     async def enqueue(
-        self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
+        self, job: str, *, job_id: str, arguments: Mapping[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
         queued = await self._redis.enqueue_job(
             job,

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
+from typing_extensions import ReadOnly, TypedDict
 
 from app.clients.job_queue import CHECKS_QUEUE, QUEUE_NAME, SCANS_QUEUE, JobQueue
 from app.clients.redis import RedisClient
@@ -19,6 +20,16 @@ VERIFY_RUN = "verify_run"
 SCAN_REPOSITORY = "scan_repository"
 
 log = structlog.get_logger(__name__)
+
+
+# The arguments of jobs. Their names are on the wire: a worker performs jobs of another release too.
+class RunArguments(TypedDict):
+    run_id: ReadOnly[str]
+
+
+class ScanArguments(TypedDict):
+    project_id: ReadOnly[int]
+    repository: ReadOnly[str]
 
 
 def enqueue_run_after_commit(session: AsyncSession, queue: JobQueue, run_id: UUID) -> None:
@@ -36,7 +47,8 @@ def run_job_id(run_id: UUID) -> str:
 
 async def enqueue_run(queue: JobQueue, run_id: UUID) -> bool:
     """Put the job of a run on the queue at once. Return False if the job is on the queue already, else True."""
-    return await queue.enqueue(EXECUTE_RUN, job_id=run_job_id(run_id), arguments={"run_id": str(run_id)})
+    arguments = RunArguments(run_id=str(run_id))
+    return await queue.enqueue(EXECUTE_RUN, job_id=run_job_id(run_id), arguments=arguments)
 
 
 def enqueue_verification_after_commit(
@@ -58,7 +70,7 @@ async def enqueue_scan(queue: JobQueue, project_id: int, repository: str) -> boo
     return await queue.enqueue(
         SCAN_REPOSITORY,
         job_id=f"{SCAN_REPOSITORY}:{project_id}:{repository}",
-        arguments={"project_id": project_id, "repository": repository},
+        arguments=ScanArguments(project_id=project_id, repository=repository),
         queue_name=SCANS_QUEUE,
     )
 

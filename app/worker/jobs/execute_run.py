@@ -7,6 +7,7 @@ worker dies, the sweep enqueues the run again from its row.
 import asyncio
 from collections.abc import Mapping
 from functools import partial
+from typing import Unpack
 from uuid import UUID
 
 import structlog
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import AgentError
 from app.clock import utcnow
-from app.services.enqueueing import enqueue_next_run, remove_job, run_job_id
+from app.services.enqueueing import RunArguments, enqueue_next_run, remove_job, run_job_id
 from app.services.runs import run_lifecycle
 from app.services.runs.queue.claim_order import Claim
 from app.tracing.spans import record, span
@@ -27,7 +28,7 @@ from app.worker.worker_context import WorkerContext, worker_context
 log = structlog.get_logger(__name__)
 
 
-async def execute_run(ctx: Mapping[str, object], *, run_id: str) -> None:
+async def execute_run(ctx: Mapping[str, object], **arguments: Unpack[RunArguments]) -> None:
     """Claim and perform the next run, which may be another one than `run_id`; store how it ended.
 
     If the worker is stopped, the run goes back to the queue. If the worker loses its claim on the run, it ends the
@@ -37,12 +38,12 @@ async def execute_run(ctx: Mapping[str, object], *, run_id: str) -> None:
     process = worker.process
     if not await perform_claimed(
         worker,
-        _claim(worker, UUID(run_id)),
+        _claim(worker, UUID(arguments["run_id"])),
         partial(_perform, worker),
         extend=_extend,
         hand_back=partial(hand_back_run, worker),
     ):
-        log.info("run.not_claimed", asked_for=run_id)
+        log.info("run.not_claimed", asked_for=arguments["run_id"])
     elif process.settings.project_concurrency:
         # A run that waited because of the limit has no job any more.
         await enqueue_next_run(process.queue)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from functools import partial
+from typing import Unpack
 
 import structlog
 
@@ -14,6 +15,7 @@ from app.ids import new_id
 from app.outages import is_outage
 from app.services.checks.repository_scans import keep_scan, show_scan
 from app.services.code_hosts.host_credentials import read_project_host
+from app.services.enqueueing import ScanArguments
 from app.services.retrying.retries import in_transaction
 from app.verification.definitions import FoundCheck
 from app.worker.run.context_reading import open_remote
@@ -22,9 +24,10 @@ from app.worker.worker_context import WorkerContext, worker_context
 log = structlog.get_logger(__name__)
 
 
-async def scan_repository(ctx: Mapping[str, object], *, project_id: int, repository: str) -> None:
+async def scan_repository(ctx: Mapping[str, object], **arguments: Unpack[ScanArguments]) -> None:
     """Job: keep what the default branch of a repository suggests, or why it cannot be read."""
     worker = worker_context(ctx)
+    project_id, repository = arguments["project_id"], arguments["repository"]
     limit = worker.run_times.scan
     try:
         async with asyncio.timeout(limit):

@@ -1,5 +1,6 @@
 """Stand-ins for what is outside the service. Queue and events pass the tests of the real ones (tests/clients)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -31,7 +32,7 @@ class RecordingQueue(JobQueue):
 
     @override
     async def enqueue(
-        self, job: str, *, job_id: str, arguments: dict[str, Any], queue_name: str = QUEUE_NAME
+        self, job: str, *, job_id: str, arguments: Mapping[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
         if any(queued.job_id == job_id for queued in self.jobs):
             return False
