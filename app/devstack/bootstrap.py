@@ -92,5 +92,8 @@ def _run(*command: str) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, OSError) as error:
+        # An interrupted `shutil.rmtree` ends with an OSError of the folder that it closes.
+        if not isinstance(error, KeyboardInterrupt) and not isinstance(error.__context__, KeyboardInterrupt):
+            raise
         sys.exit("\nStopped. The next make goes on.")

@@ -325,6 +325,12 @@ async def unregister(scene: Scene, path: str) -> Sent:
     return Sent("POST", path, {"token": device.token})
 
 
+@writing("DELETE", _ME + "/push_tokens/{device_id}")
+async def delete_device(scene: Scene, path: str) -> Sent:
+    device = await make_device(scene.session, user=scene.owner)
+    return Sent("DELETE", scene.path(path, device_id=device.id))
+
+
 @writing("DELETE", _KEYS + "/{key_id}")
 async def revoke_key(scene: Scene, path: str) -> Sent:
     made = await scene.client.post(_KEYS, json={"label": "made", "scopes": ["user:read"]})

@@ -81,7 +81,7 @@ class TestBudget:
             ("GET", "/{task}/runs", None, 3),
             ("POST", "/{task}/run", {}, 5),
             ("GET", "/search?q=task", None, 4),
-            ("POST", "/{task}/pin", {"pinned": True}, 1),
+            ("POST", "/{task}/pin", {"pinned": True}, 2),
             ("GET", "/pinned", None, 1),
             ("GET", "/{task}/usage", None, 1),
             ("GET", "/models", None, 0),
