@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, and_, func, literal, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.enums import RunReason, RunStatus
+from app.enums import RunReason
 from app.models import Run
-from app.models.runs.run import held_by
+from app.models.runs.run import held_by, was_held_by
 
 # The time from which a lost worker fails the run instead of repeating it.
 AGENT_STARTED: Final = "agent_started_at"
@@ -87,7 +87,7 @@ async def note_fact(
     """Store what a run has used or changed so far; return whether it was stored."""
     noted = await session.scalar(
         update(Run)
-        .where(Run.id == run_id, or_(and_(*held_by(run_id, owner)), Run.status == RunStatus.CANCELLED))
+        .where(or_(and_(*held_by(run_id, owner)), and_(*was_held_by(run_id, owner))))
         .values(facts=with_fact(name, dict(value)))
         .returning(Run.id)
     )

@@ -121,6 +121,8 @@ class Run(Base):
     lease_owner: Mapped[str | None] = mapped_column(String(64))
     lease_expires_at: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    # The job that held the run when it was cancelled, which may still add the results of its agent; '' if none did.
+    cancelled_owner: Mapped[str | None] = mapped_column(String(64))
     # When the run was first in progress; reset if the run is reopened.
     started_at: Mapped[datetime | None]
     # The number of events about the run in the ledger; counted by the statement that changes the run.
@@ -142,6 +144,13 @@ def is_performed(run: Any = Run) -> ColumnElement[bool]:
 def held_by(run_id: Any, owner: Any) -> tuple[ColumnElement[bool], ...]:
     """Return the SQL conditions that select a run in progress only while the job `owner`, or None, holds it."""
     return (Run.id == run_id, Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == owner)
+
+
+def was_held_by(run_id: UUID, owner: str | None) -> tuple[ColumnElement[bool], ...]:
+    """Return the SQL conditions that select a cancelled run only if the job `owner`, or None, held it until then."""
+    # COMPATIBILITY: 0.1.0 stores no owner.
+    is_owner = func.coalesce(Run.cancelled_owner, owner or "") == (owner or "")
+    return (Run.id == run_id, Run.status == constant(RunStatus.CANCELLED), is_owner)
 
 
 def is_being_checked(run: Any = Run) -> ColumnElement[bool]:

@@ -4,8 +4,8 @@ Every change is one conditional UPDATE: the database decides each race, and both
 
     claim against claim        one job gets the run, the other the next that waits, in this project or another, or
                                none; with a limit on the runs of a project, the other counts the first
-    finish against cancel      the first commit sets the status; the worker still adds the results of its agent to a
-                               cancelled run: artifacts, and an output if the run has none
+    finish against cancel      the first commit sets the status; the worker that held a cancelled run still adds the
+                               results of its agent: artifacts, and an output if the run has none
     finish against recovery    the first decides: the run is over, even if its lease has lapsed; or it is queued again
                                or failed as lost, and the finish is refused
     heartbeat against recovery the first decides: the run keeps its job, or the job learns that it has lost the run
@@ -65,7 +65,7 @@ from app.ids import new_id
 from app.json_types import JsonDict
 from app.models import Run, RunLogState, Task
 from app.models.base import constant
-from app.models.runs.run import held_by, is_being_checked, is_repair, is_scheduled
+from app.models.runs.run import held_by, is_being_checked, is_repair, is_scheduled, was_held_by
 from app.schemas.runs.verifications import VerificationOut
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.artifacts.manifest import manifest_with
@@ -326,8 +326,8 @@ async def finish(
 ) -> bool:
     """End a run that the job `owner` holds, or (None) one whose work was checked; return whether this has ended it.
 
-    A run that was cancelled meanwhile stays so, and gets the results of its agent. In texts from agents and servers,
-    characters that the database cannot store are replaced.
+    If the run was cancelled while it was held so, it stays cancelled and gets the results of its agent. In texts from
+    agents and servers, characters that the database cannot store are replaced.
     """
     assert end.status in TERMINAL_STATUSES
     output = storable(end.output)
@@ -351,7 +351,7 @@ async def finish(
     brought = [Run.artifacts.contains([{"id": artifact["id"]}]) for artifact in end.artifacts]
     left = (
         update(Run)
-        .where(Run.id == run_id, Run.status == RunStatus.CANCELLED, not_(or_(false(), *brought)))
+        .where(*was_held_by(run_id, owner), not_(or_(false(), *brought)))
         .values(remains | {"updated_at": utcnow()})
         .returning(*STATE_COLUMNS)
     )

@@ -267,6 +267,8 @@ def _moved_values(
     if to in TERMINAL_STATUSES:
         values["completed_at"] = func.coalesce(Run.completed_at, now)
         values["encrypted_mcp_servers"] = None
+    if to is RunStatus.CANCELLED:
+        values["cancelled_owner"] = func.coalesce(Run.lease_owner, "")
     if to is not RunStatus.IN_PROGRESS:
         values |= {"lease_owner": None, "lease_expires_at": None}
         values["facts"] = values.get("facts", Run.facts).op("-")(WAITING_FOR)

@@ -286,9 +286,7 @@ async def judge_again(scene: Scene, path: str) -> Sent:
     return Sent("POST", scene.path(path, run), {"reason": "The check is wrong."})
 
 
-@writing("POST", _ENDPOINTS)
-async def create_endpoint(scene: Scene, path: str) -> Sent:
-    return Sent("POST", scene.path(path), {"url": "https://hooks.example.com/", "event_types": ["*"]})
+plainly("POST", _ENDPOINTS, {"url": "https://hooks.example.com/", "event_types": ["*"]})
 
 
 @writing("PATCH", _ENDPOINT)
@@ -320,15 +318,10 @@ async def send_again(scene: Scene, path: str) -> Sent:
 
 
 @writing("POST", _ME + "/push_tokens/unregister")
-async def unregister(scene: Scene, path: str) -> Sent:
-    device = await make_device(scene.session, user=scene.owner)
-    return Sent("POST", path, {"token": device.token})
-
-
 @writing("DELETE", _ME + "/push_tokens/{device_id}")
 async def delete_device(scene: Scene, path: str) -> Sent:
     device = await make_device(scene.session, user=scene.owner)
-    return Sent("DELETE", scene.path(path, device_id=device.id))
+    return Sent("", scene.path(path, device_id=device.id), {"token": device.token})
 
 
 @writing("DELETE", _KEYS + "/{key_id}")
