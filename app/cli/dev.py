@@ -19,5 +19,5 @@ from app.devstack.stack import run_dev
 def dev(context: click.Context, port: int | None) -> None:
     """Run a development stack (embedded servers, API and worker) until Ctrl-C or SIGTERM."""
     hide_environment()
-    given = {} if port is None else {"port": port}
-    context.exit(run_dev(development_settings(**given)))
+    values = {} if port is None else {"port": port}
+    context.exit(run_dev(development_settings(**values)))

@@ -38,8 +38,8 @@ def check_catalog(settings: Settings) -> Catalog:
         raise click.ClickException(f"bad {_PREFIX}AGENT_CATALOG: {error.message}") from error
 
 
-def development_settings(**given: Any) -> Settings:
-    return _build(lambda: Settings(development=True, **given))
+def development_settings(**values: Any) -> Settings:
+    return _build(lambda: Settings(development=True, **values))
 
 
 def admin_settings() -> Settings:

@@ -112,8 +112,8 @@ def try_command(
     except DevstackError as error:
         raise click.ClickException(str(error)) from error
     terminal = TerminalOutput()
-    given = {"runtime_adapter": adapter, "model": model}
-    options = {name: value for name, value in given.items() if value is not None}
+    choices = {"runtime_adapter": adapter, "model": model}
+    options = {name: value for name, value in choices.items() if value is not None}
     client = _join(home, settings, copies.as_uri())
     context.exit(_work(client, source, terminal, text, options))
 

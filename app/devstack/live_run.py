@@ -14,8 +14,8 @@ _SHOWN_PATCH_LINES = 30
 
 async def create_task(client: AsyncClient, terminal: TerminalOutput, **fields: str) -> Task:
     """Create a task; print its title and the URL of its page in the console."""
-    given: Any = fields
-    task = await client.tasks.create(**given)
+    values: Any = fields
+    task = await client.tasks.create(**values)
     terminal.title(f"Task {task['slug']}: {task['title']}")
     settings = client.settings
     page = f"{settings.url}/console/projects/{settings.project}/tasks/{task['id']}"

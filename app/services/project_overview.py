@@ -44,7 +44,7 @@ async def list_agents(
 
 
 async def _find_reports(redis: RedisClient) -> list[WorkerReport] | None:
-    # They add to what is known without Redis; None: it is away.
+    # The reports only add to the overview. None: Redis is away.
     try:
         return await read_reports(redis)
     except REDIS_ERRORS as error:

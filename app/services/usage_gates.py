@@ -49,7 +49,7 @@ UsageGateFactory = Callable[[Settings, SessionFactory], AbstractAsyncContextMana
 
 
 class GatedWork(NamedTuple, Generic[Result]):
-    """Work that cannot commit, and what may and comes before it: it asks the usage gates, with no connection held."""
+    """Work that cannot commit. `allowance` comes first: it may commit, and asks the gates without a connection."""
 
     allowance: Coroutine[Any, Any, None]
     work: Coroutine[Any, Any, Result]

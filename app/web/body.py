@@ -129,7 +129,7 @@ async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: floa
     is_complete = False
     try:
         async with asyncio.timeout(seconds) as patience:
-            # Not `request.stream()`, which does not tell the last piece: the timer would be set once more for nothing.
+            # Not `request.stream()`, which hides which piece is last: the timer would be set once more for nothing.
             while not is_complete and size <= DRAINED_BYTES:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":

@@ -37,8 +37,8 @@ async def read_held(request: Request) -> Held:
         scope["query_string"].decode("latin-1"),
         call.caller.project.name,
     )
-    given = headers.getlist(IF_NONE_MATCH)
-    return Held("\n".join(basis).encode(), tags_of(headers) if given else (), ",".join(given).strip() == "*")
+    tags = headers.getlist(IF_NONE_MATCH)
+    return Held("\n".join(basis).encode(), tags_of(headers) if tags else (), ",".join(tags).strip() == "*")
 
 
 def tags_of(headers: Headers) -> list[str]:

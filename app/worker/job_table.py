@@ -37,8 +37,8 @@ _LONG_SWEEP_SECONDS = 1800
 _SCANS_AT_A_TIME = 2
 _CHORES_AT_A_TIME = 10
 _CHORE_SECONDS = 300
-# arq must not limit the attempts: those of a run are counted in its row, and the next worker repeats a chore
-# that a stopping worker has cancelled.
+# arq must not limit the attempts: the row of a run counts its own, and a chore that a stopping worker has cancelled is
+# repeated by the next worker.
 _UNLIMITED_TRIES = 1_000_000
 
 

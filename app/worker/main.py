@@ -95,7 +95,7 @@ async def _stay_in(block: AbstractAsyncContextManager[None]) -> None:
 async def working(
     name: str, worker: ResilientWorker, *, pause: float = LOOP_SECONDS
 ) -> AsyncGenerator[None, None]:
-    """Run an arq worker beside that of runs during the block; it is started again if it fails."""
+    """Run an arq worker during the block; it is started again if it fails."""
     jobs = asyncio.create_task(keep_running(name, worker.async_run, pause=pause))
     try:
         yield
@@ -113,13 +113,13 @@ async def working(
 
 @asynccontextmanager
 async def reporting(context: WorkerContext, worker: RunWorker) -> AsyncGenerator[None, None]:
-    """Report of the worker during the block what it has, and what it cannot hold."""
+    """During the block, report the worker's agents and slots, and which networks it cannot enforce."""
     name, process = new_hex_id(), context.process
 
     async def report() -> None:
         programs = process.settings.agents_path
         found = await asyncio.to_thread(find_agents, process.catalog.adapters, context.environment, programs)
-        # A stopping worker has runs, and room for no more.
+        # A stopping worker takes no more runs.
         slots = process.settings.worker_concurrency if worker.allow_pick_jobs else 0
         warnings = warn_of_networks(process.settings, context.sandbox.kind)
         await report_worker(process.redis, name, {"agents": found, "slots": slots, "warnings": warnings})

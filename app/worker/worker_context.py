@@ -23,7 +23,7 @@ _KEY = "taskbeacon"
 class RunTimes:
     # The interval of polling for commands without a wake-up, so that an outage of Redis only delays them.
     poll: float = 10.0
-    # The interval at which the usage of the run is stored, and that of the task's other runs is read.
+    # The interval at which the usage of the run is stored, and the usage of the task's other runs is read.
     usage: float = 3.0
     # For storing the files of a run that is cancelled or handed back while the store is away.
     brief_store: float = RUN_FILES_BRIEF_SECONDS

@@ -77,8 +77,8 @@ def _step(line: int, info: str, text: str) -> Step | None:
         kind, rest = JSON_OUTPUT, rest.strip().removeprefix("output")
     if kind not in _KINDS:
         return None
-    given = _attributes(line, kind, rest)
-    path, options = given.get("path", ""), given.get("options", "yes,no").split(",")
+    attributes = _attributes(line, kind, rest)
+    path, options = attributes.get("path", ""), attributes.get("options", "yes,no").split(",")
     if kind == "file" and not path:
         _reject(line, "`file` needs `path=` with the file to write")
     if kind == JSON_OUTPUT:
@@ -100,8 +100,8 @@ def _step(line: int, info: str, text: str) -> Step | None:
         text,
         path=path,
         options=tuple(options) if kind == "ask" else (),
-        allow_failure="allow-failure" in given,
-        timeout=_timeout(line, given["timeout"]) if "timeout" in given else None,
+        allow_failure="allow-failure" in attributes,
+        timeout=_timeout(line, attributes["timeout"]) if "timeout" in attributes else None,
     )
 
 

@@ -22,7 +22,7 @@ _QUESTION_CHARACTERS = 200
 class ToolCall:
     """Reports one step of a runbook to the client, as a tool call of the protocol; the constructor, that it begins."""
 
-    def __init__(self, client: TurnClient, title: str, kind: str, given: Message) -> None:
+    def __init__(self, client: TurnClient, title: str, kind: str, arguments: Message) -> None:
         self._client = client
         self._id = new_hex_id()
         client.update(
@@ -31,7 +31,7 @@ class ToolCall:
             title=_shorten(title, _TITLE_CHARACTERS),
             kind=kind,
             status="in_progress",
-            rawInput=given,
+            rawInput=arguments,
         )
 
     def show(self, output: str) -> None:
@@ -189,8 +189,8 @@ class StepExecutor:
         call.end("", edit=edit)
 
     def _ask(self, step: Step, name: str) -> None:
-        given = {"question": step.text, "options": list(step.options)}
-        call = ToolCall(self._client, step.text, "other", given)
+        arguments = {"question": step.text, "options": list(step.options)}
+        call = ToolCall(self._client, step.text, "other", arguments)
         options = [
             {
                 "optionId": option,

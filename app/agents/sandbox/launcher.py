@@ -113,8 +113,8 @@ def _filter_calls(program: bytes) -> None:
     class Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
-    given = Program(len(program) // _INSTRUCTION_BYTES, program)
-    if ctypes.CDLL(None).prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(given), 0, 0) != 0:
+    rules = Program(len(program) // _INSTRUCTION_BYTES, program)
+    if ctypes.CDLL(None).prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(rules), 0, 0) != 0:
         raise OSError("the kernel does not take the filter of system calls")
 
 

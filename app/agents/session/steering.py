@@ -63,8 +63,8 @@ class Steering:
     async def end_turn(self) -> None:
         """Mark the messages of the turn that is over as consumed, after one that is being sent."""
         async with self._giving:
-            given, self._given = self._given, []
-        for message in given:
+            messages, self._given = self._given, []
+        for message in messages:
             await self._channel.commands.settle(message, CommandStatus.CONSUMED)
 
     async def _give(self, session: AgentSession, message: Command) -> bool:

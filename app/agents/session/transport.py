@@ -213,8 +213,8 @@ def _add_request_id(message: Message) -> Message:
     params = message.get("params")
     if not isinstance(params, dict):
         return message
-    given = params.get("_meta")
-    meta = given if isinstance(given, dict) else {}
+    sent_meta = params.get("_meta")
+    meta = sent_meta if isinstance(sent_meta, dict) else {}
     return {**message, "params": {**params, "_meta": {**meta, REQUEST: _key(message)}}}
 
 

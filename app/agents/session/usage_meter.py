@@ -135,9 +135,10 @@ def usage_in_meta(meta: Mapping[str, object] | None, path: str | None) -> Usage 
     found = value_at(meta, path) if path else None
     if not isinstance(found, Mapping):
         return None
-    taken, given = _count(found.get("input_tokens")), _count(found.get("output_tokens"))
+    input_tokens, output_tokens = _count(found.get("input_tokens")), _count(found.get("output_tokens"))
+    total = input_tokens + output_tokens
     return (
-        Usage(input_tokens=taken, output_tokens=given, total_tokens=taken + given) if taken + given else None
+        Usage(input_tokens=input_tokens, output_tokens=output_tokens, total_tokens=total) if total else None
     )
 
 

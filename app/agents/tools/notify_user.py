@@ -40,8 +40,8 @@ TOOL = describe(NAME, "Notify the user", _DESCRIPTION, _Arguments, _ANSWER)
 
 def read_arguments(arguments: object, mask: Callable[[str], str]) -> AgentMessage:
     """Return the message, masked, in lines without invisible characters. Raises WrongArguments."""
-    given = read(_Arguments, arguments)
-    title, message = (in_one_line(text, mask) for text in (given.title, given.message))
+    fields = read(_Arguments, arguments)
+    title, message = (in_one_line(text, mask) for text in (fields.title, fields.message))
     if not (title and message):
         raise WrongArguments("title and message must have characters that can be seen")
-    return AgentMessage(title=title, message=message, urgency=Urgency(given.urgency))
+    return AgentMessage(title=title, message=message, urgency=Urgency(fields.urgency))

@@ -103,9 +103,9 @@ async def gather(
 
     `collection` is a scratch repository. Raises WorkspaceBroken.
     """
-    given = (RESULT, OWN_FOLDER, base or "", str(bundle), " ".join(subject.split()))
+    arguments = (RESULT, OWN_FOLDER, base or "", str(bundle), " ".join(subject.split()))
     process = await start(
-        ("sh", "-c", program, "sh", *given), {**GIT_ENVIRONMENT, "GIT_DIR": str(collection)}
+        ("sh", "-c", program, "sh", *arguments), {**GIT_ENVIRONMENT, "GIT_DIR": str(collection)}
     )
     code, output, errors = await process.finish(_OUTPUT_LIMIT)
     head = _HEAD.fullmatch(output.decode(errors="replace").strip())

@@ -33,8 +33,8 @@ class _Kind:
 
 
 def _add_list(kind: _Kind, text: str) -> None:
-    async def list_rows(transaction: AdminTransaction, *, limit: int, offset: int, **given: Any) -> Output:
-        filters = [kind.filters[name][1](value) for name, value in given.items() if value is not None]
+    async def list_rows(transaction: AdminTransaction, *, limit: int, offset: int, **values: Any) -> Output:
+        filters = [kind.filters[name][1](value) for name, value in values.items() if value is not None]
         rows = select(*kind.columns).where(*filters)
         count = await transaction.session.scalar(select(func.count()).select_from(rows.subquery()))
         page = await transaction.session.execute(rows.order_by(*kind.order).limit(limit).offset(offset))

@@ -73,10 +73,10 @@ class CommandLine(Input):
 
     @model_validator(mode="before")
     @classmethod
-    def _mark_missing(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _mark_missing(cls, fields: dict[str, Any]) -> dict[str, Any]:
         # Reported as a fault of `run`, after those of the fields before it.
-        has_command = any(given.get(name) is not None for name in ("run", "shell"))
-        return given if has_command else given | {"run": _MISSING}
+        has_command = any(fields.get(name) is not None for name in ("run", "shell"))
+        return fields if has_command else fields | {"run": _MISSING}
 
     @field_validator("shell")
     @classmethod

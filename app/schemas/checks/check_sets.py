@@ -163,9 +163,9 @@ class DefinitionsIn(Input):
 
     @model_validator(mode="before")
     @classmethod
-    def _null_is_default(cls, given: dict[str, Any]) -> dict[str, Any]:
-        nulls = [name for name in cls.model_fields if given.get(name, name) is None]
-        return given | {name: copy(cls.model_fields[name].default) for name in nulls}
+    def _null_is_default(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        nulls = [name for name in cls.model_fields if fields.get(name, name) is None]
+        return fields | {name: copy(cls.model_fields[name].default) for name in nulls}
 
     @property
     def stored(self) -> dict[str, Any]:
@@ -182,9 +182,9 @@ Acceptance = Annotated[
 ]
 
 
-def acceptance_of(given: DefinitionsIn | None) -> dict[str, Any] | None:
+def acceptance_of(definitions: DefinitionsIn | None) -> dict[str, Any] | None:
     """Return an acceptance as it is stored, with the defaults filled in; None if it names nothing."""
-    return None if given is None or not given.model_fields_set else given.stored
+    return None if definitions is None or not definitions.model_fields_set else definitions.stored
 
 
 class _OfRepository(Input):
@@ -281,17 +281,17 @@ def read_checks_file(content: bytes) -> CheckSet:
     if len(content) > FILE_BYTES:
         raise ChecksFileInvalid(f"The file has more than {FILE_BYTES} bytes.")
     try:
-        given = tomllib.loads(content.decode())
+        table = tomllib.loads(content.decode())
     except UnicodeDecodeError:
         raise ChecksFileInvalid("The file is not UTF-8.") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ChecksFileInvalid(f"The file is not TOML: {error}") from None
-    if "checks" in given:
+    if "checks" in table:
         raise ChecksFileInvalid("checks: The key is unknown.")
-    if "check" in given:
-        given["checks"] = given.pop("check")
+    if "check" in table:
+        table["checks"] = table.pop("check")
     try:
-        return DefinitionsIn.model_validate(given, extra="forbid").defined
+        return DefinitionsIn.model_validate(table, extra="forbid").defined
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         steps = (*first["loc"], *first.get("ctx", {}).get("below", ()))

@@ -20,7 +20,7 @@ from app.services.access.visibility import find_memberships, find_visible_runs
 
 # With the queries, less than the second that contract 6.4 and 17.5 allow.
 _LOOK_SECONDS = 0.5
-# After a refusal: by then a client that has gone is noticed.
+# The `Retry-After` of a refusal: until then, the service notices clients that have gone.
 _AGAIN_SECONDS = 30
 
 

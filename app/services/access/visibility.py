@@ -55,7 +55,7 @@ def is_for_user(user_id: Any) -> ColumnElement[bool]:
     return Task.audience.in_(audiences_of(user_id))
 
 
-# The audience of an event in a SELECT that joins its task, if any: that of the task, or the only user who sees it.
+# The audience of an event: the audience of its task, which the SELECT joins; without a task, the only user who sees it.
 EVENT_AUDIENCE = case((Event.task_id.is_(None), Event.user_id), else_=Task.audience)
 
 
@@ -96,7 +96,7 @@ VISIBLE_ANYWHERE = sees_task(any_(VISIBLE_PROJECTS), _USER)
 VISIBLE_TASK = sees_task(bindparam("visible_project_id"), _USER)
 # Tasks with an id in the further parameter `ids`, one array: a list would need a statement for each length.
 VISIBLE_TASKS = and_(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIBLE_TASK)
-# The same for one run of one task, with the further parameters `run_id` and `task_id`.
+# One run of one task that the caller sees, with the further parameters `run_id` and `task_id`.
 VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task_id"), VISIBLE_TASK)
 
 

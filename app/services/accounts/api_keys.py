@@ -137,7 +137,7 @@ async def create_own_key(session: AsyncSession, caller: Principal, body: OwnKeyI
     """Create a key of the caller's user, which can do no more than the caller's own, and lives no longer."""
     for scope in body.scopes:
         require_scope(caller, scope)
-    # Callers are cached: a key that was revoked since leaves none behind.
+    # Callers are cached for a second: a key that was revoked meanwhile must not create another.
     own = select(ApiKey.expires_at).where(ApiKey.id == caller.key_id, ApiKey.revoked_at.is_(None))
     present = await row_of(session, own.with_for_update(read=True))
     if present is None:

@@ -39,7 +39,7 @@ class NewIntegration:
     installation: AppInstallation | None = None
     # The key with which the host signs its webhooks.
     webhook_secret: str | None = None
-    # Base of the host's API; None: the public one, or that of the host of `git_url`.
+    # Base URL of the host's API; None: the public API, or the API at the host of `git_url`.
     api_url: str | None = None
     # Base URL of repositories; None: `GIT_BASE_URL`.
     git_url: str | None = None

@@ -11,7 +11,7 @@ from app.models import Base
 from app.security.secrets import Cipher, DecryptionError
 
 _PREFIX = "encrypted_"
-# Columns older than that rule.
+# Encrypted columns without the prefix.
 _OTHERS = frozenset({"signing_keys.private_key"})
 _BATCH = 200
 

@@ -27,7 +27,7 @@ LIFETIME = timedelta(minutes=10)
 _INTERVAL_SECONDS = 2
 # From one address, at the same time: the limit of requests does not hold while Redis is away.
 _MAX_WAITING = 100
-# What the key may do, as far as the person who confirms may: the second where the first is not theirs.
+# The scopes of the key: of each pair, the first that the person who confirms has.
 _SCOPES = (
     (Scope.TASK_WRITE, Scope.TASK_READ),
     (Scope.WEBHOOK_WRITE, Scope.WEBHOOK_READ),
@@ -113,7 +113,7 @@ def _denied() -> LoginRefused:
 
 
 async def show_login(session: AsyncSession, caller: Principal, user_code: str) -> PendingLoginOut:
-    """Return what asks with this code, for a person to decide. Raises NotFound."""
+    """Return which client asks for a key with this code, for a person to decide. Raises NotFound."""
     statement = select(
         TerminalLogin.client, TerminalLogin.address, TerminalLogin.created_at, TerminalLogin.expires_at
     ).where(*_waiting(user_code))

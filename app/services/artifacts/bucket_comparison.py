@@ -65,8 +65,8 @@ async def _named_by_rows(sessions: SessionFactory) -> AsyncIterator[list[tuple[s
         files = [
             (RunRef(project, task, run).log_key, size, at) for run, project, task, _, size, at in rows if size
         ]
-        for it in (entry for *_, artifacts, _, _ in rows for entry in artifacts):
-            files += [(it["storage_path"], it["size"], datetime.fromisoformat(it["uploaded_at"]))]
+        for entry in (entry for *_, artifacts, _, _ in rows for entry in artifacts):
+            files += [(entry["storage_path"], entry["size"], datetime.fromisoformat(entry["uploaded_at"]))]
         # The bucket's rules delete older ones.
         yield [file for file in files if file[-1] > now - timedelta(days=KEPT_DAYS)]
     keys = (StagedArtifact.task_id, StagedArtifact.artifact_id)

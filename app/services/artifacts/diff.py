@@ -74,7 +74,7 @@ class RunChanges:
         facts, kept = _nothing(None, None if is_whole else run.changes), list[bytes]()
         if is_live:
             facts, kept = await self._ask(run, query, "patch", "sizes", later=query.cursor > 0)
-        # Not when it was made: a diff made again is the same one.
+        # Without the time: a diff that is made again with the same content has the same tag.
         version = (*({**facts, "at": None}).values(), path, run.head_sha)
         tag = held.tag(0, digest_of(map(str, version)))
         if held.has(tag):
@@ -194,7 +194,7 @@ class _Run(NamedTuple):
         return query.source is DiffSource.AUTO and (self.why_not_live is None or is_first)
 
     def shows_whole(self, query: SourceQuery) -> bool:
-        """Whether the changes of the runs before on the branch are shown, too."""
+        """Whether the changes of earlier runs on the branch are shown too."""
         return query.base is DiffBase.FIRST and bool(self.continues)
 
 

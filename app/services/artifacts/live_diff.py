@@ -23,10 +23,10 @@ from app.schemas.runs.diff import DiffFacts
 
 _FRESH_SECONDS = 3.0
 _PAUSES = 20
-# After it is no more shown as that of now, for the requests for its other parts.
+# A diff that is no longer fresh is kept this much longer, for the requests for its other parts.
 _KEPT_SECONDS = 60.0
 _ANSWER_SECONDS = 5.0
-# Between two looks whether the worker has answered.
+# The interval at which to look whether the worker has answered.
 _PAUSE_SECONDS = 0.03
 _LEVEL = 1
 # The most that a worker keeps of a diff, with room for the escapes of JSON.
@@ -34,17 +34,17 @@ _MOST_BYTES = 64 * 2**20
 
 
 def fresh_seconds(took: float) -> float:
-    """Return how long a diff counts as that of now. One that takes long is made seldom: it slows the agent down."""
+    """Return how long a diff is fresh. A diff that takes long is made seldom, since it slows the agent down."""
     return max(_FRESH_SECONDS, _PAUSES * took)
 
 
 def topic_of(run_id: UUID, base: DiffBase) -> str:
-    """Return the topic that wakes the worker of a run since a client asks for its diff, which is kept by that name."""
+    """Return the topic that wakes the worker of a run when a client asks for a diff; also the key of the kept diff."""
     return f"taskbeacon:diff:{run_id}:{base.value}"
 
 
 async def keep(redis: RedisClient, topic: str, facts: DiffFacts, found: Comparison, *, took: float) -> None:
-    """Keep a diff that took so many seconds: as that of now for `fresh_seconds`, and a minute more."""
+    """Keep a diff, which took so many seconds to make: fresh for `fresh_seconds`, and for a minute more."""
     parts = {
         "facts": orjson.dumps(facts),
         "sizes": orjson.dumps(dict(found.sizes)),
@@ -69,9 +69,9 @@ async def _wait(redis: RedisClient, topic: str) -> None:
 async def ask(
     redis: RedisClient, waits: JoinedWork[None], topic: str, *parts: str, later: bool
 ) -> tuple[DiffFacts, list[bytes]] | None:
-    """Return the facts and parts of a diff of now, or of the one that is kept if the worker does not answer.
+    """Return the facts and parts of a fresh diff; if the worker does not answer, of the kept diff.
 
-    `later` is the request for another part of a diff: it takes the one that is kept.
+    `later`: the client asks for a further part of a diff, and gets it from the kept diff.
     """
     if await seconds_left(redis, topic) <= (0 if later else _KEPT_SECONDS):
         await waits.join(partial(_wait, redis, topic), key=topic)

@@ -39,7 +39,7 @@ class _Review(NamedTuple):
 
 _OF_TASK = select(_Other.id).where(_Other.task_id == Run.task_id)
 _IS_OWN = RunReview.run_id == Run.id
-# The one of the run, else the newest of another run of the task.
+# The review of the run; without one, the newest review of another run of the task.
 _REVIEW = Prepared(
     select(_IS_OWN.label("is_own"), RunReview.version, RunReview.content, RunReview.updated_at)
     .select_from(Run)
@@ -70,7 +70,7 @@ async def write_review(
     content = body.model_dump(mode="json", include={"viewed", "comments"})
     _check(body, content)
     values = {"version": body.version + 1, "content": content, "updated_at": utcnow()}
-    # A row that another device has made meanwhile is its first version.
+    # If another device has created the row meanwhile, nothing is inserted, and the versions conflict.
     key = {"run_id": run_id, "user_id": caller.user_id}
     created = insert(RunReview).values(key | values).on_conflict_do_nothing()
     same = [

@@ -54,10 +54,10 @@ async def list_sets(
     session: AsyncSession, caller: Principal, page: Page, *, repository: str | None
 ) -> tuple[int, list[CheckSetOut]]:
     """Return the number of check sets of the project, or of one of its repositories, and a page, newest first."""
-    of = [visible_check_set(caller)]
+    conditions = [visible_check_set(caller)]
     if repository:
-        of.append(CheckSet.repository == repository.lower())
-    count, rows = await newest_page(session, _select(*of), CheckSet, page, _Row)
+        conditions.append(CheckSet.repository == repository.lower())
+    count, rows = await newest_page(session, _select(*conditions), CheckSet, page, _Row)
     return count, [_out(row) for row in rows]
 
 
@@ -99,15 +99,15 @@ async def create_set(
 async def update_set(
     session: AsyncSession, caller: Principal, set_id: UUID, body: CheckSetIn, warnings: Sequence[str]
 ) -> CheckSetOut:
-    """Replace the given fields of a check set, and return it. What changes nothing leaves its editor and time."""
+    """Replace the given fields of a check set, and return it. If nothing changes, its editor and time stay."""
     is_set = (CheckSet.id == set_id) & visible_check_set(caller)
     locked = select(CheckSet.repository, CheckSet.definition).where(is_set).with_for_update()
     kept = await row_of(session, locked)
     if kept is None:
         raise NotFound
     old_repository, old_definition = kept
-    given = body.stored
-    definition = old_definition | {name: given[name] for name in given if body.given(name)}
+    stored = body.stored
+    definition = old_definition | {name: stored[name] for name in stored if body.given(name)}
     repository = body.repository if body.given("repository") else old_repository
     if (repository, definition) != kept:
         values = {"repository": repository, "definition": definition}
@@ -149,12 +149,12 @@ def _second() -> InvalidInput:
     return InvalidInput("There is a check set for this repository.", code="unique", attr="repository")
 
 
-def _select(*of: Any) -> Select[Any]:
+def _select(*conditions: Any) -> Select[Any]:
     return (
         select(*_COLUMNS)
         .outerjoin(_CREATOR, _CREATOR.id == CheckSet.created_by_id)
         .outerjoin(_EDITOR, _EDITOR.id == CheckSet.updated_by_id)
-        .where(*of)
+        .where(*conditions)
     )
 
 

@@ -22,7 +22,7 @@ from app.services.retrying.policies import (
 )
 from app.services.retrying.retries import in_transaction
 
-# Before the end of its lease a writer is cut off.
+# A writer is cut off this long before its lease ends.
 _MARGIN = timedelta(seconds=10)
 
 
@@ -37,9 +37,9 @@ async def sole_writer(
 ) -> AsyncGenerator[None, None]:
     """Wait until no other process writes about a branch that was pushed before, and keep others waiting in the body.
 
-    The text of a pull request is read, changed and replaced as a whole: two writers at once would undo each other. What
-    takes too long, as a wait of more than `patience` does, ends with TimeoutError; the lease of a lost process ends by
-    itself. A wait, and its end, are told to `emit`.
+    The text of a pull request is read, changed and replaced as a whole: two writers at once would undo each other. A
+    wait longer than `patience`, or a body that takes too long, ends with TimeoutError. The lease of a lost process
+    expires. `emit` gets the beginning and the end of a wait.
     """
     gives_up_at = utcnow() + patience
     where = (PushedBranch.repository == repository.lower(), PushedBranch.branch == branch)

@@ -99,7 +99,7 @@ async def _publish(
     async with sole_writer(sessions, repository, branch, emit):
         # This also finds what an earlier try has opened, if its answer was lost.
         found = await github.find_pull_request(access, repository, branch)
-        if result.head_sha == result.base.sha:  # all work on the branch is that of earlier runs
+        if result.head_sha == result.base.sha:  # earlier runs did all work on the branch
             return found
         if found is not None:
             body = WORK.replace(found.body, section)

@@ -39,8 +39,8 @@ from app.services.verification_texts import heading_of, page_of
 
 _AT_ONCE: Final = 10
 OWN_CHECK: Final = "taskbeacon"
-# The conclusion of a check run, and the state of a status: it knows no neutral, and what is not checked gets none.
-_SAID: Mapping[str, tuple[str, str | None]] = {
+# The conclusion of a check run, and the state of a status: no state is neutral, and unchecked work gets no status.
+_CONCLUSIONS: Mapping[str, tuple[str, str | None]] = {
     Verdict.VERIFIED: ("success", "success"),
     Verdict.REFUTED: ("failure", "failure"),
     Verdict.INCONCLUSIVE: ("neutral", "error"),
@@ -56,7 +56,7 @@ log = structlog.get_logger(__name__)
 class _Due(NamedTuple):
     run_id: UUID
     asked_at: datetime
-    # The end of the lease, by which the claim is known.
+    # The end of the lease, which identifies the claim.
     due_at: datetime
 
 
@@ -68,7 +68,7 @@ class _Report(NamedTuple):
     repository: str
     branch: str
     shown: VerificationOut
-    # The pull request has had a section, also by another run of the branch.
+    # The pull request has had a section, from this run or another run of the branch.
     had_section: bool
     # No other run has pushed to the branch since.
     pushed_last: bool
@@ -89,7 +89,7 @@ async def _claim(session: AsyncSession, *, due_by: datetime) -> list[_Due]:
         .order_by(VerdictReport.due_at)
         .limit(_AT_ONCE)
         .with_for_update(key_share=True, skip_locked=True)
-        # Which runs once: a subquery may run again for each row, and choose others.
+        # A CTE runs once: a subquery may run again for each row, and choose others.
         .cte("waiting")
     )
     claimed = (
@@ -175,7 +175,7 @@ async def _send(
     commit, verdict = shown["commit"], shown["verdict"]
     assert commit is not None
     assert verdict is not None
-    conclusion, state = _SAID[verdict]
+    conclusion, state = _CONCLUSIONS[verdict]
     link = task_page(settings.task_url, report.project_id, report.task_id)
     if report.pushed_last and await _put_section(hosts.github, api, report, link):
         noted = update(VerdictReport).where(VerdictReport.run_id == report.run_id).values(has_section=True)

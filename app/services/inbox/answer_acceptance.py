@@ -102,9 +102,9 @@ async def _require_same_answer(
     is_same = question.answer == answer.shown
     if origin.token is not None:
         # Only the token that gave the answer may repeat it; any other token comes too late, even with an equal answer.
-        given = question.answered_from or {}
+        answered_from = question.answered_from or {}
         is_same = is_same and all(
-            given.get(name) == origin.token[name] for name in ("notification", "option")
+            answered_from.get(name) == origin.token[name] for name in ("notification", "option")
         )
     if not is_same:
         raise AlreadyAnswered(extra=winner(question))

@@ -33,8 +33,8 @@ async def count_open(session: AsyncSession, user_ids: Collection[int]) -> Mappin
 def _count_statement() -> Select[int, Decimal]:
     person = given_rows({"user_id": BigInteger()})
 
-    def is_member(of: Any) -> ColumnElement[bool]:
-        return and_(Membership.user_id == person.c.user_id, Membership.project_id == of.project_id)
+    def is_member(table: Any) -> ColumnElement[bool]:
+        return and_(Membership.user_id == person.c.user_id, Membership.project_id == table.project_id)
 
     # Triggers keep the sums, so this reads a few rows for any number of questions.
     own = (

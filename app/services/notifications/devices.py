@@ -88,8 +88,8 @@ async def _evict(session: AsyncSession, caller: Principal, *, keep: UUID) -> Non
 
 async def unregister(session: AsyncSession, caller: Principal, device: UUID | str) -> None:
     """Delete a device of the caller by its id or its token."""
-    is_it = PushToken.id == device if isinstance(device, UUID) else PushToken.token_hash == hash_token(device)
-    await session.execute(delete(PushToken).where(is_it, PushToken.user_id == caller.user_id, HAS_ADDRESS))
+    named = PushToken.id == device if isinstance(device, UUID) else PushToken.token_hash == hash_token(device)
+    await session.execute(delete(PushToken).where(named, PushToken.user_id == caller.user_id, HAS_ADDRESS))
 
 
 async def forget_dead(session: AsyncSession, dead: Sequence[DeadDevice]) -> None:

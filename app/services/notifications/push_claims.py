@@ -139,11 +139,11 @@ async def store_each(
     """Store the changes of each push; return those that are stored. Others are logged, and due with their claim."""
     stored: list[Delivery] = []
 
-    async def step(some: Sequence[Delivery]) -> None:
-        if changes := [each for delivery in some for each in change(delivery)]:
+    async def step(part: Sequence[Delivery]) -> None:
+        if changes := [each for delivery in part for each in change(delivery)]:
             async with session.begin_nested():
                 await store(session, changes, now)
-        stored.extend(some)
+        stored.extend(part)
 
     await by_halves(claimed, step, event="push.not_decided", name=log_fields)
     return stored
@@ -215,12 +215,12 @@ def changes_of(delivery: Delivery, notice: Notice, decided: NoticeDecision, now:
     uncounted: dict[str, Any] = {"attempts": delivery.attempts - 1}
     if delivery.stored.replaces is None:
         watching = notice.context.watching if decided.reason == "presence" else None
-        # Of the same decision again, the history keeps the first time, and the row what was seen then.
+        # If the decision is the same again, the history keeps its first time, and the row its first device.
         if watching is not None and delivery.stored.reason != decided.reason:
             uncounted |= {"watching_device_id": watching.device_id, "watching_beat_at": watching.beat_at}
         return [_end(delivery.id, decided, now, uncounted)]
     if decided.due_at is not None:
-        # It is not deferred: presence releases what is.
+        # Not deferred: presence would release it.
         waits = (decided.due_at - delivery.stored.created_at).total_seconds()
         values = {"due_at": decided.due_at, "deferred_for": waits, **uncounted}
         return [Change(id=delivery.id, values=values)]

@@ -102,7 +102,7 @@ class Delivery:
 
     @property
     def since(self) -> datetime:
-        """The time from which it is late: that of its event, or the end of the time for which it was deferred."""
+        """The time from which the delay of a push counts: its event, or the end of its deferral."""
         if not self.stored.deferred_for:
             # Nearly always, and an addition of nothing takes six times as long.
             return self.stored.created_at

@@ -91,7 +91,7 @@ async def settle_receipts(
         outcomes.append((type(outcome).__name__, reason or ""))
         values = {"receipt_due_at": None, "settled_at": now}
         decision: NotificationDecision | None = None
-        # That it was retracted or reminded of says more than that the notice arrived, so it stays.
+        # A notice that was retracted or reminded of keeps that decision, which says more than `delivered`.
         if stored == NotificationDecision.SENT:
             decision = NotificationDecision.DELIVERED if is_delivered else NotificationDecision.REJECTED
         changes.append(Change(id=id_, decision=decision, reason=reason, values=values))

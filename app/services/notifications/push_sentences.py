@@ -63,7 +63,7 @@ def closed_body(status: QuestionStatus, answered_by: str | None) -> str:
     return "Expired" if status is QuestionStatus.EXPIRED else "No longer needed"
 
 
-# What an agent hears of a decision: by its reason, or by itself.
+# Why a message of an agent is not sent: by the reason of the decision, or by the decision alone.
 _REASONS_IN_WORDS = {
     ONE_A_MINUTE: "at most one message a minute",
     FIVE_A_RUN: "at most five messages a run",

@@ -25,7 +25,7 @@ from app.services.notifications.rules.push_decision import ReplacedNotice, RunEn
 
 # Decisions about notices that a push service accepted but no device shows.
 _NOT_SHOWN = (NotificationDecision.RETRACTED, NotificationDecision.REJECTED)
-# A push service has accepted the notice. One that may have arrived without that does not replace another.
+# A push service has accepted the notice, so it replaces another. A notice that only may have arrived does not.
 _ACCEPTED = (NotificationDecision.SENT, NotificationDecision.DELIVERED)
 _ENDING = (NotificationKind.COMPLETED, NotificationKind.FAILED, NotificationKind.CANCELLED)
 _IDS = bindparam("ids", type_=ARRAY(Notification.id.type))
@@ -94,15 +94,15 @@ class _Replacement(NamedTuple):
     event_seq: int | None = None
 
 
-async def _add(session: AsyncSession, purpose: PushPurpose, given: Sequence[_Replacement]) -> None:
+async def _add(session: AsyncSession, purpose: PushPurpose, replacements: Sequence[_Replacement]) -> None:
     # An existing reminder is moved to the given time.
-    if given:
+    if replacements:
         values = {
             "purpose": purpose,
-            "given_id": [new_id() for _ in given],
-            "given_notice_id": [each.notice_id for each in given],
-            "given_due_at": [each.due_at for each in given],
-            "given_event_seq": [each.event_seq for each in given],
+            "given_id": [new_id() for _ in replacements],
+            "given_notice_id": [each.notice_id for each in replacements],
+            "given_due_at": [each.due_at for each in replacements],
+            "given_event_seq": [each.event_seq for each in replacements],
         }
         await _ADD.perform(session, values)
 

@@ -64,26 +64,26 @@ class Origin:
     rpc_id: Any = None
 
 
-def read_answer(question: Asked, given: Mapping[str, object], *, is_command: bool = False) -> Answer:
+def read_answer(question: Asked, request: Mapping[str, object], *, is_command: bool = False) -> Answer:
     """Return the answer to a question that a request gives; raise AnswerInvalid if it does not fit.
 
-    `given` has the fields of `ActionIn`. With `is_command` it has the parameters of a `permission_response`, which
+    `request` has the fields of `ActionIn`. With `is_command` it has the parameters of a `permission_response`, which
     chooses an option also for a form, with `custom_input` or `answers` (by the texts of the fields), and for a page.
     """
     kind = question.kind
     way = "option_id" if is_command else _WAYS[kind]
-    if given.get(way) is None:
+    if request.get(way) is None:
         raise AnswerInvalid(f"A question of the kind {kind} takes {way}.", field=way)
     if way == "text":
-        return Answer(CommandMethod.USER_MESSAGE, {"content": given["text"], "artifact_ids": []})
+        return Answer(CommandMethod.USER_MESSAGE, {"content": request["text"], "artifact_ids": []})
     names = (way, "custom_input", "answers")
     params: JsonDict = {"request_id": question.request_id}
-    params |= {name: given[name] for name in names if given.get(name) is not None}
+    params |= {name: request[name] for name in names if request.get(name) is not None}
     if kind is QuestionKind.FORM:
-        action, content = _answer_form(question, params, given.get("content"))
+        action, content = _answer_form(question, params, request.get("content"))
         params.pop("answers", None)
         params |= {"action": action, "content": content} if action == "accept" else {"action": action}
-    elif given.get("content") is not None:
+    elif request.get("content") is not None:
         raise AnswerInvalid(f"A question of the kind {kind} takes no content.", field="content")
     elif way == "option_id":
         offered = [option["id"] for option in question.options]

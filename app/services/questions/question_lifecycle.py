@@ -285,7 +285,7 @@ async def lock_asking(session: AsyncSession, tasks: Select[UUID]) -> Sequence[UU
     """Lock the runs of `tasks` that may ask, before the tasks themselves, as ends of runs do; return their ids."""
     is_asking = select(Question.id).where(Question.run_id == Run.id, Question.is_open()).exists()
     is_live = Run.status.not_in(TERMINAL_STATUSES)
-    # It asks what becomes of its work in the transaction that ends it.
+    # The latest run may open a question about its work in the transaction that ends it.
     is_latest = select(Task.id).where(Task.latest_run_id == Run.id).exists()
     may_ask = select(Run.id).where(Run.task_id.in_(tasks), is_live | is_asking | is_latest)
     return (await session.scalars(may_ask.order_by(Run.id).with_for_update(key_share=True))).all()

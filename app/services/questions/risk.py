@@ -20,7 +20,7 @@ _COMMAND_KEYS = re.compile(r"(?i)^(command|cmd|script|code|args|argv|program)")
 _PATH_KEYS = re.compile(r"(?i)(path|file|uri|dir|folder)")
 # A text that is longer is not searched, and counts as `high`.
 _SEARCHED_CHARACTERS = 20_000
-# Of everything in a call that is searched, and levels of it; what has more counts as `high`.
+# The most characters, and levels of nesting, that are searched in a call. A call with more counts as `high`.
 _SEARCHED_IN_ALL = 100_000
 _DEEPEST = 50
 _SEPARATOR = re.compile(r"[;&|\n]")

@@ -41,8 +41,8 @@ async def renew(session: AsyncSession, run_id: UUID, shown: VerificationOut) -> 
         await withdraw(session, [run_id], kind=QuestionKind.VERDICT)
         return
     values = {"title": asked.title, "detail": asked.shown_detail, "digest": digest_of(asked)}
-    is_its = (Question.run_id == run_id, Question.kind == QuestionKind.VERDICT, Question.is_open())
-    await session.execute(update(Question).where(*is_its).values(values))
+    conditions = (Question.run_id == run_id, Question.kind == QuestionKind.VERDICT, Question.is_open())
+    await session.execute(update(Question).where(*conditions).values(values))
 
 
 async def withdraw_all(session: AsyncSession, tasks: Select[UUID]) -> None:

@@ -47,7 +47,7 @@ async def settle_each(
 ) -> None:
     """Settle the items in one transaction; if it fails, each half alone. A bad one is logged, and found again."""
 
-    async def store(some: Sequence[Item]) -> None:
-        await in_transaction(sessions, lambda session: settle(session, some))
+    async def store(part: Sequence[Item]) -> None:
+        await in_transaction(sessions, lambda session: settle(session, part))
 
     await by_halves(items, store, event=event, name=name)

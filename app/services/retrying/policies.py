@@ -90,12 +90,12 @@ RUN_FILES: Final = RetryPolicy(
 )
 RUN_FILES_BRIEF_SECONDS: Final = 15.0
 
-# A push, for an hour from its event: after that it is of no use any more.
+# A push is retried for an hour after its event. Later, it is useless.
 PUSH: Final = RetrySchedule((5, 10, 20, 40, 80, 160, 300), jitter=1.5)
 PUSH_SECONDS: Final = 3600.0
-# How long a push that was claimed is its worker's.
+# How long a worker holds a push that it has claimed.
 PUSH_LEASE: Final = timedelta(seconds=60)
-# An hour of failures takes fewer. Each claim of a push whose results are lost sends it once more, for two hours.
+# An hour of failures takes fewer. If results are lost, each claim sends the push again: for two hours at most.
 PUSH_CLAIMS: Final = 120
 # Each process probes a push service for itself; all that waits is sent within a minute of its return.
 PUSH_PROBES: Final = Probing(timedelta(seconds=5), timedelta(seconds=35))
@@ -108,8 +108,7 @@ WEBHOOK_ATTEMPTS: Final = len(WEBHOOK.delays) + 1
 # Longer than an attempt (17 s) and the time in which tries to record its result begin (`DATABASE.within`): a shorter
 # lease would send again what was delivered. Until it ends, a killed worker's deliveries count as attempts under way.
 WEBHOOK_LEASE: Final = timedelta(seconds=60)
-# A delivery is given up after this many attempts more than it may have: their results were lost, and each claim of it
-# sends its message once more.
+# A delivery whose results are lost gets this many more attempts before it is given up. Each sends its message again.
 WEBHOOK_LOST_ATTEMPTS: Final = 10
 # How long a recovery of deliveries pauses after an unexpected error.
 WEBHOOK_RECOVERY_PAUSE: Final = timedelta(minutes=1)
@@ -118,7 +117,7 @@ WEBHOOK_PROBES: Final = Probing(timedelta(seconds=5), timedelta(minutes=5))
 
 # Losses of a run's worker, each before the agent has started: the last of them fails the run.
 RUN_LOSSES: Final = 3
-# The same of an attempt to check a run: the last of them concludes it.
+# Losses of an attempt's worker: the last of them concludes the attempt.
 ATTEMPT_LOSSES: Final = 3
 # Before a loop of the worker, or what wakes it, tries Redis or the database again.
 LOOP_SECONDS: Final = 2.0

@@ -32,7 +32,7 @@ from app.services.storage_keys import RunRef
 
 # Bytes after which a page ends, however few entries it has; the entry that exceeds it is included.
 _PAGE_BYTES = 16 * 1024 * 1024
-# Between two places of a log from which a page can be looked for.
+# The distance in a log between two places from which a page can be searched.
 _STEP_BYTES = 1024 * 1024
 _MOST_KNOWN = 32
 _MOST_READING = 4
@@ -96,7 +96,7 @@ class _StoredLog(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where a line begins, and how many entries that match are before it."""
+    """Where a line begins, and how many matching entries precede it."""
 
     matching: int
     log: int
@@ -110,7 +110,7 @@ class _Known(NamedTuple):
 
 
 class LogPages:
-    """What a process knows of logs that were read: the next page of one is not looked for from its beginning."""
+    """Known places in the logs that a process has read, so that a later page is not searched from the beginning."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, _Known] = {}
@@ -153,7 +153,7 @@ async def read_page(
     """Return the page of log entries that a query selects, from the log of a run and of the runs that it resumes."""
     logs = await _chain_logs(session, caller, ref.task_id, ref.run_id)
     await release(session)
-    # A log grows at its end alone: of one size it is always the same.
+    # A log only grows at its end: while its size is the same, so is its content.
     key = (tuple(logs), query.after, query.event_types, query.exclude_types)
     async with pages.reading(sum(stored.size or 0 for stored in logs)):
         if (known := pages.find(key)) is None:
@@ -171,7 +171,7 @@ async def read_page(
 async def _scan(
     store: ObjectStore, logs: Sequence[_StoredLog], query: LogQuery, begin: _Place, *, is_whole: bool
 ) -> tuple[LogPage, list[_Place]]:
-    """Return the page and places of a log, read from the place `begin` to its end, or else to that of the page."""
+    """Return a page and places of a log, read from `begin` to the end of the log if `is_whole`, else of the page."""
     page, places, matches = LogPage(matching=begin.matching), [begin], _Filter(query)
     ends_at = query.offset + query.limit
     async with aclosing(_lines(store, logs, begin)) as lines:

@@ -193,9 +193,9 @@ async def hold_lock(
     """Wait for the lock of a run's log and yield it; after the block, store the values of the lock and release it.
 
     If the lock cannot be released, it expires by itself. Readers ignore lines beyond the stored size of the log, and
-    the next writer overwrites them. The same if the block failed while `is_writing` of the lock: another writer's lines
-    would be lost if the store replaced the object after them. If `caller` is None, visibility is not checked. Raises
-    DatabaseUnavailable, Unavailable.
+    the next writer overwrites them. If the block fails while `is_writing` is set, the lock is not released: the store
+    may still replace the object, and another writer's lines would be lost. If `caller` is None, visibility is not
+    checked. Raises DatabaseUnavailable, Unavailable.
     """
     writer = new_hex_id()
     lock = await _wait(sessions, ref, caller, writer)

@@ -55,21 +55,21 @@ class _Check(TypedDict):
 
 
 class _Known(TypedDict):
-    """What all reports of a commit say, by the subject of each, as a pushed branch keeps it."""
+    """The newest report about each subject of a commit, as stored with a pushed branch."""
 
     head_sha: str
     checks: dict[str, _Check]
 
 
 def is_from_others(app_id: Any) -> ColumnElement[bool]:
-    # What we report of our own checks is no news.
+    # Without the reports that the service itself has made.
     return or_(Integration.app_id.is_(None), Integration.app_id != app_id)
 
 
 async def fold_ci(session: AsyncSession, report: CiReport, *, events: RunEvents) -> None:
     """Store a report, and show what all reports of the commit say in the verification of each run that delivered it.
 
-    Reports may come repeatedly and out of order: of each subject the newest version is kept, and its end.
+    Reports may come repeatedly and out of order: the newest version of each subject is kept, and its end.
     """
     conditions = [
         PushedBranch.repository == report.repository,
@@ -107,7 +107,7 @@ def _with(before: Mapping[str, Any], report: CiReport) -> _Known:
             "url": report.url,
         }
     if len(checks) > _MOST:
-        # One that passes makes room, so that no failure is hidden.
+        # A passed check is removed first, so that no failure is hidden.
         del checks[min(checks, key=lambda subject: _weight(checks[subject]))]
     return {"head_sha": report.head_sha, "checks": checks}
 

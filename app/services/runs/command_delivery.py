@@ -180,7 +180,7 @@ async def notify_user(
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is StepResult.LOST:
         return None
     outcome = await push_recipients.notify_for_agent(session, run_id, message)
-    # The worker's loop of pushes is one of them.
+    # One of the readers is the worker's loop that sends pushes.
     wake_readers(session)
     return outcome
 
@@ -294,7 +294,7 @@ async def read_dropped(
 ) -> Sequence[DroppedCommand]:
     """Return the dropped commands to a run with one of these ids, and those after the position `after`, oldest first.
 
-    Of the latter not those that were dropped before `since`, when the run had another worker; a thousand at most.
+    Those dropped before `since`, when the run had another worker, are returned only by id; a thousand at most.
     """
     statement = (
         select(*_DROPPED)

@@ -102,7 +102,7 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
                 run_ids,
                 settle,
                 event="run.not_recovered",
-                name=lambda it: {"run_id": str(it)},
+                name=lambda run_id: {"run_id": str(run_id)},
             )
         return await _enqueue_waiting(clients, sweep.requeued, limit, asked_before=sweep.begun - _GRACE)
     finally:

@@ -176,7 +176,7 @@ class _TaskCreation:
         )
         return await self._with_run(task) if self._starts else task
 
-    # Before the gates are asked, and again with the creation: to ask them commits, and what was checked may change.
+    # Checked before the gates are asked, and again at the creation: asking commits, so the facts may change meanwhile.
     async def _check(self) -> JsonDict:
         hints, scheduled_at = run_options.hints_of(self.body), self.body.scheduled_at
         await require_references(self.session, self.caller, self.body)

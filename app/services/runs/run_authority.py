@@ -197,9 +197,9 @@ async def _has_integration(session: AsyncSession, request: _Request) -> bool:
 async def _environment(session: AsyncSession, request: _Request) -> tuple[UUID | None, bool]:
     if request.environment_id is None:
         return None, False
-    is_it = SandboxEnvironment.id == request.environment_id
+    is_named = SandboxEnvironment.id == request.environment_id
     usable = select(SandboxEnvironment.private).where(
-        is_it, usable_environment(request.project_id, request.asker_id)
+        is_named, usable_environment(request.project_id, request.asker_id)
     )
     is_private = await session.scalar(usable)
     if is_private is not None:
@@ -211,7 +211,7 @@ async def _environment(session: AsyncSession, request: _Request) -> tuple[UUID |
             return None, False
         case Intent.PERFORM | Intent.STEER:
             # A deleted sandbox environment may have been private to any member. The worker refuses to run without it.
-            is_gone = await session.scalar(select(SandboxEnvironment.id).where(is_it)) is None
+            is_gone = await session.scalar(select(SandboxEnvironment.id).where(is_named)) is None
             if is_gone and request.asker_id == request.holder_id:
                 return request.environment_id, True
             if request.intent is Intent.STEER:
@@ -367,7 +367,7 @@ async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: 
     keeps its snapshot of the task, or gets one if it has none or acted for another person before. If not, a snapshot
     that the run has is deleted.
     """
-    # The words that a member wrote after this person's first request are not that person's, who may not have read them.
+    # The first snapshot for this person stays: they may not have read what a member wrote later.
     kept = case((Run.asked_by_id == authority.asker_id, Run.asked_task), else_=None)
     snapshot = func.coalesce(kept, _task_snapshot(task_id), type_=JSONB)
     values: dict[str, object] = {

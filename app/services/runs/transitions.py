@@ -143,12 +143,12 @@ def publish_status(session: AsyncSession, events: RunEvents, runs: Sequence[RunS
         announce_state(session, events, run)
 
 
-def open_statement(status: RunStatus, given: Sequence[str]) -> Select[Any]:
+def open_statement(status: RunStatus, names: Sequence[str]) -> Select[Any]:
     """Return the statement that creates a run as its task's latest run, and records the event of its status, if any.
 
-    The run has taken the hints of the task, if it is its first. It gets the columns `given` from parameters `new_…`.
+    The run has taken the hints of the task, if it is its first. It gets the columns `names` from parameters `new_…`.
     """
-    columns = {name: bindparam(f"new_{name}", type_=Run.__table__.c[name].type) for name in given}
+    columns = {name: bindparam(f"new_{name}", type_=Run.__table__.c[name].type) for name in names}
     event = EVENT_OF.get(status)
     now = bindparam("now", type_=Run.created_at.type)
     # Later than the previous run, so that the order of the times is the order of the requests, even if clocks are

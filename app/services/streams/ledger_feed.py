@@ -20,7 +20,7 @@ from app.services.streams.frames import LedgerEvent
 
 # People watch: half of the events are shown within half of this. A look without new events is one short statement.
 _LOOK_SECONDS = 0.1
-# In a flood of events, more than a person reads, it is the chunks that cost: then there are fewer.
+# In a flood of events, more than a person reads, the chunks sent cost most: fewer looks send fewer.
 _FLOOD_SECONDS = 0.4
 _FLOOD_EVENTS = 50
 # The most batches that wait for one stream, each of up to 500 events. A stream that is slower reads the database.
@@ -161,7 +161,7 @@ class LedgerFeed:
     async def _read(self, sessions: SessionFactory, link: str, are_over: asyncio.Event) -> int:
         """Read new events and give them to all streams; return their number: `LIVE_PAGE` if there may be more.
 
-        If `are_over` is set meanwhile, the streams are those of the next task, which reads for them.
+        If `are_over` is set meanwhile, the streams belong to the next task, which reads for them.
         """
         user_ids = {stream.user_id for stream in self._streams}
         start = self._end
@@ -179,6 +179,6 @@ class LedgerFeed:
                 if stream.user_id in user_ids:
                     stream.offer(batch)
                 else:
-                    # It came meanwhile: the memberships are without those of its user.
+                    # This stream was registered meanwhile: the memberships lack its user.
                     stream.fall_behind()
         return len(new.rows)

@@ -204,7 +204,7 @@ class RunFollower:
             log.warning("run_stream.broken_off", error=repr(error))
 
     def _keepalive(self) -> bytes:
-        # A client that skipped what was may have no id of an event to come back with.
+        # A client that skipped earlier events may have received no id to come back with.
         is_skipping = self._start is StreamStart.LATEST and self._last is not None
         return keepalive(str(self._last).encode()) if is_skipping else KEEPALIVE
 

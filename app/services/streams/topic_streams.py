@@ -238,7 +238,7 @@ async def follow_topics(
     topics: FollowedTopics, clients: StreamClients
 ) -> AsyncGenerator["TopicFollower", None]:
     """Yield the live stream of these topics for one client. It ends when the block ends or the process stops."""
-    # This stream ends before those of its runs, and follows its other topics while a run has no stream yet.
+    # The streams of the runs outlast this one, which follows its other topics while a run has no stream yet.
     lasting = replace(clients, life=math.inf, patience=math.inf)
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(clients.hub.follow(_STOP))
@@ -403,7 +403,7 @@ class TopicFollower:
                 self._gap_at = self._read_to
                 await self._put_gaps(ledger)
             page = [LedgerEvent(row, self._clients.link) for row in rows]
-            # The feed has those after `end`. Here some may be missing: each topic is read by a statement of its own.
+            # The feed sends later events. This page may lack some of them: each topic is read by its own statement.
             await self._put_events([event for event in page if event.place <= end])
             is_more = len(page) == _PAGE and page[-1].place < end
         self._read_to = max(self._read_to, end)

@@ -105,8 +105,8 @@ def _set_archived_statement() -> Select[Any]:
     )
     fields = array([literal_column("'archived'", Text)])
     recorded = task_event_cte(changed, EventType.TASK_UPDATED, changed=fields)
-    is_its = recorded.c.task_id == found.c.id
-    return select(found.c.id, *recorded_columns(recorded)).outerjoin(recorded, is_its)
+    is_same_task = recorded.c.task_id == found.c.id
+    return select(found.c.id, *recorded_columns(recorded)).outerjoin(recorded, is_same_task)
 
 
 _NOW = bindparam("now", type_=Task.updated_at.type)

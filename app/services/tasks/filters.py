@@ -150,19 +150,19 @@ IS_RECENT = or_(
 )
 
 
-def recent_first(of: type[Task | Run]) -> list[ColumnElement[Any]]:
+def recent_first(table: type[Task | Run]) -> list[ColumnElement[Any]]:
     """Return the order, newest first. Among recent tasks no index has it: one might lead through all tasks."""
-    at = case((_OLDEST.is_(None), of.created_at), else_=func.greatest(of.created_at))
-    return [at.desc(), of.id.desc()]
+    at = case((_OLDEST.is_(None), table.created_at), else_=func.greatest(table.created_at))
+    return [at.desc(), table.id.desc()]
 
 
-def _flags(of: type[Task | TaskCount]) -> Mapping[str, ColumnElement[bool]]:
+def _flags(table: type[Task | TaskCount]) -> Mapping[str, ColumnElement[bool]]:
     # Bare or negated: partial indexes are not matched by `IS true`.
     return {
-        "internal": of.internal.expression,
-        "not internal": ~of.internal,
-        "archived": of.archived.expression,
-        "not archived": ~of.archived,
+        "internal": table.internal.expression,
+        "not internal": ~table.internal,
+        "archived": table.archived.expression,
+        "not archived": ~table.archived,
     }
 
 
@@ -200,11 +200,11 @@ def first_page_statement(shape: tuple[str, ...], limit: int, order: Order) -> Pr
 @lru_cache(maxsize=_SHAPES_KEPT)
 def first_page_versions(shape: tuple[str, ...], limit: int, order: Order) -> Versions:
     """Return the SELECT of the total and the versions of what `first_page_statement` selects."""
-    # With what is needed of each task: to look it up by its id again takes the database twice as long.
+    # With the columns that the versions need: a second look-up by id takes the database twice as long.
     xmin: ColumnElement[Any] = literal_column(f"{Task.__tablename__}.xmin").label("xmin")
     needed: tuple[Any, ...] = (Task.created_by_id, Task.latest_run_id, xmin)
     page = aliased(Task, select_newest(shape, limit, order, *needed).subquery(Task.__tablename__))
-    return Prepared(select(_count(shape), select_versions(order, of=page).scalar_subquery()))
+    return Prepared(select(_count(shape), select_versions(order, table=page).scalar_subquery()))
 
 
 @lru_cache(maxsize=_SHAPES_KEPT)

@@ -346,8 +346,8 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared[_Written]:
         .returning(Task.__table__)
         .cte("changed")
     )
-    is_its = before.c.id == changed.c.id
-    recorded = task_event_cte(changed, EventType.TASK_UPDATED, is_its, is_new, changed=before.c.new_fields)
+    is_same = before.c.id == changed.c.id
+    recorded = task_event_cte(changed, EventType.TASK_UPDATED, is_same, is_new, changed=before.c.new_fields)
     return Prepared(
         select_tasks(aliased(Task, changed))
         .add_columns(*recorded_columns(recorded))

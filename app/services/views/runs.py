@@ -56,18 +56,18 @@ Order = tuple[str, ...]
 NEWEST_FIRST: Order = ("created_at",)
 
 
-def greatest_first(of: Any, order: Order) -> list[ColumnElement[Any]]:
+def greatest_first(table: Any, order: Order) -> list[ColumnElement[Any]]:
     """Return the terms of an ORDER BY of a table or its columns."""
-    return [getattr(of, name).desc() for name in (*order, "id")]
+    return [getattr(table, name).desc() for name in (*order, "id")]
 
 
 def within_page(
-    rows: Select[Any], of: Any, size: ColumnElement[int], order: Order = NEWEST_FIRST
+    rows: Select[Any], table: Any, size: ColumnElement[int], order: Order = NEWEST_FIRST
 ) -> Select[Any]:
     """Return a SELECT of the first of `rows`, in this order, until their total size reaches `PAGE_BYTES`."""
-    before = func.coalesce(func.sum(size).over(order_by=greatest_first(of, order), rows=(None, -1)), 0).label(
-        "bytes_before"
-    )
+    before = func.coalesce(
+        func.sum(size).over(order_by=greatest_first(table, order), rows=(None, -1)), 0
+    ).label("bytes_before")
     measured = rows.add_columns(before).subquery()
     return (
         select(*(column for column in measured.c if column.name != before.name))
@@ -118,14 +118,14 @@ def run_version(run: Any = Run, *, table: str = "runs") -> ColumnElement[str]:
 
 
 def select_digest(
-    version: ColumnElement[str], of: Any, run: Any, order: Order = NEWEST_FIRST
+    version: ColumnElement[str], table: Any, run: Any, order: Order = NEWEST_FIRST
 ) -> ColumnElement[str]:
-    """Return the SQL expression for the `digest_of` of rows `of` in this order, each `placed` by its run."""
+    """Return the SQL expression for the `digest_of` of rows of `table` in this order, each `placed` by its run."""
     line_break, nothing, encoding, digits = (
         literal_column(text, Text) for text in ("E'\\n'", "''", "'UTF8'", "'hex'")
     )
     lines = func.string_agg(
-        joined(version, position(run)), aggregate_order_by(line_break, *greatest_first(of, order))
+        joined(version, position(run)), aggregate_order_by(line_break, *greatest_first(table, order))
     )
     encoded = func.convert_to(func.coalesce(lines, nothing), encoding)
     return func.encode(func.sha256(encoded), digits, type_=Text)

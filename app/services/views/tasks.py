@@ -68,25 +68,25 @@ _TASK_BYTES = (
 )
 
 
-def select_tasks(of: type[Task] = Task) -> Select[Any]:
-    """Return the SELECT of each `TaskRow` in `of`, which is `Task` or an alias of it. The caller adds conditions."""
-    own = [getattr(of, name) for name in TaskRow._fields if name not in {"creator", "run"}]
-    return _from(of, *own, *CREATOR_COLUMNS, *run_columns(_LatestRun, prefix="run_"))
+def select_tasks(table: type[Task] = Task) -> Select[Any]:
+    """Return the SELECT of each `TaskRow` in `table`, which is `Task` or an alias of it. The caller adds conditions."""
+    own = [getattr(table, name) for name in TaskRow._fields if name not in {"creator", "run"}]
+    return _from(table, *own, *CREATOR_COLUMNS, *run_columns(_LatestRun, prefix="run_"))
 
 
-def _from(of: type[Task], *columns: ColumnElement[Any]) -> Select[Any]:
+def _from(table: type[Task], *columns: ColumnElement[Any]) -> Select[Any]:
     return (
         select(*columns)
-        .select_from(of)
-        .outerjoin(User, User.id == of.created_by_id)
-        .outerjoin(_LatestRun, _LatestRun.id == of.latest_run_id)
+        .select_from(table)
+        .outerjoin(User, User.id == table.created_by_id)
+        .outerjoin(_LatestRun, _LatestRun.id == table.latest_run_id)
     )
 
 
-def _task_version(of: type[Task] = Task) -> ColumnElement[str]:
+def _task_version(table: type[Task] = Task) -> ColumnElement[str]:
     # As it is shown, with its creator and its run. An alias has the name of the table, and its `xmin`.
     return joined(
-        of.id,
+        table.id,
         row_version(Task.__tablename__),
         row_version(User.__tablename__),
         run_version(_LatestRun, table="latest_run"),
@@ -98,9 +98,9 @@ def select_versioned_tasks() -> Select[Any]:
     return select_tasks().add_columns(_task_version().label("row_version"))
 
 
-def select_versions(order: Order, *before: ColumnElement[Any], of: type[Task] = Task) -> Select[Any]:
+def select_versions(order: Order, *before: ColumnElement[Any], table: type[Task] = Task) -> Select[Any]:
     """Return the SELECT of the columns `before` and the digest of the versions of tasks. The caller adds conditions."""
-    return _from(of, *before, select_digest(_task_version(of), of, _LatestRun, order))
+    return _from(table, *before, select_digest(_task_version(table), table, _LatestRun, order))
 
 
 def tasks_within_page(rows: Select[Any], order: Order) -> Select[Any]:

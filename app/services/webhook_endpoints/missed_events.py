@@ -133,8 +133,8 @@ async def _send_again(
         # For an index: nothing before it is read.
         delivery.created_at >= since - _CLOCKS_APART,
     )
-    some = select(delivery.id).where(*missed).limit(most + 1).subquery()
-    count = await session.scalar(select(func.count()).select_from(some)) or 0
+    counted = select(delivery.id).where(*missed).limit(most + 1).subquery()
+    count = await session.scalar(select(func.count()).select_from(counted)) or 0
     if count > most:
         error = f"More than {most} messages were missed in this period; choose a shorter one."
         raise InvalidInput(error, attr="since")

@@ -11,7 +11,7 @@ from app.web.responses import SAFE_METHODS
 _SECURE_NAME = "__Host-taskbeacon"
 _LOCAL_NAME = "taskbeacon"
 _MAX_LENGTH = 512
-# What a browser says of a request by the page itself, or by the person.
+# The values of `Sec-Fetch-Site` for a request by the page itself, or by the person.
 _OWN_SITES = frozenset({"same-origin", "none"})
 
 
@@ -19,8 +19,8 @@ def session_secret(request: Request) -> str | None:
     if "cookie" not in request.headers:
         return None
     name = _name(request)
-    # Of two of this name the last: browsers send those with longer paths first, and ours is for `/`. Only over plain
-    # http, on loopback, another server can plant one.
+    # The last of two cookies of this name: browsers send longer paths first, and ours has the path `/`. Only over
+    # plain http, on loopback, can another server plant one.
     secret = request.cookies.get(name) if name else None
     if not secret:
         return None

@@ -80,7 +80,7 @@ _RETRY_AFTER = {
 
 def errors(*statuses: int) -> Responses:
     """Return, for the `responses` of a route, errors that follow from neither its gate nor its body (document.py)."""
-    # Without a description of its own FastAPI would add one, which counts more than that of the component.
+    # FastAPI adds a description where there is none, and that would override the description of the component.
     return {
         status: {"$ref": f"#/components/responses/Error{status}", "description": _meaning(status)}
         for status in statuses

@@ -61,13 +61,13 @@ async def answer_by_form(request: Request, action: Action) -> Response:
 
 
 def _body(action: Action, form: Mapping[str, Sequence[str]]) -> ActionIn:
-    given: dict[str, Any] = {name: form[name][0] for name in _PLAIN if form.get(name, [""])[0]}
+    body: dict[str, Any] = {name: form[name][0] for name in _PLAIN if form.get(name, [""])[0]}
     is_form = action.question.kind is QuestionKind.FORM
-    if is_form and given.get("action") == FormAction.ACCEPT:
+    if is_form and body.get("action") == FormAction.ACCEPT:
         asked = form_of(action.question)
-        given["content"] = {} if asked is None else content_of(asked, form)
+        body["content"] = {} if asked is None else content_of(asked, form)
     try:
-        return ActionIn.model_validate(given)
+        return ActionIn.model_validate(body)
     except ValidationError as error:
         raise first_error(error.errors(include_url=False)) from None
 

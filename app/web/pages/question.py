@@ -209,9 +209,9 @@ def hint_of(question: FormQuestion) -> str:
 
 def defaults_of(question: FormQuestion) -> list[str]:
     """Return the choices of a field that are selected at first, or the text that it has."""
-    given = question.default if isinstance(question.default, list) else [question.default]
+    values = question.default if isinstance(question.default, list) else [question.default]
     words = {True: YES, False: NO}
-    return [words[each] if isinstance(each, bool) else str(each) for each in given if each is not None]
+    return [words[each] if isinstance(each, bool) else str(each) for each in values if each is not None]
 
 
 def content_of(form: Form, sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:

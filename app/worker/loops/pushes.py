@@ -106,8 +106,8 @@ async def _claim_send_settle(
             process.push().senders, claimed, composer=composer, deadline=deadline
         )
 
-        async def settle(session: AsyncSession, some: Sequence[Delivery]) -> None:
-            await push_delivery.settle(session, some, outcomes)
+        async def settle(session: AsyncSession, part: Sequence[Delivery]) -> None:
+            await push_delivery.settle(session, part, outcomes)
 
         # One that is not stored is sent again when its claim ends, until it is given up.
         await settle_each(

@@ -253,7 +253,7 @@ async def _agent(
     message = repair.message if repair else run.text("pending_user_message")
     summary, session = await take_up(worker.process.store, earlier, claim.ref, is_repair=repair is not None)
     adapter = worker.process.catalog.find(run.option("runtime_adapter") or DEFAULT_ADAPTER)
-    # Of a runbook, every step would be executed again.
+    # The built-in agent would execute every step of the runbook again.
     task = "" if message and earlier and adapter.name == DEFAULT_ADAPTER else run.description or run.title
     return RunAgent(
         adapter=adapter,

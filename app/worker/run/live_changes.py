@@ -31,7 +31,7 @@ _PATIENT_SECONDS = 1.0
 
 
 class LiveDiffs:
-    """The diffs of one run. Made for a client that asks, after a step of the agent if a client follows, and by turn."""
+    """Makes the diffs of one run: when a client asks, after a turn, and after a step while a client follows."""
 
     def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog) -> None:
         self._worker = worker
@@ -45,7 +45,7 @@ class LiveDiffs:
         self._is_due = False
 
     async def catch_up(self) -> None:
-        """Note what the agent has changed in its turn, before people are told that it waits; they come to see that.
+        """Note the changes of the agent's turn before people are notified that it waits: they come to see these.
 
         It takes a second at most: what takes longer is noted afterwards.
         """

@@ -112,7 +112,7 @@ def replacement_update(
 
 
 def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
-    # In the order of the enum: that of a set differs between processes, and with it the text of the SQL.
+    # In the order of the enum: the order of a set differs between processes, and so would the text of the SQL.
     return or_(
         *(
             and_(to == constant(target), Notification.decision.in_(map(constant, sources)))

@@ -62,7 +62,7 @@ _URGENCIES = {
 # The ends of runs that may have a verdict, and the verdicts that are worth a sound.
 _VERIFIED = (NotificationKind.COMPLETED, NotificationKind.FAILED)
 _UNPROVEN = (Verdict.REFUTED, Verdict.INCONCLUSIVE)
-# In the history of what quiet hours have held.
+# The history of a notice that quiet hours have held contains this.
 _HELD = [{"decision": NotificationDecision.HELD_QUIET_HOURS.value}]
 
 log = structlog.get_logger(__name__)
@@ -154,7 +154,7 @@ async def old_notices(
 ) -> list[Notice]:
     """Return the stored pushes with these ids, without the device that shows the task now.
 
-    `with_presence`: whether it is read which events were shown. One that cannot be read, such as of a newer release, is
+    `with_presence`: also read which events were shown. A push that cannot be read, such as one of a newer release, is
     logged and left out.
     """
     rows = await (_OLD if with_presence else _OLD_WITHOUT_PRESENCE).all(session, {"ids": list(ids)})
@@ -226,14 +226,14 @@ def _is_seen(subject: FromClause) -> ColumnElement[bool]:
 
 
 def _notices(subject: FromClause, *, is_seen: ColumnElement[bool]) -> Select[Any]:
-    of = subject.c
+    row = subject.c
     wants = case(
-        *((of.kind == kind.value, getattr(NotificationPreferences, kind.value)) for kind in COOLDOWNS),
+        *((row.kind == kind.value, getattr(NotificationPreferences, kind.value)) for kind in COOLDOWNS),
         else_=true(),
     )
     return (
         select(
-            *of,
+            *row,
             Task.title,
             Task.deleted,
             User.is_active,
@@ -252,32 +252,32 @@ def _notices(subject: FromClause, *, is_seen: ColumnElement[bool]) -> Select[Any
             is_seen.label("is_seen"),
             _cooldown(subject).label("cooldown_until"),
         )
-        .join(Task, Task.id == of.task_id)
-        .join(User, User.id == of.user_id)
+        .join(Task, Task.id == row.task_id)
+        .join(User, User.id == row.user_id)
         .join(Project, Project.id == Task.project_id)
-        .join(Run, Run.id == of.run_id)
+        .join(Run, Run.id == row.run_id)
         .outerjoin(
-            Membership, and_(Membership.user_id == of.user_id, Membership.project_id == Task.project_id)
+            Membership, and_(Membership.user_id == row.user_id, Membership.project_id == Task.project_id)
         )
-        .outerjoin(TaskMute, and_(TaskMute.user_id == of.user_id, TaskMute.task_id == of.task_id))
-        .outerjoin(NotificationPreferences, NotificationPreferences.user_id == of.user_id)
-        .outerjoin(Question, Question.id == of.question_id)
+        .outerjoin(TaskMute, and_(TaskMute.user_id == row.user_id, TaskMute.task_id == row.task_id))
+        .outerjoin(NotificationPreferences, NotificationPreferences.user_id == row.user_id)
+        .outerjoin(Question, Question.id == row.question_id)
         .outerjoin(
             QuestionSnooze,
-            and_(QuestionSnooze.question_id == of.question_id, QuestionSnooze.user_id == of.user_id),
+            and_(QuestionSnooze.question_id == row.question_id, QuestionSnooze.user_id == row.user_id),
         )
     )
 
 
 def _answered_at(subject: FromClause) -> ColumnElement[Any]:
-    of = subject.c
+    row = subject.c
     return (
         select(func.max(Question.closed_at))
         .where(
-            Question.task_id == of.task_id,
-            Question.answered_by_id == of.user_id,
+            Question.task_id == row.task_id,
+            Question.answered_by_id == row.user_id,
             Question.status == QuestionStatus.ANSWERED,
-            of.kind == NotificationKind.AWAITING,
+            row.kind == NotificationKind.AWAITING,
         )
         .correlate(subject)
         .scalar_subquery()
@@ -352,7 +352,7 @@ def _quiet_until(stored: JsonDict | None, now: datetime, *, was_quiet: bool) -> 
         return None
     hours = QuietHours.read(stored)
     if was_quiet and hours.is_whole_day:
-        # It has waited for their end, at which the next ones begin.
+        # The notice has waited for the end of quiet hours, where the next ones begin: it waits no longer.
         return None
     try:
         return hours.end_at(now)

@@ -14,9 +14,9 @@ LAPSE = timedelta(seconds=5)
 ANSWER_GRACE = timedelta(seconds=10)
 # A person that leaves a question open on the screen for this long may have walked away.
 WALKED_AWAY = timedelta(minutes=10)
-# While a retraction waits for its notice, or for the notice of the run's end.
+# The interval at which a retraction looks for its notice, or for the notice of the run's end.
 _LOOK_AGAIN = timedelta(seconds=1)
-# One that is due within this time may be claimed: the clock of its worker may be ahead.
+# A push that is due within this time may already be claimed: the clock of its worker may be ahead.
 _MAY_BE_CLAIMED = PUSH_LEASE + timedelta(seconds=5)
 
 
@@ -105,8 +105,8 @@ _OF_DEVICES = {
 def decide(context: NoticeContext, now: datetime, *, is_reminder: bool = False) -> NoticeDecision:
     """Decide at `now` whether a notice, or a reminder of it, is sent, waits, or is dropped.
 
-    Rules in this order: cooldown, access and wishes, need, holds. A cooldown drops a notice of no question and holds
-    one of a question. A reminder comes also if the question was seen, and waits for the end of quiet hours by itself.
+    Rules in this order: cooldown, access and wishes, need, holds. A cooldown holds the notice of a
+    question, and drops any other. A reminder is sent even for a seen question, and waits for the end of quiet hours.
     """
     if final := _excess(context, now) or _refusal(context) or _need_that_is_gone(context, is_reminder):
         return final
@@ -206,12 +206,12 @@ def decide_retraction(
     """Decide at `now` whether the notice of a closed question is retracted, or replaced by that of its run's end."""
     if not replaced.is_shown and replaced.due_at is None:
         return NoticeDecision(NotificationDecision.NOT_NEEDED, "not_shown")
-    # The notice of an attempt that may have arrived is tried again: it must not arrive last.
+    # The notice may still be sent, or sent again: the retraction waits, so that it arrives last.
     if not replaced.is_shown or (replaced.due_at is not None and replaced.due_at <= now + _MAY_BE_CLAIMED):
         return NoticeDecision(NotificationDecision.DEFERRED, "not_sent", now + _LOOK_AGAIN)
     if end is not None and end.is_sent:
         return NoticeDecision(NotificationDecision.RETRACTED, "replaced")
-    # A notice that is due after the lease waits for something else than its push: retract the old buttons at once.
+    # If the notice of the run's end is due soon, it replaces this one; if it is held back, retract the old buttons now.
     if end is not None and end.due_at is not None and end.due_at <= now + _MAY_BE_CLAIMED:
         return NoticeDecision(NotificationDecision.DEFERRED, "end_of_run", now + _LOOK_AGAIN)
     return NoticeDecision(NotificationDecision.PENDING, question.value)

@@ -75,8 +75,8 @@ async def lock_claims(session: AsyncSession) -> None:
 def next_project(limit: Any) -> ColumnElement[int]:
     """Return the SQL subquery for the project of which a run is claimed next; NULL if there is none.
 
-    Of the projects with waiting runs, and with fewer than `limit` runs that workers perform (0: no limit), this is the
-    one with the fewest of the latter, and of equal ones the one whose last claim is longest ago.
+    A project is eligible if it has waiting runs, and workers perform fewer than `limit` of its runs (0: no limit). The
+    project with the fewest performed runs is next; if several have as few, the one whose last claim is longest ago.
     """
     waiting = select(func.min(Run.project_id).label("id")).where(is_waiting()).cte("waiting", recursive=True)
     # From each project to the next by one look at the index: a long queue takes no longer than a short one.

@@ -25,16 +25,16 @@ class QueueFigures(NamedTuple):
         return max(0.0, (utcnow() - self.oldest_asked_at).total_seconds())
 
 
-def _select_figures(*of: ColumnElement[bool]) -> Select[int, datetime | None, int]:
-    waiting = (is_waiting(), *of)
-    # Each from an index of its own: the oldest is the first entry of one.
+def _select_figures(*terms: ColumnElement[bool]) -> Select[int, datetime | None, int]:
+    waiting = (is_waiting(), *terms)
+    # One subquery for each figure, so that each uses its own index: the oldest run is the first entry.
     return select(
         select(func.count()).select_from(Run).where(*waiting).scalar_subquery().label("queued"),
         select(func.min(Run.dispatch_requested_at))
         .where(*waiting)
         .scalar_subquery()
         .label("oldest_asked_at"),
-        select(func.count()).select_from(Run).where(is_performed(), *of).scalar_subquery().label("active"),
+        select(func.count()).select_from(Run).where(is_performed(), *terms).scalar_subquery().label("active"),
     )
 
 

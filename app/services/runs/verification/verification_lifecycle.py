@@ -2,7 +2,7 @@
 
 A run whose work is checked is in progress, and no job holds it. Its open attempt is a row, which a job claims by lease:
 
-    claim against claim         each job gets another attempt; one whose commit was not heard gets the same again
+    claim against claim         each job gets another attempt; a job that did not learn of its commit gets it again
     conclude against cancel     the run's row is locked first: the run ends by the verdict, or is cancelled and the
                                 attempt is closed, so that the job's verdict is refused
     conclude against recovery   the first decides: the verdict counts, or another worker repeats the attempt and the
@@ -201,7 +201,7 @@ async def claim(session: AsyncSession, *, owner: str) -> OpenAttempt | None:
         .outerjoin(busy, busy.c.project_id == Run.project_id)
         .where(_IS_OPEN, or_(lease_owner == owner, lease_owner.is_(None)))
         .order_by(
-            # First one that a commit which was not acknowledged has claimed: a second one would not be performed.
+            # First an attempt that this job has claimed unawares, by a commit that was not acknowledged.
             lease_owner,
             # Re-runs come last, since no run waits for them; then projects take turns.
             Verification.delivery.is_(None),
@@ -210,7 +210,7 @@ async def claim(session: AsyncSession, *, owner: str) -> OpenAttempt | None:
         )
         .limit(1)
         .with_for_update(key_share=True, skip_locked=True, of=Verification)
-        # Which runs once: a subquery may run again for each row, and choose others.
+        # A CTE runs once: a subquery may run again for each row, and choose others.
         .cte("next_one")
     )
     claimed = (
@@ -440,7 +440,7 @@ def waiting_attempts(asked_before: datetime) -> Select[UUID, int]:
 
 
 async def _lock(session: AsyncSession, *conditions: ColumnElement[bool]) -> VerificationOut | None:
-    # The run's row before that of its attempt, as those do who cancel it.
+    # The run's row is locked before its attempt's, as by a cancel.
     locked = select(Run.verification).where(*conditions).with_for_update(key_share=True)
     found = await row_of(session, locked, _OfRun)
     return found and found.verification
