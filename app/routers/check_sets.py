@@ -14,7 +14,7 @@ from app.schemas.checks.check_sets import (
     ScanOut,
 )
 from app.schemas.errors import StateRefusedOut
-from app.services.checks import check_sets, repository_scans
+from app.services.check_sources import check_sets, repository_scans
 from app.web.auth import TaskRead, TaskWrite, VisibleCheckSet
 from app.web.body import Body
 from app.web.dependencies import CheckSetId, CheckSetWarnings

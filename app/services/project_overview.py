@@ -19,7 +19,7 @@ from app.schemas.projects import LimitsOut, LimitUnit, QueueOut
 from app.schemas.runs.agents import AgentOut, AgentsOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
-from app.services.checks.check_sets import warn_of_networks
+from app.services.check_sources.check_sets import warn_of_networks
 from app.services.opened_clients import ServiceClients
 from app.services.runs.queue.claim_order import find_next_project
 from app.services.runs.queue.queue_figures import read_figures

@@ -25,7 +25,7 @@ from app.coroutines.periodic import attempt, repeating
 from app.ids import new_hex_id
 from app.runtime import open_process
 from app.security.addresses import AddressPolicy
-from app.services.checks.check_sets import warn_of_networks
+from app.services.check_sources.check_sets import warn_of_networks
 from app.services.code_hosts.host_credentials import CodeHosts
 from app.services.retrying.policies import LOOP_SECONDS
 from app.services.runs.queue.worker_reports import REPORT_SECONDS, report_worker, withdraw_report

@@ -12,8 +12,8 @@ from app.enums import CheckGate, CheckStatus, RunStatus, Verdict
 from app.ids import new_id
 from app.models import CheckSet, Project, PushedBranch, Run, Task, Verification
 from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
-from app.services.checks.shown_results import OPEN
 from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification.shown_results import OPEN
 from app.services.tasks.latest_run import mirror_verification
 from app.verification.definitions import store_definitions, unite
 from tests.support.factories import added, make_run

@@ -21,7 +21,7 @@ from app.enums import (
     Verdict,
     VerdictReason,
 )
-from app.services.checks.shown_results import count_cases
+from app.services.runs.verification.shown_results import count_cases
 from app.verification.definitions import Check, PlacedCheck, unite
 from app.verification.judgement import (
     Case,

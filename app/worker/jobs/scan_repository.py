@@ -13,7 +13,7 @@ from app.agents.git.fetch import Source
 from app.agents.git.run_repository import Author
 from app.ids import new_id
 from app.outages import is_outage
-from app.services.checks.repository_scans import keep_scan, show_scan
+from app.services.check_sources.repository_scans import keep_scan, show_scan
 from app.services.code_hosts.host_credentials import read_project_host
 from app.services.enqueueing import ScanArguments
 from app.services.retrying.retries import in_transaction

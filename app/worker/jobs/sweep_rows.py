@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.coroutines.periodic import attempt
 from app.services.accounts.console_sessions import sweep_sessions
 from app.services.accounts.terminal_logins import sweep_logins
-from app.services.checks.kept_bases import sweep_bases
 from app.services.code_hosts.github_webhook import sweep_deliveries
 from app.services.events.event_sweep import adopt_events, prune_events
 from app.services.idempotency import sweep_keys
@@ -20,6 +19,7 @@ from app.services.notifications.rules.cooldowns import sweep_cooldowns
 from app.services.run_log.log_writing import sweep_event_ids
 from app.services.runs.command_delivery import sweep_commands
 from app.services.runs.run_credentials import sweep_tokens
+from app.services.runs.verification.kept_bases import sweep_bases
 from app.services.sweeping import until_none_is_left
 from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import disable_orphaned

@@ -18,7 +18,7 @@ from app.config import Settings
 from app.enums import AgentNetwork, NetworkAccessLevel, SandboxKind
 from app.runtime import ProcessContext
 from app.security.secrets import DecryptionError
-from app.services.checks.check_sets import warn_of_networks
+from app.services.check_sources.check_sets import warn_of_networks
 from app.services.runs.claimed_run import ClaimedEnvironment
 from app.services.sandbox_environments import effective_domains
 

@@ -12,7 +12,6 @@ from app.agents.git.patches import summarise
 from app.agents.run_result import RunResult
 from app.enums import RunReason, RunStatus, StopReason
 from app.json_types import JsonDict
-from app.services.checks.shown_results import show_unchecked
 from app.services.code_hosts.branch_records import BranchRecord, record_branch
 from app.services.enqueueing import enqueue_verification_after_commit
 from app.services.retrying.retries import in_transaction
@@ -21,6 +20,7 @@ from app.services.runs import run_lifecycle
 from app.services.runs.queue.claim_order import Claim
 from app.services.runs.run_lifecycle import RunEnd
 from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification.shown_results import show_unchecked
 from app.services.runs.verification.verification_lifecycle import RunDelivery
 from app.tracing.spans import traced
 from app.verification.judgement import Facts

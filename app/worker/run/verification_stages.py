@@ -20,10 +20,10 @@ from app.dialogue.agent_reports import notification_entry, progress_entry
 from app.enums import ArtifactType, CheckCause, RunMode, Verdict, VerdictReason
 from app.outages import DatabaseUnavailable
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
-from app.services.checks.kept_bases import find_base, keep_base
-from app.services.checks.shown_results import show_lost, show_progress, show_result
 from app.services.retrying.retries import in_transaction
 from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification.kept_bases import find_base, keep_base
+from app.services.runs.verification.shown_results import show_lost, show_progress, show_result
 from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
 from app.services.storage_keys import RunRef
 from app.services.verification_texts import repair_message

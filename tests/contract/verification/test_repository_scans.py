@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Project
 from app.runtime import ProcessContext
-from app.services.checks.repository_scans import keep_scan, show_scan
+from app.services.check_sources.repository_scans import keep_scan, show_scan
 from app.services.code_hosts.host_credentials import read_project_host
 from app.verification.definitions import Check, FoundCheck
 from tests.support.assertions import assert_invalid, concerning

@@ -43,13 +43,13 @@ from app.models.runs.verifications import Delivery
 from app.schemas.runs.artifacts import ManifestEntry
 from app.schemas.runs.verifications import CiOut, VerificationOut
 from app.services.artifacts.manifest import add_artifact
-from app.services.checks.shown_results import show_closed, show_first, show_lost
 from app.services.events.run_ledger import record_for_run
 from app.services.questions import verdict_questions
 from app.services.retrying.policies import ATTEMPT_LOSSES, RUN_LEASE
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import run_lifecycle
 from app.services.runs.run_lifecycle import RunEnd
+from app.services.runs.verification.shown_results import show_closed, show_first, show_lost
 from app.services.tasks.latest_run import mirror_verification
 from app.verification.definitions import StoredDefinitions, store_definitions
 from app.verification.judgement import Judgement, Reason

@@ -6,7 +6,7 @@ import pytest
 
 from app.agents.checks.check_context import Checked
 from app.enums import ChecksNetwork, CheckSource, Verdict
-from app.services.checks.shown_results import show_check, show_closed, show_lost, show_progress
+from app.services.runs.verification.shown_results import show_check, show_closed, show_lost, show_progress
 from app.verification.definitions import Check, PlacedCheck, unite
 from app.verification.judgement import CheckResult, Execution, Judgement
 from tests.support.verification import CHECK

@@ -7,20 +7,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter
 
 from app.clients.expiring_values import find_value, keep_value
 from app.clients.redis import RedisClient
 from app.clock import wire_time
 from app.errors import StateRefused
 from app.json_types import JsonDict
-from app.schemas.checks.check_sets import ScanningOut, ScanOut
+from app.schemas.checks.check_sets import FoundCheckOut, ScanningOut, ScanOut
 from app.services.access.principal import Principal
-from app.services.checks.shown_results import show_found
 from app.services.enqueueing import enqueue_scan
 from app.services.opened_clients import ServiceClients
-from app.verification.definitions import FoundCheck
+from app.verification.definitions import Check, FoundCheck
 
 _KEPT_SECONDS = 60
+_CHECK = TypeAdapter(Check)
 
 
 async def detect(
@@ -36,6 +37,13 @@ async def detect(
     if "error" in scan:
         raise StateRefused(scan["error"])
     return scan, True
+
+
+def show_found(found: FoundCheck) -> FoundCheckOut:
+    return {
+        "check": _CHECK.dump_python(found.check, mode="json"),
+        "origin": {"path": found.path, "key": found.key},
+    }
 
 
 def show_scan(repository: str, commit: str | None, found: Iterable[FoundCheck]) -> JsonDict:

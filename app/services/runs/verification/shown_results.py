@@ -4,12 +4,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
-from pydantic import TypeAdapter
-
 from app.agents.checks.check_context import Checked
 from app.clock import wire_time
 from app.enums import BaseStatus, CaseOutcome, CheckCause, CheckGate, CheckStatus, Verdict, VerdictReason
-from app.schemas.checks.check_sets import FoundCheckOut
 from app.schemas.runs.verifications import (
     CaseOut,
     CheckCountsOut,
@@ -20,8 +17,9 @@ from app.schemas.runs.verifications import (
     VerdictOut,
     VerificationOut,
 )
+from app.services.check_sources.repository_scans import show_found
 from app.verification.agent_claims import AgentClaim, judge_claim
-from app.verification.definitions import Check, Definitions, FoundCheck, PlacedCheck, command_of
+from app.verification.definitions import Definitions, FoundCheck, PlacedCheck, command_of
 from app.verification.judgement import (
     DOUBTS,
     Case,
@@ -34,7 +32,6 @@ from app.verification.judgement import (
     needs_execution,
 )
 
-_CHECK = TypeAdapter(Check)
 _MOST_NAMED = 50
 _LONGEST_COMMAND = 200
 _OPEN_STATUSES = ("waiting", "running")
@@ -83,13 +80,6 @@ def show_unchecked(
         "finished_at": None,
         "found": [show_found(each) for each in found],
         "claims": [{**each, "judgement": judge_claim(each, {}, {}, files)} for each in claims],
-    }
-
-
-def show_found(found: FoundCheck) -> FoundCheckOut:
-    return {
-        "check": _CHECK.dump_python(found.check, mode="json"),
-        "origin": {"path": found.path, "key": found.key},
     }
 
 

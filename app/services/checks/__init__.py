@@ -1,1 +1,0 @@
-"""Check sets, kept results of bases, scans of repositories, and how verifications are shown (contract 18)."""
