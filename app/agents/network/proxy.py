@@ -324,14 +324,11 @@ def _authority(text: str, *, default_port: int | None) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or "]" in port:
         host, port = text, str(default_port or "")
-    if not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 2**16):
+    port = port.lstrip("0")
+    if not (port.isascii() and port.isdigit() and int(port[:6]) < 2**16):
         raise _Refused("400 Bad Request", "the target needs a host and a port")
     name = _normal(host.removeprefix("[").removesuffix("]"))
-    if (
-        not name
-        or len(name) > _NAME_LENGTH
-        or not all(letter.isalnum() or letter in ".-_:" for letter in name)
-    ):
+    if not (0 < len(name) <= _NAME_LENGTH and all(letter.isalnum() or letter in ".-_:" for letter in name)):
         raise _Refused("400 Bad Request", "the host is none")
     return name, int(port)
 

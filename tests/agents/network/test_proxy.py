@@ -270,6 +270,19 @@ async def test_malformed_or_ambiguous_request_reaches_no_server(
     assert (proxy.internet.connected, server.received) == ([], [])
 
 
+@pytest.mark.parametrize("port", ["00001065536", "00000" + "4" * 5000], ids=["above", "endless"])
+async def test_port_above_the_last_is_malformed_with_leading_zeros_too(proxy: Proxy, port: str) -> None:
+    """Regression: six digits were checked; a higher port was asked for, and the longest closed the connection."""
+    answer = await proxy.tunnel(f"api.example.com:{port}")
+
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+async def test_port_may_have_leading_zeros(proxy: Proxy) -> None:
+    assert b"200" in await proxy.tunnel(f"api.example.com:{'0' * 9}443", b"x")
+    assert proxy.internet.connected == [(PUBLIC, 443)]
+
+
 @pytest.mark.parametrize(
     "address",
     [
