@@ -114,10 +114,26 @@ async def test_an_artifact_is_written(server: Server, calls: Calls, tmp_path: Pa
     with pytest.raises(NotFound):
         await calls.call("artifacts.download", RUN, "d.txt", tmp_path)
     long = safe_name("é" * 300 + "\ud800.txt")
-    assert (len(f"{long}.part".encode()) <= 255, long.endswith("é_.txt")) == (True, True)
+    assert (len(long.encode()) <= 255, long.endswith("é_.txt")) == (True, True)
     names = await asyncio.to_thread(os.listdir, tmp_path)
     assert {"_.._a_[31m b.txt", "mine"} <= set(names)
     assert not [name for name in names if name.endswith(".part")]
+
+
+async def test_a_download_leaves_other_files_alone(server: Server, calls: Calls, tmp_path: Path) -> None:
+    """Regression: it was written to `<name>.part` first, which may be a file of its own or of another download."""
+    server.on(f"GET {PATH}", answer(RUN | {"artifacts": [file("a.txt")]}))
+    server.on(f"GET {PATH}/artifacts/download", Reply(body=b"new"))
+    own = tmp_path / "a.txt.part"
+    own.write_bytes(b"mine")
+    await calls.call("artifacts.download", RUN, "a.txt", tmp_path)
+    assert sorted(await asyncio.to_thread(os.listdir, tmp_path)) == ["a.txt", "a.txt.part"]
+    assert ((tmp_path / "a.txt").read_bytes(), own.read_bytes()) == (b"new", b"mine")
+
+
+def test_a_name_that_is_cut_is_not_hidden() -> None:
+    """Regression: the dots at its start were taken away before it was cut."""
+    assert safe_name(f"a.{'b' * 199}") == "b" * 199
 
 
 async def test_a_file_goes_to_the_store_without_the_key(server: Server, calls: Calls, tmp_path: Path) -> None:

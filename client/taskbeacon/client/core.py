@@ -46,7 +46,7 @@ _AGENT: Final = f"taskbeacon-client/{__version__} python/{sys.version_info.major
 _UNSAFE: Final = re.compile(
     r'[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff/\\:*?"<>|]'
 )
-_LONGEST_NAME: Final = 200  # in bytes: file systems take 255, and a download adds an ending
+_LONGEST_NAME: Final = 200  # in bytes: file systems take 255
 
 
 class Core:
@@ -383,10 +383,10 @@ class Core:
         target = Path(to)
         if target.is_dir():
             target /= safe_name(files[-1]["name"])
-        part = target.with_name(f"{target.name}.part")
+        part = target.with_name(f"taskbeacon-{os.urandom(8).hex()}.part")
         handle = yield from self.open(self._download(path, files[-1]))
         try:
-            with part.open("wb") as file:
+            with part.open("xb") as file:
                 while piece := (yield Read(handle)):
                     file.write(piece)
             part.replace(target)
@@ -449,8 +449,8 @@ def _quoted(part: str) -> str:
 
 def safe_name(name: str) -> str:
     """Return the name of a file to write for a name that an agent has chosen."""
-    name = _UNSAFE.sub("_", name).strip(". ")
-    return name.encode()[-_LONGEST_NAME:].decode(errors="ignore") or "artifact"
+    name = _UNSAFE.sub("_", name).strip(". ").encode()[-_LONGEST_NAME:].decode(errors="ignore")
+    return name.lstrip(". ") or "artifact"
 
 
 def _text(value: JSON) -> str:
