@@ -32,6 +32,7 @@ _READ_BYTES = 2**16
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_PAUSE_SECONDS = 0.005
 _READY_PAUSE_SECONDS = 0.2
+_PROBE_SECONDS = 5.0
 # How long to read the rest of an output: a process that we must not kill may keep it open.
 _REST_SECONDS = 1.0
 
@@ -117,14 +118,15 @@ def _is_ready(request: dict[str, Any], seconds: float) -> bool:
         probe = _start({**request, "command": request["ready"]}, subprocess.DEVNULL)
     except OSError:
         return False
-    is_ready = _await_end(probe, seconds) == (ENDED, 0)
-    probe.kill()
+    is_ready = _await_end(probe, min(seconds, _PROBE_SECONDS)) == (ENDED, 0)
+    # Other sessions are left: the service may have started them meanwhile.
+    _kill_all_but(set(), probe.pid)
     return is_ready
 
 
-def _kill_all_but(kept: set[int]) -> None:
+def _kill_all_but(kept: set[int], session: int | None = None) -> None:
     # The children of what is killed become ours.
-    while doomed := _children() - kept:
+    while doomed := _children(session) - kept:
         for pid in doomed:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -133,11 +135,12 @@ def _kill_all_but(kept: set[int]) -> None:
         time.sleep(_KILL_PAUSE_SECONDS)
 
 
-def _children() -> set[int]:
+def _children(session: int | None = None) -> set[int]:
     found = set()
     for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - names alone
         with suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 - the fastest way
-            if int(file.read().rpartition(b")")[2].split()[1]) == os.getpid():
+            _, parent, _, leader, *_ = file.read().rpartition(b")")[2].split()
+            if int(parent) == os.getpid() and session in {None, int(leader)}:
                 found.add(int(name))
     return found
 

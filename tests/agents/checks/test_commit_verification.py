@@ -208,6 +208,22 @@ else:
 """
 
 
+async def test_readiness_probe_that_hangs_is_ended_with_its_children_and_followed_by_another(
+    checking: Checking,
+) -> None:
+    """Regression: the first probe had all the time of the step, and its children lived on."""
+    checking.write({"server.py": SERVER})
+    probe = "test ! -e asked || exec python3 server.py ask; touch asked; sleep 3519; true"
+    service = {"run": ["python3", "server.py"], "background": True, "ready": ["sh", "-c", probe]}
+    seen = await checking.check(
+        setup=[service | {"timeout_seconds": 30}],
+        checks={"is-gone": "! grep -l '^sleep' /proc/[0-9]*/cmdline"},
+    )
+
+    assert seen.steps == ["ok"]
+    assert seen["is-gone"].status is CheckStatus.PASSED, seen.output("is-gone")
+
+
 async def test_services_are_there_again_after_a_check_was_ended(checking: Checking) -> None:
     checking.write({"server.py": SERVER})
     checking.limit(memory_bytes=256 * MIB, pause_seconds=0.05)
