@@ -143,11 +143,11 @@ async def cancel_run(
     """Cancel a cloud run, or the re-run of one that is over; return it, and whether this has. Raises StateRefused."""
     run = await run_authority.lock_run(session, caller, task_id, run_id)
     is_live = run.status not in TERMINAL_STATUSES
+    if is_live and run.environment is not Environment.CLOUD:
+        raise StateRefused("Only cloud runs can be cancelled via this endpoint")
+    if run.has_open_attempt or (is_live and run.verification is not None):
+        await verification_lifecycle.abandon(session, run_id, is_over=True)
     if is_live:
-        if run.environment is not Environment.CLOUD:
-            raise StateRefused("Only cloud runs can be cancelled via this endpoint")
-        if run.verification is not None:
-            await verification_lifecycle.abandon(session, run_id, is_over=True)
         asked = dict(zip(CANCELLATION, (utcnow().isoformat(), "api", caller.user_id), strict=True))
         await run_lifecycle.set_status(
             session,
@@ -158,8 +158,6 @@ async def cancel_run(
             error_message=body.reason or _STOPPED,
             facts=Run.facts.op("||")(asked),
         )
-    elif run.has_open_attempt:
-        await verification_lifecycle.abandon(session, run_id, is_over=True)
     is_cancelled = is_live or run.has_open_attempt
     if is_cancelled:
         wake_run_worker_after_commit(session, clients.redis, run_id)

@@ -170,21 +170,23 @@ async def set_status(
 ) -> bool:
     """Set the status that a client of the user `by` reports for a locked run (contract 13.2): its worker loses it.
 
-    `values` are values of further columns to write, unless the run is moved to a status before its start: then it
-    starts from the beginning, as after `hand_back`, and the caller puts a job on the queue if it waits for a worker.
+    `values` are values of further columns to write. A run that is moved to a status before its start begins again, as
+    after `hand_back`; the caller puts a job on the queue if it waits for a worker.
     Return whether the status was changed: False if the run had it already. Raises StateRefused.
     """
     it, reason = Run.id == run_id, RunReason.CLIENT
+    if status not in TERMINAL_STATUSES:
+        # Whoever performs the run from now on has delivered nothing yet.
+        values["verification"] = None
     if status in _BEFORE_START:
-        is_changed = await _restart(session, events, status, it, reason=reason, verification=None)
+        is_changed = await _restart(session, events, status, it, reason=reason, **values)
     else:
         is_changed = bool(await transition(session, events, status, it, reason=reason, by=by, **values))
-    if is_changed:
-        return True
-    current = await session.scalar(select(Run.status).where(Run.id == run_id))
-    if current != status:
-        raise StateRefused(f"Run is already {current}")
-    return False
+    if not is_changed:
+        current = await session.scalar(select(Run.status).where(Run.id == run_id))
+        if current != status:
+            raise StateRefused(f"Run is already {current}")
+    return is_changed
 
 
 async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
