@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.live_events.run_event_publisher import RunEvents
 from app.db.statements import rows_of
 from app.enums import CiState
-from app.models import Integration, PushedBranch
+from app.models import Integration, PushedBranch, Run
 from app.schemas.runs.verifications import CiOut
 from app.services.runs.verification.verification_lifecycle import note_ci
 
@@ -71,26 +71,22 @@ async def fold_ci(session: AsyncSession, report: CiReport, *, events: RunEvents)
 
     Reports may come repeatedly and out of order: the newest version of each subject is kept, and its end.
     """
-    conditions = [
-        PushedBranch.repository == report.repository,
-        PushedBranch.branch == report.branch,
-        PushedBranch.head_sha == report.head_sha,
-        is_from_others(report.app_id),
-    ]
-    if report.integration_id is not None:
-        conditions.append(PushedBranch.integration_id == report.integration_id)
-    # Before the run is locked, as at its end (worker/run/run_outcome.py).
     known = (
         select(PushedBranch.run_id, PushedBranch.ci)
         .outerjoin(Integration, Integration.id == PushedBranch.integration_id)
-        .where(*conditions)
-        .order_by(PushedBranch.run_id)
-        .with_for_update(of=PushedBranch)
+        .where(PushedBranch.repository == report.repository, PushedBranch.branch == report.branch)
+        .where(PushedBranch.head_sha == report.head_sha, is_from_others(report.app_id))
     )
-    for run_id, before in await rows_of(session, known):
-        after = _with(before, report)
-        if after == before:
-            continue
+    if report.integration_id is not None:
+        known = known.where(PushedBranch.integration_id == report.integration_id)
+    # Branches before runs, as at the end of a run (worker/run/run_outcome.py).
+    known = known.order_by(PushedBranch.run_id).with_for_update(of=PushedBranch)
+    folded = [(run_id, ci, _with(ci, report)) for run_id, ci in await rows_of(session, known)]
+    changed = {run_id: after for run_id, before, after in folded if after != before}
+    # All runs before the first event, which locks their task: a change of a run locks the run, then the task.
+    runs = select(Run.id).where(Run.id.in_(changed)).order_by(Run.id)
+    await session.execute(runs.with_for_update(key_share=True))
+    for run_id, after in changed.items():
         await session.execute(update(PushedBranch).where(PushedBranch.run_id == run_id).values(ci=after))
         await note_ci(session, run_id, _summary(after), events=events)
 

@@ -3,6 +3,7 @@
 Each race is two real transactions: the second begins before the first commits. A sweep does not wait for its lock.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from app.schemas.runs.run import CancelIn
 from app.services.code_hosts import verdict_reports
 from app.services.retrying.retries import in_transaction
 from app.services.runs import run_lifecycle
+from app.services.runs.code_host_checks import CiReport, fold_ci
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.queue.claim_order import Claim
 from app.services.runs.run_edits import cancel_run
@@ -30,13 +32,14 @@ from app.services.runs.verification.verification_lifecycle import Conclusion, Op
 from app.verification.definitions import unite
 from app.worker.run.run_files import StoredFiles
 from app.worker.run.run_outcome import RunReport, end_run
-from tests.concurrency.races import perform, race
+from tests.concurrency.races import is_waiting, perform, race
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_some, rolled_back, unacknowledged_once
 from tests.support.factories import make_run
 from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingEvents
-from tests.support.verification import make_attempt, make_verified_run, shown
+from tests.support.verification import COMMIT, make_attempt, make_verified_run, shown
+from tests.support.waiting import eventually
 
 Step = Callable[[AsyncSession], Awaitable[Any]]
 
@@ -399,3 +402,32 @@ class TestRepairs:
         assert (ended.status, ended.verification["stopped"]) == (status, stopped)
         finished = ["verification.finished", f"run.{status}"]
         assert await ends(sessions, repaired) == ([] if status == "in_progress" else finished)
+
+
+async def test_report_of_ci_waits_for_a_run_that_moves_and_for_its_task(
+    session: AsyncSession, sessions: SessionFactory, task: Task, cancel: Callable[[Run], Step]
+) -> None:
+    """Regression: a deadlock. The report had changed the task, for one run of the branch, and waited for the next."""
+    earlier = await make_verified_run(session, task=task, verdict="verified")
+    latest = await make_verified_run(session, task=task)
+    report = CiReport(
+        repository="acme/shop",
+        branch="taskbeacon/tes-1",
+        head_sha=COMMIT,
+        subject="check_suite:1",
+        name="CI",
+        version=(1, 1, ""),
+        conclusion="success",
+        url=None,
+    )
+    async with unit_of_work(sessions) as moving:
+        await moving.execute(select(Run.id).where(Run.id == latest.id).with_for_update(key_share=True))
+        reporting = asyncio.create_task(perform(sessions, lambda own: fold_ci(own, report, events=EVENTS)))
+        await eventually(partial(is_waiting, sessions))
+        assert await cancel(latest)(moving)
+
+    await reporting
+    for run in (earlier, latest):
+        shown_now = (await read(sessions, run)).verification
+        assert shown_now is not None
+        assert shown_now["ci"] is not None
