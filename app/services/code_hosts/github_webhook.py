@@ -74,6 +74,8 @@ async def receive_github(
         return ignore("The check has not failed.")
     if delivery.event == "check_run":
         return ignore("The suite or workflow run of this check starts a follow-up run.")
+    # A follow-up locks runs first. The report may have locked their task.
+    await release(session)
     await require_follow_up_allowance(session, report, clients.gates)
     if not await _is_new(session, delivery.delivery_id):
         return ignore("This delivery was received before.")

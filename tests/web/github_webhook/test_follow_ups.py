@@ -24,7 +24,7 @@ from app.services.usage_gates import Limit
 from tests.concurrency.races import is_waiting
 from tests.support.database.faults import rolled_back
 from tests.support.stand_ins.fakes import RecordingQueue, ScriptedGate
-from tests.support.verification import end_checked, make_verified_run, shown_verdict
+from tests.support.verification import end_checked, make_attempt, make_verified_run, shown_verdict
 from tests.support.waiting import eventually
 from tests.web.github_webhook.conftest import BRANCH, SHA, Hook, payload
 
@@ -166,6 +166,22 @@ async def test_follow_up_waits_for_a_run_that_moves_and_for_its_task(
         await session.execute(update(Task).where(Task.id == hook.task.id).values(title="It has moved"))
 
     assert (await sending).json()["reason"] == "The branch had 3 follow-up runs already."
+
+
+async def test_follow_up_waits_for_a_latest_run_that_did_not_push(
+    hook: Hook, sessions: SessionFactory
+) -> None:
+    """Regression: a deadlock. The report had changed the task when the follow-up waited for its latest run."""
+    pushed = {**shown_verdict(Verdict.VERIFIED, CheckStatus.PASSED), "commit": SHA}
+    await make_attempt(hook.session, hook.run, pushed, commit=SHA)
+    latest = await make_verified_run(hook.session, task=hook.task, delivers=False)
+    async with unit_of_work(sessions) as session:
+        await session.execute(select(Run.id).where(Run.id == latest.id).with_for_update(key_share=True))
+        sending = asyncio.create_task(hook.send(payload()))
+        await eventually(partial(is_waiting, sessions))
+        await session.execute(update(Task).where(Task.id == hook.task.id).values(title="It has moved"))
+
+    assert (await sending).json()["reason"] == "A run of the task is under way."
 
 
 async def test_follow_up_settles_what_was_not_verified(hook: Hook, sessions: SessionFactory) -> None:
