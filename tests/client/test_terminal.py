@@ -83,6 +83,12 @@ def test_a_key_that_a_person_types_is_not_shown(beacon: Server) -> None:
     assert (code, "phx_typed" in text) == (0, False)
     assert beacon.at("GET /api/users/@me")[0].headers["authorization"] == "Bearer phx_typed"
 
+    terminal = Terminal([*TASKBEACON, "login", "--with-token"], environment(beacon))
+    terminal.read_until("Key:")
+    terminal.type("\x04")  # Ctrl-D ended with a trace back
+    code, text = terminal.end()
+    assert (code, "standard input has no key" in text) == (2, True)
+
 
 def test_a_patch_has_colours_where_a_person_sees_it(beacon: Server) -> None:
     patch = b"diff --git a/a b/a\n--- a/a\n+++ b/a\n@@ -1 +1 @@\n-one\x1b[2J\n+two\n same\n"

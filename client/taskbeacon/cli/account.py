@@ -15,7 +15,6 @@ from taskbeacon.cli.options import Client, allowed, connected, json_flag, placed
 from taskbeacon.client.shapes import checked
 
 _MOST_NAME = 80
-_SHELLS = ("bash", "zsh", "fish")
 _CODES = {"device_code": str, "user_code": str, "verification_uri": str, "expires_in": int, "interval": int}
 _MADE = {"api_key": str, "project_id": int}
 
@@ -32,8 +31,7 @@ def login(
 
     profile = _profile(profile)
     kept = read_config().get("profiles", {}).get(profile, {})
-    url = url or os.environ.get("TASKBEACON_URL") or kept.get("url")
-    if not url:
+    if not (url := url or os.environ.get("TASKBEACON_URL") or kept.get("url")):
         raise usage("name the server: --url URL")
     if with_token:
         if not (token := read_input(whole=False).strip()):
@@ -124,7 +122,7 @@ def status(client: Client, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(_SHELLS))
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 def completion(shell: str) -> None:
     """Print the completion of a shell, to be stored where the shell reads it."""
     from click.shell_completion import get_completion_class  # noqa: PLC0415 - this command alone needs it

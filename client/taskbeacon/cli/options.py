@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import reduce, wraps
+from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -74,7 +75,9 @@ def read_input(*, whole: bool = True) -> str:
     if sys.stdin is None:
         raise usage("standard input is closed")
     if not whole and sys.stdin.isatty():
-        return str(click.prompt("Key", hide_input=True, err=True))
+        with suppress(EOFError):
+            return getpass("Key: ")
+        return ""
     try:
         text = sys.stdin.read(_MOST_INPUT) if whole else sys.stdin.readline(_MOST_INPUT)
         text.encode()
