@@ -141,7 +141,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await pane.locator("footer").waitFor({ state: "detached" });
   await page.getByRole("button", { name: "Undo" }).click();
   await pane.getByRole("button", { name: "Send to the agent" }).click();
-  await page.getByRole("log").getByText("made-10.txt, line 1").waitFor();
+  await page.getByRole("log").getByText("made-10.txt: this was line 1 when the comment was made").waitFor();
   expect(true, "a comment on a file that has left the diff is shown, and can be discarded and sent");
   const edited = page.getByRole("log").getByRole("link", { name: "Open later.txt in the editor" });
   expect((await edited.getAttribute("href")).endsWith("/later.txt"), "so do those that a tool has edited");

@@ -478,6 +478,39 @@ export async function commentsSentFromAPhoneAreSentOnce(browser, { expect, watch
   await page.context().close();
 }
 
+export async function commentsSentAgainFromTheTranscriptAreSent(browser, { expect, watched }) {
+  const task = await newTask("Acceptance: comments sent again", [
+    ["sh", "printf '%s\\n' one two > again.txt"],
+  ]);
+  const { latest_run: run } = await start(task, { mode: "interactive" });
+  const page = await watched(browser, { size: "phone" });
+  await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  await page.getByRole("button", { name: "Comment on line 2 of" }).tap();
+  await page.getByRole("textbox", { name: "Comment on line 2" }).fill("Why two?");
+  await page.getByRole("button", { name: "Add the comment" }).tap();
+  const review = () => call(`/tasks/${task.id}/runs/${run.id}/review/`);
+  await until("the comment", async () => (await review()).comments.length === 1);
+  const bar = page.locator("footer").getByText("1 comment", { exact: true });
+  await bar.waitFor();
+  await page.context().setOffline(true);
+  await page.getByRole("button", { name: "Send to the agent" }).tap();
+  await page.getByRole("button", { name: "Transcript" }).tap();
+  const again = page.getByRole("button", { name: "Send again" });
+  await again.waitFor();
+  expect((await review()).comments[0].message_id === null, "offline, no comment counts as sent");
+  await page.context().setOffline(false);
+  await again.tap();
+  await until("the mark", async () => (await review()).comments[0].message_id !== null);
+  await page.getByRole("log").getByText("Read by the agent").waitFor();
+  for (const when of ["at once", "after a reload"]) {
+    if (when === "after a reload") await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+    else await page.getByRole("button", { name: /^Changes/ }).tap();
+    await page.getByText("Sent", { exact: true }).waitFor();
+    expect((await bar.count()) === 0, `comments of a message that was sent again are sent (${when})`);
+  }
+  await page.context().close();
+}
+
 export async function unaskedQuestionSaysSo(browser, { expect, watched, checkAccess }) {
   const task = await newTask("Acceptance: nobody is asked", [["ask options=no,yes", "Delete the old data?"]]);
   await start(task, { mode: "background" });

@@ -42,7 +42,7 @@ const Retry = ({ onClick }: { onClick: () => void }) => (
   </Button>
 );
 
-type FailureProps = { error: unknown; onRetry?: () => void };
+export type FailureProps = { error: unknown; onRetry?: (() => void) | undefined };
 
 export function Failure({ error, onRetry }: FailureProps) {
   return (

@@ -21,7 +21,7 @@ import { StaleNote } from "./CommentNote";
 import styles from "./changes.module.css";
 import { FileList } from "./FileList";
 import { placeText } from "./range";
-import { inOrder, type ShownComment, viewOf } from "./review";
+import { type Comment, inOrder, type ShownComment, viewOf } from "./review";
 import { SendBar, type Sending } from "./SendBar";
 import { usePlace } from "./usePlace";
 import { changesQuery, useOutcome, useReview } from "./useReview";
@@ -44,8 +44,8 @@ interface Props extends Sending {
   /** Whether the pane takes the whole width; where it always does, that cannot be changed. */
   isFull: boolean;
   onFull: ((isFull: boolean) => void) | undefined;
-  /** How far a message with comments has come, in words; empty: it was not read, and will not be. */
-  sentText: (message: string) => string;
+  /** How far a comment has come, in words; empty: it was not read, and will not be. */
+  sentText: (comment: Comment) => string;
 }
 
 export default function ChangesPane(props: Props) {
@@ -70,9 +70,9 @@ export default function ChangesPane(props: Props) {
     return () => clearTimeout(again);
   }, [isOld, tree, refetch, base]);
   const [{ mode: wanted }, keep] = useKept(localStorage, "taskbeacon.diff", UNIFIED);
-  const { review, toggleViewed, write, markSent, discard, isStored } = useReview(runRef);
+  const { review, toggleViewed, write, discard, isStored } = useReview(runRef);
   const kept = review?.comments ?? NONE;
-  const texts = kept.map(({ message_id: message }) => (message ? sentText(message) : "")).join();
+  const texts = kept.map(sentText).join();
   const files = useMemo(() => inOrder(changes.data?.files ?? NOTHING), [changes.data?.files]);
   const { asked, tally } = useOutcome(run, runRef);
   const comments = useMemo<readonly ShownComment[]>(() => {
@@ -235,7 +235,7 @@ export default function ChangesPane(props: Props) {
       )}
       {unsent.length > 0 && (
         <SendBar
-          {...{ run, runRef, base, files, isBusy, onResume, onSend, onConversation, markSent }}
+          {...{ run, runRef, base, files, isBusy, onResume, onSend, onConversation }}
           comments={unsent}
           isStored={isStored}
           onDiscard={discard}

@@ -7,7 +7,7 @@ import { IconButton } from "../../ui/controls";
 import { Markdown } from "../../ui/markdown";
 import { CommentForm } from "./CommentForm";
 import styles from "./changes.module.css";
-import { placeText, quoteOf } from "./range";
+import { keptCode, placeText, quoteOf } from "./range";
 import type { Comment, ShownComment } from "./review";
 
 /** How much of a comment names its buttons. */
@@ -24,12 +24,11 @@ interface NoteProps {
 export function StaleNote({ children, ...note }: NoteProps & { children: ReactNode }) {
   const { sent, asked } = note.comment;
   const isOpen = !sent || asked !== undefined;
+  const code = asked?.length ? quoteOf(asked).code : keptCode(note.comment);
   return (
     <div className={classes("column tight", isOpen && styles.stale)}>
       <p className={isOpen ? "small attention" : "small faint"}>{children}</p>
-      {asked && asked.length > 0 && (
-        <pre className="well small">{visible(quoteOf(asked).code.slice(0, QUOTED))}</pre>
-      )}
+      {code && <pre className="well small">{visible(code.slice(0, QUOTED))}</pre>}
       <CommentNote {...note} />
     </div>
   );

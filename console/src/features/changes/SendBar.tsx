@@ -14,7 +14,7 @@ import { useAction } from "../../ui/unmeant";
 import { isOver } from "../project/runState";
 import styles from "./changes.module.css";
 import { type Comment, reviewMessage } from "./review";
-import { linesAbout, type useReview } from "./useReview";
+import { linesAbout, markSent } from "./useReview";
 
 const NO_REMARK = { text: "" };
 
@@ -24,7 +24,7 @@ export interface Sending {
   /** Resume the run with a message; `onStarted` gets the id of the new run. */
   onResume: (message: string, onStarted: (run: string) => void) => void;
   isBusy: boolean;
-  onSend: (message: string, id: string) => void;
+  onSend: (message: string, comments: readonly Comment[]) => void;
   /** Shows the conversation, where the pane hides it. */
   onConversation: (() => void) | undefined;
 }
@@ -35,13 +35,12 @@ interface Props extends Sending {
   comments: readonly Comment[];
   /** Whether the service has all comments. */
   isStored: boolean;
-  markSent: ReturnType<typeof useReview>["markSent"];
   onDiscard: (comments: readonly Comment[]) => void;
 }
 
 /** Sends the comments of a review, with a remark on the whole: to the agent or, if the run is over, to a new run. */
 export function SendBar(props: Props) {
-  const { run, runRef, base, files, comments, isStored, isBusy, markSent, onConversation } = props;
+  const { run, runRef, base, files, comments, isStored, isBusy, onConversation } = props;
   const queries = useQueryClient();
   const over = isOver(run);
   const [remark, keepRemark] = useKept(sessionStorage, `taskbeacon.remark.${run.id}`, NO_REMARK);
@@ -59,13 +58,11 @@ export function SendBar(props: Props) {
         props.onResume(message, (started) => {
           keepRemark(null);
           say("A new run continues with your comments.");
-          markSent(comments, `run:${started}`, true);
+          void markSent(queries, runRef, comments, `run:${started}`);
         });
         return;
       }
-      const id = crypto.randomUUID();
-      markSent(comments, id, false);
-      props.onSend(message, id);
+      props.onSend(message, comments);
       keepRemark(null);
       say("Your comments are on their way to the agent.", "info", onConversation, "Show the conversation");
     },

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { FileChange } from "../../api/types";
 import { diffTexts } from "../../text/lineDiff";
 import { openedTo, parseHunks, wholeOf, withGaps } from "../../text/patch";
-import { anchorOf, linesOf, placeOf, placeText, quoteOf, reaching } from "./range";
-import { fingerprint, inOrder, reviewMessage, standingOf, tallyOf, viewOf } from "./review";
+import { anchorOf, keptCode, linesOf, placeOf, placeText, quoteOf, reaching } from "./range";
+import { type Comment, fingerprint, inOrder, reviewMessage, standingOf, tallyOf, viewOf } from "./review";
 
 const PATCH =
   "@@ -1,4 +1,4 @@\n one\n-two\n-three\n+zwei\n+drei\n four\n@@ -20,2 +20,3 @@\n twenty\n+new\n end\n";
@@ -155,12 +155,44 @@ describe("a review", () => {
         [gone, []],
       ]),
     ).toBe(
-      "Comments on your changes:\n\nsrc/a.py, line 1\n````diff\n-```x\n+y\n````\nWhy?\n\nsrc/a.py, removed line 2\nWhy?",
+      "Comments on your changes:\n\nsrc/a.py, line 1\n````diff\n-```x\n+y\n````\nWhy?\n\nsrc/a.py: this was removed line 2 when the comment was made\n```\ntwo\n```\nWhy?",
     );
   });
 
+  it("quotes lines that have moved or changed as they were, and says that their numbers are old", () => {
+    const [made] = parseHunks("@@ -10,2 +10,2 @@\n for\n-    t += price\n+    ```+= price*qty  \n");
+    const lines = made?.lines.slice(2) ?? [];
+    const place = placeOf(lines);
+    // As the service keeps it.
+    const comment = {
+      ...{ ...place, hash: place.hash?.trim() ?? null },
+      ...{ id: "1", path: "a.py", text: "Why?", created_at: null },
+    };
+    expect(made && anchorOf([made], comment)).toEqual(lines);
+    const later = parseHunks("@@ -9,3 +11,3 @@\n t = 0\n for\n-    t += price\n+    t += price * qty\n");
+    expect(anchorOf(later, comment)).toEqual([]);
+    const said = (one: Comment) =>
+      reviewMessage([[one, anchorOf(later, one)]])
+        .split("\n")
+        .slice(2)
+        .join("\n");
+    expect(said(comment)).toBe(
+      "a.py: this was line 11 when the comment was made\n````\n    ```+= price*qty\n````\nWhy?",
+    );
+    expect(said({ ...comment, start_line: 10, hash: "0.0.older" })).toBe(
+      "a.py: these were lines 10 to 11 when the comment was made\nWhy?",
+    );
+  });
+
+  it("keeps no more of its lines than the service takes", () => {
+    const lines = parseHunks(`@@ -0,0 +1 @@\n+${"😀".repeat(300)}`)[0]?.lines ?? [];
+    const { hash } = placeOf(lines);
+    expect([...(hash ?? "")].length).toBeLessThanOrEqual(128);
+    expect(keptCode({ hash })).toBe(`${"😀".repeat(100)}…`);
+  });
+
   it("ends a block of code that a remark or a comment leaves open, so that none swallows the next comment", () => {
-    const comment = { id: "1", path: "a.py", ...placeOf(range(1, 1)), created_at: null };
+    const comment = { id: "1", path: "a.py", ...placeOf(range(1, 1)), hash: null, created_at: null };
     const texts = [
       "Like so:\n````sh\n```\nls",
       "```ls``` is it",
@@ -172,7 +204,11 @@ describe("a review", () => {
       texts.map((text) => [{ ...comment, text }, []] as const),
       "See\n  ```",
     );
-    expect(message.split("a.py, removed line 2\n").map((part) => part.trimEnd())).toEqual([
+    expect(
+      message
+        .split("a.py: this was removed line 2 when the comment was made\n")
+        .map((part) => part.trimEnd()),
+    ).toEqual([
       "See\n  ```\n  ```\n\nComments on your changes:",
       "Like so:\n````sh\n```\nls\n````",
       "```ls``` is it",

@@ -92,6 +92,14 @@ it("counts in the list of files the comments of each", () => {
   expect(lines.map((line) => line?.includes("2 comments"))).toEqual([false, true]);
 });
 
+it("shows the line as it was that a comment stood at, once the line is another", () => {
+  const moved = comment({ path: "x", line: 11, start_line: 11, hash: "0.0.other     t += price*qty" });
+  const patch = "@@ -9,0 +11 @@\n+t = 0\n";
+  const pane = paneOf("completed", "stored", [file("x", { patch, additions: 1, truncated: true })], [moved]);
+  expect(pane.textContent).toContain("(line 11) have changed since");
+  expect(pane.querySelector("pre")?.textContent).toBe("    t += price*qty");
+});
+
 it.each([
   ["first", "old", "not shown here"],
   ["first", "new", "changed since"],

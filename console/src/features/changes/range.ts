@@ -14,9 +14,12 @@ export interface Place {
   side: "old" | "new";
   start_line: number;
   line: number;
-  /** Changes with the lines. */
+  /** Changes with the lines, whose beginning stands behind a space. */
   hash: string | null;
 }
+
+/** The service keeps 128 characters of a hash. */
+const KEPT = 100;
 
 const SIGNS = { add: "+", delete: "-", context: " " } as const;
 
@@ -53,13 +56,17 @@ export function placeOf(lines: readonly DiffLine[]): Place {
   const numbers = lines.map((line) => line[`${side}Number`]);
   const first = numbers.findIndex((number) => number !== null);
   const last = numbers.findLastIndex((number) => number !== null);
+  const { code } = quoteOf(lines);
   return {
     side,
     start_line: numbers[first] ?? 1,
     line: numbers[last] ?? 1,
-    hash: `${first}.${lines.length - 1 - last}.${hashOf(quoteOf(lines).code)}`,
+    hash: `${first}.${lines.length - 1 - last}.${hashOf(code)} ${[...code].slice(0, KEPT).join("")}${[...code].length > KEPT ? "…" : ""}`,
   };
 }
+
+/** The beginning of the code that a comment was made on; empty: it was not kept. */
+export const keptCode = ({ hash }: Pick<Place, "hash">): string => / (.*)/s.exec(hash ?? "")?.[1] ?? "";
 
 export function placeText({ side, start_line: from, line }: Omit<Place, "hash">): string {
   const lines = from === line ? `line ${line}` : `lines ${from} to ${line}`;
@@ -75,7 +82,8 @@ export function anchorOf(hunks: readonly Hunk[], place: Place): DiffLine[] {
     const first = lines.findIndex((line) => numberOf(line) === place.start_line);
     const last = lines.findIndex((line) => numberOf(line) === place.line);
     const found = first < before || last < 0 ? [] : lines.slice(first - before, last + after + 1);
-    if (found.length > 0 && placeOf(found).hash === place.hash) return found;
+    // The service trims its end; an older one has no code.
+    if (found.length > 0 && placeOf(found).hash?.startsWith(place.hash ?? "-")) return found;
   }
   return [];
 }

@@ -3,9 +3,12 @@ import type { FileChange, Review } from "../../api/types";
 import { closed } from "../../text/blocks";
 import { type DiffLine, type Hunk, parseHunks } from "../../text/patch";
 import { countOf } from "../../ui/counts";
-import { anchorOf, hashOf, isChangedAt, laterOf, placeText, quoteOf } from "./range";
+import { anchorOf, hashOf, isChangedAt, keptCode, laterOf, placeText, quoteOf } from "./range";
 
 export type Comment = Review["comments"][number];
+
+/** Whether a comment still says what it said when it was sent. */
+export const isSame = (one: Comment, sent: Comment) => one.id === sent.id && one.text === sent.text;
 
 export interface ShownComment extends Comment {
   /** How far it has been sent, in words; empty: it can be changed, and sent. */
@@ -63,11 +66,14 @@ export function reviewMessage(
   remark = "",
 ): string {
   const parts = comments.map(([{ path, text, ...place }, lines]) => {
-    const { code, hasSigns } = quoteOf(lines);
+    const isHere = lines.length > 0;
+    const { code, hasSigns } = isHere ? quoteOf(lines) : { code: keptCode(place), hasSigns: false };
     // A fence longer than any in the code, so that code cannot end it.
     const fence = "`".repeat(Math.max(3, ...[...code.matchAll(/`+/g)].map(([run]) => run.length + 1)));
-    const quote = lines.length > 0 ? `${fence}${hasSigns ? "diff" : ""}\n${code}\n${fence}\n` : "";
-    return `${path}, ${placeText(place)}\n${quote}${closed(text)}`;
+    const quote = isHere || code ? `${fence}${hasSigns ? "diff" : ""}\n${code}\n${fence}\n` : "";
+    const was = place.start_line === place.line ? "this was" : "these were";
+    const where = isHere ? `, ${placeText(place)}` : `: ${was} ${placeText(place)} when the comment was made`;
+    return `${path}${where}\n${quote}${closed(text)}`;
   });
   return [closed(remark.trim()), "Comments on your changes:", ...parts].filter(Boolean).join("\n\n");
 }

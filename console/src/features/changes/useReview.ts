@@ -9,7 +9,7 @@ import { say, sayError } from "../../ui/feedback";
 import { earlierOf, isOver } from "../project/runState";
 import { missingOf } from "./bases";
 import { anchorOf } from "./range";
-import { type Comment, fingerprint, type ShownComment, tallyOf } from "./review";
+import { type Comment, fingerprint, isSame, type ShownComment, tallyOf } from "./review";
 
 /** The person's other devices write it, too. */
 const AGAIN_MS = 2000;
@@ -101,17 +101,35 @@ const without = ({ comments, ...rest }: Review, gone: readonly Comment[]): Revie
   comments: comments.filter(({ id }) => !gone.some((one) => one.id === id)),
 });
 
+/** Change what is stored, also when the page has been left. */
+async function rewrite(queries: QueryClient, ref: RunRef, one: Change): Promise<void> {
+  try {
+    queries.setQueryData(["review", ref.run], await storeReview(ref, one(await fetchReview(ref))));
+  } catch (error) {
+    if (!isConflict(error)) return sayError(error);
+    await rewrite(queries, ref, one);
+  }
+}
+
+/** Note with which message comments have been sent; one that was edited meanwhile was not. */
+export const markSent = (queries: QueryClient, ref: RunRef, sent: readonly Comment[], message_id: string) =>
+  rewrite(queries, ref, ({ comments, ...rest }) => ({
+    ...rest,
+    comments: comments.map((one) =>
+      sent.some((other) => isSame(one, other)) ? { ...one, message_id } : one,
+    ),
+  }));
+
 /** The person's review, which the service keeps. Changes show at once, and are made again on those of another device. */
 export function useReview(ref: RunRef) {
   const queries = useQueryClient();
   const own = useQuery({ ...reviewQuery(queries, ref), refetchInterval: AGAIN_MS });
-  const stored = own.data;
   const [pending, setPending] = useState<readonly Change[]>([]);
   const [tries, setTries] = useState(0);
   const isStoring = useRef(false);
   const review = useMemo(
-    () => stored && pending.reduce((review, change) => change(review), stored),
-    [stored, pending],
+    () => own.data && pending.reduce((review, change) => change(review), own.data),
+    [own.data, pending],
   );
   // biome-ignore lint/correctness/useExhaustiveDependencies: `tries` repeats it
   useEffect(() => {
@@ -135,15 +153,6 @@ export function useReview(ref: RunRef) {
     );
   }, [review, pending, tries]);
   const actions = useMemo(() => {
-    /** Change what is stored, also when the page has been left. */
-    const rewrite = async (one: Change): Promise<void> => {
-      try {
-        queries.setQueryData(["review", ref.run], await storeReview(ref, one(await fetchReview(ref))));
-      } catch (error) {
-        if (!isConflict(error)) return sayError(error);
-        await rewrite(one);
-      }
-    };
     const change = (one: Change) => setPending((all) => [...all, one]);
     return {
       toggleViewed: (file: FileChange) =>
@@ -161,18 +170,11 @@ export function useReview(ref: RunRef) {
             ? comments.map((one) => (one.id === comment.id ? comment : one))
             : [...comments, comment],
         })),
-      /** Note with which message comments have been sent. `isLeaving`: the page is left meanwhile. */
-      markSent: (sent: readonly Comment[], message: string, isLeaving: boolean) => {
-        const ids = new Set(sent.map(({ id }) => id));
-        const mark = (one: Comment) => (ids.has(one.id) ? { ...one, message_id: message } : one);
-        const marked: Change = ({ comments, ...rest }) => ({ ...rest, comments: comments.map(mark) });
-        void (isLeaving ? rewrite(marked) : change(marked));
-      },
       discard: (gone: readonly Comment[]) => {
         change((review) => without(review, gone));
         const back: Change = (all) => ({ ...all, comments: [...without(all, gone).comments, ...gone] });
         const what = gone.length === 1 ? "The comment is" : `${gone.length} comments are`;
-        say(`${what} discarded.`, "info", () => void rewrite(back));
+        say(`${what} discarded.`, "info", () => void rewrite(queries, ref, back));
       },
     };
   }, [queries, ref]);

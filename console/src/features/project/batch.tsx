@@ -27,13 +27,6 @@ export const liveRunOf = ({ latest_run: run }: Task): Run | null => (run && !isO
 /** What asks the person: a run that is over does, too, when checks do not prove its work. */
 const openOf = ({ id }: Task, needs: readonly InboxRow[]) => needs.find(({ task }) => task.id === id);
 
-async function endRun(project: number, task: string, run: string): Promise<void> {
-  await cancelRun(project, task, run).catch((error) => {
-    // It has ended by itself meanwhile.
-    if (isTransient(error) || !(error instanceof ApiError)) throw error;
-  });
-}
-
 /** `onDone` hears of what has changed. */
 export function useBatch(onDone: (action: BatchAction) => void = () => {}) {
   const { project } = useProject();
@@ -44,7 +37,11 @@ export function useBatch(onDone: (action: BatchAction) => void = () => {}) {
     mutationFn: async ({ action, tasks, ends }: Batch & { ends: boolean }) => {
       for (const task of ends ? tasks : []) {
         const run = liveRunOf(task);
-        if (run) await endRun(project.id, task.id, run.id);
+        if (!run) continue;
+        await cancelRun(project.id, task.id, run.id).catch((error) => {
+          // It has ended by itself meanwhile.
+          if (isTransient(error) || !(error instanceof ApiError)) throw error;
+        });
       }
       const ids = tasks.map(({ id }) => id);
       return changeTasks(project.id, action, ids);

@@ -40,7 +40,7 @@ import { TranscriptView } from "./TranscriptView";
 import { filesPlaceOf, useDraft } from "./useDraft";
 import type { RunActions } from "./useRunActions";
 
-interface Props {
+export interface ConversationProps {
   task: Task;
   run: Run;
   runs: RunList;
@@ -55,7 +55,7 @@ interface Props {
   newer: ReactNode;
 }
 
-export function Conversation(props: Props) {
+export function Conversation(props: ConversationProps) {
   const { task, run, runs, runRef, transcript, load, actions, outbox, onReview, newer } = props;
   const questions = useRunQuestions(runRef);
   const question = run.status === "in_progress" ? questions?.find(isAsking) : undefined;
@@ -169,7 +169,7 @@ export function Conversation(props: Props) {
   );
 }
 
-function Head({ task, run, runs, load }: Pick<Props, "task" | "run" | "runs" | "load">) {
+function Head({ task, run, runs, load }: Pick<ConversationProps, "task" | "run" | "runs" | "load">) {
   const { href } = useProject();
   const earlier = earlierOf(run);
   const message = run.state.pending_user_message;
@@ -218,13 +218,13 @@ function Waiting({ message, outbox, receipt, from, onContinue, onEdit }: Waiting
             Discard
           </Button>
           {/* Comments that were not read can be changed and sent again where they stand. */}
-          {!message.isReview && <Button onClick={onEdit}>Edit</Button>}
+          {!message.comments && <Button onClick={onEdit}>Edit</Button>}
           {from === null ? (
             <Button onClick={() => outbox.deliver(message)}>{isKept ? "Send now" : "Send again"}</Button>
           ) : (
             // Files that one run has are not those of another.
             message.files.length === 0 &&
-            !message.isReview && <Button onClick={onContinue}>Continue from {from}</Button>
+            !message.comments && <Button onClick={onContinue}>Continue from {from}</Button>
           )}
         </p>
       )}

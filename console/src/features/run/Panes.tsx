@@ -1,17 +1,14 @@
 /** The panes beside the conversation: on a phone one of them takes its place. */
-import type { RunRef } from "../../api/commands";
-import type { Run, RunList, Task } from "../../api/types";
-import type { Transcript } from "../../transcript/append";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { later } from "../../ui/later";
 import { StateIcon } from "../../ui/status";
 import { isOver, runName, stateOf } from "../project/runState";
+import type { ConversationProps } from "./Conversation";
 import { FilesPane } from "./FilesPane";
-import { type Outbox, wayOf } from "./outbox";
+import { messagesWith, wayOf } from "./outbox";
 import { PlanList } from "./PlanList";
 import styles from "./run.module.css";
-import type { RunActions } from "./useRunActions";
 
 const ChangesPane = later(() => import("../changes/ChangesPane"), false);
 const ChecksPane = later(() => import("./ChecksPane"), false);
@@ -24,8 +21,6 @@ export const PANES = [
   { name: "files", label: "Files" },
   { name: "notifications", label: "Notifications" },
 ] as const;
-
-const SENT = { read: "Sent", away: "On its way to the agent", back: "" };
 
 export type PaneName = (typeof PANES)[number]["name"];
 
@@ -63,19 +58,12 @@ export function Tabs({ shown, onChoose, files, isRefuted, isWhole }: TabsProps) 
   );
 }
 
-interface SideProps {
+type OfRun = "task" | "run" | "runs" | "runRef" | "transcript" | "actions" | "outbox";
+
+interface SideProps extends Pick<ConversationProps, OfRun>, Pick<TabsProps, "onChoose" | "files"> {
   shown: PaneName;
-  onChoose: (name: PaneName | null) => void;
-  files: string;
   /** Whether the pane takes the whole width, and how to change that; null where it always does. */
   full: [isFull: boolean, setFull: (isFull: boolean) => void] | null;
-  task: Task;
-  run: Run;
-  runs: RunList;
-  runRef: RunRef;
-  transcript: Transcript;
-  actions: RunActions;
-  outbox: Outbox;
   isLogRead: boolean;
   /** Whether a question waits that the pane hides. */
   isAsked: boolean;
@@ -106,13 +94,16 @@ export function Side(props: SideProps) {
             onFull={full?.[1]}
             isBusy={actions.isBusy}
             onConversation={full && !full[0] ? undefined : () => onChoose(null)}
-            sentText={(message) => {
-              const started = /^run:(.+)/.exec(message)?.[1];
+            sentText={(comment) => {
+              const started = /^run:(.+)/.exec(comment.message_id ?? "")?.[1];
               if (started) return `Sent · ${runName(runs, started) ?? "A later run"}`;
-              return SENT[wayOf(message, outbox.list, transcript, isLogRead && isOver(run))];
+              const ways = messagesWith(comment, outbox.list).map((id) =>
+                wayOf(id, outbox.list, transcript, isLogRead && isOver(run)),
+              );
+              return ways.includes("read") ? "Sent" : ways.includes("away") ? "On its way to the agent" : "";
             }}
-            onSend={(text, id) =>
-              outbox.send({ text, isReview: true, files: [], artifactIds: [], isKept: false }, id)
+            onSend={(text, comments) =>
+              outbox.send({ text, comments, files: [], artifactIds: [], isKept: false })
             }
             onResume={(message, onStarted) => actions.resume(message, [], { onStarted })}
           />

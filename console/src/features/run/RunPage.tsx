@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { ApiError } from "../../api/errors";
 import { fetchRun, fetchRuns } from "../../api/tasks";
-import { FailedPage, Loading, MissingPage } from "../../ui/feedback";
+import { FailedPage, type FailureProps, Loading, MissingPage } from "../../ui/feedback";
 import { usePresence } from "../attention/presence";
 import { useSeen } from "../project/news";
 import { useProject } from "../project/project";
@@ -49,14 +49,8 @@ export default function RunPage({ taskId, runId }: Address) {
 
 const UNKNOWN = "It was deleted, its address is wrong, or you are no member of its project.";
 
-interface NoTaskProps {
-  what: "task" | "run";
-  /** Null: there is none. */
-  error: unknown;
-  onRetry: () => void;
-}
-
-function NoTask({ what, error, onRetry }: NoTaskProps) {
+/** `error`: null if there is none. */
+function NoTask({ what, error, onRetry }: FailureProps & { what: "task" | "run" }) {
   const { href } = useProject();
   if (error && !(error instanceof ApiError && error.status === 404))
     return <FailedPage title={`The ${what} cannot be shown`} error={error} onRetry={onRetry} />;

@@ -1,7 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Link, useSearchParams } from "wouter";
-import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
+import { waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { classes } from "../../ui/classes";
 import { useKept } from "../../ui/kept";
@@ -10,7 +10,7 @@ import { useMedia } from "../../ui/media";
 import { OfRepository } from "../project/EditorLink";
 import { useProject } from "../project/project";
 import { earlierOf, figuresOf, isOver, patchOf, runName, stateOf } from "../project/runState";
-import { Conversation } from "./Conversation";
+import { Conversation, type ConversationProps } from "./Conversation";
 import { useOutbox } from "./outbox";
 import { PANES, type PaneName, Side, Tabs } from "./Panes";
 import { RunHeader } from "./RunHeader";
@@ -33,10 +33,7 @@ function useFreshTask(task: string, { standing }: Transcript): void {
 
 const BESIDE = { isFull: false };
 
-interface Props {
-  task: Task;
-  run: Run;
-  runs: RunList;
+interface Props extends Pick<ConversationProps, "task" | "run" | "runs"> {
   isLatest: boolean;
 }
 

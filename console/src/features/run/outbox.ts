@@ -2,20 +2,23 @@
  * Messages on their way: shown from the moment they are sent until the agent has them, found again by the ids of
  * their receipts, never by their text. They survive a reload of the tab.
  */
+import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { type RunRef, sendMessage } from "../../api/commands";
 import { errorText } from "../../api/errors";
 import type { Transcript } from "../../transcript/append";
 import type { Receipt } from "../../transcript/items";
 import { readKept } from "../../ui/kept";
+import { type Comment, isSame } from "../changes/review";
+import { markSent } from "../changes/useReview";
 import type { Written } from "./Composer";
 
 export interface Outgoing extends Written {
   id: string;
   at: string;
   problem: string | null;
-  /** Whether it is made of the comments of the person's review. */
-  isReview?: boolean;
+  /** The comments of the person's review that it is made of. */
+  comments?: readonly Comment[];
 }
 
 const keyOf = (run: string) => `taskbeacon.outbox.${run}`;
@@ -27,6 +30,7 @@ const read = (run: string) => readKept<Outgoing[]>(sessionStorage, keyOf(run)) ?
  * can be changed, and sent when the agent waits (`isIdle`).
  */
 export function useOutbox(ref: RunRef, isIdle: boolean) {
+  const queries = useQueryClient();
   const [list, setList] = useState<Outgoing[]>(() => read(ref.run));
   const change = useCallback(
     (next: (before: Outgoing[]) => Outgoing[]) => {
@@ -45,13 +49,14 @@ export function useOutbox(ref: RunRef, isIdle: boolean) {
       try {
         await sendMessage(ref, message.id, message.text, message.artifactIds);
       } catch (error) {
-        set({ problem: errorText(error) });
+        return set({ problem: errorText(error) });
       }
+      if (message.comments) await markSent(queries, ref, message.comments, message.id);
     },
-    [change, ref],
+    [change, queries, ref],
   );
-  const send = (written: Written & Pick<Outgoing, "isReview">, id: string = crypto.randomUUID()) => {
-    const message = { ...written, id, at: new Date().toISOString(), problem: null };
+  const send = (written: Written & Pick<Outgoing, "comments">) => {
+    const message = { ...written, id: crypto.randomUUID(), at: new Date().toISOString(), problem: null };
     change((before) => [...before, message]);
     if (!message.isKept) void deliver(message);
   };
@@ -95,6 +100,12 @@ function receiptOf(message: Outgoing, transcript: Transcript, isOver: boolean): 
   if (message.problem) return { status: "failed", reason: message.problem };
   return known ?? { status: "sending", reason: "" };
 }
+
+/** The messages that carry a comment; the service knows of one when it has taken it. */
+export const messagesWith = (comment: Comment, list: readonly Outgoing[]): string[] => [
+  ...(comment.message_id ? [comment.message_id] : []),
+  ...list.filter(({ comments }) => comments?.some((sent) => isSame(comment, sent))).map(({ id }) => id),
+];
 
 /** How far a message with comments has come, from whichever device; `back`: they can be changed and sent again. */
 export function wayOf(id: string, list: Outgoing[], transcript: Transcript, isOver: boolean) {

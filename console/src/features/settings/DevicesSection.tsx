@@ -76,8 +76,7 @@ function DeviceRow({ device }: { device: Device }) {
   const test = useAction({
     mutationFn: async () => {
       // A test push is about a task, since pushes are: the newest one serves.
-      const { results } = await fetchTasks(project.id, {}, 1, 0);
-      const task = results[0];
+      const [task] = (await fetchTasks(project.id, {}, 1, 0)).results;
       if (!task) throw new Error("Create a task first: a push is about a task.");
       return testPush(project.id, task.id, device.id);
     },

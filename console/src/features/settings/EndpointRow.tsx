@@ -19,7 +19,6 @@ const DISABLED: Record<string, string> = {
   user: "you switched it off",
 };
 
-const eventsText = (types: string[]) => (types.includes("*") ? "all events" : types.join(", "));
 const failureText = (count: number) =>
   count === 1 ? "the last attempt failed" : `the last ${count} attempts failed`;
 
@@ -42,7 +41,7 @@ export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
   });
   const about = (
     <>
-      <span>{eventsText(endpoint.event_types)}</span>
+      <span>{endpoint.event_types.includes("*") ? "all events" : endpoint.event_types.join(", ")}</span>
       {endpoint.last_success_at && <Since at={endpoint.last_success_at}>last success</Since>}
       {endpoint.consecutive_failures > 0 && (
         <span className="danger">{failureText(endpoint.consecutive_failures)}</span>

@@ -40,8 +40,7 @@ function NewEndpoint({ onDone }: { onDone: () => void }) {
   const [types, setTypes] = useState("run.*, question.*");
   const make = async () => {
     const event_types = types.split(/[\s,]+/).filter(Boolean);
-    const { secret } = await createEndpoint(project.id, { url: url.trim(), event_types });
-    return secret;
+    return (await createEndpoint(project.id, { url: url.trim(), event_types })).secret;
   };
   const said = "The receiver checks signatures with it. It is not shown again.";
   return (
