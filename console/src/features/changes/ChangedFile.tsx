@@ -87,6 +87,7 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
           </span>
         </button>
         {isHiding && <span className="small running fixed">{countOf(comments.length, "comment")}</span>}
+        {file !== newest && <span className="small attention fixed">paused while you write</span>}
         {view === "changed" && <span className="small attention fixed">changed again</span>}
         <EditorLink path={file.path} />
         <Amount file={file} />

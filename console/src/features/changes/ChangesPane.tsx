@@ -41,6 +41,7 @@ const TWO_COLUMNS_PX = 900;
 interface Props extends Sending {
   /** Changes with the workspace of a run that is not over, as its stream says it. */
   tree: string | null;
+  isOffline: boolean;
   /** Whether the pane takes the whole width; where it always does, that cannot be changed. */
   isFull: boolean;
   onFull: ((isFull: boolean) => void) | undefined;
@@ -49,7 +50,7 @@ interface Props extends Sending {
 }
 
 export default function ChangesPane(props: Props) {
-  const { run, runRef, tree, isFull, onFull, onResume, isBusy, onSend, onConversation, sentText } = props;
+  const { run, runRef, tree, isOffline, isFull, onFull, sentText, ...sending } = props;
   const queries = useQueryClient();
   const over = isOver(run);
   const [chosen, setBase] = useKept(sessionStorage, `taskbeacon.base.${runRef.task}`, SINCE_START);
@@ -162,7 +163,7 @@ export default function ChangesPane(props: Props) {
               onChoose={(value) => setBase({ base: value as Base })}
             />
           )}
-          {changes.data.source === "live" && !over && (
+          {changes.data.source === "live" && run.status === "in_progress" && !isOffline && (
             <span
               className="small dim"
               title="The workspace of the run as it is now; changes come by themselves"
@@ -235,7 +236,7 @@ export default function ChangesPane(props: Props) {
       )}
       {unsent.length > 0 && (
         <SendBar
-          {...{ run, runRef, base, files, isBusy, onResume, onSend, onConversation }}
+          {...{ run, runRef, base, files, ...sending }}
           comments={unsent}
           isStored={isStored}
           onDiscard={discard}

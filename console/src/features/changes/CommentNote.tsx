@@ -26,7 +26,7 @@ export function StaleNote({ children, ...note }: NoteProps & { children: ReactNo
   const isOpen = !sent || asked !== undefined;
   const code = asked?.length ? quoteOf(asked).code : keptCode(note.comment);
   return (
-    <div className={classes("column tight", isOpen && styles.stale)}>
+    <div className={classes("column tight", isOpen ? styles.stale : "padded")}>
       <p className={isOpen ? "small attention" : "small faint"}>{children}</p>
       {code && <pre className="well small">{visible(code.slice(0, QUOTED))}</pre>}
       <CommentNote {...note} />

@@ -65,6 +65,8 @@ interface LineProps {
 
 const FileLine = memo(function FileLine(props: LineProps) {
   const { file, folder, index, isHere, view, comments, onChoose } = props;
+  // Cut in the middle: long names often differ at the end.
+  const pieces = visible(file.path.slice(folder.length)).split(/(?<=\S)(?=\S.{13}$)/su);
   return (
     <button
       type="button"
@@ -74,12 +76,12 @@ const FileLine = memo(function FileLine(props: LineProps) {
       onClick={() => onChoose(index)}
     >
       <StatusLetter status={file.status} />
-      <span className="clip grow">
-        <span className="visually-hidden">{visible(folder)}</span>
-        {visible(file.path.slice(folder.length))}
+      <span className={classes("row grow", styles.name)} aria-hidden="true">
+        <span className="clip">{pieces[0]}</span>
+        <span className="fixed">{pieces[1]}</span>
       </span>
       <span className="visually-hidden">
-        , {LETTERS[file.status]}
+        {visible(file.path)}, {LETTERS[file.status]}
         {view === "viewed" && ", viewed"},{" "}
       </span>
       {comments > 0 && <span className="small running fixed">{countOf(comments, "comment")}</span>}

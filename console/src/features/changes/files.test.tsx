@@ -52,6 +52,15 @@ it("says what has changed where no line has", () => {
   expect(texts.slice(1).filter((text) => /[+−]0/.test(text ?? ""))).toEqual([]);
 });
 
+it("keeps the end of a long name, by which files differ", () => {
+  const files = [0, 1].map((number) => file(`pkg/module_with_a_rather_long_name_${number}.py`));
+  const list = (
+    <FileList files={files} views={new Map()} comments={new Map()} current={0} onChoose={nothing} />
+  );
+  const ends = [...render(list).container.querySelectorAll("[aria-hidden] > .clip + *")];
+  expect(ends.map((end) => end.textContent)).toEqual(["long_name_0.py", "long_name_1.py"]);
+});
+
 it("names every file by its path, with what has changed", () => {
   const views = new Map(FILES.map(({ path }) => [path, "viewed" as const]));
   const comments = new Map([["run.sh", [{}, {}] as ShownComment[]]]);

@@ -49,6 +49,7 @@ function paneOf(
   source: "live" | "stored",
   files: FileChange[],
   comments: object[] = [],
+  isOffline = false,
 ) {
   const queries = new QueryClient({ defaultOptions: { queries: { refetchOnMount: false } } });
   const diff = { files, source, tree: "a", missing: null, left_out: [] };
@@ -58,7 +59,7 @@ function paneOf(
   const { container } = render(
     <QueryClientProvider client={queries}>
       <ChangesPane
-        {...{ run, runRef, tree: null, isFull: false, onFull: undefined, isBusy: false }}
+        {...{ run, runRef, tree: null, isOffline, isFull: false, onFull: undefined, isBusy: false }}
         {...{ onResume: nothing, onSend: nothing, onConversation: undefined, sentText: () => "" }}
       />
     </QueryClientProvider>,
@@ -70,6 +71,7 @@ const MODE = file("run.sh", { patch: "old mode 100644\nnew mode 100755\n" });
 
 it.each([
   ["in_progress", "live", true],
+  ["queued", "live", false],
   ["in_progress", "stored", false],
   ["completed", "live", false],
 ] as const)(
@@ -78,6 +80,31 @@ it.each([
     expect(paneOf(status, source, [MODE]).textContent?.includes("● Live")).toBe(is);
   },
 );
+
+it("says while there is no connection of no changes that they come by themselves", () => {
+  expect(paneOf("in_progress", "live", [MODE], [], true).textContent).not.toContain("Live");
+});
+
+it("says that a file is paused while a comment on its lines is written, once it has changed", () => {
+  const at = { range: { start: 1, end: 1 }, text: "half" };
+  sessionStorage.setItem("taskbeacon.comment.r.x", JSON.stringify(at));
+  const shown = (patch: string) => (
+    <QueryClientProvider client={queries}>
+      <ChangedFile
+        {...{ index: 0, base: "start", mode: "unified", view: "new", patchPath: null, runRef, comments: [] }}
+        {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing }}
+        file={one(patch)}
+      />
+    </QueryClientProvider>
+  );
+  const queries = new QueryClient();
+  const one = (patch: string) => file("x", { additions: 1, patch: `@@ -0,0 +1 @@\n+${patch}\n` });
+  const { container, rerender } = render(shown("new"));
+  expect(container.textContent).not.toContain("paused while you write");
+  rerender(shown("newer"));
+  expect(container.textContent).toContain("paused while you write");
+  sessionStorage.clear();
+});
 
 it("counts no lines where only modes have changed", () => {
   const text = paneOf("completed", "stored", [MODE, file("empty.py", { status: "A" })]).textContent;

@@ -3,6 +3,7 @@ import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { later } from "../../ui/later";
 import { StateIcon } from "../../ui/status";
+import { useProject } from "../project/project";
 import { isOver, runName, stateOf } from "../project/runState";
 import type { ConversationProps } from "./Conversation";
 import { FilesPane } from "./FilesPane";
@@ -72,6 +73,7 @@ interface SideProps extends Pick<ConversationProps, OfRun>, Pick<TabsProps, "onC
 export function Side(props: SideProps) {
   const { shown, onChoose, files, full, task, run, runs, runRef } = props;
   const { transcript, actions, outbox, isLogRead, isAsked } = props;
+  const { isOffline } = useProject();
   return (
     <aside
       className={classes("fill", styles.side)}
@@ -86,9 +88,8 @@ export function Side(props: SideProps) {
       <div className={classes("fill", styles.pane)}>
         {shown === "changes" && (
           <ChangesPane
+            {...{ run, runRef, isOffline }}
             key={run.id}
-            run={run}
-            runRef={runRef}
             tree={transcript.standing.changes?.tree ?? null}
             isFull={full?.[0] ?? false}
             onFull={full?.[1]}
