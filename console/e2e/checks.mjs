@@ -109,6 +109,10 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   const row = page.locator(`[data-task="${task.id}"]`);
   await row.getByText("Verified").waitFor();
   expect(await row.getByText("Verified").isVisible(), "the list shows the verdict, on a phone too");
+  await page.goto(`${base}/projects/1/tasks/${task.id}`);
+  const about = page.getByRole("group", { name: "About the run" });
+  await about.getByText("Verified · tests changed").waitFor();
+  expect((await about.getByText("Completed").count()) === 0, "where nothing stands before it");
   await page.context().close();
 }
 

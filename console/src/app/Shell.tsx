@@ -105,10 +105,10 @@ function Places() {
   );
 }
 
-/** A verdict that refutes has the urgency `normal`, and the look of its run. */
+/** A verdict has the look of its run; one that refutes has the urgency `normal`. */
 const stateToShow = ({ kind, urgency }: InboxRow): State => {
-  if (kind === "message") return "message";
-  return kind === "verdict" && urgency === "normal" ? "refuted" : "question";
+  if (kind !== "verdict") return kind === "message" ? "message" : "question";
+  return urgency === "normal" ? "refuted" : "inconclusive";
 };
 
 /** What needs the person, and the other runs at work: the way from one run to the next. */

@@ -235,6 +235,10 @@ describe("the state of a run", () => {
     const lines = { error_message: "Step 1 ended with exit status 3. Its last lines:\nno" };
     expect(reasonOf(run("failed", {}, lines))).toBe("Step 1 ended with exit status 3.");
     expect(stateOf(run("in_progress", { waiting_for: { kind: "form" } }))).toBe("question");
+    const inconclusive = { verdict: "inconclusive", waived: false };
+    expect(stateOf(run("completed", {}, { verification: inconclusive }))).toBe("inconclusive");
+    const waived = { ...inconclusive, waived: true };
+    expect(stateOf(run("completed", {}, { verification: waived }))).toBe("completed");
   });
 });
 
@@ -346,7 +350,7 @@ describe("the checks of a run", () => {
   it("are no questions of an agent in the inbox", () => {
     const rows = (...kinds: string[]) => kinds.map((kind) => ({ kind })) as InboxRow[];
     const results = rows("verdict", "permission", "verdict", "message");
-    expect(needsText({ count: 4, open_count: 3, results, next: null, previous: null })).toBe(
+    expect(needsText({ count: 4, open_count: 3, results })).toBe(
       "1 question, 2 verdicts to judge, 1 agent waits for a message",
     );
   });

@@ -46,9 +46,9 @@ export type FailureProps = { error: unknown; onRetry?: (() => void) | undefined 
 
 export function Failure({ error, onRetry }: FailureProps) {
   return (
-    <div className={classes("row wrap card bad", styles.failure)} role="alert">
+    <div className="row card bad padded" role="alert">
       <CircleAlert size={16} />
-      <span>{errorText(error)}</span>
+      <span className="grow">{errorText(error)}</span>
       {onRetry && <Retry onClick={onRetry} />}
     </div>
   );
@@ -98,7 +98,8 @@ const remove = (id: number) => messages.set(messages.get().filter((message) => m
 /** `act` takes back what is said, or what `label` says, by a button beside it. */
 export function say(text: string, tone: Message["tone"] = "info", act?: () => void, label = "Undo"): void {
   const id = ++serial;
-  messages.set([...messages.get().slice(-1), { id, text, tone, act, label }]);
+  const others = messages.get().filter((message) => message.text !== text || message.act);
+  messages.set([...others.slice(-1), { id, text, tone, act, label }]);
   setTimeout(() => remove(id), act || tone === "danger" ? SLOW_MS : QUICK_MS);
 }
 

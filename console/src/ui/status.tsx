@@ -38,6 +38,7 @@ const LOOKS = {
   // Green is for what was verified.
   completed: { icon: CircleCheck, word: "Completed", tone: "neutral" },
   refuted: { icon: ShieldX, word: "Refuted", tone: "danger" },
+  inconclusive: { icon: ShieldAlert, word: "Inconclusive", tone: "attention" },
   failed: { icon: CircleX, word: "Failed", tone: "danger" },
   cancelled: { icon: Ban, word: "Cancelled", tone: "neutral" },
 } satisfies Record<string, Look>;
@@ -55,36 +56,27 @@ export function StateIcon({ state, size = 16 }: { state: State; size?: number })
   );
 }
 
-interface BadgeProps extends Omit<Look, "word"> {
-  isSpinning?: boolean;
-  children: string;
-}
-
-function Badge({ icon: Icon, tone, title, isSpinning = false, children }: BadgeProps) {
+function Badge({ icon: Icon, word, tone, title, isSpinning }: Look & { isSpinning?: boolean }) {
   return (
     <span className={classes("row inline tight fixed small strong", tone)} title={title}>
       <Icon size={14} className={isSpinning ? "spin" : ""} />
-      {children}
+      {word}
     </span>
   );
 }
 
-export function StateBadge({ state }: { state: State }) {
-  const { word, ...look } = LOOKS[state];
-  return (
-    <Badge {...look} isSpinning={state === "running"}>
-      {word}
-    </Badge>
-  );
-}
+/** Nothing where the badge of the verdict says it. */
+export const StateBadge = ({ state }: { state: State }) =>
+  state !== "refuted" &&
+  state !== "inconclusive" && <Badge {...LOOKS[state]} isSpinning={state === "running"} />;
 
 const VERDICTS: Record<string, Look> = {
   verified: { icon: ShieldCheck, word: "Verified", tone: "success" },
   // Tests that say something else now prove less.
   tests_changed: { icon: ShieldAlert, word: "Verified · tests changed", tone: "attention" },
   claimed: { icon: Shield, word: "Claimed", tone: "neutral", title: "Nothing was checked" },
-  refuted: { icon: ShieldX, word: "Refuted", tone: "danger" },
-  inconclusive: { icon: ShieldAlert, word: "Inconclusive", tone: "attention" },
+  refuted: LOOKS.refuted,
+  inconclusive: LOOKS.inconclusive,
 };
 
 type Judged = Pick<Verification, "verdict" | "waived"> & Partial<Pick<Verification, "changed_tests">>;
@@ -93,9 +85,8 @@ type Judged = Pick<Verification, "verdict" | "waived"> & Partial<Pick<Verificati
 export function VerdictBadge({ of }: { of: Judged | null | undefined }) {
   if (!of) return null;
   const name = of.verdict === "verified" && of.changed_tests?.length ? "tests_changed" : of.verdict;
-  const { word, ...look }: Look = (name && VERDICTS[name]) || LOOKS.checking;
-  if (!of.waived) return <Badge {...look}>{word}</Badge>;
-  return <Badge {...look} tone="neutral">{`${word}, waived`}</Badge>;
+  const look: Look = (name && VERDICTS[name]) || LOOKS.checking;
+  return <Badge {...look} {...(of.waived && { word: `${look.word}, waived`, tone: "neutral" })} />;
 }
 
 const OUTCOMES = {
@@ -108,6 +99,6 @@ const OUTCOMES = {
 
 export type Tone = keyof typeof OUTCOMES;
 
-export const OutcomeBadge = (props: { tone: Tone; children: string }) => (
-  <Badge icon={OUTCOMES[props.tone]} {...props} />
+export const OutcomeBadge = ({ tone, children }: { tone: Tone; children: string }) => (
+  <Badge icon={OUTCOMES[tone]} tone={tone} word={children} />
 );

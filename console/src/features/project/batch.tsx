@@ -10,7 +10,7 @@ import { countOf } from "../../ui/counts";
 import { Dialog } from "../../ui/dialog";
 import { say } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
-import { runHref, useNeeds } from "./inbox";
+import { needsText, runHref, useNeeds } from "./inbox";
 import { useProject } from "./project";
 import { isOver } from "./runState";
 
@@ -25,7 +25,7 @@ const WORDS = { archive: "Archive", unarchive: "Take out", delete: "Delete" };
 export const liveRunOf = ({ latest_run: run }: Task): Run | null => (run && !isOver(run) ? run : null);
 
 /** What asks the person: a run that is over does, too, when checks do not prove its work. */
-const openOf = ({ id }: Task, needs: readonly InboxRow[]) => needs.find(({ task }) => task.id === id);
+const openOf = ({ id }: Task, needs: readonly InboxRow[]) => needs.filter(({ task }) => task.id === id);
 
 /** `onDone` hears of what has changed. */
 export function useBatch(onDone: (action: BatchAction) => void = () => {}) {
@@ -59,7 +59,7 @@ export function useBatch(onDone: (action: BatchAction) => void = () => {}) {
   });
   const begin = (action: BatchAction, tasks: readonly Task[]) => {
     if (tasks.length === 0) return;
-    const waits = tasks.some((task) => liveRunOf(task) || openOf(task, needs));
+    const waits = tasks.some((task) => liveRunOf(task) || openOf(task, needs)[0]);
     if (action === "delete" || (action === "archive" && waits)) setAsked({ action, tasks });
     else perform.mutate({ action, tasks, ends: false });
   };
@@ -77,12 +77,13 @@ interface QuestionProps {
   onAnswer: (ends: boolean | null) => void;
 }
 
-function Question({ batch, needs, onAnswer }: QuestionProps) {
+export function Question({ batch, needs, onAnswer }: QuestionProps) {
   const { action, tasks } = batch;
   const word = WORDS[action];
   const live = tasks.flatMap((task) => liveRunOf(task) ?? []);
-  // What a live run asks is said with it.
-  const open = tasks.flatMap((task) => (liveRunOf(task) ? [] : (openOf(task, needs) ?? [])));
+  // What a single live run asks is said with it.
+  const open = tasks.flatMap((task) => (live.length === 1 && liveRunOf(task) ? [] : openOf(task, needs)));
+  const open_count = open.filter(({ kind }) => kind !== "message").length;
   const runs = live.length === 1 ? "the run" : "the runs";
   return (
     <Dialog
@@ -98,8 +99,10 @@ function Question({ batch, needs, onAnswer }: QuestionProps) {
       {live[0] && <p>{live.length === 1 ? liveText(live[0]) : `${live.length} of them have a live run.`}</p>}
       {open[0] && (
         <p>
-          {open.length === 1 ? `“${open[0].title}” waits` : `${open.length} questions wait`} for your answer.
-          {open[0].kind === "verdict" && " An archived task does not ask again."}{" "}
+          {open.length === 1
+            ? `“${open[0].title}” waits for your answer.`
+            : `Open: ${needsText({ count: open.length, open_count, results: open })}.`}
+          {open.some(({ kind }) => kind === "verdict") && " An archived task asks for no verdict again."}{" "}
           <Link href={runHref(open[0])} onClick={() => onAnswer(null)}>
             Show {open.length === 1 ? "the question" : "the first"}
           </Link>

@@ -10,7 +10,11 @@ export const useInbox = (status: "open" | "all") =>
 export const useNeeds = () => useInbox("open").data;
 
 /** What the open rows are: agents that stand still until they are answered, work to judge, and agents whose turn is over. */
-export function needsText({ count, open_count: open, results }: InboxPage): string {
+export function needsText({
+  count,
+  open_count: open,
+  results,
+}: Omit<InboxPage, "next" | "previous">): string {
   const verdicts = results.filter(({ kind }) => kind === "verdict").length;
   const messages = count - open;
   const parts = [

@@ -8,9 +8,10 @@ import { shortReason } from "./checks";
 export function stateOf(run: Run | null): State {
   if (!run) return "draft";
   if (run.status === "queued") return "queued";
-  // What is refuted looks like nothing that is done.
-  if (run.status === "completed" && run.verification?.verdict === "refuted" && !run.verification.waived)
-    return "refuted";
+  // What is to be judged looks like nothing that is done.
+  const { verdict, waived } = run.verification ?? {};
+  if (run.status === "completed" && (verdict === "refuted" || verdict === "inconclusive") && !waived)
+    return verdict;
   if (run.status !== "in_progress") return run.status;
   if (run.stage === "verifying") return "checking";
   const waits = waitingFor(run);

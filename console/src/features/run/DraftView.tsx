@@ -6,7 +6,7 @@ import { Empty } from "../../ui/feedback";
 import { TaskDialog } from "../tasks/TaskDialog";
 import { RunHeader } from "./RunHeader";
 import styles from "./run.module.css";
-import { TaskText } from "./TaskText";
+import { TaskText } from "./TranscriptRow";
 import { useRunActions } from "./useRunActions";
 
 /** A task without a run. */

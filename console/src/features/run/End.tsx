@@ -73,7 +73,7 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
       className={classes("column tight card padded dim", styles.end, run.status === "failed" && "bad")}
     >
       <p className={classes("row wrap small", styles.facts)}>
-        {state !== "refuted" && <StateBadge state={state} />}
+        <StateBadge state={state} />
         <VerdictBadge of={run.verification} />
         {run.verification?.verdict === "claimed" && (
           <Link href={`${path}?pane=checks`}>Nothing was checked</Link>

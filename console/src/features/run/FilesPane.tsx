@@ -2,6 +2,7 @@
 import { Download, Folder } from "lucide-react";
 import { downloadPath, type RunRef } from "../../api/commands";
 import type { Run } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { sizeText } from "../../ui/counts";
 import { Empty } from "../../ui/feedback";
 import { Age } from "../../ui/time";
@@ -16,7 +17,7 @@ export function FilesPane({ run, runRef }: { run: Run; runRef: RunRef }) {
     );
   }
   return (
-    <ul className={styles.artifacts}>
+    <ul className={classes("padded", styles.artifacts)}>
       {run.artifacts.map((file) => (
         <li key={file.id}>
           <a

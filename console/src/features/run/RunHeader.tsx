@@ -119,7 +119,8 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
       )}
       {edits && <TaskDialog task={task} begins={edits} onClose={() => setEdits(null)} />}
       <div className={classes("row small dim", isPhone ? "scrolled" : "wrap", styles.facts)} {...scrolled}>
-        {state !== "refuted" && <StateBadge state={state} />}
+        {/* On a phone the verdict has its room. */}
+        {!(isPhone && state === "completed" && run?.verification) && <StateBadge state={state} />}
         {state !== "checking" && <VerdictBadge of={run?.verification} />}
         {task.archived && (
           <span className="row tight fixed strong">

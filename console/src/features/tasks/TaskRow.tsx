@@ -65,7 +65,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
           <span className={classes("row small dim figures", styles.about)}>
             <span className={classes("faint", styles.slug)}>{task.slug}</span>
             {/* Most runs are completed: the icon says it. */}
-            {state !== "completed" && state !== "refuted" && (
+            {!["completed", "refuted", "inconclusive"].includes(state) && (
               <span className={needsPerson ? "attention strong" : state === "failed" ? "danger" : undefined}>
                 {stateWord(state)}
               </span>
