@@ -139,7 +139,7 @@ export async function findShowsTheTranscript(browser, { expect, watched }) {
   const log = page.getByRole("log");
   const field = page.getByRole("textbox", { name: "Find in the transcript" });
   await page.goto(`${base}/projects/1/tasks/${id}`);
-  await log.getByText("The needle.").waitFor();
+  await log.getByRole("paragraph").filter({ hasText: "The needle." }).waitFor();
   await page.keyboard.press("p");
   await page.keyboard.press("1");
   await page.getByRole("heading", { name: /^No changes/ }).waitFor();
