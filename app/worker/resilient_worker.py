@@ -1,4 +1,4 @@
-"""The arq workers, which poll their queue when woken, and twice a second in case a wake-up is lost (ADR 23).
+"""The arq workers, which poll their queue when woken, and twice a second in case a wake-up is lost (ADR 4).
 
 Only this file overrides parts of arq's worker. `_poll_iteration`, `_release_sem_dec_counter_on_complete` and
 `_handle_signals` are private in arq: if they change, wake-ups, outages and stops break, and tests fail.

@@ -1,4 +1,4 @@
-"""Read new events of the ledger once for all live streams of a process (ADR 70)."""
+"""Read new events of the ledger once for all live streams of a process (ADR 60)."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,4 @@
-"""One reading of the ledger serves all live streams in this process (ADR 70)."""
+"""One reading of the ledger serves all live streams in this process (ADR 60)."""
 
 import asyncio
 
