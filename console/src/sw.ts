@@ -28,11 +28,6 @@ interface Push {
   app_badge?: number;
 }
 
-interface SubscriptionChange {
-  oldSubscription?: PushSubscription | null;
-  newSubscription?: PushSubscription | null;
-}
-
 interface Shown {
   navigate?: string | undefined;
   actions: Action[];
@@ -156,12 +151,12 @@ async function open(data: Shown): Promise<void> {
 }
 
 self.addEventListener("pushsubscriptionchange", (event) => {
-  const change = event as ExtendableEvent & SubscriptionChange;
+  const change = event as PushSubscriptionChangeEvent;
   change.waitUntil(renew(change));
 });
 
 /** Register the new subscription in the place of the old one. Pages that start find it, and repeat what fails here. */
-async function renew({ oldSubscription, newSubscription }: SubscriptionChange): Promise<void> {
+async function renew({ oldSubscription, newSubscription }: PushSubscriptionChangeEvent): Promise<void> {
   const subscription = newSubscription ?? (await subscribeAgain(oldSubscription));
   const isRegistered = await sendToken("", { token: JSON.stringify(subscription), platform: "web" });
   // Only then: the service forgets a subscription that is over by itself, when it sends a push to it. A browser may also
@@ -182,7 +177,7 @@ async function sendToken(path: string, body: Record<string, string>): Promise<bo
   return answer?.ok ?? false;
 }
 
-async function subscribeAgain(before: PushSubscription | null | undefined): Promise<PushSubscription> {
+async function subscribeAgain(before: PushSubscription | null): Promise<PushSubscription> {
   const known = before?.options.applicationServerKey;
   const key = known ?? (await (await fetch("/api/push/vapid_public_key")).json()).public_key;
   return self.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });

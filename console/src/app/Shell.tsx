@@ -40,7 +40,7 @@ export function Shell({ children }: { children: ReactNode }) {
       <a className={classes("visually-hidden", styles.skip)} href="#content">
         Skip to the content
       </a>
-      <nav className={classes("column at-desk", styles.side)} aria-label="Console">
+      <nav className={classes("fill at-desk", styles.side)} aria-label="Console">
         <div className={classes("row", styles.brand)}>
           <img src="/console/icon.svg" alt="" width="20" height="20" />
           {session.projects.length > 1 ? (
@@ -59,7 +59,7 @@ export function Shell({ children }: { children: ReactNode }) {
           <IconButton label="Keyboard shortcuts" onClick={() => setOverlay("keys")} icon={Keyboard} />
         </div>
       </nav>
-      <div className={classes("column", styles.content)} id="content">
+      <div className={classes("fill", styles.content)} id="content">
         {isOffline && (
           <p className={classes("row small attention", styles.offline)} role="status">
             <WifiOff size={14} /> Not connected. What you see may be old; trying again.

@@ -1,21 +1,25 @@
 /** Terminal output as styled spans. Everything but colours and weights is dropped: no sequence may move or hide text. */
 
+/** By property; never a value that the output chose. */
+export type Style = Readonly<Record<string, string>>;
+
 export interface Span {
   text: string;
-  /** Names of classes, such as `fg-1` or `bold`; never a style that the output chose. */
-  classes: string[];
-}
-
-interface Style {
-  foreground: number | null;
-  background: number | null;
-  flags: Set<string>;
+  style: Style;
 }
 
 // CSI, OSC (also unended), other escapes, and control characters that terminals obey.
 const SEQUENCE =
   /\u001b\[([0-?]*)[ -/]*([@-~])|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\|$)|\u001b[PX^_][^\u001b]*(?:\u001b\\|$)|\u001b[ -/]*[0-~]?|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g;
-const FLAGS: Record<number, string> = { 1: "bold", 2: "dim", 3: "italic", 4: "underline", 9: "strike" };
+const FLAGS: Record<number, Style> = {
+  1: { fontWeight: "700" },
+  2: { color: "var(--text-3)" },
+  3: { fontStyle: "italic" },
+  4: { textDecoration: "underline" },
+  9: { textDecoration: "line-through" },
+};
+/** The colours of letters, and of what is behind them; they count more than flags. */
+const [LETTERS, GROUND] = [30, 40];
 
 /** Return the lines that a terminal would show in the end: a carriage return begins a line again. */
 function overwrite(text: string): string {
@@ -30,49 +34,49 @@ function overwrite(text: string): string {
 export function parseAnsi(raw: string): Span[] {
   const text = overwrite(raw);
   const spans: Span[] = [];
-  const style: Style = { foreground: null, background: null, flags: new Set() };
+  /** By the code that began it. */
+  const styles: Record<number, Style> = {};
   let from = 0;
   for (const match of text.matchAll(SEQUENCE)) {
-    push(spans, text.slice(from, match.index), style);
+    push(spans, text.slice(from, match.index), styles);
     from = match.index + match[0].length;
-    if (match[2] === "m") applyCodes(style, (match[1] ?? "").split(/[;:]/).map(Number));
+    if (match[2] === "m") applyCodes(styles, (match[1] ?? "").split(/[;:]/).map(Number));
   }
-  push(spans, text.slice(from), style);
+  push(spans, text.slice(from), styles);
   return spans;
 }
 
-function push(spans: Span[], text: string, style: Style): void {
+function push(spans: Span[], text: string, styles: Record<number, Style>): void {
   if (!text) return;
-  const classes = [...style.flags];
-  if (style.foreground !== null) classes.push(`fg-${style.foreground}`);
-  if (style.background !== null) classes.push(`bg-${style.background}`);
+  const style = Object.assign({}, ...Object.values(styles));
   const last = spans.at(-1);
-  if (last && last.classes.join() === classes.join()) last.text += text;
-  else spans.push({ text, classes });
+  if (last && JSON.stringify(last.style) === JSON.stringify(style)) last.text += text;
+  else spans.push({ text, style });
 }
 
-function applyCodes(style: Style, codes: number[]): void {
+function applyCodes(styles: Record<number, Style>, codes: number[]): void {
+  const end = (...began: number[]) => {
+    for (const code of began) delete styles[code];
+  };
+  const colour = (place: number, number: number) => {
+    const value = `var(--ansi-${number})`;
+    const behind = { background: `color-mix(in srgb, ${value} 18%, transparent)` };
+    styles[place] = place === LETTERS ? { color: value } : behind;
+  };
   for (let index = 0; index < codes.length; index += 1) {
     const code = codes[index] ?? 0;
-    if (code === 0) {
-      style.foreground = null;
-      style.background = null;
-      style.flags.clear();
-    } else if (FLAGS[code]) style.flags.add(FLAGS[code]);
-    else if (code === 22) for (const flag of ["bold", "dim"]) style.flags.delete(flag);
-    else if (code >= 23 && code <= 29) style.flags.delete(FLAGS[code - 20] ?? "");
-    else if (code >= 30 && code <= 37) style.foreground = code - 30;
-    else if (code === 39) style.foreground = null;
-    else if (code >= 40 && code <= 47) style.background = code - 40;
-    else if (code === 49) style.background = null;
-    else if (code >= 90 && code <= 97) style.foreground = code - 82;
-    else if (code >= 100 && code <= 107) style.background = code - 92;
+    if (code === 0) end(...Object.keys(styles).map(Number));
+    else if (FLAGS[code]) styles[code] = FLAGS[code];
+    else if (code === 22) end(1, 2);
+    else if (code >= 23 && code <= 29) end(code - 20);
     else if (code === 38 || code === 48) {
       // Only the sixteen named colours have a readable shade in both themes.
       const isIndexed = codes[index + 1] === 5;
-      const colour = codes[index + 2] ?? 0;
-      if (isIndexed && colour < 16) style[code === 38 ? "foreground" : "background"] = colour;
+      const number = codes[index + 2] ?? 0;
+      if (isIndexed && number < 16) colour(code - 8, number);
       index += isIndexed ? 2 : 4;
-    }
+    } else if (code === 39 || code === 49) end(code - 9);
+    else if (code >= 30 && code <= 47) colour(code < GROUND ? LETTERS : GROUND, code % 10);
+    else if (code >= 90 && code <= 107) colour(code < 100 ? LETTERS : GROUND, (code % 10) + 8);
   }
 }

@@ -5,29 +5,29 @@ import { piecesOf, visible, wordsOf } from "./marks";
 import { isOf, parseHunks, splitRows, withGaps } from "./patch";
 
 describe("terminal output", () => {
-  it("keeps colours and weights as names of classes", () => {
+  it("keeps colours and weights as styles", () => {
     expect(parseAnsi("a\u001b[1;31mb\u001b[22mc\u001b[0md")).toEqual([
-      { text: "a", classes: [] },
-      { text: "b", classes: ["bold", "fg-1"] },
-      { text: "c", classes: ["fg-1"] },
-      { text: "d", classes: [] },
+      { text: "a", style: {} },
+      { text: "b", style: { fontWeight: "700", color: "var(--ansi-1)" } },
+      { text: "c", style: { color: "var(--ansi-1)" } },
+      { text: "d", style: {} },
     ]);
   });
 
   it("drops what moves the cursor, sets titles or links", () => {
     const text =
       "\u001b]0;title\u0007a\u001b[2J\u001b]8;;http://evil\u001b\\b\u001b]8;;\u001b\\\u001b[10Cc\u0007";
-    expect(parseAnsi(text)).toEqual([{ text: "abc", classes: [] }]);
+    expect(parseAnsi(text)).toEqual([{ text: "abc", style: {} }]);
   });
 
   it("shows the last state of a line that was written over", () => {
-    expect(parseAnsi("10%\r50%\r100%\ndone\r\n")).toEqual([{ text: "100%\ndone\n", classes: [] }]);
+    expect(parseAnsi("10%\r50%\r100%\ndone\r\n")).toEqual([{ text: "100%\ndone\n", style: {} }]);
   });
 
   it("reads extended colours without taking their numbers for codes", () => {
     expect(parseAnsi("\u001b[38;2;1;4;9mx\u001b[38;5;2my")).toEqual([
-      { text: "x", classes: [] },
-      { text: "y", classes: ["fg-2"] },
+      { text: "x", style: {} },
+      { text: "y", style: { color: "var(--ansi-2)" } },
     ]);
   });
 });

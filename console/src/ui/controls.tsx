@@ -41,36 +41,34 @@ interface Labelled {
   /** Stands above the field; a field without one has an aria-label. */
   label?: string | undefined;
   hint?: ReactNode;
-  problem?: string | null | undefined;
 }
 
 interface FieldProps extends Labelled {
-  children: (ids: { id?: string; "aria-describedby"?: string; "aria-invalid"?: boolean }) => ReactNode;
+  children: (ids: { id?: string; "aria-describedby"?: string | undefined }) => ReactNode;
 }
 
-/** A field with its label, what is said about it, and what is wrong with it. */
-export function Field({ label, hint, problem, children }: FieldProps) {
+/** A field with its label, and what is said about it. */
+function Field({ label, hint, children }: FieldProps) {
   const id = useId();
   if (label === undefined) return children({});
-  const about = problem || hint ? { "aria-describedby": `${id}-about` } : {};
   return (
     <div className="column tight">
       <label className="small strong dim" htmlFor={id}>
         {label}
       </label>
-      {children({ id, ...about, ...(problem ? { "aria-invalid": true } : {}) })}
-      {(problem || hint) && (
-        <span id={`${id}-about`} className={problem ? "small danger" : "small faint"}>
-          {problem ?? hint}
+      {children({ id, "aria-describedby": hint ? `${id}-about` : undefined })}
+      {hint && (
+        <span id={`${id}-about`} className="small faint">
+          {hint}
         </span>
       )}
     </div>
   );
 }
 
-export function Input({ className, label, hint, problem, ...rest }: ComponentProps<"input"> & Labelled) {
+export function Input({ className, label, hint, ...rest }: ComponentProps<"input"> & Labelled) {
   return (
-    <Field {...{ label, hint, problem }}>
+    <Field {...{ label, hint }}>
       {(ids) => <input {...ids} {...rest} className={classes(styles.input, className)} />}
     </Field>
   );
@@ -78,9 +76,9 @@ export function Input({ className, label, hint, problem, ...rest }: ComponentPro
 
 type TextAreaProps = ComponentProps<"textarea"> & Labelled;
 
-export function TextArea({ className, label, hint, problem, ...rest }: TextAreaProps) {
+export function TextArea({ className, label, hint, ...rest }: TextAreaProps) {
   return (
-    <Field {...{ label, hint, problem }}>
+    <Field {...{ label, hint }}>
       {(ids) => <textarea {...ids} {...rest} className={classes(styles.input, className)} />}
     </Field>
   );
@@ -94,9 +92,9 @@ interface SelectProps extends Omit<ComponentProps<"select">, "onChange">, Labell
   onChoose: (value: string) => void;
 }
 
-export function Select({ className, label, hint, problem, choices, onChoose, ...rest }: SelectProps) {
+export function Select({ className, label, hint, choices, onChoose, ...rest }: SelectProps) {
   return (
-    <Field {...{ label, hint, problem }}>
+    <Field {...{ label, hint }}>
       {(ids) => (
         <select
           {...ids}

@@ -1,46 +1,29 @@
 /** The state of a run, and the verdict about its work, as an icon and a word; colour only repeats what they say. */
-import {
-  Ban,
-  CircleAlert,
-  CircleCheck,
-  CircleDashed,
-  CircleDot,
-  CircleHelp,
-  CircleX,
-  Clock3,
-  LoaderCircle,
-  type LucideIcon,
-  MessageCircle,
-  ScanSearch,
-  Shield,
-  ShieldAlert,
-  ShieldCheck,
-  ShieldX,
-} from "lucide-react";
+import * as icons from "lucide-react";
 import type { Verification } from "../api/types";
 import { classes } from "./classes";
 
 interface Look {
-  icon: LucideIcon;
+  icon: icons.LucideIcon;
   word: string;
   tone: Tone;
   title?: string;
 }
 
 const LOOKS = {
-  draft: { icon: CircleDashed, word: "Draft", tone: "neutral" },
-  not_started: { icon: CircleDot, word: "Not started", tone: "neutral" },
-  queued: { icon: Clock3, word: "Queued", tone: "neutral" },
-  running: { icon: LoaderCircle, word: "Running", tone: "running" },
-  checking: { icon: ScanSearch, word: "Checking", tone: "running" },
-  question: { icon: CircleHelp, word: "Asks you", tone: "attention" },
-  message: { icon: MessageCircle, word: "Waits for you", tone: "attention" },
+  draft: { icon: icons.CircleDashed, word: "Draft", tone: "neutral" },
+  not_started: { icon: icons.CircleDot, word: "Not started", tone: "neutral" },
+  queued: { icon: icons.Clock3, word: "Queued", tone: "neutral" },
+  running: { icon: icons.LoaderCircle, word: "Running", tone: "running" },
+  checking: { icon: icons.ScanSearch, word: "Checking", tone: "running" },
+  question: { icon: icons.CircleHelp, word: "Asks you", tone: "attention" },
+  message: { icon: icons.MessageCircle, word: "Waits for you", tone: "attention" },
   // Green is for what was verified.
-  completed: { icon: CircleCheck, word: "Completed", tone: "neutral" },
-  refuted: { icon: ShieldX, word: "Refuted", tone: "danger" },
-  inconclusive: { icon: ShieldAlert, word: "Inconclusive", tone: "attention" },
-  failed: { icon: CircleX, word: "Failed", tone: "danger" },
-  cancelled: { icon: Ban, word: "Cancelled", tone: "neutral" },
+  completed: { icon: icons.CircleCheck, word: "Completed", tone: "neutral" },
+  refuted: { icon: icons.ShieldX, word: "Refuted", tone: "danger" },
+  inconclusive: { icon: icons.ShieldAlert, word: "Inconclusive", tone: "attention" },
+  failed: { icon: icons.CircleX, word: "Failed", tone: "danger" },
+  cancelled: { icon: icons.Ban, word: "Cancelled", tone: "neutral" },
 } satisfies Record<string, Look>;
 
 export type State = keyof typeof LOOKS;
@@ -71,10 +54,10 @@ export const StateBadge = ({ state }: { state: State }) =>
   state !== "inconclusive" && <Badge {...LOOKS[state]} isSpinning={state === "running"} />;
 
 const VERDICTS: Record<string, Look> = {
-  verified: { icon: ShieldCheck, word: "Verified", tone: "success" },
+  verified: { icon: icons.ShieldCheck, word: "Verified", tone: "success" },
   // Tests that say something else now prove less.
-  tests_changed: { icon: ShieldAlert, word: "Verified · tests changed", tone: "attention" },
-  claimed: { icon: Shield, word: "Claimed", tone: "neutral", title: "Nothing was checked" },
+  tests_changed: { icon: icons.ShieldAlert, word: "Verified · tests changed", tone: "attention" },
+  claimed: { icon: icons.Shield, word: "Claimed", tone: "neutral", title: "Nothing was checked" },
   refuted: LOOKS.refuted,
   inconclusive: LOOKS.inconclusive,
 };
@@ -90,11 +73,11 @@ export function VerdictBadge({ of }: { of: Judged | null | undefined }) {
 }
 
 const OUTCOMES = {
-  success: CircleCheck,
-  danger: CircleX,
-  attention: CircleAlert,
-  running: LoaderCircle,
-  neutral: CircleDashed,
+  success: icons.CircleCheck,
+  danger: icons.CircleX,
+  attention: icons.CircleAlert,
+  running: icons.LoaderCircle,
+  neutral: icons.CircleDashed,
 };
 
 export type Tone = keyof typeof OUTCOMES;

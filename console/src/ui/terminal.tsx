@@ -1,24 +1,8 @@
 /** What programs printed, with the colours of a terminal. */
-import { type CSSProperties, memo, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { memo, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { parseAnsi } from "../text/ansi";
 import { classes, scrolling } from "./classes";
 import styles from "./terminal.module.css";
-
-const WEIGHTS: Record<string, CSSProperties> = {
-  bold: { fontWeight: 700 },
-  dim: { color: "var(--text-3)" },
-  italic: { fontStyle: "italic" },
-  underline: { textDecoration: "underline" },
-  strike: { textDecoration: "line-through" },
-};
-
-/** The look of what was printed: of numbers of colours, and names of weights. */
-function lookOf(name: string): CSSProperties | undefined {
-  const [, ground, number] = /^(fg|bg)-(\d+)$/.exec(name) ?? [];
-  if (ground === "fg") return { color: `var(--ansi-${number})` };
-  if (ground === "bg") return { background: `color-mix(in srgb, var(--ansi-${number}) 18%, transparent)` };
-  return WEIGHTS[name];
-}
 
 const NEAR_END = 24;
 // What is laid out at once: the page must not stop for a program that floods.
@@ -52,16 +36,12 @@ export const Terminal = memo(function Terminal({ text, label }: { text: string; 
         isAtEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END;
       }}
     >
-      {spans.map((span, index) =>
-        span.classes.length ? (
-          // biome-ignore lint/suspicious/noArrayIndexKey: spans have no other identity
-          <span key={index} style={Object.assign({}, ...span.classes.map(lookOf))}>
-            {span.text}
-          </span>
-        ) : (
-          span.text
-        ),
-      )}
+      {spans.map(({ text, style }, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: spans have no other identity
+        <span key={index} style={style}>
+          {text}
+        </span>
+      ))}
     </pre>
   );
   if (shown.length === text.length) return output;

@@ -1,5 +1,5 @@
 import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import { type Base, fetchChanges, fetchLines, fetchReview, storeReview } from "../../api/changes";
 import type { RunRef } from "../../api/commands";
 import { ApiError, isTransient } from "../../api/errors";
@@ -106,8 +106,9 @@ async function rewrite(queries: QueryClient, ref: RunRef, one: Change): Promise<
   try {
     queries.setQueryData(["review", ref.run], await storeReview(ref, one(await fetchReview(ref))));
   } catch (error) {
-    if (!isConflict(error)) return sayError(error);
-    await rewrite(queries, ref, one);
+    if (!isConflict(error)) sayError(error);
+    if (isTransient(error)) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    if (isConflict(error) || isTransient(error)) await rewrite(queries, ref, one);
   }
 }
 
@@ -123,37 +124,20 @@ export const markSent = (queries: QueryClient, ref: RunRef, sent: readonly Comme
 /** The person's review, which the service keeps. Changes show at once, and are made again on those of another device. */
 export function useReview(ref: RunRef) {
   const queries = useQueryClient();
-  const own = useQuery({ ...reviewQuery(queries, ref), refetchInterval: AGAIN_MS });
+  const { data } = useQuery({ ...reviewQuery(queries, ref), refetchInterval: AGAIN_MS });
   const [pending, setPending] = useState<readonly Change[]>([]);
-  const [tries, setTries] = useState(0);
-  const isStoring = useRef(false);
+  const last = useRef(Promise.resolve());
   const review = useMemo(
-    () => own.data && pending.reduce((review, change) => change(review), own.data),
-    [own.data, pending],
+    () => data && pending.reduce((review, change) => change(review), data),
+    [data, pending],
   );
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `tries` repeats it
-  useEffect(() => {
-    if (!review || pending.length === 0 || isStoring.current) return;
-    isStoring.current = true;
-    storeReview(ref, review).then(
-      (result) => {
-        isStoring.current = false;
-        queries.setQueryData(["review", ref.run], result);
-        setPending((all) => all.slice(pending.length));
-      },
-      (error) => {
-        isStoring.current = false;
-        if (isConflict(error)) void own.refetch().then(() => setTries(tries + 1));
-        else {
-          sayError(error);
-          if (isTransient(error)) setTimeout(() => setTries(tries + 1), AGAIN_MS);
-          else setPending([]);
-        }
-      },
-    );
-  }, [review, pending, tries]);
   const actions = useMemo(() => {
-    const change = (one: Change) => setPending((all) => [...all, one]);
+    const change = (one: Change) => {
+      setPending((all) => [...all, one]);
+      last.current = last.current
+        .then(() => rewrite(queries, ref, one))
+        .then(() => setPending((all) => all.filter((other) => other !== one)));
+    };
     return {
       toggleViewed: (file: FileChange) =>
         change(({ viewed, ...rest }) => {

@@ -1,14 +1,5 @@
 /** How a run or a turn ended: what it has left, and what can be done next. */
-import {
-  Archive,
-  Check,
-  Download,
-  ExternalLink,
-  FileDiff,
-  GitBranch,
-  MessageSquare,
-  RotateCcw,
-} from "lucide-react";
+import * as icons from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { downloadPath, type RunRef } from "../../api/commands";
@@ -95,7 +86,7 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
       {task.json_schema != null && run.output !== null && <Result value={run.output} />}
       {branch && (
         <div className="row tight">
-          <GitBranch size={13} /> <span>{branch}</span>
+          <icons.GitBranch size={13} /> <span>{branch}</span>
           <CopyButton text={branch} label="Copy the name of the branch" />
         </div>
       )}
@@ -114,20 +105,20 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
         )}
         {pullRequest && (
           <a href={pullRequest} target="_blank" rel="noopener noreferrer nofollow">
-            <ExternalLink size={14} /> Open the pull request
+            <icons.ExternalLink size={14} /> Open the pull request
           </a>
         )}
         {!neverBegan(run) && (
           <Button {...tone("message")} onClick={onWrite} disabled={actions.isBusy}>
-            <MessageSquare size={14} /> Continue with a message
+            <icons.MessageSquare size={14} /> Continue with a message
           </Button>
         )}
         <Button {...tone("again")} onClick={() => actions.askStart(true)} disabled={actions.isBusy}>
-          <RotateCcw size={14} /> Start over
+          <icons.RotateCcw size={14} /> Start over
         </Button>
         {!task.archived && (
           <Button onClick={actions.archive}>
-            <Archive size={14} /> Archive it
+            <icons.Archive size={14} /> Archive it
           </Button>
         )}
       </div>
@@ -155,7 +146,7 @@ export function TurnEnd({ run, runRef, actions, files, onReview }: TurnProps) {
       <div className={classes("row wrap", styles.next)} role="group" aria-label="What next?">
         {hasWork && <ReviewButton tone="primary" {...{ files, unsent }} onClick={onReview} />}
         <Button onClick={actions.finish} disabled={actions.isBusy}>
-          <Check size={14} /> Finish the run
+          <icons.Check size={14} /> Finish the run
         </Button>
       </div>
     </section>
@@ -164,7 +155,7 @@ export function TurnEnd({ run, runRef, actions, files, onReview }: TurnProps) {
 
 const ReviewButton = ({ files, unsent, ...rest }: ButtonProps & { files: number; unsent: number }) => (
   <Button {...rest}>
-    <FileDiff size={14} /> Review {files === 0 ? "the changes" : countOf(files, "file")}
+    <icons.FileDiff size={14} /> Review {files === 0 ? "the changes" : countOf(files, "file")}
     {unsent > 0 && ` · ${countOf(unsent, "comment")} not sent`}
   </Button>
 );
@@ -215,7 +206,7 @@ function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "run
         {patch && <Command text={`taskbeacon run apply ${run.id}`} />}
         {patch && (
           <a className="row inline tight line" href={downloadPath(runRef, patch.storage_path)} download>
-            <Download size={14} /> Download the patch
+            <icons.Download size={14} /> Download the patch
           </a>
         )}
       </details>

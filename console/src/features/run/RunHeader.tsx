@@ -1,17 +1,5 @@
 /** What the run is and where it stands, and what can be done with it as a whole. */
-import {
-  Archive,
-  ArrowLeft,
-  Bell,
-  BellOff,
-  Check,
-  Ellipsis,
-  ExternalLink,
-  GitBranch,
-  Pencil,
-  Square,
-  Trash2,
-} from "lucide-react";
+import * as icons from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
@@ -71,10 +59,10 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   const pushes = isMuted ? "Get pushes about this task again" : "Mute the pushes of this task";
   const archiving = task.archived ? "Take the task out of the archive" : "Archive the task";
   const commands = [
-    { key: "M", title: pushes, icon: isMuted ? BellOff : Bell, act: mute },
-    { key: "E", title: "Edit the task", icon: Pencil, act: () => setEdits("text") },
-    { key: "e", title: archiving, icon: Archive, act: archive },
-    { key: "#", title: "Delete the task", icon: Trash2, act: remove },
+    { key: "M", title: pushes, icon: isMuted ? icons.BellOff : icons.Bell, act: mute },
+    { key: "E", title: "Edit the task", icon: icons.Pencil, act: () => setEdits("text") },
+    { key: "e", title: archiving, icon: icons.Archive, act: archive },
+    { key: "#", title: "Delete the task", icon: icons.Trash2, act: remove },
   ];
   useKeys({
     ...Object.fromEntries(commands.map(({ key, title, act }) => [key, [title, act] as const])),
@@ -89,7 +77,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
           className={classes("row inline dim on-phone", styles.back)}
           aria-label="Back to the tasks"
         >
-          <ArrowLeft size={18} />
+          <icons.ArrowLeft size={18} />
         </Link>
         <PageHeading className={classes("clip title grow", styles.title)} title={titleOf(task)}>
           {titleOf(task)}
@@ -97,7 +85,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         <div className={"row tight fixed"}>
           {run && !isOver(run) && <EndButton run={run} actions={actions} />}
           {/* On a phone, the palette has these and more. */}
-          <IconButton className="on-phone" label="More" onClick={showPalette} icon={Ellipsis} />
+          <IconButton className="on-phone" label="More" onClick={showPalette} icon={icons.Ellipsis} />
           {commands.map(({ key, title, icon: Icon, act }) => (
             <IconButton key={key} className="at-desk" label={title} onClick={act} icon={Icon} />
           ))}
@@ -124,7 +112,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         {state !== "checking" && <VerdictBadge of={run?.verification} />}
         {task.archived && (
           <span className="row tight fixed strong">
-            <Archive size={13} /> Archived
+            <icons.Archive size={13} /> Archived
           </span>
         )}
         <ViewerDots people={viewers.get(task.id)} />
@@ -133,12 +121,12 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         {task.repository && <span>{task.repository}</span>}
         {branch && (
           <span className={FACT} title={branch}>
-            <GitBranch size={13} /> {branch}
+            <icons.GitBranch size={13} /> {branch}
           </span>
         )}
         {pullRequest && (
           <a className={FACT} href={pullRequest} target="_blank" rel="noopener noreferrer nofollow">
-            Pull request <ExternalLink size={13} />
+            Pull request <icons.ExternalLink size={13} />
           </a>
         )}
         {run && <span>{agentOf(run)}</span>}
@@ -174,7 +162,7 @@ function EndButton({ run, actions }: { run: Run; actions: RunActions }) {
   if (isFinishing || waitingFor(run)?.kind === "message") {
     return (
       <Button title="Finish the conversation" onClick={actions.finish} disabled={isBusy || isFinishing}>
-        <Check size={14} className="at-desk" /> Finish
+        <icons.Check size={14} className="at-desk" /> Finish
       </Button>
     );
   }
@@ -185,7 +173,7 @@ function EndButton({ run, actions }: { run: Run; actions: RunActions }) {
       onSure={actions.cancel}
       disabled={isBusy}
     >
-      <Square size={13} className="at-desk" /> End run
+      <icons.Square size={13} className="at-desk" /> End run
     </SureButton>
   );
 }

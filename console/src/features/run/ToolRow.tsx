@@ -1,17 +1,5 @@
 /** One tool call: a line that says what and how it went, and below it what it printed and changed. */
-import {
-  Brain,
-  FilePen,
-  FileText,
-  FolderOutput,
-  Globe,
-  type LucideIcon,
-  Search,
-  SquareTerminal,
-  ToggleRight,
-  Trash2,
-  Wrench,
-} from "lucide-react";
+import * as icons from "lucide-react";
 import { memo, useMemo, useState } from "react";
 import { languageOfFile } from "../../text/languages";
 import { countLines, diffTexts } from "../../text/lineDiff";
@@ -26,17 +14,17 @@ import { EditorLink } from "../project/EditorLink";
 import { useIsFound } from "./FindBar";
 import styles from "./transcript.module.css";
 
-const ICONS: Record<ToolKind, [LucideIcon, string]> = {
-  read: [FileText, "Read"],
-  edit: [FilePen, "Edit"],
-  delete: [Trash2, "Delete"],
-  move: [FolderOutput, "Move"],
-  search: [Search, "Search"],
-  execute: [SquareTerminal, "Command"],
-  think: [Brain, "Think"],
-  fetch: [Globe, "Fetch"],
-  switch_mode: [ToggleRight, "Mode"],
-  other: [Wrench, "Tool"],
+const ICONS: Record<ToolKind, [icons.LucideIcon, string]> = {
+  read: [icons.FileText, "Read"],
+  edit: [icons.FilePen, "Edit"],
+  delete: [icons.Trash2, "Delete"],
+  move: [icons.FolderOutput, "Move"],
+  search: [icons.Search, "Search"],
+  execute: [icons.SquareTerminal, "Command"],
+  think: [icons.Brain, "Think"],
+  fetch: [icons.Globe, "Fetch"],
+  switch_mode: [icons.ToggleRight, "Mode"],
+  other: [icons.Wrench, "Tool"],
 };
 
 const STATUS_WORDS = {

@@ -1,18 +1,5 @@
 /** One row of a transcript, by its kind. */
-import {
-  Check,
-  CheckCheck,
-  CircleAlert,
-  CircleCheck,
-  Clock3,
-  Files,
-  HelpCircle,
-  Info,
-  type LucideIcon,
-  Paperclip,
-  Send,
-  TriangleAlert,
-} from "lucide-react";
+import * as icons from "lucide-react";
 import { type ComponentType, memo, useContext, useState } from "react";
 import type { InboxRow } from "../../api/types";
 import type { QuestionItem, Receipt } from "../../transcript/items";
@@ -84,7 +71,7 @@ export function UserMessage({ item }: Props<"user">) {
           <ul className="row wrap small dim">
             {item.files.map((name) => (
               <li key={name} className="row tight">
-                <Paperclip size={13} /> {name}
+                <icons.Paperclip size={13} /> {name}
               </li>
             ))}
           </ul>
@@ -96,13 +83,13 @@ export function UserMessage({ item }: Props<"user">) {
 }
 
 const RECEIPTS = {
-  kept: [Clock3, "Kept until the turn ends"],
-  sending: [Send, "Sending"],
-  accepted: [Clock3, "Queued for the agent"],
-  delivered: [Check, "Given to the agent"],
-  consumed: [CheckCheck, "Read by the agent"],
-  dropped: [CircleAlert, "Not completed by the agent"],
-  failed: [CircleAlert, "Not sent"],
+  kept: [icons.Clock3, "Kept until the turn ends"],
+  sending: [icons.Send, "Sending"],
+  accepted: [icons.Clock3, "Queued for the agent"],
+  delivered: [icons.Check, "Given to the agent"],
+  consumed: [icons.CheckCheck, "Read by the agent"],
+  dropped: [icons.CircleAlert, "Not completed by the agent"],
+  failed: [icons.CircleAlert, "Not sent"],
 } as const;
 
 export function ReceiptLine({ receipt }: { receipt: Receipt }) {
@@ -140,7 +127,7 @@ interface FoldableProps {
   /** Of the row: one that was found is open. */
   id: string;
   title: string;
-  icon?: LucideIcon;
+  icon?: icons.LucideIcon;
   children: React.ReactNode;
 }
 
@@ -167,7 +154,7 @@ function Foldable({ id, title, icon: Icon, children }: FoldableProps) {
 
 function Fold({ item: row }: Props<"fold">) {
   return (
-    <Foldable id={row.id} title={describeFold(row.tools)} icon={Files}>
+    <Foldable id={row.id} title={describeFold(row.tools)} icon={icons.Files}>
       <div className={classes("column tight", styles.body)}>
         {row.tools.map((tool) => (
           <ToolRow key={tool.id} item={tool} />
@@ -204,7 +191,7 @@ function AskedQuestion({ item }: Props<"question">) {
   const row = rows?.find(({ id }) => item.id === `question:${id.replaceAll("-", "")}`);
   return (
     <div className={classes("row top card small dim", styles.note)}>
-      <HelpCircle size={15} className="attention" />
+      <icons.HelpCircle size={15} className="attention" />
       <span>
         {item.title}
         <strong className={styles.asked}>{askedText(item, row, rows !== undefined)}</strong>
@@ -216,13 +203,18 @@ function AskedQuestion({ item }: Props<"question">) {
 function Gap({ item }: Props<"gap">) {
   return (
     <p className={classes("row small attention", styles.mark)}>
-      <TriangleAlert size={14} />
+      <icons.TriangleAlert size={14} />
       {item.lost === null ? "Events" : `${item.lost.toLocaleString()} events`} are missing here
     </p>
   );
 }
 
-const NOTE_ICONS = { info: Info, warning: TriangleAlert, error: CircleAlert, success: CircleCheck } as const;
+const NOTE_ICONS = {
+  info: icons.Info,
+  warning: icons.TriangleAlert,
+  error: icons.CircleAlert,
+  success: icons.CircleCheck,
+} as const;
 
 function Note({ item }: Props<"note">) {
   const Icon = NOTE_ICONS[item.tone];
