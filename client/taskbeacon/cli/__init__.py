@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 _WIDEST_HELP = 100
-# Within a second, whatever else is to be done or said.
+# The command ends within a second of a signal, whatever is still to be done.
 _STOP_SECONDS = 0.9
 SERVER_GROUP = "taskbeacon.commands"
-# By name: where it is, and what it does.
+# By name: the module and object of each verb, and its help.
 _COMMANDS = {
     "Tasks and runs": {
         "task": ("taskbeacon.cli.tasks:task", "Create and find tasks."),
@@ -47,7 +47,7 @@ _COMMANDS = {
         "help": ("taskbeacon.cli.account:help_", "Explain a command, or the exit codes."),
     },
 }
-# Verbs of the server, for each of which its distribution has an entry point: told apart from typing errors.
+# Verbs of the server's distribution, which has an entry point for each. Others are typing errors.
 _SERVER = {
     "Operate this server": ("serve", "worker", "migrate", "admin", "agents", "console", "openapi"),
     "Try it": ("dev", "demo", "try"),
@@ -55,7 +55,7 @@ _SERVER = {
 
 
 class _Formatter(click.HelpFormatter):
-    """Leaves room for what options do, in narrow windows too."""
+    """Leaves room for the help of options, in narrow windows too."""
 
     @override
     def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
@@ -95,7 +95,7 @@ class Taskbeacon(click.Group):
         for title, names in _SERVER.items():
             if shown := [name for name in names if name in installed]:
                 with formatter.section(title):
-                    # What they do, they say: their modules take long to load.
+                    # Without their help texts: their modules take long to load.
                     formatter.write_text(", ".join(shown))
 
 
@@ -148,7 +148,7 @@ def perform(arguments: Sequence[str]) -> int:
         logging.basicConfig(format="%(message)s")
         logging.getLogger("taskbeacon.client").setLevel(logging.DEBUG)
     try:
-        "".join(arguments).encode()  # what is not UTF-8, no request could have
+        "".join(arguments).encode()  # no request could carry what is not UTF-8
         code = main.main(list(arguments), "taskbeacon", standalone_mode=False, terminal_width=_width())
     except click.exceptions.NoArgsIsHelpError as error:
         output.note(error.format_message())

@@ -1,4 +1,4 @@
-"""The checkout that one stands in: which repository it is, and applying the changes of a run."""
+"""The checkout of the current folder: which repository it is, and applying the changes of a run."""
 
 import os
 import re
@@ -21,7 +21,7 @@ _ADDRESS = re.compile(r"[^/:]+:")
 # What a patch says of a submodule, before its changes.
 _SUBMODULE = re.compile(rb"^(?:index \S+|(?:new|deleted) file mode) 160000$", re.MULTILINE)
 _SECONDS = 600
-# What `git` must not take from the environment: the command is about the folder that one stands in.
+# Variables that `git` must not inherit: the command is about the current folder.
 _VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX")
 
 
@@ -31,7 +31,7 @@ class Repository:
 
     name: str
     branch: str | None = None
-    # Of what the remote does not have: pushes the commits, and returns a patch of all that git knows.
+    # Pushes the commits that the remote lacks; returns a patch of all tracked changes that it lacks.
     push: Callable[[], object] | None = None
     patch: Callable[[], bytes] = bytes
 

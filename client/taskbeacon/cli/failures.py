@@ -35,7 +35,7 @@ MEANINGS = {
 
 @dataclass(eq=False)
 class Failure(Exception):
-    """Ends the command; `resume` is the command that goes on, `more` what `--json` says besides."""
+    """Ends the command; `resume` is the command that continues, `more` has further fields for `--json`."""
 
     message: str
     _: KW_ONLY
@@ -45,7 +45,7 @@ class Failure(Exception):
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-# What a signal, or the end of --timeout, has to wait for: it may complete what is said.
+# Called at a signal, or at the end of --timeout, before the failure is written; each may complete it.
 at_stop: list[Callable[[Failure], None]] = []
 
 
@@ -107,7 +107,7 @@ def _with_place(error: click.ClickException) -> str:
 
 
 def tell(failure: Failure, *, as_json: bool) -> None:
-    """Write the failure as the last line of standard error; a command that goes on comes behind it."""
+    """Write the failure as the last line of standard error, then the command that continues, if any."""
     if as_json:
         error = {"code": failure.code, "message": failure.message, "retryable": False, **failure.more}
         error |= {"exit_code": failure.exit_code, "resume": failure.resume}

@@ -25,7 +25,7 @@ def has_terminal(*, as_json: bool) -> bool:
 
 
 def follow(client: Client, run: Any, *, as_json: bool, timeout: float | None = None, **options: Any) -> int:
-    """Follow a run to its end, or until it waits; return the exit code. Raises Failure where the run goes on."""
+    """Follow a run to its end, or until it waits; return the exit code. Raises Failure if the run goes on."""
     follower = _Follower(client, as_json=as_json, **options)
     failures.at_stop.append(follower.stop)
     if timeout is not None and hasattr(signal, "setitimer"):
@@ -46,7 +46,7 @@ class _Follower:
     transcript: Transcript = field(default_factory=Transcript)
     # Shown before the first question: the stream brings it again.
     logged: set[str] = field(default_factory=set)
-    # Ends the presence, within so many seconds.
+    # Ends the presence, in at most the given number of seconds.
     leave: Callable[[float], None] = lambda _: None
     has_ended: bool = False
 
@@ -67,7 +67,7 @@ class _Follower:
                     if isinstance(item, Waiting):
                         self._wait(item)
                     else:
-                        # Both or neither: who stops this says behind what to go on.
+                        # Both or neither: a stop reports the last event that was printed.
                         with output.writing:
                             self._print(item)
                             self.after = item.event_id or self.after
@@ -150,7 +150,7 @@ class _Follower:
         return f"taskbeacon run follow {self.run['id']}{' --close' if self.close else ''}{after}"
 
     def stop(self, failure: Failure) -> None:
-        """Leave the run while another thread follows it, of which nothing more is printed."""
+        """Leave the run while another thread follows it; that prints nothing more."""
         self.leave(_LEAVE_SECONDS)
         with suppress(OSError, output.OutputClosed):
             if output.writing.acquire(timeout=_LEAVE_SECONDS):

@@ -5,7 +5,7 @@ from typing import Any
 
 from taskbeacon.cli import output
 
-# What is read of a run.
+# The fields of a run that are read.
 _REASON = {"check": str | None, "code": str, "detail": str}
 RUN = {
     "id": str, "task": str, "status": str, "state": dict, "error_message": str | None, "artifacts": [{"name": str}],
@@ -79,7 +79,7 @@ def show_verdict(run: Mapping[str, Any]) -> None:
 
 
 def show_result(run: Mapping[str, Any]) -> None:
-    """Print how a run ended, and what it brought."""
+    """Print how a run ended, and its results."""
     is_good = run["status"] == "completed"
     output.line(f"Result: {run['status']}", style="green" if is_good else "red")
     if run["error_message"]:
@@ -89,6 +89,6 @@ def show_result(run: Mapping[str, Any]) -> None:
 
 
 def brought(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the worker says of the work: in the output, or beside one that a schema describes in the state."""
+    """Return the worker's fields about the work. They are in the state if a schema describes the output."""
     said: dict[str, Any] = run["output"] if isinstance(run.get("output"), dict) else {}
     return {**said, **run["state"]}

@@ -35,7 +35,7 @@ def together(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 def _profiles(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
     from taskbeacon.client.settings import read_config  # noqa: PLC0415 - completion and clients alone need it
 
-    with suppress(ValueError):  # nobody has asked
+    with suppress(ValueError):  # another option was given
         return [name for name in read_config().get("profiles", {}) if name.startswith(begun)]
     return []
 
@@ -148,7 +148,7 @@ def seconds(_ctx: click.Context, _parameter: click.Parameter, value: str | None)
 
 
 def allowed(client: Client, path: str, shape: Shape) -> Any:
-    """Return an answer of this shape, None where the key is without this scope: it may be good for all else."""
+    """Return an answer of this shape; None if the key lacks the scope, since it may be valid for other requests."""
     from taskbeacon.client import AccessDenied  # noqa: PLC0415 - loaded already
 
     try:
@@ -168,7 +168,7 @@ def option_id(options: Iterable[dict[str, Any]], said: str) -> str | None:
 
 
 def project_id(client: Client) -> str:
-    """Return the number of the project, for pages; `@current` where the key may not ask."""
+    """Return the number of the project, for links to pages; `@current` if the key may not ask."""
     from taskbeacon.client import ApiError  # noqa: PLC0415 - loaded already
 
     if client.settings.project.isdigit():

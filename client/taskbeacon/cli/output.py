@@ -10,20 +10,20 @@ from contextlib import contextmanager
 from threading import RLock
 from typing import Any
 
-# C0 but newline and tab, DEL, C1, what changes the direction of text, what has no width, and halves of pairs.
+# C0 but newline and tab, DEL, C1, characters of direction or without width, and lone surrogates.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 # By the beginning of a line; the first that fits.
 _PATCH_STYLES = {"diff ": "bold", "--- ": "bold", "+++ ": "bold", "@@": "cyan", "+": "green", "-": "red"}
-# Held while a line is written, and at the end by who ends the process.
+# Held while a line is written, and while the process ends.
 writing = RLock()
 _LEAST_LAST_CELL = 20
 
 
 class OutputClosed(BaseException):
-    """The reader of standard output has gone. Not an OSError, of which click makes an end of its own."""
+    """The reader of standard output has gone. Not an OSError, which click would handle itself."""
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def _to_reader() -> Generator[None, None, None]:
 
 
 def clean(text: str) -> str:
-    """Return text of others without what a terminal would obey or not show."""
+    """Return a text from elsewhere without control and invisible characters."""
     return _UNSEEN.sub("", text)
 
 
@@ -69,11 +69,11 @@ def write(text: str) -> None:
 
 
 def folded(text: str, first: str = "", rest: str = "") -> list[str]:
-    """Return cleaned text behind indents, in a terminal in lines that end where its words do."""
+    """Return cleaned text with indents; in a terminal wrapped at words."""
     lines: list[str] = []
     for each in clean(text).split("\n"):
         indent = rest if lines else first
-        # Else it is as it was: code and tables have spaces.
+        # A line that fits is not changed: code and tables have spaces.
         if len(indent) + len(each) > _room():
             whole: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
             wrapped = textwrap.wrap(each, _room(), initial_indent=indent, subsequent_indent=rest, **whole)
@@ -88,14 +88,14 @@ def _room() -> int:
 
 
 def line(text: str, indent: str = "", style: str | None = None) -> None:
-    """Write text; in a terminal what its lines have no room for is behind the indent and two spaces."""
+    """Write text; in a terminal long lines are wrapped, and continue two spaces further right."""
     for whole in text.split("\n"):
         for each in folded(whole, indent, f"{indent}  "):
             write(styled(each, style) if style else each)
 
 
 def raw(content: bytes) -> None:
-    """Write the bytes of a file, as they are; cleaned where they would reach a terminal."""
+    """Write the bytes of a file unchanged; to a terminal, cleaned."""
     if sys.stdout is None:
         return
     with writing, _to_reader():
@@ -108,7 +108,7 @@ def raw(content: bytes) -> None:
 
 
 def patch(content: bytes) -> None:
-    """Write a patch: its bytes, or lines with colours where there are some."""
+    """Write a patch: its bytes, or coloured lines to a terminal with colours."""
     if not has_colour():
         raw(content)
         return
@@ -129,7 +129,7 @@ def note(text: str) -> None:
 
 
 def rows(found: Iterable[Sequence[str]]) -> None:
-    """Write rows in columns. What a terminal has no room for is cut off, or folded where too little would be seen."""
+    """Write rows in columns. What does not fit a terminal is cut, or wrapped if too little would be left."""
     table = [[one_line(cell) for cell in row] for row in found]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)][:-1]
     for row in table:
@@ -144,7 +144,7 @@ def rows(found: Iterable[Sequence[str]]) -> None:
 
 
 def fields(found: Mapping[str, Any], names: Iterable[str], indent: str = "") -> None:
-    """Write what has a value, with its name before it."""
+    """Write the fields that have a value, each after its name."""
     for name in names:
         if found.get(name):
             line(f"{name.replace('_', ' ')}: {one_line(str(found[name]))}", indent)

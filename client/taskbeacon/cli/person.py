@@ -1,4 +1,4 @@
-"""The person at the terminal: asked by an agent, and present while they see a follow."""
+"""The person at the terminal: asked by an agent, and present while they follow a run."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ from taskbeacon.client.shapes import checked
 
 _BEAT_SECONDS = 30.0
 _LOOK_SECONDS = 2.0
-# What is read of a question.
+# The fields of a question that are read.
 _QUESTION = dict.fromkeys(("id", "digest", "status", "kind", "title", "detail"), str) | {
     "project_id": int, "options": [{"id": str, "name": str}], "schema": ({"properties": (dict, None)}, None),
 }  # fmt: skip
@@ -27,7 +27,7 @@ _Read = Callable[[str], str | None]
 
 
 class _Settled(Exception):
-    """What was asked is answered elsewhere."""
+    """The question was answered elsewhere."""
 
 
 def ask(client: Client, run: dict[str, Any], waiting_for: dict[str, Any]) -> bool:
@@ -110,12 +110,12 @@ def _form(question: dict[str, Any], read: _Read) -> dict[str, Any] | None:
 def _read(is_settled: Callable[[], bool], prompt: str) -> str | None:
     sys.stderr.write(f"{output.one_line(prompt)} > ")
     sys.stderr.flush()
-    # Windows waits for sockets alone.
+    # On Windows, `select` takes sockets only.
     while os.name == "posix" and not select([sys.stdin], [], [], _LOOK_SECONDS)[0]:
         if is_settled():
             from termios import TCIFLUSH, tcflush  # noqa: PLC0415 - not everywhere
 
-            # What is half typed is no answer to the next question.
+            # Drop what was typed: it is no answer to the next question.
             tcflush(sys.stdin, TCIFLUSH)
             raise _Settled
     if line := sys.stdin.readline():
@@ -130,14 +130,14 @@ def agrees(question: str) -> bool:
 
 @contextmanager
 def showing(client: Client, task_path: str) -> Generator[Callable[[float], None], None, None]:
-    """Be a device that shows the task while in the foreground of a terminal; yield what ends this, within seconds."""
+    """Report presence while in the foreground of a terminal; yield the function that ends it."""
     is_over = Event()
     device = {"device_id": str(uuid4()), "kind": "terminal"}
 
     def beat() -> None:
         has_beaten = is_ending = False
         while not is_ending:
-            # A job of a shell goes to the background, and comes back.
+            # The shell may move this to the background and back.
             if _is_in_foreground():
                 with suppress(TaskbeaconError):
                     client.request("POST", f"{task_path}/presence", json=device)

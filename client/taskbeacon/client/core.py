@@ -1,4 +1,4 @@
-"""What both clients do, without a transport: every method returns a generator of steps, which they perform."""
+"""The operations of both clients, without a transport: generators of steps, which the clients perform."""
 
 import json
 import os
@@ -31,7 +31,7 @@ _REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _PAGE: Final = 100
 _LONGEST_LOOK: Final = 3.0
 _PATCH: Final = "changes.patch"
-# What is read here of answers.
+# The fields of answers that are read here.
 _ITEM: Final = {"id": str}
 _RUN: Final = {"id": str, "task": str, "status": str, "state": dict}
 _FILES: Final = {"artifacts": [{"id": str, "name": str, "type": str, "storage_path": str}]}
@@ -42,7 +42,7 @@ _DIFF: Final = {"next": str | None, "files": list}
 _FORM: Final = {"url": str, "fields": dict}
 _PREPARED: Final = {"artifacts": {0: {"id": str, "storage_path": str, "presigned_post": _FORM}}}
 _AGENT: Final = f"taskbeacon-client/{__version__} python/{sys.version_info.major}.{sys.version_info.minor}"
-# Of names of files: what is not seen, halves of pairs, and characters that lead elsewhere.
+# Characters that file names must not have: invisible ones, lone surrogates, and those with a meaning in paths.
 _UNSAFE: Final = re.compile(
     r'[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff/\\:*?"<>|]'
 )
@@ -97,12 +97,12 @@ class Core:
         params: Fields | None = None,
         request_id: str | None = None,
     ) -> Flow[JSON]:
-        """Send a request, to /api… or else below the project. A POST is repeated by its own `request_id` alone."""
+        """Send a request, to /api… or else below the project. A POST is repeated only if it has a `request_id`."""
         answer = yield from self.send(self.build(method, path, json, params=params, key=request_id))
         return answer.json()
 
     def ask(self, method: str, path: str, shape: Shape, body: JSON = None, /, **params: JSON) -> Flow[JSON]:
-        """Send a request; return the content of its answer, which has the shape."""
+        """Send a request; return the content of its answer, checked against the shape."""
         return (yield from self.send(self.build(method, path, body, params=params))).of(shape)
 
     def pages(self, path: str, params: Fields, limit: int | None = None, cursor: str = "next") -> Items[JSON]:
@@ -113,7 +113,7 @@ class Core:
             window["limit"] = _PAGE if limit is None else min(_PAGE, limit - len(seen))
             page = yield from self.ask("GET", path, shape, **window)
             for row in page["results"]:
-                # A new row moves the others to the next page.
+                # A row may be seen twice: a new one moves the others to the next page.
                 if row["id"] not in seen and (limit is None or len(seen) < limit):
                     seen.add(row["id"])
                     yield Yield(row)
@@ -209,7 +209,7 @@ class Core:
         return (yield from self.command(run, "user_message", params))
 
     def log(self, run: Reference) -> Items[dict[str, JSON]]:
-        """Yield the entries of the log, with those of the runs that it resumes. A cut is mended: a log only grows."""
+        """Yield the entries of the log, with those of the runs that it resumes; resume after a broken connection."""
         path = yield from self.run_path(run)
         retries, yielded = Retries(self._retries), 0
         while True:
@@ -252,7 +252,7 @@ class Core:
         return (yield from self.content(run, patches[-1])) if patches else b""
 
     def follow(self, run: Reference, *, after: str | None = None) -> Items[Item]:
-        """Yield what happens in a run, over all connections, from its first event or behind `after`, to an `End`."""
+        """Yield the events of a run, over all connections, from its first one or after `after`, then an `End`."""
         path = yield from self.run_path(run)
         stream = Stream(self.build("GET", f"{path}/stream"), after)
         look = Send(self.build("GET", path))
@@ -273,7 +273,7 @@ class Core:
                     is_told = item.type == "task_run_state" and item.data.get("status") in TERMINAL
             current = (yield from stream.patience.until_answered(look)).of(_RUN)
             is_over = current["status"] in TERMINAL
-            # The stream may have been cut before its last events: only one that brings nothing more has had them.
+            # The stream may have been cut before its last events: it is complete once a whole one brings nothing.
             has_all = was_over and stream.was_ended and not stream.has_brought
             if is_over and (is_told or has_all):
                 yield Yield(End(stream.last_id, current["status"], current))
@@ -308,7 +308,7 @@ class Core:
     def answer(
         self, question: Reference, *, request_id: str | None = None, **body: "Unpack[types.AnswerIn]"
     ) -> Flow["types.Answered"]:
-        """Answer a question of the inbox, as it is shown there. Raises Conflict where another answer was first."""
+        """Answer a question of the inbox, as it is shown there. Raises Conflict if another answer was first."""
         row = question if isinstance(question, Mapping) else (yield from self.find_question(str(question)))
         path = f"/api/projects/{row['project_id']}/questions/{row['id']}/answer"
         return (yield from self.once(path, {"digest": row["digest"], **body}, request_id))[0]
@@ -332,7 +332,7 @@ class Core:
     def stream_events(
         self, *, topics: str = "tasks", after: str | None = None, connected: Callable[[], None] | None = None
     ) -> Items[Event | Gap]:
-        """Yield what happens, from now on or behind `after`; call `connected` when no event will be missed any more."""
+        """Yield events from now on or after `after`; call `connected` once no further event can be missed."""
         request = self.build("GET", "events/stream", params={"topics": topics})
         stream = Stream(request, after, connected)
         while True:
@@ -427,7 +427,7 @@ class Core:
 
 
 def _known(name: str, fields: Fields) -> Fields:
-    """Return the fields of a request. Raises TypeError for one that the API does not have, and would not see."""
+    """Return the fields of a request. Raises TypeError for unknown ones, which the API would ignore."""
     from taskbeacon.client import types  # noqa: PLC0415 - requests with fields alone need it
 
     if unknown := sorted(fields.keys() - getattr(types, name).__annotations__.keys()):
@@ -448,7 +448,7 @@ def _quoted(part: str) -> str:
 
 
 def safe_name(name: str) -> str:
-    """Return the name of a file to write for a name that an agent has chosen."""
+    """Return a safe file name for one that an agent has chosen."""
     name = _UNSAFE.sub("_", name).strip(". ").encode()[-_LONGEST_NAME:].decode(errors="ignore")
     return name.lstrip(". ") or "artifact"
 

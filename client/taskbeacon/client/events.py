@@ -122,15 +122,15 @@ class Stream:
     _decoder: FrameDecoder = field(default_factory=FrameDecoder)
     _handle: Any = None
     _frames: deque[Frame] = field(default_factory=deque)
-    # In their order, as a set.
+    # The ids of the last events, in order.
     _seen: dict[str, None] = field(default_factory=dict)
     patience: Patience = field(default_factory=Patience)
-    # Of the last connection: whether it brought an event, and whether the server ended it.
+    # Whether the last connection brought an event, and whether the server ended it.
     has_brought: bool = False
     was_ended: bool = False
 
     def connect(self) -> Flow[None]:
-        """Connect, again and again. Raises the error if nothing answers for 60 s, or the stream is refused."""
+        """Connect, with repetitions. Raises the last error after 60 s without an answer, or a refusal."""
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", **self._request.headers}
         if self.last_id is not None:
             headers["Last-Event-ID"] = self.last_id
@@ -186,25 +186,25 @@ def item_of(frame: Frame) -> Event | Gap:
 
 
 class WaitingState:
-    """Knows for what a run waits, from its state and from the notifications of its stream."""
+    """Tracks what a run waits for, from its state and from the notifications of its stream."""
 
     def __init__(self) -> None:
         self._waiting_for: Any = None
         self._read_at: datetime | None = None
 
     def read(self, run: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Take the run as it was read; return for what it has begun to wait since the last time."""
+        """Note the run as it was read; return what it has begun to wait for since the last call."""
         self._read_at = _time(run.get("updated_at"))
         return self._take((run.get("state") or {}).get("waiting_for"))
 
     def notice(self, data: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Take an event of the stream; return for what the run has begun to wait, if the event says so."""
+        """Note an event of the stream; return what the run has begun to wait for, if the event says so."""
         notification = data.get("notification")
         if not isinstance(notification, dict) or notification.get("method") != "_taskbeacon/waiting_for":
             return None
         at = _time(data.get("timestamp"))
         if at is not None and self._read_at is not None and at <= self._read_at:
-            return None  # of the past: the run as it was read says what holds
+            return None  # older than the run as it was read
         return self._take(notification.get("params"))
 
     def _take(self, waiting_for: Any) -> dict[str, Any] | None:

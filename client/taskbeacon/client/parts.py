@@ -1,4 +1,4 @@
-"""The parts of both clients: each method is an operation of the core, which the client of the part performs."""
+"""The parts of both clients, such as `client.tasks`: each method is an operation of the core."""
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from functools import update_wrapper

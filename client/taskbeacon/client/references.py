@@ -53,7 +53,7 @@ def _place_of_page(text: str, url: str) -> Place:
 
 
 def find_question(rows: list[dict[str, Any]], reference: str) -> dict[str, Any] | None:
-    """Return the row of the inbox that a reference means, None if there is none. Raises Conflict for several."""
+    """Return the row of the inbox that a reference names; None if none. Raises Conflict if it is ambiguous."""
     digits = reference.replace("-", "").lower()
     if reference == "@latest":
         # Of the newest run; ids grow with time.

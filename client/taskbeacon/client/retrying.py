@@ -31,7 +31,7 @@ def answered(step: Send | Open, pause_after: Callable[[TaskbeaconError], float |
 
 
 class Retries:
-    """So many repetitions: after longer and longer pauses, or when the server wants them, if that is soon."""
+    """At most `most` repetitions, after growing pauses or the server's `Retry-After` if that is short."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -46,7 +46,7 @@ class Retries:
 
 
 class Patience:
-    """Repetitions for as long as some answer came within the last `seconds`."""
+    """Repetitions while the last answer is at most `seconds` old."""
 
     def __init__(self, seconds: float = 60.0) -> None:
         self._seconds = seconds
@@ -54,11 +54,11 @@ class Patience:
         self._heard = time.monotonic()
 
     def hear(self) -> None:
-        """Begin anew: the server sends what was asked for."""
+        """Reset time and pauses: the server has sent data."""
         self._heard, self._failures = time.monotonic(), 0
 
     def until_answered(self, step: Send | Open) -> Flow[Any]:
-        """Return the outcome of a step. Raises what is not worth a repetition, or the last failure."""
+        """Return the outcome of a step. Raises an error that cannot be retried, or the last one."""
         outcome = yield from answered(step, self._pause_after)
         # An answer that brings nothing more does not shorten the next pause.
         self._heard = time.monotonic()

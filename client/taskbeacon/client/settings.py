@@ -18,7 +18,7 @@ CURRENT_PROJECT: Final = "@current"
 
 
 class InsecureUrl(ValueError):
-    """A key would go over the net unencrypted."""
+    """The URL would send a key unencrypted over the network."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def find_settings(
     kept = kept or {}
     kept_url = str(kept.get("url") or "").rstrip("/")
     url = check_url(url or kept_url or _missing("no server is configured", "URL"), insecure=insecure)
-    # A stored key, and the number of a project, are of their server alone.
+    # A stored key and project number are for their own server only.
     if url == kept_url:
         project = project or kept.get("project")
         if not token:
@@ -113,7 +113,7 @@ def is_loopback(url: str) -> bool:
 
 
 def keep_profile(name: str, *, url: str, project: str | None, key: str) -> None:
-    """Write a profile with its key into the configuration; the first one is the one that is used."""
+    """Write a profile with its key into the configuration; the first one becomes the default."""
     config = read_config()
     config.setdefault("profile", name)
     kept = {"url": url, "project": project, "key": key}
@@ -122,7 +122,7 @@ def keep_profile(name: str, *, url: str, project: str | None, key: str) -> None:
 
 
 def forget_profile(name: str) -> bool:
-    """Take the key of a profile out of the configuration; return whether there was one."""
+    """Remove the key of a profile from the configuration; return whether there was one."""
     config = read_config()
     had = config.get("profiles", {}).get(name, {}).pop("key", None) is not None
     if had:
@@ -139,7 +139,7 @@ def _write_config(config: dict[str, Any]) -> None:  # Any: TOML
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, not even for a moment others; whole or not at all."""
+    """Write a file atomically, readable by its owner only from the start."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)

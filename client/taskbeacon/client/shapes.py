@@ -1,4 +1,4 @@
-"""What is read of answers: a shape names keys and kinds, and an answer of another shape is a bad one."""
+"""Shapes of answers: the keys and types that this client reads. Any other answer is an error."""
 
 import json
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from typing import Any, TypeAlias, TypeVar
 from taskbeacon.client.errors import bad_answer
 
 T = TypeVar("T")
-# Of an object by its keys; of a list by its first item, or by all; of what may be null or absent; or a kind.
+# An object by its keys; a list by its first item (0) or all items; `(shape, None)` if it may be absent; or a type.
 Shape: TypeAlias = Mapping[Any, Any] | list[Any] | tuple[Any, None] | type | UnionType
 
 
 def checked(answer: T, shape: Shape, at: str = "answer") -> T:
-    """Return an answer, or a part of one, that has this shape, with all else that it has. Raises ServerError."""
+    """Return an answer, or a part of one, unchanged if it has this shape. Raises ServerError."""
     wanted: Any = shape
     found: Any = answer
     match wanted, found:

@@ -1,4 +1,4 @@
-"""What the core asks of a transport, and gets: the outcome of each step, or ConnectionFailed raised at it."""
+"""The steps that the core yields to a transport, which sends back an outcome or raises ConnectionFailed."""
 
 from collections.abc import Generator, Mapping
 from contextlib import suppress
@@ -22,7 +22,7 @@ class Request:
     content: bytes | None = None
     form: Mapping[str, str] | None = None
     file: Path | None = None
-    # Of silence, in seconds; None: the client's.
+    # In seconds, of silence; None: the client's.
     timeout: float | None = None
 
 
@@ -76,7 +76,7 @@ class Read(NamedTuple):
 
 
 class Close(NamedTuple):
-    """Let go of a handle. What is left open is closed when its generator ends."""
+    """Close a handle. The end of its generator closes those that are left open."""
 
     handle: Any  # Any: the transport's own
 
@@ -86,12 +86,12 @@ class Pause(NamedTuple):
 
 
 class Yield(NamedTuple, Generic[T]):
-    """What an iterator of the client yields; no step."""
+    """An item that an iterator of the client yields; not a step."""
 
     value: T
 
 
-# What a transport does for the core.
+# The steps that a transport performs.
 Step: TypeAlias = Send | Open | Read | Close | Pause
 # Any: the outcomes of steps.
 Flow: TypeAlias = Generator[Step, Any, T]

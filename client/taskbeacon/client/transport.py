@@ -1,4 +1,4 @@
-"""What both clients share: settings and parts, how a step becomes a call of httpx, and its outcome an `Answer`."""
+"""What both clients share: settings, parts, and the conversion of steps to httpx requests and back."""
 
 import logging
 from collections.abc import Generator
@@ -23,7 +23,7 @@ class ClientBase(Generic[HttpT]):
 
     What is not given comes from TASKBEACON_URL, TASKBEACON_TOKEN, TASKBEACON_PROJECT and TASKBEACON_PROFILE, else from
     the profile in the configuration. `timeout` is in seconds; `retries` counts the repetitions of a request that fails
-    for a moment, where a repetition is safe. `insecure` allows http to other machines.
+    for a moment, if a repetition is safe. `insecure` allows http to other machines.
     """
 
     _http_class: type[HttpT]
