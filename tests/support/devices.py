@@ -12,7 +12,7 @@ from app.enums import NotificationDecision, NotificationKind, Platform
 from app.ids import new_hex_id, new_id
 from app.models import Notification, Presence, PushToken, Task, User
 from app.services.notifications.devices import hash_token
-from app.services.notifications.presence import TIME_TO_LIVE
+from app.services.notifications.presence import PRESENCE_LIFETIME
 from tests.support.factories import added
 
 
@@ -48,7 +48,7 @@ async def make_presence(
         push_token_id=device.id,
         project_id=task.project_id,
         user_id=device.user_id,
-        expires_at=utcnow() - age + TIME_TO_LIVE,
+        expires_at=utcnow() - age + PRESENCE_LIFETIME,
     )
     return await added(session, row)
 

@@ -50,7 +50,7 @@ from app.services.sweeping import delete_batch
 
 Result = TypeVar("Result")
 
-TIME_TO_LIVE = timedelta(seconds=60)
+PRESENCE_LIFETIME = timedelta(seconds=60)
 # How many terminals of one user can show tasks at a time.
 MAX_TERMINALS = 100
 
@@ -98,7 +98,7 @@ async def sweep_silent_viewers(session: AsyncSession) -> int:
 
 
 def _is_silent_viewer() -> ColumnElement[bool]:
-    return _IS_TERMINAL & (PushToken.last_seen_at <= utcnow() - TIME_TO_LIVE)
+    return _IS_TERMINAL & (PushToken.last_seen_at <= utcnow() - PRESENCE_LIFETIME)
 
 
 async def beat(
@@ -115,7 +115,7 @@ async def beat(
     `focused` None keeps the last value of the device, at first True. Deferred notices of events up to `seen_seq` are
     dropped. Concurrent beats leave the latest expiry.
     """
-    expires_at = utcnow() + TIME_TO_LIVE
+    expires_at = utcnow() + PRESENCE_LIFETIME
     values = {"task": task_id, "device": device_id, "expires_at": expires_at, "focused": focused}
     values |= visibility(caller)
     statement = _BEAT
@@ -263,7 +263,7 @@ _REPORT = Prepared(_beat_statement(reports=True), alone=True)
 async def leave(
     session: AsyncSession, caller: Principal, task_id: UUID, device_id: UUID, *, up_to: datetime | None = None
 ) -> None:
-    """Record that the caller's device shows the task no longer; with `up_to`, unless its presence was renewed since."""
+    """End the presence of the caller's device on the task; with `up_to`, unless it was renewed since."""
     task = select(Task.id).where(Task.id == task_id, visible_task(caller)).cte("task")
     gone = (
         delete(Presence)
@@ -284,10 +284,10 @@ async def leave(
 async def watching(
     session: AsyncSession, *, task_ids: Collection[UUID], user_ids: Collection[int], now: datetime
 ) -> dict[tuple[UUID, int], Watching]:
-    """Return the focused devices that show these tasks to these users, by task id and user id; of several the last."""
+    """Return the focused devices that show these tasks to these users, by task and user id; of several the latest."""
     values = {"task_ids": list(task_ids), "user_ids": list(user_ids), "now": now}
     return {
-        (task_id, user_id): Watching(device_id, beat_at=expires_at - TIME_TO_LIVE, expires_at=expires_at)
+        (task_id, user_id): Watching(device_id, beat_at=expires_at - PRESENCE_LIFETIME, expires_at=expires_at)
         for task_id, user_id, device_id, expires_at in await _WATCHING.all(session, values)
     }
 

@@ -18,7 +18,7 @@ from app.errors import NotFound
 from app.services.access.principal import Principal
 from app.services.notifications import presence
 
-BEAT_SECONDS = presence.TIME_TO_LIVE.total_seconds() * 5 / 12
+BEAT_SECONDS = presence.PRESENCE_LIFETIME.total_seconds() * 5 / 12
 
 
 @dataclass(frozen=True, slots=True)

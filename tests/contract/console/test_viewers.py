@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.models import Membership, Presence, Project, PushToken, Task, User
-from app.services.notifications.presence import TIME_TO_LIVE
+from app.services.notifications.presence import PRESENCE_LIFETIME
 from tests.support.devices import make_device, make_presence
 from tests.support.factories import make_project, make_task, make_user
 from tests.support.makers import NewTask
@@ -91,7 +91,7 @@ async def test_those_who_do_not_look_any_more_are_not_shown(
     reason: str,
 ) -> None:
     shared = await new_task(created_by=None)
-    age = TIME_TO_LIVE if reason == "expired" else timedelta(0)
+    age = PRESENCE_LIFETIME if reason == "expired" else timedelta(0)
     await make_presence(session, task=shared, device=foreign, age=age)
     if reason == "not focused":
         await session.execute(update(Presence).values(focused=False))
@@ -107,7 +107,7 @@ async def test_there_are_at_most_500(
     person = await make_user(session, projects=[project])
     device = await make_device(session, user=person)
     shared = await new_task(created_by=None)
-    expires_at = utcnow() + TIME_TO_LIVE
+    expires_at = utcnow() + PRESENCE_LIFETIME
     assert shared.project_id == project.id
     values = {"push_token_id": device.id, "project_id": project.id, "user_id": person.id}
     tasks = [await new_task(created_by=None) for _ in range(501)]

@@ -42,7 +42,7 @@ from app.models import (
 from app.services.notifications import push_claims
 from app.services.notifications import push_recipients as notifications
 from app.services.notifications.devices import hash_token
-from app.services.notifications.presence import TIME_TO_LIVE
+from app.services.notifications.presence import PRESENCE_LIFETIME
 from app.services.notifications.push_sentences import message_body
 from app.services.notifications.rules.cooldowns import COOLDOWNS
 from app.services.run_facts import AGENT_STARTED, with_fact
@@ -244,8 +244,8 @@ class Stage:
         if watcher is Watcher.NO_DEVICE or not devices:
             return
         age = {
-            Watcher.OWN_DEVICE_UNTIL_THE_LAST_MOMENT: TIME_TO_LIVE - A_MOMENT,
-            Watcher.OWN_DEVICE_EXPIRED_NOW: TIME_TO_LIVE,
+            Watcher.OWN_DEVICE_UNTIL_THE_LAST_MOMENT: PRESENCE_LIFETIME - A_MOMENT,
+            Watcher.OWN_DEVICE_EXPIRED_NOW: PRESENCE_LIFETIME,
         }.get(watcher, timedelta(seconds=7))
         self._note(
             Presence,
@@ -253,7 +253,7 @@ class Stage:
             push_token_id=devices[-1],
             project_id=self._project.id,
             user_id=user_id,
-            expires_at=utcnow() - age + TIME_TO_LIVE,
+            expires_at=utcnow() - age + PRESENCE_LIFETIME,
         )
 
 
