@@ -33,7 +33,7 @@ class _Misuse(click.ClickException):
 
 
 class _Refusal(_Misuse):
-    """What `try` cannot do, told as the client's commands tell it."""
+    """A refusal of `try`, reported as the client's commands report theirs."""
 
     @override
     def show(self, file: IO[Any] | None = None) -> None:

@@ -54,7 +54,7 @@ def admin_settings() -> Settings:
     except click.ClickException as error:
         if "secret_keys" in here.model_fields_set:
             raise
-        # Without settings of its own, the command most likely meant the stack.
+        # Without its own settings, the command most likely meant the stack.
         raise click.ClickException(f"{no_stack(here.home)}, or set {_PREFIX}DATABASE_URL") from error
 
 

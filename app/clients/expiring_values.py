@@ -66,7 +66,7 @@ class Addition(NamedTuple):
 
 
 async def add_to_counters(redis: RedisClient, additions: Iterable[Addition]) -> list[int]:
-    """Add to counters in one round trip; return what each has come to."""
+    """Add to counters in one round trip; return their new values."""
     async with redis.pipeline(transaction=False) as pipeline:
         for key, number, seconds in additions:
             pipeline.incrby(key, number)

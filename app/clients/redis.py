@@ -53,7 +53,7 @@ class PrimaryConnection(Connection):
 
 
 class PrimarySSLConnection(PrimaryConnection, SSLConnection):
-    """The same by TLS."""
+    """A connection to the primary over TLS."""
 
 
 def create_pool(url: str) -> BlockingConnectionPool:

@@ -103,7 +103,7 @@ def connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: A
 
 
 def _connect_to_any(dialect: Any, args: Any, parameters: dict[str, Any]) -> Any:
-    """Connect to the first of the hosts that takes us; the next call asks that one first.
+    """Connect to the first host that accepts; the next call begins with that one.
 
     The driver has one time limit for all of them: a first host that is silent would use it up, each time.
     """

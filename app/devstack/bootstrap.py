@@ -52,7 +52,7 @@ def main() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         newest = max(Path(file).stat().st_mtime for file in (_LOCK, *_PROJECTS))
         if _STAMP.exists() and _STAMP.stat().st_mtime >= newest:
-            return  # another make has done it meanwhile
+            return  # another make has installed them meanwhile
         started = time.monotonic()
         if not _STAMP.exists() or not _has_pip():
             print("Making .venv, about 600 MB with all packages …", flush=True)

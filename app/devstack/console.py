@@ -99,7 +99,7 @@ def put(made: Path, folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """The sources of the console, and the folder of which its build becomes the folder `dist`."""
+    """The sources of the console, and the folder in which its build becomes `dist`."""
 
     source: Path = SOURCE
     place: Path = PLACE
@@ -109,7 +109,7 @@ class Console:
         return (self.place / "dist" / "index.html").is_file()
 
     def is_wanted(self) -> bool:
-        """Return whether there are sources that the last build is not of, and SKIP_CONSOLE_BUILD does not forbid it."""
+        """Return whether the sources differ from those of the last build, and SKIP_CONSOLE_BUILD is not set."""
         return os.environ.get(SKIP, "0") in {"", "0"} and self._has_sources() and not self._is_current()
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""`make demo`: the main use case on real input, in a development stack of its own that leaves nothing behind.
+"""`make demo`: the main use case on real input, in its own development stack that leaves nothing behind.
 
 It is a client like any other: everything goes over HTTP, except the `git log` at the end.
 """

@@ -1,4 +1,4 @@
-"""A task and its run, as the demo and `taskbeacon try` show them: what happens, then what it brought."""
+"""A task and its run, as the demo and `taskbeacon try` show them: the steps, then the results."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -29,7 +29,7 @@ async def follow_run(
     run: Run,
     answer: Callable[[Waiting], Awaitable[object]] | None = None,
 ) -> Run:
-    """Print what happens in a run and what it brings, and return it; call `answer` when it waits for a person."""
+    """Print the steps and results of a run, and return it; call `answer` when it waits for a person."""
     terminal.title(f"Run {run['id']}")
     transcript = Transcript()
     async for item in client.runs.follow(run):

@@ -86,7 +86,7 @@ class WebhookEndpointDelivery(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     endpoint_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
-    # The id of the message (`webhook-id`), the same for every endpoint. A ping has an id of its own.
+    # The id of the message (`webhook-id`), the same for every endpoint. A ping has its own id.
     event_id: Mapped[UUID]
     event_type: Mapped[str] = mapped_column(String(64))
     event_at: Mapped[datetime]

@@ -12,7 +12,7 @@ API_KEY_PREFIX = "phx_"
 PROJECT_TOKEN_PREFIX = "phc_"  # noqa: S105 - a public token's prefix
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _RANDOM_CHARACTERS = 43  # 256 bits in base 62
-# Letters that nobody confuses, and that form no words (RFC 8628, 6.1): 2^34 codes.
+# Letters that are not confused, and that form no words (RFC 8628, 6.1): 2^34 codes.
 _TYPED = "BCDFGHJKLMNPQRSTVWXZ"
 _MASK_TAIL = 4
 

@@ -81,7 +81,7 @@ async def remove_job(queue: JobQueue, job_id: str, *, queue_name: str = QUEUE_NA
 
 
 async def enqueue_next_run(queue: JobQueue) -> None:
-    """Enqueue a job for whichever run is next, by an id of its own; a sweep mends a failure."""
+    """Enqueue a job for the run that is next, under a new id; a sweep repairs a failure."""
     await _without_failing(enqueue_run(queue, new_id()))
 
 

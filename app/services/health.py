@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class Health:
-    """The health of a process. Public and unlimited: concurrent requests share one reading, whatever their number."""
+    """The health of a process. Its routes are public and unlimited: concurrent requests share one reading."""
 
     def __init__(self) -> None:
         self._readiness = JoinedWork[tuple[ReadinessOut, bool]]()

@@ -63,7 +63,7 @@ async def _variables_of(session: AsyncSession, caller: Principal, environment_id
 
 
 async def find_warnings(redis: RedisClient, settings: Settings) -> list[str]:
-    """Return what workers report that they cannot hold of check sets; without a worker, what follows from settings."""
+    """Return which networks of check sets workers cannot enforce; without a worker, what follows from settings."""
     reports = await _find_reports(redis)
     if not reports:
         return warn_of_networks(settings, settings.agent_sandbox)

@@ -78,7 +78,7 @@ def migration_config(database_url: str) -> "Config":
 
 
 def upgrade_schema(database_url: str) -> None:
-    """Upgrade to the newest revision, one call at a time, in an event loop of its own. Raises CommandError."""
+    """Upgrade to the newest revision, one call at a time, in its own event loop. Raises CommandError."""
     from alembic import command
 
     command.upgrade(migration_config(database_url), "head")

@@ -14,7 +14,7 @@ from app.clock import Reading, adopt, machine_skew
 from app.coroutines.periodic import repeating
 from app.db import SessionFactory, unit_of_work
 
-# The most for the machine's clock: it signs URLs and requests for S3, and stores refuse a skew of 15 minutes.
+# The largest skew of the machine's clock, which signs for S3: stores refuse a skew of 15 minutes.
 MAX_SKEW = timedelta(minutes=5)
 _WORTH_A_WARNING = timedelta(seconds=5)
 _EVERY_SECONDS = 30.0

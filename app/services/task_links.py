@@ -1,4 +1,4 @@
-"""How a task is named for people: its short name, and links to it by the setting `task_url`."""
+"""The slug of a task, and links to it by the setting `task_url`."""
 
 from functools import lru_cache
 from uuid import UUID

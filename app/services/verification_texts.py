@@ -15,7 +15,7 @@ _MOST_REASONS = 10
 
 
 def summarize(shown: VerificationOut | None) -> str | None:
-    """Return words such as "2 checks fail"; None of a run without checks, without a verdict, or that was cancelled."""
+    """Return words such as "2 checks fail"; None without checks or a verdict, and for a cancelled run."""
     if not shown or not shown["attempts"]:
         return None
     if any(reason["code"] == VerdictReason.CANCELLED for reason in shown["reasons"]):

@@ -1,1 +1,1 @@
-"""Tells a collector of OpenTelemetry what the service does, and for how long."""
+"""Sends spans of the service's work to a collector of OpenTelemetry."""

@@ -27,14 +27,14 @@ _TRACE_CONTEXT = TraceContextTextMapPropagator()
 
 
 class OtlpTracer:
-    """A tracer by the standard variables: sampler, endpoint, headers, limits. What its queue cannot hold is lost."""
+    """A tracer by the standard variables: sampler, endpoint, headers, limits. Its full queue loses spans."""
 
     def __init__(self, service: str) -> None:
         instance = f"{socket.gethostname()}:{os.getpid()}"
         ours = Resource.create(
             {"service.name": service, "service.version": __version__, "service.instance.id": instance}
         )
-        # What the environment says of the service comes before what we say.
+        # Attributes from the environment override ours.
         resource = ours.merge(OTELResourceDetector().detect())
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

@@ -37,7 +37,7 @@ class Span:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is sent, and has not ended: what is set now is seen."""
+        """Whether it is recorded and has not ended, so that attributes still count."""
         return False
 
     @property
@@ -115,5 +115,5 @@ def traced(name: str) -> Callable[[_Step[Arguments, Result]], _Step[Arguments, R
 
 
 def use_tracer(tracer: Tracer | None) -> None:
-    """Make all spans of this process, from now on, by this tracer; None switches tracing off."""
+    """Make all further spans of this process by this tracer; None switches tracing off."""
     _Process.tracer = tracer

@@ -13,7 +13,7 @@ def matches(globs: Iterable[str], path: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _pattern(glob: str) -> re.Pattern[str]:
-    # Atomic groups: the first match of what a wildcard precedes is as good as any later one, and no glob is slow.
+    # Atomic groups, so that no glob is slow: for what follows a wildcard, the first match is as good as any.
     first, *others = _FOLDERS.split(glob)
     if not others:
         return re.compile(_names(first), re.DOTALL)

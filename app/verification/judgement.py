@@ -150,7 +150,7 @@ class JudgedCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What beside the checks decides the verdict."""
+    """The facts that decide the verdict beside the checks."""
 
     has_repository: bool = True
     has_changes: bool = True
@@ -218,7 +218,7 @@ def _status(result: CheckResult) -> tuple[CheckStatus, CheckCause | None]:
     if not executions:
         return CheckStatus.SKIPPED, None
     judged = [execution.judge(check) for execution in executions]
-    # A repetition that shows nothing leaves the failure before it unproved.
+    # A repetition without a result leaves the failure before it unconfirmed.
     for status, cause in judged:
         if status not in {CheckStatus.PASSED, CheckStatus.FAILED}:
             return status, cause
@@ -266,7 +266,7 @@ def judge(checks: Sequence[JudgedCheck], facts: Facts) -> Judgement:
 
 
 def _why_claimed(checks: Sequence[JudgedCheck], facts: Facts) -> VerdictReason | None:
-    # The first thing that is missing: without it those after it are not asked.
+    # Only the first thing that is missing is a reason.
     if not facts.has_repository:
         return VerdictReason.NO_REPOSITORY
     if not facts.has_changes:

@@ -62,7 +62,7 @@ class LargeResponses:
             await _send_in_pieces(start, body, self.bounded(send))
 
     def bounded(self, send: Send) -> Send:
-        """Return `send` for a response whose client must read so fast; raises ClientDisconnect where it does not."""
+        """Return `send` with a time limit for the client; raises ClientDisconnect if it reads too slowly."""
         left = self._seconds
 
         async def send_in_time(message: Message) -> None:

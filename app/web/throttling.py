@@ -86,7 +86,7 @@ def _refuse_above(quota: Quota | None, refusal: AppError | None = None) -> None:
 
 
 def address_of(request: Request) -> str:
-    """Return the address of a client, "" if unknown; of IPv6 its /64 network, all of which one client has."""
+    """Return the address of a client, "" if unknown; of IPv6 its /64 network, which belongs to one client."""
     host = request.client.host if request.client else ""
     try:
         address = ip_address(host)

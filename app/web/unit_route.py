@@ -58,7 +58,7 @@ class UnitRoute(APIRoute):
             options["status_code"] = 204
         self._described = {"response_model": response_model or None, **options}
         self._gates = gates_of(endpoint)
-        # Else the framework would encode the data, in formats of its own.
+        # Else the framework would encode the data, in its own formats.
         assert self._gates is not None or not is_typeddict(answer)
         self._ending = path.rpartition("}")[2]
         # For requests without the models of responses: each takes time to build.

@@ -75,7 +75,7 @@ def create_worker(context: WorkerContext, *, burst: bool = False, handle_signals
 
 
 def create_checks_worker(context: WorkerContext, *, burst: bool = False) -> ResilientWorker:
-    """Return the arq worker that checks what runs deliver, in slots of its own."""
+    """Return the arq worker that checks what runs deliver, in its own slots."""
     settings = context.process.settings
     seconds = settings.verification_timeout_seconds + settings.worker_store_wait_seconds
     return _leasing(

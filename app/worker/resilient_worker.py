@@ -39,7 +39,7 @@ class ResilientWorker(Worker):
                 try:
                     return await super().main()
                 except REDIS_ERRORS as error:
-                    # arq asks the server about itself first; a poll handles errors of its own.
+                    # arq asks the server about itself first; a poll handles its own errors.
                     await _sit_out(error)
 
     @override

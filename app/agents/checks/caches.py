@@ -49,7 +49,7 @@ class Caches:
     commit: str
 
     async def find(self, step: Step) -> Path | None:
-        """Return where what a step makes is kept, if there is or may be such a place. Raises RepositoryError."""
+        """Return the folder of a step's cache, which may not exist yet; None if it has none. Raises RepositoryError."""
         root, sandbox = self.preparation.caches, self.preparation.sandbox
         in_clone = any(not path.startswith("~/") for path in step.cache)
         # Tools write absolute paths into what they install.
@@ -66,7 +66,7 @@ class Caches:
         return root / hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     async def restore(self, kept: Path, step: Step) -> bool:
-        """Copy what a step makes into the clone; return whether all of it was there."""
+        """Copy a step's cache into the clone; return whether it was complete."""
         try:
             os.utime(kept)
         except FileNotFoundError:
@@ -75,7 +75,7 @@ class Caches:
         return await self._copy(pairs, readable=(kept,))
 
     async def keep(self, kept: Path, step: Step) -> None:
-        """Keep what a step has made, if all of it is there; errors are logged."""
+        """Cache what a step has made, if all of it is there; errors are logged."""
         new = kept.with_name(f"{_NEW}{secrets.token_hex(8)}")
         new.mkdir(mode=0o700, parents=True)
         try:

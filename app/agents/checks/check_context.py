@@ -71,7 +71,7 @@ class CheckEffects(Protocol):
     async def emit(self, entry: JsonDict, /) -> None: ...
 
     async def note(self, checked: Checked, running: PlacedCheck | None) -> None:
-        """Take what was seen when the check `running` begins, or one has a new execution."""
+        """Note the results so far, when the check `running` begins or one has a new execution."""
 
     async def store_output(self, check_id: str, part: str, output: bytes) -> str | None:
         """Store the output of an execution, `part` of the attempt; return the id of its file, None if there is none."""

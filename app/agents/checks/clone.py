@@ -1,4 +1,4 @@
-"""Sets up a clone in a sandbox of its own, and runs checks there beside the services of set-up."""
+"""Sets up a clone in its own sandbox, and runs checks there beside the services of set-up."""
 
 import os
 import shutil

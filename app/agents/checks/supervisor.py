@@ -7,7 +7,7 @@ The worker sends each request as a line of JSON over a socket, whose descriptor 
     {"become": [...], "directory": …}                                     this process becomes the command; no answer
 
 An answer is a packed ANSWER: how it went, a number and the length of the output, which follows. When a command has
-ended, what it left running is killed; services go on until the sandbox ends. A script with the standard library only.
+ended, what it left running is killed; services run until the sandbox ends. A script with the standard library only.
 """
 
 import ctypes
@@ -58,7 +58,7 @@ class _Output:
         os.close(self._reader)
 
     def kept(self, seconds: float) -> bytes:
-        """Return what is kept, after its end or so many seconds."""
+        """Return the kept output, at its end or after so many seconds."""
         self._reading.join(seconds)
         cut = _CUT % self._left_out if self._left_out else b""
         return bytes(self._head + cut + self._tail)

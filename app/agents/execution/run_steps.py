@@ -223,7 +223,7 @@ async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResul
     base, branch = run.workspace.base, run.context.repository.push_branch
     source = await run.source() if head is not None else None
     if source is None or head is None:
-        # A run that adds nothing to the branch that it continues delivers it as it is; not a correction of its own.
+        # A run that adds nothing to the branch that it continues delivers the branch as it is; a repair does not.
         continues = base.start == branch and run.context.repository.began is None
         return replace(result, head_branch=branch, head_sha=base.sha) if continues else result
     await run.progress("push", f"Pushing {branch}")

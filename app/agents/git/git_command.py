@@ -75,7 +75,7 @@ _SETTINGS = (
     ("http.lowSpeedTime", "60"),
     # Larger files count as binary, are not compressed against others, and are processed in pieces.
     ("core.bigFileThreshold", BIG_FILE),
-    # Each thread has memory of its own, and a large machine has many.
+    # Each thread has its own memory, and a large machine has many threads.
     ("pack.threads", "2"),
     ("pack.windowMemory", "64m"),
 )

@@ -33,7 +33,7 @@ from app.processes.spawning import end_session, spawn
 
 log = structlog.get_logger(__name__)
 COLLECTED = "result"
-# What git takes no notice of, as patterns: our own folder in a clone, but not the checks that a repository has there.
+# What git ignores, as patterns: our own folder in a clone, but not the checks that a repository has there.
 EXCLUDED = b"/.taskbeacon/*\n!/.taskbeacon/checks.toml\n"
 
 _LOCAL = timedelta(minutes=5)
@@ -201,7 +201,7 @@ class Repository:
         Where this takes too much memory or time, large files or the whole patch are left out; `left_out` says so.
         """
         between = (base or EMPTY_TREE, head)
-        # As in the patch, a renamed file is one; looking for renames may take more memory than there is.
+        # A renamed file counts as one, as in the patch; finding renames may take more memory than there is.
         names = await self._compare("--name-only", "-z", *between)
         names = names or await self._compare("--name-only", "--no-renames", "-z", *between)
         if names is None:
@@ -244,7 +244,7 @@ class Repository:
         return result if result.code == 0 or result.truncated else None
 
     async def texts(self, blobs: Mapping[str, str]) -> dict[str, str]:
-        """Return those of these blobs that are texts, by their paths, until they are 8 MiB; no large ones."""
+        """Return the blobs that are texts, by path, up to 8 MiB together; large ones are left out."""
         try:
             return await self._texts(list(blobs.items())[:_MOST_FILES])
         except RepositoryError as error:

@@ -104,7 +104,7 @@ class Allowance:
 
 
 class Connector:
-    """Resolves names in threads of its own, so that slow look-ups delay no other run, and opens connections."""
+    """Resolves names in its own threads, so that slow look-ups delay no other run, and opens connections."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="egress-names")
@@ -194,7 +194,7 @@ class Egress:
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) > _CONNECTIONS:
             async with asyncio.timeout(1):
-                await reader.read(HEAD_BYTES)  # otherwise the client could lose the answer
+                await reader.read(HEAD_BYTES)  # otherwise the client might not read the answer
             raise _Refused("503 Service Unavailable", "too many connections at a time")
         request = _parse(await _read_head(reader))
         remote_reader, remote_writer = await self._connect(request)

@@ -24,7 +24,7 @@ _LONGEST_LINE = 64 * 2**20
 _CLOSE_SECONDS = 3.0
 
 Message = JsonDict
-Work = Callable[[], Message]  # computes an answer in a thread of its own
+Work = Callable[[], Message]  # computes an answer in its own thread
 Handler = Callable[[Message], Message | Work | None]
 
 
@@ -42,7 +42,7 @@ class TurnCancelled(Exception):
 
 
 class Turn:
-    """One turn of the runbook agent, in a thread of its own; the client can cancel it."""
+    """One turn of the runbook agent, in its own thread; the client can cancel it."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -70,7 +70,7 @@ class Turn:
 
 
 class Connection:
-    """The agent's JSON-RPC connection to its client: answers the client's requests, and sends requests of its own."""
+    """The agent's JSON-RPC connection to its client: answers the client's requests, and sends its own requests."""
 
     def __init__(self, reader: BinaryIO, writer: int) -> None:
         self._reader = reader

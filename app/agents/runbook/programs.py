@@ -17,7 +17,7 @@ _CHUNK = 2**14
 _KEEP = 2**15  # at each end of the output
 _STREAM_AT_MOST = 2**18
 _STREAM_EVERY_SECONDS = 0.25
-# Between two looks whether the turn was cancelled, or the time is over.
+# The interval at which to check for a cancellation and for the time limit.
 _PAUSE_SECONDS = 0.1
 # For the rest of an output, whose pipe a program in the background can hold open.
 _LAST_WORDS_SECONDS = 0.2
@@ -83,8 +83,8 @@ def run_program(
 ) -> ProgramEnd:
     """Run a program, with an inherited descriptor, for at most `timeout` seconds. Raises TurnCancelled, OSError.
 
-    `on_output` gets new output meanwhile, up to a limit; the middle of a long output is left out. What the program
-    leaves behind goes on, unless the time limit or a cancellation ends it.
+    `on_output` gets new output meanwhile, up to a limit; the middle of a long output is left out. Processes that the
+    program leaves behind run on, unless the time limit or a cancellation ends them.
     """
     output = _Output(on_output)
     with subprocess.Popen(  # noqa: S603 - the program that the runbook names

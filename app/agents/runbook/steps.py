@@ -20,7 +20,7 @@ _QUESTION_CHARACTERS = 200
 
 
 class ToolCall:
-    """Reports one step of a runbook to the client, as a tool call of the protocol; the constructor, that it begins."""
+    """Reports one step of a runbook to the client, as a tool call of the protocol, from its construction on."""
 
     def __init__(self, client: TurnClient, title: str, kind: str, arguments: Message) -> None:
         self._client = client

@@ -1,6 +1,6 @@
 """The sandbox without bubblewrap: confines a command, watches over it, and ends the processes that it leaves.
 
-A script of its own, so that no code of ours runs between fork and exec in a process that has threads. Arguments: the
+A separate script, so that no code of ours runs between fork and exec in a process that has threads. Arguments: the
 rules of Landlock as JSON (`null`: none; `scope`: only keep abstract sockets away), then the command.
 
 From Linux 6.12 on a domain of Landlock keeps the signals of its members inside, so one `kill(-1)` ends all that the

@@ -23,7 +23,7 @@ from app.processes.spawning import kill, spawn, wait_for_end
 log = structlog.get_logger(__name__)
 # Read for all runs of the worker together: for each by itself, ten waiting runs took a fifth of a core.
 _PROCESSES = ProcessTable(seconds=0.2)
-# The pause has a limit of its own, because it grows with the time of a look, and the agent can make that long.
+# The pause has its own limit, because it grows with the time of a look, and the agent can make that long.
 _LONGEST_DISK_PAUSE_SECONDS = 15.0
 # Files without content fill no blocks, but a file system can run out of them: each counts as at least so much.
 _FILE_BYTES = 4096

@@ -44,7 +44,7 @@ class SandboxPolicy:
     accepts_root: bool = False
 
     def limits(self, *, has_own_users: bool) -> dict[str, int]:
-        """Return the limits of one process for `setrlimit`; `has_own_users`: it has a user namespace of its own."""
+        """Return the limits of one process for `setrlimit`; `has_own_users`: it has its own user namespace."""
         processes = 2 * self.processes
         if not (has_own_users and _COUNTS_BY_NAMESPACE):
             # A limit of the whole user, so of all runs together.
@@ -87,7 +87,7 @@ class Gateway:
     """The only network access of a process in a sandbox: the proxy of its run."""
 
     port: int  # of the proxy, on the process's loopback
-    socket: Path | None = None  # on which the proxy listens, if the process has a network of its own
+    socket: Path | None = None  # on which the proxy listens, if the process has its own network
     # Ports of the agent's loopback that lead through the proxy to the operator's servers on the worker's loopback.
     tunnels: Mapping[int, str] = field(default_factory=dict)
     # Ports of a shared loopback that may be connected to, beside the proxy's.

@@ -120,7 +120,7 @@ def measure(
         usage.memory_bytes += _network_bytes(process, held.sockets, is_private=network != own)
     usage.memory_bytes += len(held.sockets) * _SOCKET_BYTES + held.kernel_bytes
     usage.sent_files = sum(held.sockets.values())
-    # What an open file holds is known better than what a mapped one does.
+    # The size of an open file is known better than that of a mapped one.
     nameless = [each for (device, _), each in (held.mapped | held.files).items() if device not in shared]
     in_files = sum(size for in_memory, size in nameless if in_memory)
     usage.memory_bytes += max(in_page_tables, in_files + sum(shared.values()))
@@ -139,7 +139,7 @@ class _Held:
     _seen: int = 0
 
     def add(self, process: int) -> bool:
-        """Add what a process holds. Return False, before all is added, if it is too much to look at."""
+        """Add the files that a process holds. Return False, with some missing, if there are too many to look at."""
         maps, mappings = _read_mappings(process)
         self.kernel_bytes += mappings * _MAPPING_BYTES
         for file, in_memory, size in _mapped_files(process, maps):
@@ -258,7 +258,7 @@ def _sent_files(descriptor: str) -> int:
 
 
 def _resident_bytes(process: int) -> tuple[int, int]:
-    # With the page tables; and what of it others may share.
+    # With the page tables; and the part that other processes may share.
     private = common = 0
     with suppress(OSError):
         # The first line has the name of the process, as in `_mapped_files`.

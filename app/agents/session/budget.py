@@ -41,7 +41,7 @@ class Budget:
         return self.tokens is not None or self.cost is not None
 
     def share(self, spent: Spent) -> float:
-        """Return the share of the budget that is spent, 1 for all: of tokens or money, the larger."""
+        """Return the larger of the spent shares of tokens and money; 1 is all of the budget."""
         tokens = spent.tokens / self.tokens if self.tokens is not None else 0.0
         return max(tokens, spent.cost / self.cost if self.cost is not None else 0.0)
 
@@ -56,7 +56,7 @@ class Budget:
 
 
 class Spender:
-    """Sends prompts while the budget lasts: at nine tenths it asks the agent to finish, at the limit it stops it."""
+    """Sends prompts while the budget lasts: it asks the agent to finish at nine tenths, and stops it at the limit."""
 
     def __init__(
         self, budget: Budget, meter: UsageMeter, say: Callable[[str], Awaitable[None]], turns: TurnPolicy

@@ -100,7 +100,7 @@ class Conversation:
         self._spender = spender
         self._mode = mode
         self._failure_mark = failure_mark
-        self._has_failed = False  # by the agent's latest report in the current turn
+        self._has_failed = False  # by the agent's last report of the current turn
         self._review = review
         self._is_reviewed = False
         self._taking = asyncio.Lock()
@@ -126,7 +126,7 @@ class Conversation:
         self._background = BackgroundSteps(on_fault=channel.time.end)
         self._is_closed = False
         self._is_over = False
-        # The question for a message that did not come in time; it stays open until the run ends or goes on.
+        # The question for a message that did not come in time; it stays open until the run ends or continues.
         self._unanswered: ShownQuestion | None = None
         self._waits_for_people = policy.interactive
         self._failure: AgentError | None = None

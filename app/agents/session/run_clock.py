@@ -57,7 +57,7 @@ class WorkingTime:
 
     @contextmanager
     def pause(self, at_most: timedelta) -> Iterator[float]:
-        """Stop the clock; yield the most seconds to wait for a person, which the block itself must keep."""
+        """Stop the clock; yield the longest time to wait for a person, which the block itself must enforce."""
         if self._pauses == 0:
             self._paused_at = _now()
             if not self._is_ended:

@@ -14,7 +14,7 @@ Emit = Callable[[Message], Awaitable[None]]  # takes one log entry
 
 _MESSAGE_CHARACTERS = 2**20
 _REMEMBERED_TOOL_CALLS = 1000
-# What a killed worker may lose of a message: the text after this silence, or of this time if the agent goes on writing.
+# An unfinished message is stored after this silence, or after this time: a killed worker loses no more.
 _SILENCE_SECONDS = 3.0
 _LONGEST_SECONDS = 30.0
 
@@ -84,7 +84,7 @@ class Transcript:
         self._length += len(piece[:room])
 
     async def store_unfinished(self) -> None:
-        """Log the text of messages that the agent has begun and does not go on with, until `stop`."""
+        """Log the text of messages that the agent began and does not continue, until `stop`."""
         while not self._is_stopped.is_set():
             await self._has_pieces.wait()
             if await wait(self._is_stopped, max(0.0, self._due_at - monotonic())):

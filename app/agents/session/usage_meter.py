@@ -18,7 +18,7 @@ _ENDED = frozenset({"completed", "failed"})
 
 
 class UsageMeter:
-    """Counts tokens and cost of one run, from what an earlier worker recorded, beside those of the task's others."""
+    """Counts tokens and cost of one run, on top of what an earlier worker recorded, and knows the task's others."""
 
     def __init__(self, earlier: Mapping[str, object] | None = None, *, others: Spent | None = None) -> None:
         earlier = earlier if isinstance(earlier, Mapping) else {}
@@ -51,7 +51,7 @@ class UsageMeter:
         return self._resumed_at + self._cost
 
     def resume(self, cost: float) -> None:
-        """Note that the run resumes a conversation that has cost so much, which the agent may count on from."""
+        """Note that the run resumes a conversation that has cost so much: the agent may add to this sum."""
         self._resumed_at = cost
 
     @property

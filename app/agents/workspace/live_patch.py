@@ -48,7 +48,7 @@ if [ -e "$known" ]; then cp -p "$known" "$GIT_DIR/index"; else head={EMPTY_TREE}
 sed -z -n 's/^.[MT] //p' "$GIT_DIR/listed" >"$GIT_DIR/changed"
 {{
     sed -z -n 's/^?? //p' "$GIT_DIR/listed"
-    # Ignored files too, if the agent has added them to an index of its own.
+    # Ignored files too, if the agent has added them to its own index.
     [ ! -f .git/index ] ||
         GIT_INDEX_FILE=$PWD/.git/index git diff-index --cached -z --name-only --diff-filter=A $how $head
 }} | sort -z -u | sed -z -n '\,^{_OWN}/checks\.toml$,p; \,^{_OWN}/,!p' | head -z -n {_MOST_FILES + 1} >"$GIT_DIR/new"

@@ -12,7 +12,7 @@ import httpx
 from app.security.addresses import PUBLIC, AddressPolicy, split_url
 
 _LOOKUPS_AT_ONCE = 32
-# For one host, while a request waits.
+# The time limit of one look-up, during which a request waits.
 _LOOKUP_SECONDS = 3.0
 # A name whose look-up failed after so long is not looked up again for a while: a thread that waits for a silent name
 # server is one less for all other names.
@@ -42,7 +42,7 @@ def is_address(host: str) -> bool:
 
 
 class Names:
-    """Looks host names up in threads of its own; callers that want the same name at once share one look-up."""
+    """Looks host names up in its own threads; callers that want the same name at once share one look-up."""
 
     def __init__(self, names: NameServer, *, slow_seconds: float = _SLOW_SECONDS) -> None:
         self._names = names

@@ -16,7 +16,7 @@ from app.clock import utcnow
 
 _LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20)
 _MAX_ANSWER_BYTES = 4 * 2**20
-_TIMEOUT_SECONDS = 10.0  # of each step of a request without a time limit of its own
+_TIMEOUT_SECONDS = 10.0  # of each step of a request without its own time limit
 # A longer wait is of no use to any caller.
 _LONGEST_RETRY_AFTER_SECONDS = 3600.0
 

@@ -20,7 +20,7 @@ SMALL_CALL_SECONDS = 5.0
 _SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
 _CONNECT_SECONDS = 2
 _READ_SECONDS = 20  # of each piece of an answer
-# The most objects that are read at the same time, each by a connection of its own; small calls have others.
+# The most objects that are read at the same time, each by its own connection; small calls have others.
 _STREAMS = 100
 _SMALL_CALLS = 50
 

@@ -104,7 +104,7 @@ class WebPushClient(PushSender):
         except NotASubscription:
             return DeadToken("NotASubscription")
         # The operator's key is wrong, or this subscription is of another one. Not for the circuit to count: a few such
-        # subscriptions would hold everybody's pushes.
+        # subscriptions would hold back the pushes of all users.
         return TryLater(outcome.reason) if outcome in _OTHER_KEY else outcome
 
     async def _post(self, request: EncryptedPush) -> PushOutcome:

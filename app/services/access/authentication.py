@@ -31,7 +31,7 @@ from app.services.access.caller_cache import CallerCache
 from app.services.access.principal import CURRENT_PROJECT, Principal, ProjectRef
 
 _LAST_USED_RESOLUTION = timedelta(hours=1)
-# A console session that was not used for so long has ended.
+# A console session ends after this long without use.
 SESSION_IDLE = timedelta(days=14)
 
 
@@ -192,7 +192,7 @@ _HOLDER = Prepared(
 
 
 async def find_holder(session: AsyncSession, key_id: UUID) -> Principal | None:
-    """Return whom `authenticate` would accept with this API key, else None."""
+    """Return the user whom `authenticate` would accept with this API key; None if it would refuse."""
     row = await _HOLDER.first(session, {"key_id": key_id, "now": utcnow()})
     return None if row is None else _principal(row)
 
@@ -271,7 +271,7 @@ _NOTE_USE_OF_SESSION = Prepared(
 
 
 async def _note_use(session: AsyncSession, row: _Caller, now: datetime) -> None:
-    # At most hourly (contract 2.2), in a transaction of its own: it stays if the request fails.
+    # At most hourly (contract 2.2), in its own transaction: it stays if the request fails.
     stale_at = now - _LAST_USED_RESOLUTION
     if row.last_used_at is None or row.last_used_at <= stale_at:
         values = {"key_id": row.key_id, "stale_at": stale_at, "now": now}

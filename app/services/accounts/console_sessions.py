@@ -92,7 +92,7 @@ def _opened_by(browser: Browser, secret: str) -> dict[str, Any]:
 
 
 async def _use_code(session: AsyncSession, code: str, browser: Browser, secret: str) -> None:
-    # One statement: the second of two browsers finds no such code.
+    # One statement, so that the second of two browsers finds no such code.
     opened = await session.scalar(
         update(ConsoleSession)
         .where(ConsoleSession.code_hash == hash_session_secret(code), ConsoleSession.expires_at > utcnow())

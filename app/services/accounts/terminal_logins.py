@@ -25,9 +25,9 @@ from app.services.sweeping import delete_batch
 
 LIFETIME = timedelta(minutes=10)
 _INTERVAL_SECONDS = 2
-# From one address, at the same time: the limit of requests does not hold while Redis is away.
+# The most open sign-ins from one address: the limit of requests does not hold while Redis is away.
 _MAX_WAITING = 100
-# The scopes of the key: of each pair, the first that the person who confirms has.
+# The scopes of the key: from each pair, the first that the confirming person has.
 _SCOPES = (
     (Scope.TASK_WRITE, Scope.TASK_READ),
     (Scope.WEBHOOK_WRITE, Scope.WEBHOOK_READ),

@@ -103,5 +103,5 @@ _PROJECT_PAGE = Prepared(
 
 
 def is_of_deleted_user(error: BaseException) -> bool:
-    """Return whether a row was refused because its user is gone: a caller is known for a second after the deletion."""
+    """Return whether a row was refused because its user was deleted: callers are cached for a second."""
     return violated_constraint(error) in _NAMES_A_USER

@@ -29,7 +29,7 @@ _ANSWER_SECONDS = 5.0
 # The interval at which to look whether the worker has answered.
 _PAUSE_SECONDS = 0.03
 _LEVEL = 1
-# The most that a worker keeps of a diff, with room for the escapes of JSON.
+# The most bytes that a worker keeps of a diff, with room for the escapes of JSON.
 _MOST_BYTES = 64 * 2**20
 
 

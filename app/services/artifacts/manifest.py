@@ -52,7 +52,7 @@ from app.services.views.runs import artifacts_out
 
 # Maximal number of entries; the manifest is read and written with its run.
 _MAX_ARTIFACTS = 1000
-# All entries but the outputs of workers with one of the names.
+# All entries except the worker's outputs with one of these names.
 _OTHERS: ColumnElement[Any] = literal_column(
     """'$[*] ? (!(@.type == "output" && @.uploaded_by == "agent" && @.name == $names[*]))'::jsonpath"""
 )

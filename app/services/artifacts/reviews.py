@@ -1,7 +1,7 @@
 """Keep the review of a run's changes for its person, on all their devices (contract 19.5).
 
 A device writes the whole review, under the version that it has read: of two that write at a time, the second gets the
-first one's review and decides again. The row's key and its version decide this, not a look before.
+first one's review and decides again. The row's key and its version decide this.
 """
 
 from datetime import datetime
@@ -24,7 +24,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
 from app.services.views.entity_tags import Held, digest_of
 
-# The most bytes of both lists together as JSON; each has bounds of its own too.
+# The most bytes of both lists together as JSON; each has its own bounds too.
 _MOST_BYTES = 64 * 2**10
 _Other = aliased(Run)
 _USER = bindparam("visible_user_id", type_=RunReview.user_id.type)
@@ -90,7 +90,7 @@ async def _read(session: AsyncSession, caller: Principal, task_id: UUID, run_id:
     row = await _REVIEW.first(session, {"task_id": task_id, "run_id": run_id, **visibility(caller)})
     if row is None:
         raise NotFound
-    # Nothing is written before the first mark; a file that another run has left as it was counts as viewed, too.
+    # Nothing is written before the first mark; a file that another run left unchanged stays viewed.
     content = row.content or {"viewed": [], "comments": []}
     return {
         "version": (row.is_own and row.version) or 0,

@@ -27,7 +27,7 @@ from app.services.access.visibility import visible_check_set
 from app.services.views.newest_page import newest_page
 from app.services.views.users import Creator, user_basic
 
-# Kinds of sandboxes that do not hold a network level.
+# Kinds of sandboxes that do not enforce a network level.
 _PORTS_ONLY = frozenset({SandboxKind.LANDLOCK, SandboxKind.NONE})
 _CREATOR, _EDITOR = aliased(User), aliased(User)
 
@@ -129,7 +129,7 @@ async def delete_set(session: AsyncSession, caller: Principal, set_id: UUID) -> 
 
 
 def warn_of_networks(settings: Settings, kind: SandboxKind) -> list[str]:
-    """Return why a worker with these settings and this kind of sandbox cannot hold the networks of check sets."""
+    """Return why a worker with these settings and this kind of sandbox cannot enforce the networks of check sets."""
     warnings = []
     level = AgentNetwork.TRUSTED.at_most(settings.network_ceiling)
     if level is not AgentNetwork.TRUSTED:

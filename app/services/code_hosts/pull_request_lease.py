@@ -35,10 +35,10 @@ async def sole_writer(
     *,
     patience: timedelta = PULL_REQUEST_PATIENCE,
 ) -> AsyncGenerator[None, None]:
-    """Wait until no other process writes about a branch that was pushed before, and keep others waiting in the body.
+    """Wait until no other process writes about a pushed branch, and keep others waiting during the block.
 
     The text of a pull request is read, changed and replaced as a whole: two writers at once would undo each other. A
-    wait longer than `patience`, or a body that takes too long, ends with TimeoutError. The lease of a lost process
+    wait longer than `patience`, or a block that takes too long, ends with TimeoutError. The lease of a lost process
     expires. `emit` gets the beginning and the end of a wait.
     """
     gives_up_at = utcnow() + patience

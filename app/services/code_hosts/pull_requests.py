@@ -44,7 +44,7 @@ class PullRequestSubject:
 
 @dataclass(frozen=True, slots=True)
 class PullRequestResult:
-    """The pull request of a run, or why it has none; both None if it was to have none."""
+    """The pull request of a run, or why it has none; both None if none was wanted."""
 
     pull_request: PullRequest | None = None
     error: str | None = None

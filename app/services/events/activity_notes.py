@@ -1,7 +1,7 @@
 """SQL expressions that note activity in the row of its task (contract 3.1, 6.12).
 
 The statement that records an event moves `last_activity_at`. Ends of runs and messages of members are noted too, for
-the people who follow the task. Neither goes back, in whatever order transactions are committed.
+the people who follow the task. Neither moves backwards, whatever the order of commits.
 """
 
 from typing import Any

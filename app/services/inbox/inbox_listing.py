@@ -139,7 +139,7 @@ def _page_statement(*, is_open: bool) -> Select[Any]:
     merged = union_all(*branches).subquery("merged")
     order = (merged.c.rank, merged.c.opened_at, merged.c.id)
     page = select(merged).order_by(*order).limit(_LIMIT).offset(_OFFSET).subquery("page")
-    # One by one: joined, the planner takes a page of any length for a long one, and reads all tasks.
+    # One by one: joined, the planner takes a page of unknown length for a long one, and reads all tasks.
     details = details_of(page.c).lateral("details")
     shown = [page.c[column.key] for column in QUESTION_COLUMNS]
     rows = select(*shown, details, page.c.rank).join(details, true()).subquery("rows")

@@ -95,13 +95,13 @@ async def open_action(
     question = await require_question(session, person, claims.question_id)
     action = Action(claims, person, sent.device_id, question, limit)
     if claims.option is not None and action.needs_key and question.risk != QuestionRisk.HIGH:
-        # High risk says for itself what it needs.
+        # For a high risk, `act` says that a key is needed.
         raise NotFound
     return action
 
 
 def require_holder(action: Action, holder: Principal) -> None:
-    """Refuse the owner of a credential who is not the token's person, or could not answer in this project by it."""
+    """Refuse a credential whose owner is not the token's person, or that cannot answer in this project."""
     require_project(holder)
     require_scope(holder, Scope.TASK_WRITE)
     if holder.user_id != action.person.user_id:
@@ -117,7 +117,7 @@ class _Sent(NamedTuple):
 _SENT = Prepared(
     select(Notification.user_id, Notification.device_id, Question.project_id)
     .join(Question, Question.run_id == Notification.run_id)
-    # A device that was unregistered, or is another person's by now, answers nothing.
+    # A device that was unregistered, or now belongs to another person, cannot answer.
     .join(PushToken, (PushToken.id == Notification.device_id) & (PushToken.user_id == Notification.user_id))
     .where(Notification.id == bindparam("notification_id"), Question.id == bindparam("question_id")),
     _Sent,

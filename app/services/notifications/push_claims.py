@@ -95,7 +95,7 @@ def _has_waited(delivery: Delivery) -> bool:
 
 
 def _sent_at_if_lost(delivery: Delivery, now: datetime) -> dict[str, Any]:
-    # The device may show the notice although no result was stored: its worker died, or storing always failed.
+    # The device may show the notice although no result was stored, for example because the worker died.
     decision, attempts = delivery.stored.decision, delivery.attempts
     is_lost = decision == NotificationDecision.PENDING and attempts > 1
     is_lost |= decision == NotificationDecision.RETRYING and attempts > PUSH_CLAIMS

@@ -1,6 +1,6 @@
 """Reminders and retractions: pushes that replace the notice of a question on its device (contract 16.7).
 
-Each is a row of its own, which is claimed, sent and settled like a notice. The history of the notice shows it.
+Each is a separate row, which is claimed, sent and settled like a notice. The history of the notice shows it.
 """
 
 from collections.abc import Collection, Iterable, Sequence

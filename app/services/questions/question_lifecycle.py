@@ -259,7 +259,7 @@ async def withdraw(
         .values(
             closed_at=utcnow(), status=case((is_late, QuestionStatus.EXPIRED), else_=QuestionStatus.WITHDRAWN)
         )
-        # The columns of who answered are empty, because nobody did.
+        # The columns about the answer are empty, because there is none.
         .returning(*_CLOSED_COLUMNS, *(null().label(column.name) for column in CREATOR_COLUMNS))
     )
     rows = sorted(await rows_of(session, closed, ClosedQuestion), key=lambda row: row.id)

@@ -30,7 +30,7 @@ class RetryBudget:
         *,
         report: Callable[[Exception], Awaitable[None]] | None = None,
     ) -> Result:
-        """Run a step, and again after errors that the policy names; raises the last one when none is left.
+        """Run a step, and again after errors that the policy names; raises the last one when no delay is left.
 
         `report` gets the first error after which this waits.
         """

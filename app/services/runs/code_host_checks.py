@@ -69,7 +69,7 @@ def is_from_others(app_id: Any) -> ColumnElement[bool]:
 async def fold_ci(session: AsyncSession, report: CiReport, *, events: RunEvents) -> None:
     """Store a report, and show what all reports of the commit say in the verification of each run that delivered it.
 
-    Reports may come repeatedly and out of order: the newest version of each subject is kept, and its end.
+    Reports may come repeatedly and out of order: the newest version of each subject is kept.
     """
     known = (
         select(PushedBranch.run_id, PushedBranch.ci)

@@ -183,7 +183,7 @@ async def _make_key(session: AsyncSession, cipher: Cipher) -> _Key:
     await session.execute(select(SigningKey.key_id).where(own).with_for_update())
     key = await _read_key(session, cipher)
     if key is None:
-        # The other one stays: processes with other secrets sign with it.
+        # The other key stays: processes with other secrets sign with it.
         purpose = f"{_PURPOSE}:{made['key_id'][:16]}"
         await session.execute(upsert(SigningKey).values(purpose=purpose, **made))
         key = _Key(made["key_id"], _load(pem))

@@ -18,9 +18,9 @@ from app.services.events.cursor import Cursor
 from app.services.events.event_reading import LIVE_PAGE, NewEvents, find_end, read_new_events
 from app.services.streams.frames import LedgerEvent
 
-# People watch: half of the events are shown within half of this. A look without new events is one short statement.
+# Short, since people watch. A look without new events is one short statement.
 _LOOK_SECONDS = 0.1
-# In a flood of events, more than a person reads, the chunks sent cost most: fewer looks send fewer.
+# During many events, sending the chunks costs most: fewer looks send fewer.
 _FLOOD_SECONDS = 0.4
 _FLOOD_EVENTS = 50
 # The most batches that wait for one stream, each of up to 500 events. A stream that is slower reads the database.

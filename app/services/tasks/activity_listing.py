@@ -197,7 +197,7 @@ def _page_statement() -> Select[Any]:
 
 
 def _details_of(activity: Any) -> LateralFromClause:
-    # One by one: for a page of any length the planner would read whole tables.
+    # One by one: for a page of unknown length the planner would read whole tables.
     block = func.jsonb_path_query(RunCommand.params, _TEXTS).column_valued("block")
     text = func.coalesce(block.op("->>")(literal_column("'text'")), block.op("#>>")(literal_column("'{}'")))
     message = select(func.string_agg(text, literal_column("E'\\n'")))

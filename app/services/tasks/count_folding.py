@@ -19,7 +19,7 @@ class Counts:
     table: Table
     # Sums are read, and rows are folded, for one value of these.
     owner: Sequence[str]
-    # Each value of these keeps a row of its own.
+    # Each value of these keeps its own row.
     kinds: Sequence[str]
     sums: Sequence[str]
 

@@ -25,7 +25,7 @@ from app.services.tasks.cached_pages import PLAN_FOR_THESE_VALUES
 from app.services.tasks.filters import IS_RECENT, recent_first, select_newest, task_filter
 from app.services.tasks.search_words import escape_like
 
-# What the indexes of parts of texts know; others are looked for in the newest tasks of the project.
+# Words that the trigram indexes can find; others are looked for in the newest tasks of the project.
 _INDEXED = re.compile(r"[^\W_]{3}")
 _MOST_READ = 10_000
 _GITHUB = re.compile(r"https?://[^/]+/([^/]+/[^/]+)/pull/([0-9]{1,9})(?:[/?#].*)?", re.ASCII)

@@ -55,7 +55,7 @@ log = structlog.get_logger(__name__)
 class Claimed:
     """A webhook delivery that this process has claimed for its attempt number `n`, with the message to send.
 
-    `due_at` as it was then: it moves when the message is asked for again.
+    `due_at` is the one at the claim: it changes when the message is requested again.
     """
 
     id: UUID

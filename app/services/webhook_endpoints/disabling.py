@@ -73,7 +73,7 @@ class _Disabled(NamedTuple):
 
 
 async def disable(session: AsyncSession, condition: ColumnElement[bool], reason: DisabledReason) -> int:
-    """Disable endpoints, cancel what is pending for them, and tell their creators; return how many."""
+    """Disable endpoints, cancel their pending deliveries, and notify their creators; return how many."""
     now = utcnow()
     disabled = (
         update(WebhookEndpoint)

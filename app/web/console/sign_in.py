@@ -1,4 +1,4 @@
-"""Who signs in, a browser or a terminal, within the limits of attempts; the codes that it sends (contract 17, 21)."""
+"""Identify a browser or terminal that signs in, within the limits of attempts, and read its codes (contract 17, 21)."""
 
 from typing import Annotated
 

@@ -27,7 +27,7 @@ from app.web.pagination import read_limit, read_page
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
-# Starts Swagger UI. No part of the page, whose policy refuses inline scripts; it may load from this service only.
+# Starts Swagger UI. A separate script, since the page's policy refuses inline scripts.
 EXPLORER_SCRIPT = Path(__file__).with_name("explorer.js")
 _EXPLORER_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; worker-src blob:; "

@@ -110,7 +110,7 @@ def preparation_for(
     """
     settings, environment = worker.process.settings, run.environment
     for_checks = environment.for_checks if environment else ()
-    # Each project has caches of its own: none can write what another one reads.
+    # Each project has its own caches: none can write what another one reads.
     owner = f"{run.project_id}\0{(run.repository or '').lower()}"
     name = hashlib.sha256(owner.encode()).hexdigest()[:_CACHE_NAME_LENGTH]
     return Preparation(

@@ -20,7 +20,7 @@ from app.services.retrying.policies import RUN_LEASE
 from app.worker.worker_context import WorkerContext
 
 _BEAT_SECONDS = RUN_LEASE.total_seconds() / 6
-# The time for an extension of a lease that is about to lapse.
+# The time limit for the extension of a lease that is about to lapse.
 _LEAST_SECONDS = 1.0
 # The time for the steps after the agent: collecting and storing its results.
 _GRACE_SECONDS = 60.0
@@ -56,10 +56,10 @@ async def perform_claimed(
     """Claim work and perform it while `extend` extends its lease; return False if there is none.
 
     If the worker is stopped, the claim is handed back. If the lease is lost, the event that `perform` gets is set; what
-    does not end within a minute is cut off.
+    does not end within a minute is cancelled.
     """
     since = utcnow()
-    # A task of its own, which a stop does not cancel: a claim cut off after its commit would keep its lease to the end.
+    # A separate task, which a stop does not cancel: a claim cut off after its commit would keep its lease to the end.
     claim = asyncio.create_task(claiming)
     try:
         if (claimed := await asyncio.shield(claim)) is None:

@@ -45,9 +45,9 @@ class LiveDiffs:
         self._is_due = False
 
     async def catch_up(self) -> None:
-        """Note the changes of the agent's turn before people are notified that it waits: they come to see these.
+        """Note the changes of the agent's turn before people are notified that it waits.
 
-        It takes a second at most: what takes longer is noted afterwards.
+        Wait at most a second; changes that take longer are noted afterwards.
         """
         self._is_due = True
         self._caught_up.clear()

@@ -81,7 +81,7 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
             if attempt:
                 enqueue_verification_after_commit(session, process.queue, claim.run_id, attempt)
                 return True
-            # A run that was cancelled gets what its agent has made.
+            # A cancelled run gets the results of its agent.
         elif (stopped := _why_stopped(report, end)) is not None and await verification_lifecycle.stop_repair(
             session, claim.run_id, stopped=stopped, owner=claim.owner, events=process.events
         ):

@@ -1,4 +1,4 @@
-"""How often a run may notify people: one push of a kind in each cooldown, and of its agent five messages in all."""
+"""How often a run may notify people: one push of a kind per cooldown, and five messages of its agent in all."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta

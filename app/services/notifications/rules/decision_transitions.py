@@ -85,7 +85,7 @@ def decision_update(
     same decision and reason, unless it is a reminder.
     """
     is_same = and_(Notification.decision == to, Notification.reason.is_not_distinct_from(reason))
-    # Each reminder is a message of its own.
+    # Each reminder is a separate message.
     is_shown = or_(~is_same, to == constant(Decision.REMINDER))
     applies = and_(true() if condition is None else condition, or_(is_same, _may_follow(to)))
     return {

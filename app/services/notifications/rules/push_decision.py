@@ -105,7 +105,7 @@ _OF_DEVICES = {
 def decide(context: NoticeContext, now: datetime, *, is_reminder: bool = False) -> NoticeDecision:
     """Decide at `now` whether a notice, or a reminder of it, is sent, waits, or is dropped.
 
-    Rules in this order: cooldown, access and wishes, need, holds. A cooldown holds the notice of a
+    Rules in this order: cooldown, access and preferences, need, holds. A cooldown holds the notice of a
     question, and drops any other. A reminder is sent even for a seen question, and waits for the end of quiet hours.
     """
     if final := _excess(context, now) or _refusal(context) or _need_that_is_gone(context, is_reminder):

@@ -18,7 +18,7 @@ class WorkerReport(TypedDict):
     # For each agent: whether its program is installed, and whether the worker has a key for it.
     agents: Mapping[str, tuple[bool, bool]]
     slots: int
-    warnings: Sequence[str]  # what it cannot hold of check sets
+    warnings: Sequence[str]  # networks of check sets that it cannot enforce
 
 
 async def report_worker(redis: RedisClient, worker: str, report: WorkerReport) -> None:

@@ -117,7 +117,7 @@ def show_lost(checks: Iterable[CheckResultOut]) -> dict[str, object]:
     lost = _end_open(checks, CheckStatus.ERROR, CheckCause.WORKER)
     reasons = [*filter(None, map(_reason_without_base, lost))]
     refuting = [reason for reason in reasons if reason.code is VerdictReason.CHECK_FAILED]
-    # No check is open if the worker was lost before its first note, or after its last check.
+    # No check is open if the worker was lost before its first report, or after its last check.
     reasons = refuting or reasons or [Reason(VerdictReason.CHECK_ERROR, detail=CheckCause.WORKER)]
     verdict = Verdict.REFUTED if refuting else Verdict.INCONCLUSIVE
     return {**_show_end(Judgement(verdict, tuple(reasons))), "checks": lost}

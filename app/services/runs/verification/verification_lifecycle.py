@@ -201,7 +201,7 @@ async def claim(session: AsyncSession, *, owner: str) -> OpenAttempt | None:
         .outerjoin(busy, busy.c.project_id == Run.project_id)
         .where(_IS_OPEN, or_(lease_owner == owner, lease_owner.is_(None)))
         .order_by(
-            # First an attempt that this job has claimed unawares, by a commit that was not acknowledged.
+            # First an attempt that this job has claimed by a commit that was not acknowledged.
             lease_owner,
             # Re-runs come last, since no run waits for them; then projects take turns.
             Verification.delivery.is_(None),
@@ -319,7 +319,7 @@ def _part(shown: Mapping[str, object], *names: str) -> dict[str, object]:
 async def stop_repair(
     session: AsyncSession, run_id: UUID, *, stopped: str, owner: str | None, events: RunEvents
 ) -> bool:
-    """End a run whose repair came to nothing with what it delivered before; `stopped` says why (contract 18.5).
+    """End a run whose repair failed with what it delivered before; `stopped` says why (contract 18.5).
 
     Return False if the caller ends the run: the job `owner` does not hold a repair.
     """
