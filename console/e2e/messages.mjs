@@ -1,23 +1,55 @@
 // What a person writes to an agent reaches it, or the page says that it did not, and what can be done about it.
-import { call, newRun, newTask, start } from "./api.mjs";
+import { call, newRun } from "./api.mjs";
 import { base } from "./browser.mjs";
 
 const FIELD = "Message to the agent";
 const WHEN = "When the agent gets the message";
 const LONG = [["sh", "sleep 600"]];
 
-export async function keptMessageOfARunThatEndsCanStillBeSent(browser, { expect, watched, checkAccess }) {
-  const { id, latest_run: run } = await newRun("Acceptance: a message that came too late", LONG);
-  const page = await watched(browser);
+/** Write a message for after the turn; return what says that it waits. */
+async function keep(page, id, text) {
   await page.goto(`${base}/projects/1/tasks/${id}`);
   await page.getByLabel(WHEN).selectOption("After this turn");
-  await page.getByLabel(FIELD).fill("```say\nNext, this.\n```");
+  await page.getByLabel(FIELD).fill(text);
   await page.keyboard.press("Enter");
-  await page.getByText("Kept until the turn ends: this page sends it then").waitFor();
+  await page.getByText("Queued for the agent").waitFor();
+}
+
+export async function queuedMessageIsThereOnEachDevice(browser, { expect, watched, checkAccess }) {
+  const { id } = await newRun("Acceptance: a message that waits", LONG);
+  const desk = await watched(browser);
+  await keep(desk, id, "Next, that.");
+  const phone = await watched(browser, { size: "phone" });
+  await phone.goto(`${base}/projects/1/tasks/${id}`);
+  const log = phone.getByRole("log");
+  await log.getByText("Next, that.").waitFor();
+  await checkAccess(phone, "a message that waits");
+  await desk.reload();
+  await desk.getByRole("log").getByText("Next, that.").waitFor();
+  expect(true, "a message that waits is there after a reload, and on another device");
+  await phone.getByRole("button", { name: "Edit", exact: true }).tap();
+  await desk.getByText("Queued for the agent").waitFor({ state: "detached" });
+  expect((await phone.getByLabel(FIELD).inputValue()) === "Next, that.", "where it can be taken back");
+  await phone.getByLabel(FIELD).fill("```say\nI did this.\n```");
+  await phone.getByLabel(WHEN).selectOption("After this turn");
+  await phone.getByRole("button", { name: "Send", exact: true }).tap();
+  await desk.getByText("Queued for the agent").waitFor();
+  await desk.getByRole("button", { name: "Stop" }).click();
+  await desk.getByText("Read by the agent").waitFor();
+  await phone.getByText("Read by the agent").waitFor();
+  const waiting = desk.getByText("Queued for the agent");
+  expect((await waiting.count()) === 0, "and it does not wait any more once the agent has it");
+  await Promise.all([desk.context().close(), phone.context().close()]);
+}
+
+export async function messageThatNoTurnReadsCanStillBeSent(browser, { expect, watched, checkAccess }) {
+  const { id, latest_run: run } = await newRun("Acceptance: a message that came too late", LONG);
+  const page = await watched(browser);
+  await keep(page, id, "```say\nNext, this.\n```");
   await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
-  await page.getByText("Not sent: the run has ended").waitFor();
+  await page.getByText("Not completed by the agent").waitFor();
   expect(
-    (await page.getByText(/^Kept until/).count()) === 0,
+    (await page.getByText("Queued for the agent").count()) === 0,
     "a message does not wait for a run that is over",
   );
   await checkAccess(page, "a message that came too late");
@@ -46,16 +78,6 @@ export async function messageOfARunThatCannotStartComesBack(browser, { expect, w
   await page.unroute(`**/tasks/${id}/run`);
   await field.press("Enter");
   await page.getByText("This run continues from").waitFor();
-  await page.context().close();
-}
-
-export async function backgroundRunKeepsNoMessage(browser, { expect, watched }) {
-  const task = await newTask("Acceptance: messages to a background run", LONG);
-  await start(task, { mode: "background" });
-  const page = await watched(browser);
-  await page.goto(`${base}/projects/1/tasks/${task.id}`);
-  await page.getByRole("button", { name: "Stop" }).waitFor();
-  expect((await page.getByLabel(WHEN).count()) === 0, "the end of its turn is the end of the run");
   await page.context().close();
 }
 

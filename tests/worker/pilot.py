@@ -64,8 +64,9 @@ class Pilot:
             return await send_command(session, self.caller(), self.run.task_id, self.run.id, body, clients)
 
     async def use_queue(self, method: ServiceMethod) -> Any:
-        """Show or clear the messages that wait; return them."""
-        return (await self.send(method))["result"]
+        """Show or clear the messages that wait; return their texts."""
+        result: Any = (await self.send(method))["result"]
+        return {name: result[name] for name in ("steering", "followUp")}
 
     async def say(self, content: str, *, artifact_ids: Sequence[str] = (), **more: Any) -> CommandOut:
         message = {"content": content, "artifact_ids": list(artifact_ids)}

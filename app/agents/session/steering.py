@@ -53,11 +53,12 @@ class Steering:
             await self._changed.wait()
             self._changed.clear()
             async with self._giving:
-                while self._messages and self._is_working():
+                while (message := self._next()) and self._is_working():
                     if self._is_asking():
                         await self._hold_back()
                         break
-                    if not await self._give(session, self._messages.pop(0)):
+                    self._messages.remove(message)
+                    if not await self._give(session, message):
                         break
 
     async def end_turn(self) -> None:
@@ -66,6 +67,10 @@ class Steering:
             messages, self._given = self._given, []
         for message in messages:
             await self._channel.commands.settle(message, CommandStatus.CONSUMED)
+
+    def _next(self) -> Command | None:
+        # What was sent with `steer: false` is for the next turn.
+        return next((each for each in self._messages if each.params.get("steer") is not False), None)
 
     async def _give(self, session: AgentSession, message: Command) -> bool:
         """Send a message to the agent; return False, and keep the message, if it must be the next prompt."""

@@ -28,10 +28,11 @@ async def send_command(
 
     - `user_message`: a message for the agent. While the agent is busy, messages are queued; it gets them in
       order, each after it has finished with the previous one.
-      `steer: true` places it before messages without; an agent that can be steered gets it in the middle of its turn.
+      `steer: true` places it before messages without. An agent that can be steered gets messages in the middle of its
+      turn, but those with `steer: false` after it.
     - `queue_get`: show the messages that the agent has not been given yet.
-    - `queue_clear`: take them out of the queue, and show them. Their progress ends as `dropped`, with the reason
-      `cleared`. Other commands stay.
+    - `queue_clear`: take them, or the one with this `command_id`, out of the queue, and show them. Their progress ends
+      as `dropped`, with the reason `cleared`. Other commands stay.
     - `cancel`: end the current turn. A background run without a queued message then ends as `cancelled`; an
       interactive run waits for the next message.
     - `close`: end the conversation. A run that waits for a message is completed with its work so far; in the

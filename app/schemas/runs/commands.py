@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, NotRequired, Self
+from uuid import UUID
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -11,7 +12,7 @@ from typing_extensions import TypedDict, override
 
 from app.enums import CommandMethod, ServiceMethod
 from app.schemas.base import Input, doc
-from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, fail, require_at_most
+from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, Uuid, fail, require_at_most
 from app.schemas.fields import Field as InputField
 
 _MAX_CONTENT = 1_000_000
@@ -127,6 +128,12 @@ class _NoParams(Input):
     """`cancel`, `close` and the methods that the service answers itself have no params."""
 
 
+class _ClearParams(Input):
+    """The messages to take out of the queue: one, or all."""
+
+    command_id: Annotated[UUID | None, Uuid()] = None
+
+
 class _MessageParams(Input):
     """A message for the agent, files of the run for it, or both."""
 
@@ -175,6 +182,7 @@ _PARAMS: Mapping[CommandMethod | ServiceMethod, type[Input]] = {
     CommandMethod.PERMISSION_RESPONSE: _AnswerParams,
     CommandMethod.SET_CONFIG_OPTION: _OptionParams,
     **dict.fromkeys(ServiceMethod, _NoParams),
+    ServiceMethod.QUEUE_CLEAR: _ClearParams,
 }
 
 
@@ -216,7 +224,7 @@ class CommandIn(Input):
             description="`user_message`: `content` (text, or a list of ACP content blocks), `artifact_ids` (files of "
             "this run), or both, and perhaps `steer` (a boolean). `permission_response`: `requestId`, `optionId`, "
             "and perhaps `customInput` and `answers` (texts by name). "
-            "`set_config_option`: `configId` and `value`. Others: none.",
+            "`set_config_option`: `configId` and `value`. `queue_clear`: perhaps `command_id`. Others: none.",
         ),
     ] = {}
     id: Annotated[
@@ -255,11 +263,21 @@ class RpcError(TypedDict):
     message: Annotated[str, doc("The reason, as a text for people.")]
 
 
-class QueuedMessages(TypedDict):
-    """The texts of the messages that the agent of a run has not been given yet, oldest first."""
+class QueuedMessageOut(TypedDict):
+    """A message that the agent of a run has not been given yet."""
 
-    steering: Annotated[list[str], doc("Those sent with `steer`.")]
-    followUp: Annotated[list[str], doc("The others.", ["Then update the guide."])]
+    command_id: Annotated[str, doc("As in its log entries; `queue_clear` takes it.")]
+    id: Annotated[str | int | float | None, doc("The `id` of the request that sent it.")]
+    text: str
+    artifact_ids: list[str]
+
+
+class QueuedMessages(TypedDict):
+    """The messages that the agent of a run has not been given yet, oldest first."""
+
+    steering: Annotated[list[str], doc("The texts of those sent with `steer`.")]
+    followUp: Annotated[list[str], doc("The texts of the others.", ["Then update the guide."])]
+    messages: Annotated[list[QueuedMessageOut], doc("All of them.")]
 
 
 class CommandOut(TypedDict):

@@ -4,7 +4,7 @@ Everything is decided while the run's row is locked. The run's worker handles ea
 agent ends; a later command is refused. The worker's side is services/runs/command_delivery.py.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from app.services.opened_clients import ServiceClients
 from app.services.questions import question_lifecycle
 from app.services.questions.answer_validation import Answer, Origin, read_answer
 from app.services.run_log.log_entries import announce_entries
-from app.services.runs.command_delivery import OPEN, REPEATED_REASON, clear_queue, read_queue
+from app.services.runs.command_delivery import OPEN, REPEATED_REASON, QueuedMessage, clear_queue, read_queue
 from app.services.runs.run_authority import lock_to_steer
 from app.services.runs.run_edits import cancel_checks
 from app.services.runs.verification.verification_requests import skip as skip_verification
@@ -75,7 +75,7 @@ async def send_command(
     is_answer = body.method is CommandMethod.PERMISSION_RESPONSE
     result: dict[str, bool] | QueuedMessages = {"resolved" if is_answer else "queued": True}
     if body.method is ServiceMethod.QUEUE_CLEAR:
-        cleared, receipts = await clear_queue(session, run_id)
+        cleared, receipts = await clear_queue(session, run_id, body.params.get("command_id"))
         announce_entries(session, clients.events, receipts)
         result = _queued_messages(cleared)
     else:
@@ -91,13 +91,17 @@ async def send_command(
     return _response(body, result=result)
 
 
-def _queued_messages(messages: Iterable[Mapping[str, Any]]) -> QueuedMessages:
-    queued: QueuedMessages = {"steering": [], "followUp": []}
-    for params in messages:
+def _queued_messages(messages: Sequence[QueuedMessage]) -> QueuedMessages:
+    queued: QueuedMessages = {"steering": [], "followUp": [], "messages": []}
+    for command_id, rpc_id, params in messages:
         content = params.get("content") or ""
         if not isinstance(content, str):
             content = "\n".join(block["text"] for block in content if block["type"] == "text")
         queued["steering" if params.get("steer") else "followUp"].append(content)
+        files = params["artifact_ids"]
+        queued["messages"].append(
+            {"command_id": str(command_id), "id": rpc_id, "text": content, "artifact_ids": files}
+        )
     return queued
 
 

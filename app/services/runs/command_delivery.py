@@ -96,6 +96,14 @@ class _Dropped(NamedTuple):
     command: DroppedCommand
 
 
+class QueuedMessage(NamedTuple):
+    """A message that the agent has not been given yet."""
+
+    id: UUID
+    rpc_id: str | float | None
+    params: JsonDict
+
+
 class _DroppedOfRun(NamedTuple):
     project_id: int
     task_id: UUID
@@ -104,6 +112,7 @@ class _DroppedOfRun(NamedTuple):
 
 
 _ACCEPTED = [getattr(RunCommand, name) for name in AcceptedCommand._fields]
+_QUEUED = [getattr(RunCommand, name) for name in QueuedMessage._fields]
 _DROPPED = [getattr(RunCommand, name) for name in DroppedCommand._fields]
 
 
@@ -237,18 +246,20 @@ def _waits(run_id: UUID) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-async def read_queue(session: AsyncSession, run_id: UUID) -> Sequence[JsonDict]:
-    """Return the params of the messages that the agent of a run has not been given yet, oldest first."""
-    waiting = select(RunCommand.params).where(*_waits(run_id)).order_by(RunCommand.position)
-    return (await session.scalars(waiting)).all()
+async def read_queue(session: AsyncSession, run_id: UUID) -> Sequence[QueuedMessage]:
+    """Return the messages that the agent of a run has not been given yet, oldest first."""
+    waiting = select(*_QUEUED).where(*_waits(run_id)).order_by(RunCommand.position)
+    return await rows_of(session, waiting, QueuedMessage)
 
 
 async def clear_queue(
-    session: AsyncSession, run_id: UUID
-) -> tuple[Sequence[JsonDict], list[tuple[UUID, JsonDict]]]:
-    """Drop these messages under the lock on the run's row; return their params and receipts, oldest first."""
-    rows = await _drop(session, CLEARED_REASON, *_waits(run_id))
-    return [row.params for row in rows], [(run_id, row.command.receipt) for row in rows]
+    session: AsyncSession, run_id: UUID, command_id: UUID | None
+) -> tuple[Sequence[QueuedMessage], list[tuple[UUID, JsonDict]]]:
+    """Drop these messages, or one, under the lock on the run's row; return them and their receipts, oldest first."""
+    chosen = [] if command_id is None else [RunCommand.id == command_id]
+    rows = await _drop(session, CLEARED_REASON, *_waits(run_id), *chosen)
+    cleared = [QueuedMessage(row.command.id, row.command.rpc_id, row.params) for row in rows]
+    return cleared, [(run_id, row.command.receipt) for row in rows]
 
 
 def receipt(

@@ -38,6 +38,7 @@ export type Diff = Schemas["DiffOut"];
 export type Review = Schemas["ReviewOut"];
 export type FileChange = Schemas["FileDiff"];
 export type InboxRow = Schemas["QuestionOut"];
+export type QueuedMessage = Schemas["QueuedMessageOut"];
 export type InboxPage = Schemas["InboxPage"];
 export type Answered = Schemas["AnsweredOut"];
 

@@ -444,18 +444,29 @@ describe("messages on their way", () => {
 
   it("are shown with their receipt until the transcript has them", () => {
     const status = (entries: unknown[]) =>
-      waitingMessages([message], append(EMPTY, entries), false).map((one) => one.receipt.status);
+      waitingMessages([message], [], append(EMPTY, entries)).map((one) => one.receipt.status);
     expect(status([])).toEqual(["sending"]);
     expect(status([receipt("accepted")])).toEqual(["accepted"]);
     expect(status([receipt("accepted"), receipt("delivered"), shown])).toEqual([]);
     expect(status([receipt("dropped")])).toEqual(["dropped"]);
   });
 
-  it("are kept by the page alone until they are sent", () => {
-    const status = (isOver: boolean) =>
-      waitingMessages([{ ...message, isKept: true }], EMPTY, isOver).map((one) => one.receipt.status);
-    expect(status(false)).toEqual(["kept"]);
-    expect(status(true)).toEqual(["failed"]);
+  it("of another device are shown, too, and go when somebody takes them back", () => {
+    const queued = { ...message, queued: "c" };
+    const transcript = append(EMPTY, [receipt("accepted")]);
+    for (const own of [[], [message]])
+      expect(waitingMessages(own, [queued], transcript)).toMatchObject([
+        { message: { text: "Hi", queued: "c" }, receipt: { status: "accepted" } },
+      ]);
+    const params = {
+      command_id: "c",
+      method: "user_message",
+      id: "mine",
+      status: "dropped",
+      reason: "cleared",
+    };
+    const cleared = append(transcript, [said("_taskbeacon/command", params)]);
+    expect(waitingMessages([message], [], cleared)).toEqual([]);
   });
 
   it("leave the comments that they are made of with the person until the agent has read them", () => {

@@ -1,5 +1,5 @@
 /** What a transcript shows. Items are immutable: a change makes a new item with the same id. */
-export type ReceiptStatus = "kept" | "sending" | "accepted" | "delivered" | "consumed" | "dropped" | "failed";
+export type ReceiptStatus = "sending" | "accepted" | "delivered" | "consumed" | "dropped" | "failed";
 
 export interface Receipt {
   status: ReceiptStatus;

@@ -83,6 +83,12 @@ def say(client: httpx.AsyncClient, url: str) -> Say:
     return say
 
 
+def queued(response: httpx.Response) -> JSON:
+    """Return the texts of the messages that wait."""
+    result = response.json()["result"]
+    return {name: result[name] for name in ("steering", "followUp")}
+
+
 async def ask(session: AsyncSession, task: Task, run: Run, **values: Any) -> Question:
     """Have the agent wait for a person's permission."""
     values_of_run = {"state": {"mode": "interactive"}, "facts": {"waiting_for": ASKED}}
@@ -401,10 +407,8 @@ class TestQueue:
         none: JSON = {}
         for params in (none, ...):
             response = await say("posthog/queue_get", params, id=3)
-            assert (response.status_code, response.json()) == (
-                200,
-                {"jsonrpc": "2.0", "result": {"steering": ["now"], "followUp": ["a\nb", ""]}, "id": 3},
-            )
+            assert (response.status_code, response.json()["id"]) == (200, 3)
+            assert queued(response) == {"steering": ["now"], "followUp": ["a\nb", ""]}
         assert await kept(session, live) == before
 
     async def test_messages_are_taken_out_once_and_commands_stay(
@@ -415,9 +419,9 @@ class TestQueue:
         await say("cancel")
         await say("set_config_option", {"configId": "mode", "value": "plan"})
         cleared = await say("queue_clear")
-        assert cleared.json()["result"] == {"steering": ["one"], "followUp": ["two"]}
+        assert queued(cleared) == {"steering": ["one"], "followUp": ["two"]}
         for method in ("queue_clear", "queue_get"):
-            assert (await say(method)).json()["result"] == {"steering": [], "followUp": []}
+            assert (await say(method)).json()["result"] == {"steering": [], "followUp": [], "messages": []}
         assert [(method, status) for method, _, status in await kept(session, live)] == [
             ("user_message", "dropped"),
             ("user_message", "dropped"),
@@ -437,7 +441,28 @@ class TestQueue:
         await say("user_message", {"content": "the answer"})
         await say("user_message", {"content": "more"})
         for method in ("queue_get", "queue_clear"):
-            assert (await say(method)).json()["result"] == {"steering": [], "followUp": ["more"]}
+            assert queued(await say(method)) == {"steering": [], "followUp": ["more"]}
+
+    async def test_one_message_is_shown_with_its_ids_and_taken_out_alone(
+        self, say: Say, session: AsyncSession, published: RecordingEvents
+    ) -> None:
+        """Another device of the person had no way to show it, and no way to take it back alone."""
+        await say("user_message", {"content": "one", "artifact_ids": [FILE["id"]]}, id="a")
+        await say("user_message", {"content": "two", "steer": False})
+        one, two = (await say("queue_get")).json()["result"]["messages"]
+        ids = [
+            str(each.id) for each in await session.scalars(select(RunCommand).order_by(RunCommand.position))
+        ]
+        assert one == {"command_id": ids[0], "id": "a", "text": "one", "artifact_ids": [FILE["id"]]}
+        assert two == {"command_id": ids[1], "id": None, "text": "two", "artifact_ids": []}
+
+        for expected in ([one], []):
+            taken = await say("queue_clear", {"command_id": ids[0]})
+            assert taken.json()["result"]["messages"] == expected
+        assert (await say("queue_get")).json()["result"]["messages"] == [two]
+        [(_, _, entry)] = published.published
+        assert entry["notification"]["params"]["command_id"] == ids[0]
+        assert_invalid(await say("queue_clear", {"command_id": "x"}), "params__command_id", "invalid_input")
 
     async def test_each_message_is_taken_out_by_one_of_many(self, say: Say) -> None:
         for number in range(5):

@@ -212,7 +212,7 @@ async def test_log_of_a_lost_run_says_which_messages_people_took_back_from_its_w
         message = {"id": new_id(), "run_id": run.id, "method": CommandMethod.USER_MESSAGE}
         session.add(RunCommand(**message, params={}, status=CommandStatus.ACCEPTED, created_at=clock()))
         await session.flush()
-        await command_delivery.clear_queue(session, run.id)
+        await command_delivery.clear_queue(session, run.id, None)
     clock.advance(seconds=RUN_LEASE.total_seconds() + 10)
 
     await recover_runs(process)

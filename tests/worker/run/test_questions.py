@@ -277,6 +277,23 @@ class TestSteering:
         assert receipts[-3:] == ["consumed"] * 3
         assert len(await pilot.log("_posthog/turn_complete")) == 1
 
+    async def test_message_for_after_the_turn_is_not_sent_into_it(self, workshop: Workshop) -> None:
+        """An agent that can be steered got it at once, so a browser kept it, which had to stay open."""
+        shop = with_agent(workshop, scripted_adapter("take_messages"))
+        pilot = Pilot(shop, await shop.queued_run("begin", state=STATE))
+        job = pilot.start()
+        await pilot.until_agent_started()
+        await pilot.send("user_message", {"content": "later", "artifact_ids": [], "steer": False})
+        await pilot.say("end")
+        await pilot.until_logged('"later"')
+        await pilot.say("end")
+        await pilot.until_waiting_for("message")
+        await pilot.send("close")
+        await job
+
+        assert [text for text in await pilot.said() if text.startswith("[")] == ['["end"]', '["end"]']
+        assert len(await pilot.log("_posthog/turn_complete")) == 2
+
     async def test_messages_are_held_back_while_a_question_is_open(self, workshop: Workshop) -> None:
         shop = with_agent(workshop, scripted_adapter("take_messages"))
         pilot = Pilot(shop, await shop.queued_run("ask", state=STATE))

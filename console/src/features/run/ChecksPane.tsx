@@ -256,7 +256,7 @@ function Found({ found, project, repository }: FoundProps) {
 function Again({ runRef, newest, onAgain }: { runRef: RunRef; newest: Verification; onAgain: () => void }) {
   const isOpen = newest.verdict === null;
   const isFirst = newest.attempt === 0;
-  const again = useAction({
+  const again = useAction<unknown>({
     mutationFn: () => (isOpen ? cancelTurn(runRef) : checkAgain(runRef)),
     onSuccess: onAgain,
     refreshes: [["task", runRef.task]],

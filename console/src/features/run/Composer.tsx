@@ -48,13 +48,11 @@ interface Props {
   onOption?: (id: string, value: string) => void;
   /** Stops the turn; null while there is none. */
   onStop?: (() => void) | null;
-  /** Whether the run waits for messages after its turn, so that one can be kept until then. */
-  canKeep?: boolean;
 }
 
 export function Composer(props: Props) {
   const { filesPlace, uploads, placeholder, standing, known, sendLabel, isBusy, area, text, onText } = props;
-  const { onSend, onOption, onStop = null, canKeep = false, sendText } = props;
+  const { onSend, onOption, onStop = null, sendText } = props;
   // The keyboard of a phone has no Shift+Enter.
   const isTouch = useMedia("(pointer: coarse)");
   const files = useAttachments(sessionStorage, filesPlace, uploads);
@@ -68,7 +66,7 @@ export function Composer(props: Props) {
       text: text.trim(),
       files: files.list.map(({ name }) => name),
       artifactIds: files.list.map(({ id }) => id ?? ""),
-      isKept: isKept && canKeep === true && onStop != null,
+      isKept: isKept && onStop !== null,
     });
     onText("");
     files.clear();
@@ -125,11 +123,11 @@ export function Composer(props: Props) {
               />
             ))}
         </div>
-        {onStop && canKeep && (
+        {onStop && (
           <Select
             className={styles.option}
             aria-label="When the agent gets the message"
-            title="At once: in the middle of its turn, if the agent takes messages then. After the turn: this page keeps the message, where you can change it, and sends it then if it is still open."
+            title="At once: in the middle of its turn, if the agent takes messages then. After the turn: it waits, and can be changed on each of your devices."
             value={isKept ? "kept" : "now"}
             choices={WHEN}
             onChoose={(value) => setKept(value === "kept")}

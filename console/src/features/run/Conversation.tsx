@@ -31,7 +31,7 @@ import { isAsking, RunQuestions, useRunQuestions } from "../questions/runQuestio
 import { Composer, type Written } from "./Composer";
 import { filesOf } from "./completion";
 import { End, TurnEnd } from "./End";
-import { type Outbox, type Outgoing, waitingMessages } from "./outbox";
+import { type Outbox, type Outgoing, useQueue, waitingMessages } from "./outbox";
 import styles from "./run.module.css";
 import type { LoadState } from "./runTranscript";
 import { ReceiptLine, TaskText, UserMessage } from "./TranscriptRow";
@@ -70,7 +70,7 @@ export function Conversation(props: ConversationProps) {
   // The files that can be named may come a moment after the words that stream.
   const later = useDeferredValue(transcript.items);
   const known = useMemo(() => filesOf(later), [later]);
-  const waiting = waitingMessages(outbox.list, transcript, over);
+  const waiting = waitingMessages(outbox.list, useQueue(runRef, run, transcript), transcript);
   const items = useMemo(() => (over ? ended(transcript.items) : transcript.items), [over, transcript.items]);
   const unasked = items.filter((item) => item.kind === "question" && item.state === "unasked").length;
   const isChecked = stateOf(run) === "checking";
@@ -90,7 +90,6 @@ export function Conversation(props: ConversationProps) {
     onSend: outbox.send,
     onOption: (id: string, value: string) => option.mutate({ id, value }),
     onStop: !canWrite || isIdle || question ? null : () => stop.mutate(),
-    canKeep: run.state.mode === "interactive",
   };
   const name = runName(runs, tipOf(run, runs.results).id) ?? "this run";
   const branch = outputOf(run).branch || branchBefore(run, runs.results);
@@ -125,12 +124,9 @@ export function Conversation(props: ConversationProps) {
                   receipt={receipt}
                   from={over ? name : null}
                   onContinue={() =>
-                    actions.resume(message.text, [], { onStarted: () => outbox.discard(message.id) })
+                    actions.resume(message.text, [], { onStarted: () => void outbox.discard(message) })
                   }
-                  onEdit={() => {
-                    draft.putBack(message, toRun.uploads);
-                    outbox.discard(message.id);
-                  }}
+                  onEdit={() => outbox.discard(message, () => draft.putBack(message, toRun.uploads))}
                 />
               ))}
               {isIdle && canWrite && waiting.length === 0 && (
@@ -206,24 +202,22 @@ interface WaitingProps {
 }
 
 function Waiting({ message, outbox, receipt, from, onContinue, onEdit }: WaitingProps) {
-  const isKept = receipt.status === "kept";
+  const isBack = receipt.status === "failed" || receipt.status === "dropped";
   return (
     <div>
       <UserMessage item={{ ...message, kind: "user", receipt: null }} />
       <ReceiptLine receipt={receipt} />
-      {(isKept || receipt.status === "failed") && (
+      {(isBack || message.queued) && (
         <p className="row ends">
-          <Button tone="quiet" onClick={() => outbox.discard(message.id)}>
+          <Button tone="quiet" onClick={() => outbox.discard(message)}>
             Discard
           </Button>
           {/* Comments that were not read can be changed and sent again where they stand. */}
           {!message.comments && <Button onClick={onEdit}>Edit</Button>}
-          {from === null ? (
-            <Button onClick={() => outbox.deliver(message)}>{isKept ? "Send now" : "Send again"}</Button>
-          ) : (
-            // Files that one run has are not those of another.
-            message.files.length === 0 &&
-            !message.comments && <Button onClick={onContinue}>Continue from {from}</Button>
+          {isBack && from === null && <Button onClick={() => outbox.deliver(message)}>Send again</Button>}
+          {/* Files that one run has are not those of another. */}
+          {isBack && from !== null && message.files.length === 0 && !message.comments && (
+            <Button onClick={onContinue}>Continue from {from}</Button>
           )}
         </p>
       )}

@@ -1,7 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Link, useSearchParams } from "wouter";
-import { waitingFor } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import { classes } from "../../ui/classes";
 import { useKept } from "../../ui/kept";
@@ -48,8 +47,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   );
   const { transcript, load } = useRunTranscript(ref, run);
   const actions = useRunActions(task, run, runs.results);
-  const isIdle = waitingFor(run)?.kind === "message";
-  const outbox = useOutbox(ref, isIdle && run.status === "in_progress");
+  const outbox = useOutbox(ref);
   useFreshTask(task.id, transcript);
   const pane = PANES.find(({ name }) => name === search.get("pane"))?.name ?? null;
   const isWide = useMedia("(min-width: 1160px)");

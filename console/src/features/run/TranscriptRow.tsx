@@ -83,7 +83,6 @@ export function UserMessage({ item }: Props<"user">) {
 }
 
 const RECEIPTS = {
-  kept: [icons.Clock3, "Kept until the turn ends"],
   sending: [icons.Send, "Sending"],
   accepted: [icons.Clock3, "Queued for the agent"],
   delivered: [icons.Check, "Given to the agent"],

@@ -23,7 +23,7 @@ it("marks comments as sent when the message that carries them is sent again, whi
   const wrapper = ({ children }: { children: React.ReactNode }) => (
     <QueryClientProvider client={new QueryClient()}>{children}</QueryClientProvider>
   );
-  const { result } = renderHook(() => useOutbox(ref, false), { wrapper });
+  const { result } = renderHook(() => useOutbox(ref), { wrapper });
   const comments = [comment("a"), { ...comment("b"), text: "Before it was edited" }];
   act(() => result.current.send({ text: "Hi", comments, files: [], artifactIds: [], isKept: false }));
   await waitFor(() => expect(result.current.list[0]?.problem).toBeTruthy());

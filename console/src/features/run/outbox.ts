@@ -2,12 +2,14 @@
  * Messages on their way: shown from the moment they are sent until the agent has them, found again by the ids of
  * their receipts, never by their text. They survive a reload of the tab.
  */
-import { useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useRef, useState } from "react";
-import { type RunRef, sendMessage } from "../../api/commands";
+import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { fetchQueue, type RunRef, sendMessage, takeBack } from "../../api/commands";
 import { errorText } from "../../api/errors";
+import type { Run } from "../../api/types";
 import type { Transcript } from "../../transcript/append";
 import type { Receipt } from "../../transcript/items";
+import { say, sayError } from "../../ui/feedback";
 import { readKept } from "../../ui/kept";
 import { type Comment, isSame } from "../changes/review";
 import { markSent } from "../changes/useReview";
@@ -17,6 +19,8 @@ export interface Outgoing extends Written {
   id: string;
   at: string;
   problem: string | null;
+  /** The service's id of one that waits in the queue of the run: it can be taken back. */
+  queued?: string;
   /** The comments of the person's review that it is made of. */
   comments?: readonly Comment[];
 }
@@ -25,78 +29,82 @@ const keyOf = (run: string) => `taskbeacon.outbox.${run}`;
 
 const read = (run: string) => readKept<Outgoing[]>(sessionStorage, keyOf(run)) ?? [];
 
-/**
- * The service takes no message back that it has accepted. So one that shall come after the turn is kept here, where it
- * can be changed, and sent when the agent waits (`isIdle`).
- */
-export function useOutbox(ref: RunRef, isIdle: boolean) {
+export function useOutbox(ref: RunRef) {
   const queries = useQueryClient();
   const [list, setList] = useState<Outgoing[]>(() => read(ref.run));
-  const change = useCallback(
-    (next: (before: Outgoing[]) => Outgoing[]) => {
-      // Not the state, which a page that is left does not change any more.
-      const after = next(read(ref.run));
-      sessionStorage.setItem(keyOf(ref.run), JSON.stringify(after));
-      setList(after);
-    },
-    [ref.run],
-  );
-  const deliver = useCallback(
-    async (message: Outgoing) => {
-      const set = (changes: Partial<Outgoing>) =>
-        change((before) => before.map((one) => (one.id === message.id ? { ...one, ...changes } : one)));
-      set({ isKept: false, problem: null });
-      try {
-        await sendMessage(ref, message.id, message.text, message.artifactIds);
-      } catch (error) {
-        return set({ problem: errorText(error) });
-      }
-      if (message.comments) await markSent(queries, ref, message.comments, message.id);
-    },
-    [change, queries, ref],
-  );
+  const change = (next: (before: Outgoing[]) => Outgoing[]) => {
+    // Not the state, which a page that is left does not change any more.
+    const after = next(read(ref.run));
+    sessionStorage.setItem(keyOf(ref.run), JSON.stringify(after));
+    setList(after);
+  };
+  const deliver = async (message: Outgoing) => {
+    const set = (problem: string | null) =>
+      change((before) => before.map((one) => (one.id === message.id ? { ...one, problem } : one)));
+    set(null);
+    try {
+      const params = { artifact_ids: message.artifactIds, steer: message.isKept ? false : undefined };
+      await sendMessage(ref, message.id, { content: message.text || undefined, ...params });
+    } catch (error) {
+      return set(errorText(error));
+    }
+    if (message.comments) await markSent(queries, ref, message.comments, message.id);
+  };
   const send = (written: Written & Pick<Outgoing, "comments">) => {
     const message = { ...written, id: crypto.randomUUID(), at: new Date().toISOString(), problem: null };
     change((before) => [...before, message]);
-    if (!message.isKept) void deliver(message);
+    void deliver(message);
   };
-  const discard = (id: string) => change((before) => before.filter((one) => one.id !== id));
-  const isSending = useRef(false);
-  useEffect(() => {
-    const next = list.find(({ isKept }) => isKept);
-    if (!isIdle || !next || isSending.current) return;
-    // One for each turn, in their order.
-    isSending.current = true;
-    void deliver(next).finally(() => {
-      isSending.current = false;
-    });
-  }, [isIdle, list, deliver]);
+  /** Take a message back, unless the agent has got it meanwhile; then it stays. */
+  const discard = async ({ id, queued }: Outgoing, onDone = () => {}) => {
+    try {
+      const isTooLate = queued && (await takeBack(ref, queued)).length === 0;
+      if (isTooLate) return say("The agent has the message already.");
+    } catch (error) {
+      return sayError(error);
+    }
+    change((before) => before.filter((one) => one.id !== id));
+    onDone();
+  };
   return { list, send, deliver, discard };
 }
 
 export type Outbox = ReturnType<typeof useOutbox>;
 
-const KEPT: Receipt = { status: "kept", reason: "this page sends it then, if it is still open" };
-const TOO_LATE: Receipt = { status: "failed", reason: "the run has ended" };
+/** The messages that wait for the agent, from whichever device they were sent. */
+export function useQueue(ref: RunRef, { status, artifacts }: Run, { receipts }: Transcript): Outgoing[] {
+  const open = [...receipts].flatMap(([id, receipt]) => (receipt.status === "accepted" ? [id] : []));
+  const queue = useQuery({
+    queryKey: ["task", ref.task, "queue", ref.run, ...open],
+    queryFn: () => fetchQueue(ref),
+    enabled: status === "in_progress" && open.length > 0,
+    placeholderData: keepPreviousData,
+  });
+  const nameOf = (id: string) => artifacts.find((one) => one.id === id)?.name ?? "a file";
+  const waiting = queue.data?.filter(({ command_id }) => open.includes(command_id)) ?? [];
+  return waiting.map(({ command_id: queued, id, text, artifact_ids: artifactIds }) => ({
+    ...{ id: String(id ?? queued), queued, text, artifactIds, files: artifactIds.map(nameOf) },
+    ...{ at: "", isKept: false, problem: null },
+  }));
+}
 
-/** The messages that the transcript does not show yet, with their receipts. `isOver`: no turn of the run will end. */
-export function waitingMessages(
-  list: Outgoing[],
-  transcript: Transcript,
-  isOver: boolean,
-): { message: Outgoing; receipt: Receipt }[] {
-  return list.flatMap((message) => {
+/** The messages that the transcript does not show yet, with their receipts: those of this page, and of the queue. */
+export function waitingMessages(list: Outgoing[], queue: Outgoing[], transcript: Transcript) {
+  const own = list.map((one) => ({ ...queue.find(({ id }) => id === one.id), ...one }));
+  const others = queue.filter(({ id }) => !list.some((one) => one.id === id));
+  return [...own, ...others].flatMap((message) => {
     const command = transcript.commandIds.get(message.id);
-    const receipt = receiptOf(message, transcript, isOver);
+    const receipt = receiptOf(message, transcript);
     const isShown = command && transcript.places.has(`user:${command}`);
-    return isShown || receipt.status === "consumed" ? [] : [{ message, receipt }];
+    const isGone = receipt.status === "consumed" || receipt.reason === "cleared";
+    return isShown || isGone ? [] : [{ message, receipt }];
   });
 }
 
-function receiptOf(message: Outgoing, transcript: Transcript, isOver: boolean): Receipt {
-  const known = transcript.receipts.get(transcript.commandIds.get(message.id) ?? "");
+function receiptOf(message: Outgoing, transcript: Transcript): Receipt {
+  const command = message.queued ?? transcript.commandIds.get(message.id);
+  const known = transcript.receipts.get(command ?? "");
   if (known?.status === "consumed") return known;
-  if (message.isKept) return isOver ? TOO_LATE : KEPT;
   if (message.problem) return { status: "failed", reason: message.problem };
   return known ?? { status: "sending", reason: "" };
 }
@@ -111,7 +119,7 @@ export const messagesWith = (comment: Comment, list: readonly Outgoing[]): strin
 export function wayOf(id: string, list: Outgoing[], transcript: Transcript, isOver: boolean) {
   const own = list.find((one) => one.id === id);
   const known = transcript.receipts.get(transcript.commandIds.get(id) ?? "");
-  const { status } = own ? receiptOf(own, transcript, isOver) : (known ?? { status: "sending" });
+  const { status } = own ? receiptOf(own, transcript) : (known ?? { status: "sending" });
   if (status === "consumed") return "read";
   return isOver || status === "dropped" || status === "failed" ? "back" : "away";
 }
