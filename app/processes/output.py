@@ -49,7 +49,13 @@ class Tail:
         return kept.decode(errors="replace")
 
 
-def last_lines(text: str, count: int = 6, limit: int = 1000) -> str:
+def last_lines(text: str, count: int = 6, limit: int = 1000, *, otherwise: str = "it said nothing") -> str:
     """Return the last lines that are not empty, where most programs explain a failure; at most `limit` characters."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    return "\n".join(lines[-count:])[-limit:] or "it said nothing"
+    return "\n".join(lines[-count:])[-limit:] or otherwise
+
+
+def quoted_end(lead: str, text: str, count: int = 6, limit: int = 1000) -> str:
+    """Return the last lines below `lead`, or that there are none, which is not to be taken for what was printed."""
+    lines = last_lines(text, count, limit, otherwise="")
+    return f"{lead}:\n{lines}" if lines else "It printed nothing."

@@ -60,9 +60,9 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   await pane.getByLabel("Output of apples").getByText("broken").waitFor();
   await pane.getByRole("button", { name: "docs Skipped" }).waitFor();
   const download = page.waitForEvent("download");
-  await pane.getByRole("link", { name: "check-tests-1-2.log, of the work, execution 2" }).click();
+  await pane.getByRole("link", { name: "tests-attempt-1-execution-2.log, of the work, execution 2" }).click();
   const file = (await download).suggestedFilename();
-  expect(file === "check-tests-1-2.log", `the log of a check is a file (${file})`);
+  expect(file === "tests-attempt-1-execution-2.log", `the log of a check is a file (${file})`);
   const card = cardOf(page, "1 check fails");
   await card.waitFor();
   await page
@@ -164,7 +164,7 @@ export async function changedTestIsShownBesideItsOldOutcome(browser, { expect, w
   await pane.getByText("The old tests fail: tests.").waitFor();
   await pane.getByRole("button", { name: "tests Passed; the old tests fail", expanded: true }).waitFor();
   const log = page.waitForEvent("download");
-  await pane.getByRole("link", { name: "check-tests-1-old_tests.log, with the tests of the base" }).click();
+  await pane.getByRole("link", { name: "tests-attempt-1-old-tests.log, with the tests of the base" }).click();
   const file = await readFile(await (await log).path(), "utf8");
   expect(file.includes("broken"), `the pane says so before it is opened, and has their log (${file})`);
   const side = (title) => pane.locator("dl > div").filter({ hasText: title }).getByRole("definition");

@@ -91,7 +91,7 @@ async def test_checked_run_is_to_the_origins_client_what_another_is(
     own = {name: checked.run["output"][name] for name in ("head_branch", "head_sha", "verification")}
     assert checked.run["output"] == other.run["output"] | own
     names = [[artifact["name"] for artifact in each.run["artifacts"]] for each in (checked, other)]
-    assert names == [["changes.patch", "check-tests-1-1.log"], ["changes.patch"]]
+    assert names == [["changes.patch", "tests-attempt-1-execution-1.log"], ["changes.patch"]]
     for name in RUN_KEYS - {"verification", "output", "artifacts"}:
         assert type(checked.run[name]) is type(other.run[name]), name
     assert set(checked.run["state"]) == set(other.run["state"])

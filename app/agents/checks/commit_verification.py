@@ -200,7 +200,7 @@ class _Clones:
         # The outputs of the base are not kept: each may have 10 MiB.
         if self._side == "base":
             return replace(execution, output=b"")
-        part = str(number) if self._side == "result" else self._side
+        part = f"execution-{number}" if self._side == "result" else "old-tests"
         stored = await self._attempt.effects.store_output(check.id, part, execution.output)
         return replace(execution, output=execution.output[-TAIL_BYTES:], log=stored)
 

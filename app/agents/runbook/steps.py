@@ -12,7 +12,7 @@ from app.agents.runbook.connection import Message, TurnClient
 from app.agents.runbook.parser import Step
 from app.agents.runbook.programs import ProgramEnd, run_program
 from app.ids import new_hex_id
-from app.processes.output import last_lines
+from app.processes.output import quoted_end
 
 _TITLE_CHARACTERS = 80
 # The service cuts the title of a question there; what it shows below the title may be longer.
@@ -151,8 +151,8 @@ class StepExecutor:
         call.end(ended.output, failed=failed, result={"exitStatus": ended.status})
         if failed and not step.allow_failure:
             how = f"ended with exit status {ended.status}" if ended.status is not None else "took too long"
-            last_output = last_lines(ended.output, _LAST_LINES, _LAST_CHARACTERS)
-            raise StepFailed(f"{name} {how}. Its last lines:\n{last_output}")
+            last_output = quoted_end("Its last lines", ended.output, _LAST_LINES, _LAST_CHARACTERS)
+            raise StepFailed(f"{name} {how}. {last_output}")
         return not failed
 
     def _run_file(self, step: Step, call: ToolCall) -> ProgramEnd:

@@ -44,7 +44,7 @@ from app.agents.session.transcript import Emit, Transcript
 from app.agents.session.transport import BrokenWire, Wire
 from app.agents.session.usage_meter import usage_in_meta
 from app.enums import RpcErrorCode
-from app.processes.output import Tail, last_lines, read_bounded
+from app.processes.output import Tail, quoted_end, read_bounded
 
 ConfigOption = SessionConfigOptionSelect | SessionConfigOptionBoolean
 McpServer = HttpMcpServer | SseMcpServer
@@ -336,9 +336,9 @@ class AgentSession:
         except ConnectionError:
             await self._explain_end()
         except TimeoutError:
-            last_errors = last_lines(self._stderr.text())
+            last_errors = quoted_end("It said last", self._stderr.text())
             raise AgentCrashed(
-                f"The agent '{self.name}' did not answer within {within} s. It said last:\n{last_errors}"
+                f"The agent '{self.name}' did not answer within {within} s. {last_errors}"
             ) from None
 
     async def _explain_end(self) -> NoReturn:
@@ -354,7 +354,7 @@ class AgentSession:
         await self._listener
         raise AgentCrashed(
             f"The agent '{self.name}' ended unexpectedly (exit status {code}). "
-            f"It said last:\n{last_lines(self._stderr.text())}"
+            f"{quoted_end('It said last', self._stderr.text())}"
         )
 
 

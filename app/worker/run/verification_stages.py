@@ -97,7 +97,7 @@ class _Performance:
         self._claimed.shown["checks"] = progress["checks"]
 
     async def store_output(self, check_id: str, part: str, output: bytes) -> str | None:
-        name = f"check-{check_id}-{self._claimed.attempt}-{part}.log"
+        name = f"{check_id}-attempt-{self._claimed.attempt}-{part}.log"
         file = NewArtifact(name, output, "text/plain", ArtifactType.OUTPUT, "service")
         try:
             entry = await store_run_artifact(self._worker.process.store, self._ref, file)

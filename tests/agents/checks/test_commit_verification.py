@@ -350,8 +350,8 @@ async def test_output_with_the_old_tests_is_stored_beside_that_of_the_work(check
 
     [check] = seen.checked.checks
     assert check.old_tests is not None
-    assert check.old_tests.log == "tests-old_tests"
-    assert checking.outputs == {"tests-1": b"two\nseen\n", "tests-old_tests": b"broken\n"}
+    assert check.old_tests.log == "tests-old-tests"
+    assert checking.outputs == {"tests-execution-1": b"two\nseen\n", "tests-old-tests": b"broken\n"}
 
 
 async def test_failed_check_is_repeated_in_the_same_clone_as_often_as_it_says(checking: Checking) -> None:

@@ -257,6 +257,16 @@ async def test_failing_step_fails_the_run_with_its_last_lines(runner: Runner, or
     assert origin.branches() == ["main"]
 
 
+async def test_failing_step_that_printed_nothing_quotes_no_line(runner: Runner) -> None:
+    outcome = await runner.run("```sh\nfalse\n```")
+
+    assert outcome.failed is not None
+    # Regression: "it said nothing" stood where the printed lines do.
+    assert outcome.failed.message == (
+        "Step 1 of 1 (sh block at line 1 of the prompt) ended with exit status 1. It printed nothing."
+    )
+
+
 async def test_step_that_may_fail_does_not_end_the_run(runner: Runner) -> None:
     outcome = await runner.run("```sh allow-failure\nexit 7\n```\n```sh\necho x > x\n```")
 

@@ -105,8 +105,8 @@ async def test_attempt_of_a_lost_worker_is_repeated_and_what_the_lost_one_says_i
     ended = await workshop.read(delivered)
     assert (ended.status, shown(ended)["attempts"]) == (RunStatus.COMPLETED, 1)
     # Regression: those of the lost worker were there too.
-    logs = {file["id"]: file["name"] for file in ended.artifacts if file["name"].startswith("check-")}
-    assert sorted(logs.values()) == ["check-quick-1-1.log", "check-slow-1-1.log"]
+    logs = {file["id"]: file["name"] for file in ended.artifacts if file["name"].endswith(".log")}
+    assert sorted(logs.values()) == ["quick-attempt-1-execution-1.log", "slow-attempt-1-execution-1.log"]
     assert {one["log_artifact_id"] for check in shown(ended)["checks"] for one in check["runs"]} == set(logs)
     assert await ends(workshop, delivered) == [
         ("verification.finished", "verified", True),
@@ -145,7 +145,7 @@ async def test_check_that_has_ended_shows_its_status_and_its_output_while_others
     running = await workshop.read(delivered)
     quick, slow = shown(running)["checks"]
     assert (quick["status"], quick["exit_code"], slow["status"]) == ("passed", 0, "running")
-    [log] = [file for file in running.artifacts if file["name"] == "check-quick-1-1.log"]
+    [log] = [file for file in running.artifacts if file["name"] == "quick-attempt-1-execution-1.log"]
     assert await workshop.stored(log["storage_path"]) == "changed\n"
     assert [one["log_artifact_id"] for one in quick["runs"]] == [log["id"]]
 

@@ -170,7 +170,7 @@ async def test_logs_of_checks_do_not_pass_the_limit_of_a_run(
     assert (shown(ended)["verdict"], len(ended.artifacts)) == ("verified", 1000)
     assert shown(ended)["checks"][0]["log_artifact_id"] is None
     log = await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
-    assert "check-tests-1-1.log is left out: the run has as many files as it may have." in log
+    assert "tests-attempt-1-execution-1.log is left out: the run has as many files as it may have." in log
 
 
 async def test_output_with_characters_that_cannot_be_stored_is_shown_without_them(
