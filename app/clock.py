@@ -42,7 +42,7 @@ def utcnow() -> datetime:
 
 
 def wire_time() -> str:
-    """Return the current time as answers of the API have it, for JSON that is stored as it is shown."""
+    """Return the current time in the format of the API, for JSON that is stored as it is shown."""
     return utcnow().isoformat().replace("+00:00", "Z")
 
 

@@ -107,7 +107,7 @@ def _dump(event: Any, **options: Any) -> str:
     try:
         return orjson.dumps(event, **options).decode()
     except TypeError:
-        # A key that is no text, a larger number, or half a character.
+        # A key that is no text, a larger number, or a lone surrogate.
         return json.dumps(event, **options)
 
 

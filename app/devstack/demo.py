@@ -159,7 +159,6 @@ def _show(terminal: TerminalOutput, stack: Stack, repository: DemoRepository) ->
 
 
 async def _watched(stack: Stack, work: Coroutine[Any, Any, Run]) -> Run:
-    """Return the outcome. Raises StopRequested, or DevstackError when a process of the stack has ended."""
     task = asyncio.create_task(work)
     while not (await asyncio.wait({task}, timeout=_POLL_SECONDS))[0]:
         stack.supervisor.pause(0)

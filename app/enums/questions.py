@@ -11,7 +11,7 @@ class QuestionKind(StrEnum):
     URL = "url"
     # The agent's turn is over, and it waits for the next message.
     MESSAGE = "message"
-    # The service's own: what becomes of the work of a run that is over and not verified.
+    # A question of the service: what to do with the work of a run that is over and not verified.
     VERDICT = "verdict"
 
 

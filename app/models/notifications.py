@@ -13,7 +13,7 @@ from app.models.base import Base, one_of, rule
 
 
 class Notification(Base):
-    """One push about one event to one device of a user: the decision about it, and what came of sending it."""
+    """One push about one event to one device of a user: the decision about it, and the result of sending it."""
 
     __tablename__ = "notifications"
     __table_args__ = (

@@ -20,7 +20,7 @@ async def until_none_is_left(
 ) -> int:
     """Call `sweep`, which handles rows and returns their number, in new transactions until none is left.
 
-    After so many `seconds` no further call begins.
+    No further call begins after `seconds`.
     """
     total, count, end = 0, -1, time.monotonic() + seconds
     while count and (total == 0 or time.monotonic() < end):

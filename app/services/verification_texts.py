@@ -38,7 +38,6 @@ def summarize(shown: VerificationOut | None) -> str | None:
 
 
 def _words_of(reason: ReasonOut) -> str:
-    """Return one reason of a verdict in a line; its detail may be text that an agent or a check has written."""
     code = reason["code"].replace("_", " ")
     return f"{code}: {' '.join(reason['detail'].split())}" if reason["detail"] else code
 

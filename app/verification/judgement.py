@@ -307,7 +307,7 @@ def _lacks_base(judged: JudgedCheck, facts: Facts) -> bool:
     if judged.check.expect_base is not None or judged.status is CheckStatus.FAILED:
         return judged.base in {BaseStatus.ERROR, BaseStatus.NOT_RUN}
     # Cases may have been removed. Work can use up the time of its base, so one that was not executed is a doubt. One
-    # that was, and cannot be set up, lacks a new tool or hangs, is none: what mends it could never be verified.
+    # that was, and cannot be set up, lacks a new tool or hangs, is none: a repair of it could never be verified.
     last = judged.result.executions[-1]
     has_cases = last.cases is not None and last.has_ended
     return has_cases and facts.has_base and judged.base is BaseStatus.NOT_RUN
@@ -347,7 +347,7 @@ def _listed(items: Iterable[str], *, first: str = "") -> str:
 
 
 def why_stopped(failures: str, earlier: Collection[str], *, most: int) -> StopReason | None:
-    """Return why an agent does not correct its work again, at most so often; `earlier` are the failures before."""
+    """Return why an agent does not correct its work again, at most `most` times; `earlier` are the failures before."""
     if len(earlier) >= most:
         return StopReason.LIMIT
     return StopReason.REPEATED if failures in earlier else None

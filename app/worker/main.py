@@ -61,7 +61,7 @@ async def looping(
 ) -> AsyncGenerator[None, None]:
     """Run the worker's loops and `blocks` during the block; then close all of them and the worker side by side.
 
-    So the stop takes as long as the longest of them. Runs and checks still hear of changes until they have ended.
+    So the stop takes as long as the longest of them. Runs and checks still receive changes until they have ended.
     """
     deliver_webhooks = partial(WebhookDeliverer(context.process, webhooks).run, context.changes)
     deliver_pushes = partial(deliver_as_due, context.process, context.changes)

@@ -114,7 +114,6 @@ class Caches:
 
 
 async def _shrink(root: Path, max_bytes: int) -> None:
-    """Delete the caches of any repository that were used the longest ago, until the others fit."""
     # Unfinished copies of dead workers too; a copy in progress is the most recently used, so it stays.
     for path in await asyncio.to_thread(
         lambda: least_used({path: path for path in root.glob("*/*")}, max_bytes)

@@ -153,7 +153,6 @@ class _Attempt:
                     each.old_tests = await clones.execute(each.placed)
 
     def _base_key(self, base: str, checks: Sequence[PlacedCheck]) -> bytes:
-        """Return a digest of all that decides the result of the last of these checks on a base."""
         preparation = self.preparation
         parts = [
             self.url,

@@ -313,7 +313,6 @@ class Repository:
     async def _fields(
         self, *arguments: str, text: bytes = b"", variables: Mapping[str, str] = MappingProxyType({})
     ) -> list[str]:
-        """Return what a local git command writes, split at each NUL. Raises RepositoryError."""
         result = await self._git.run(
             *arguments, timeout=_LOCAL, limit=_LIST_LIMIT, text=text, variables=variables
         )

@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 _PROCESSES = ProcessTable(seconds=0.2)
 # The pause has its own limit, because it grows with the time of a look, and the agent can make that long.
 _LONGEST_DISK_PAUSE_SECONDS = 15.0
-# Files without content fill no blocks, but a file system can run out of them: each counts as at least so much.
+# Files without content fill no blocks, but a file system can run out of them: each counts as at least this.
 _FILE_BYTES = 4096
 _DISK_SECONDS = 120
 # The time for processes over a limit to end by themselves.

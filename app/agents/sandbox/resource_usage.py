@@ -29,7 +29,7 @@ _RULES_BYTES = 5 * 2**20
 # In the kernel's lists of sockets: the inode of one that no process holds, and the type of one for datagrams.
 _HELD_BY_NONE = "0"
 _DATAGRAMS = "0002"
-# A socket for datagrams keeps one from each of so many more senders (net.unix.max_dgram_qlen of a new network).
+# A socket for datagrams buffers one from each of this many more senders (net.unix.max_dgram_qlen).
 _SENDERS = 10
 # What a file in a file system in memory takes beside its content.
 _INODE_BYTES = 1024

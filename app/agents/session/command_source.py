@@ -31,7 +31,7 @@ class TurnPolicy:
     interactive: bool = False
     # How long the agent waits for a person, each time.
     human_timeout: timedelta = timedelta(minutes=15)
-    # How long it may take to leave a cancelled turn, if the run goes on after it and if it does not.
+    # How long it may take to leave a cancelled turn, if the run continues after it and if it does not.
     interrupt_seconds: float = INTERRUPT_SECONDS
     cancel_seconds: float = CANCEL_SECONDS
     close_seconds: float = CLOSE_SECONDS  # in which an agent may end by itself

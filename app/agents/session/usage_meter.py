@@ -51,7 +51,7 @@ class UsageMeter:
         return self._resumed_at + self._cost
 
     def resume(self, cost: float) -> None:
-        """Note that the run resumes a conversation that has cost so much: the agent may add to this sum."""
+        """Note that the run resumes a conversation that has cost `cost` so far, to which the agent may add."""
         self._resumed_at = cost
 
     @property

@@ -69,7 +69,7 @@ how="--no-color --no-ext-diff --no-textconv --full-index --ignore-submodules=dir
 read -r code <"$GIT_DIR/code"
 exit "$code"
 """
-# Git fails when a file becomes shorter while it reads it: the agent goes on writing.
+# Git fails when a file becomes shorter while it is read: the agent may be writing it.
 _TRIES = 3
 
 

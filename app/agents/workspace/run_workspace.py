@@ -277,8 +277,8 @@ class Workspace:
     ) -> Comparison:
         """Return how the clone differs from the commit that the work started from, while its agent works or waits.
 
-        `branch` is a source whose branch of now is compared with instead. If `is_whole`, it is the commit from which
-        the first run on the branch began. Raises RepositoryError.
+        `branch` is a source to compare with instead, at the current commit of its branch; with `is_whole` it is the
+        commit from which the first run on the branch began. Raises RepositoryError.
         """
         base = self.first if is_whole else self.began
         if is_whole and base is None:

@@ -54,7 +54,7 @@ def read_output(work: Path, seen: Path) -> Any:
 def _require_storable(output: object) -> None:
     try:
         text = orjson.dumps(output)
-    except TypeError as error:  # too deep, an integer of more than 64 bits, half a character
+    except TypeError as error:  # too deep, an integer of more than 64 bits, a lone surrogate
         raise OutputInvalid(f"The structured output cannot be stored: {error}.") from None
     if b"\\u0000" in text and storable(output) != output:
         raise OutputInvalid("The structured output cannot be stored: it holds a NUL character.")

@@ -1,4 +1,4 @@
-"""The HTTP client of a process for all runs and hosts; each request brings its time limit.
+"""The HTTP client of a process for all runs and hosts; each request has its own time limit.
 
 It keeps no cookies: one that a host sets for one run would be sent with the requests of the next.
 """

@@ -40,7 +40,7 @@ class RunEvents(Protocol):
     """Where services put the stream events of runs."""
 
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
-        """Queue a stream event in the order of the calls, at once; what is dropped leaves another event."""
+        """Queue a stream event, in the order of the calls, without waiting; a gap replaces dropped events."""
 
     async def settle(self) -> None:
         """Wait until all events queued so far are sent. Return early if Redis cannot be reached."""

@@ -26,7 +26,7 @@ class ReasonOut(TypedDict):
     detail: Annotated[str, doc("The cases, hosts, paths or the fault, for people.")]
 
 
-# A time as JSON that is stored as it is shown has it.
+# A time in the format of stored JSON.
 _Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 

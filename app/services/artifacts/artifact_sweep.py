@@ -3,7 +3,7 @@
     expired      staged files after their day
     deleted      files of a task that was deleted more than a week ago, once none of its runs is live; its logs,
                  conversations and texts too, which otherwise go by the bucket's rules alone
-    unclaimed    uploads a day old that were never finalised, or never taken up by their run
+    unclaimed    uploads a day old that were never finalised, or never taken by their run
 
 The bucket is read page by page; for each page the database is asked for references before anything is removed. Files
 that a run of an existing task lists, and files of a live run, are never removed. No new reference can appear in

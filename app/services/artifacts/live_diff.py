@@ -44,7 +44,7 @@ def topic_of(run_id: UUID, base: DiffBase) -> str:
 
 
 async def keep(redis: RedisClient, topic: str, facts: DiffFacts, found: Comparison, *, took: float) -> None:
-    """Keep a diff, which took so many seconds to make: fresh for `fresh_seconds`, and for a minute more."""
+    """Keep a diff that took `took` seconds to make: fresh for `fresh_seconds`, and for a minute more."""
     parts = {
         "facts": orjson.dumps(facts),
         "sizes": orjson.dumps(dict(found.sizes)),

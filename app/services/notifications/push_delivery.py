@@ -132,7 +132,7 @@ async def settle(
 ) -> None:
     """Store the outcomes of pushes that no other worker has claimed since, and forget devices that are gone."""
     now = utcnow()
-    # In one order everywhere, so that two transactions cannot wait for each other.
+    # In one order everywhere, so that two transactions cannot deadlock.
     results = [(delivery, outcomes[delivery.id]) for delivery in sorted(deliveries, key=attrgetter("id"))]
     ends: dict[End, list[_Outcome]] = defaultdict(list)
     for delivery, outcome in results:

@@ -80,7 +80,7 @@ async def remind_after_snooze(
             Notification.due_at.is_(None),
             Notification.decision.not_in(_NOT_SHOWN),
         )
-        # In one order everywhere, so that two transactions cannot wait for each other.
+        # In one order everywhere, so that two transactions cannot deadlock.
         .order_by(Notification.id)
         .with_for_update()
     )

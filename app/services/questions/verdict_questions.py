@@ -1,4 +1,4 @@
-"""Ask people what becomes of the work of a run that is over and not verified (contract 15.14).
+"""Ask people what to do with the work of a run that is over and not verified (contract 15.14).
 
 A run has at most one, open only while it is the latest of its task. Callers hold the lock on the run's row.
 """

@@ -38,7 +38,7 @@ class RetrySchedule:
     jitter: float
 
     def delay(self, failures: int, retry_after: float | None = None) -> float:
-        """Return the seconds to wait after so many failures, at least the server's `retry_after`."""
+        """Return the seconds to wait after `failures`, at least the server's `retry_after`."""
         step = self.delays[min(failures, len(self.delays)) - 1]
         return max(step * random.uniform(1.0, self.jitter), retry_after or 0.0)  # noqa: S311 - not a secret
 

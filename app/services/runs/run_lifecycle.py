@@ -176,7 +176,7 @@ async def set_status(
     """
     it, reason = Run.id == run_id, RunReason.CLIENT
     if status not in TERMINAL_STATUSES:
-        # Whoever performs the run from now on has delivered nothing yet.
+        # The next performer of the run has delivered nothing yet.
         values["verification"] = None
     if status in _BEFORE_START:
         is_changed = await _restart(session, events, status, it, reason=reason, **values)

@@ -95,7 +95,6 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
 
 
 def _why_stopped(report: RunReport, end: RunEnd) -> StopReason | None:
-    """Return why a repair ends with this report, if the run is one: it failed, or has changed nothing."""
     match report.work:
         case RunResult() if report.has_work:
             return StopReason.AGENT if end.status is RunStatus.FAILED else None

@@ -90,7 +90,7 @@ class _Performance:
 
     async def note(self, checked: Checked, running: PlacedCheck | None) -> None:
         self._checked = checked
-        # Beside the event loop: there may be 100,000 cases.
+        # In a thread: there may be 100,000 cases.
         progress = await asyncio.to_thread(show_progress, checked, running)
         shown = {**self._begun, **progress}
         await self._do(partial(verification_lifecycle.note_progress, claimed=self._claimed, shown=shown))
@@ -163,7 +163,6 @@ class _Performance:
             self._checked = await verify(workspace, source, claimed.commit, preparation, self)
 
     def _conclude(self) -> Conclusion:
-        """Return what follows from what was seen: for the run a repair by its agent, or its end."""
         claimed, checked = self._claimed, self._checked or Checked(definitions=unite(()), checks=[])
         judged = checked.judge()
         facts = Facts(

@@ -38,7 +38,7 @@ def events() -> None:
 @json_flag
 @placed
 def listen(*, types: str | None, target: str | None, print_secret: bool, as_json: bool, **place: Any) -> None:
-    """Print events from now on, or behind the last one that was forwarded."""
+    """Print events from now on, or after the last one that was forwarded."""
     if target is not None and not target.startswith(("http://", "https://")):
         raise usage(f"{target!r} is no URL of a receiver")
     import httpx  # noqa: PLC0415 - slow to load

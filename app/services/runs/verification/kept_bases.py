@@ -20,7 +20,7 @@ from app.verification.judgement import Case, Execution
 async def find_base(session: AsyncSession, project_id: int, key: bytes, *, days: int) -> Execution | None:
     terms = (KeptBase.key == _own(project_id, key), KeptBase.created_at > utcnow() - timedelta(days=days))
     kept = await session.scalar(select(KeptBase.result).where(*terms))
-    # Beside the event loop: there may be 100,000 cases.
+    # In a thread: there may be 100,000 cases.
     return None if kept is None else await asyncio.to_thread(_unpack, kept)
 
 
@@ -32,7 +32,7 @@ async def keep_base(session: AsyncSession, project_id: int, key: bytes, executio
 
 
 async def sweep_bases(session: AsyncSession, *, days: int) -> int:
-    """Delete a batch of kept results that are older than so many days; return how many."""
+    """Delete a batch of kept results that are older than `days`; return how many."""
     return await delete_batch(session, KeptBase, KeptBase.created_at <= utcnow() - timedelta(days=days))
 
 

@@ -449,7 +449,6 @@ async def _lock(session: AsyncSession, *conditions: ColumnElement[bool]) -> Veri
 async def _show(
     session: AsyncSession, run_id: UUID, attempt: int, changes: Mapping[str, object]
 ) -> VerificationOut:
-    """Change what the newest attempt of a locked run shows; return what the run shows of it."""
     seen = storable(dict(changes))
     shown = Verification.shown.op("||")(seen)
     await session.execute(update(Verification).where(*_named(run_id, attempt)).values(shown=shown))
