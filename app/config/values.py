@@ -82,7 +82,7 @@ def _place_of_several(
         raise ValueError("this is no URL")
     names = ",".join((name or "").strip("[]") for name, _ in each)
     ports = ",".join(port or str(_DATABASE_PORT) for _, port in each)
-    # A standby refuses all that we write.
+    # A standby refuses writes.
     attributes = "" if "target_session_attrs=" in query else "target_session_attrs=read-write"
     options = "&".join(filter(None, (f"host={names}&port={ports}", query, attributes)))
     return f"{account}{path or '/'}?{options}"

@@ -162,13 +162,13 @@ def _kept_reader(row: Any, names: tuple[str, ...]) -> Callable[[Sequence[Any]], 
     parts: list[tuple[slice, Callable[[Sequence[Any]], Any], bool]] = []
 
     def lay_out(row: Any, path: tuple[str, ...]) -> None:
-        # Takes the names of the row's columns from the left.
+        # Consumes the names of the columns from the left.
         for field, annotation in get_type_hints(row).items():
             kinds = (annotation, *get_args(annotation))
             place = len(names) - len(left)
             part = next((kind for kind in kinds if hasattr(kind, "_fields")), None)
             if part is not None:
-                # Its own parts are single values by then.
+                # Nested rows are single values by then.
                 parts.append((slice(place, place + len(part._fields)), part._make, NoneType in kinds))
                 lay_out(part, (*path, field))
                 continue
@@ -187,7 +187,7 @@ def _kept_reader(row: Any, names: tuple[str, ...]) -> Callable[[Sequence[Any]], 
     make: Callable[[Sequence[Any]], Any] = row._make
     if not parts and not vocabularies:
         return make
-    # From the last, inner before outer: each leaves the places of those before it.
+    # From the last, inner before outer, so that the positions before each stay valid.
     parts.reverse()
 
     def read(record: Sequence[Any]) -> Any:

@@ -37,7 +37,7 @@ class Span:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is recorded and has not ended, so that attributes still count."""
+        """Whether it is recorded and has not ended, so that attributes can be set."""
         return False
 
     @property
@@ -53,7 +53,7 @@ class Span:
 
 
 class Tracer(Protocol):
-    """Makes spans: below `parent`; without one below the current span; outside of all as a new trace."""
+    """Makes spans below `parent`, else below the current span, else as a new trace."""
 
     def begin(
         self, name: str, kind: Kind, own: Attributes, parent: Parent | None, began: datetime | None = None
@@ -70,7 +70,7 @@ _OFF = Span()
 
 
 def span(name: str, *, parent: str | None = None, kind: Kind = "internal", **own: Value) -> Span:
-    """Begin a span with attributes of our own, below `parent`: the `traceparent` of a row. Without one as of Tracer."""
+    """Begin a span with our own attributes, below `parent`, the `traceparent` of a row, if there is one."""
     if _Process.tracer is None:
         return _OFF
     return _Process.tracer.begin(name, kind, own, {"traceparent": parent} if parent else None)

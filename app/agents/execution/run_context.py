@@ -66,7 +66,7 @@ class RunAgent:
 class RunLimits:
     """The limits of a run in time, tokens and money, and the usage so far; memory and the like are the sandbox's."""
 
-    timeout: timedelta  # of the work; waiting for people does not count
+    timeout: timedelta  # of the working time, without waits for people
     worked: timedelta | None = None  # before checks refuted the work; None: it is no repair
     budget: Budget = field(default_factory=Budget)  # for all runs of the task
     used: Mapping[str, Any] | None = None  # by earlier attempts at this run
@@ -97,7 +97,7 @@ class RunContext:
     sandbox: Sandbox
     environment: Mapping[str, str]  # the worker's; the adapter's allow-list picks from it
     may_notify: bool = False  # the agent is given the tool `notify_user`
-    servers: Sequence[McpServer] = field(default=(), repr=False)  # MCP servers that the run brought
+    servers: Sequence[McpServer] = field(default=(), repr=False)  # MCP servers of the request for the run
 
 
 # Compares the clone with a commit; None while there is no clone. Raises AgentError.

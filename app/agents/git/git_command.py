@@ -165,7 +165,7 @@ class Git:
     """Runs git commands of the worker in one repository, outside the sandbox. No agent can write to that repository."""
 
     folder: Path
-    environment: Mapping[str, str]  # of the worker; proxies and the like are taken from it
+    environment: Mapping[str, str]  # the worker's; git gets proxies and the like from it
 
     async def run(
         self,

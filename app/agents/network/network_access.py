@@ -33,7 +33,7 @@ class NetworkRules:
     services: Sequence[Service] = ()  # servers that the operator named, for TRUSTED
     imported: Allowance = field(
         default_factory=Allowance
-    )  # MCP servers that the run brought, also for MODEL_ONLY
+    )  # MCP servers of the request for the run, also for MODEL_ONLY
     unenforced: bool = False  # the operator accepts a sandbox in which agents can bypass the proxy
     note: str = ""  # for followers of the run
 

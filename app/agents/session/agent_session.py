@@ -63,7 +63,7 @@ log = structlog.get_logger(__name__)
 class AgentSession:
     """A conversation with one agent process over the Agent Client Protocol."""
 
-    session_id = ""  # the agent's own of the conversation; "" before `start` has opened it
+    session_id = ""  # the agent's id of the conversation; "" before `start`
     last_usage: Usage | None = None  # of the last turn, as the agent reported it
     servers: Sequence[McpServer] = ()  # the MCP servers that the agent was given
     can_be_steered = False  # whether the agent accepts messages in the middle of a turn

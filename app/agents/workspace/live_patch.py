@@ -31,7 +31,7 @@ _SPECIAL = re.compile(rb'[\0-\x1f"\\\x7f]')
 _LARGE_HEAD = b'diff --git "a/%b" "b/%b"\n%bGIT binary patch\nliteral %b\n'
 _OWN = re.escape(OWN_FOLDER)
 _EMPTY_FILE = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
-# Writes letter, type, size and name of files that changed (M) or are new (A), each after a NUL; two NULs; the patch.
+# Writes the letter (M or A), type, size and name of each changed or new file, each after a NUL; two NULs; the patch.
 COMPARE = rf"""base=$1 limit=$2
 ulimit -d {512 * 2**10}
 known=$GIT_DIR/index.base head=HEAD

@@ -55,7 +55,7 @@ class ObjectContent:
 class ObjectStore:
     """An S3 bucket; its context closes the connections. Every method may raise ObjectStoreUnavailable.
 
-    Services put, extend, head, open, tag and delete objects, sign their `urls`, and look after the whole `bucket`.
+    `urls` signs URLs of objects, and `bucket` is the bucket as a whole.
     A call takes at most `seconds`, and longer by what it sends; a request that gets no answer is sent `attempts` times.
     """
 
