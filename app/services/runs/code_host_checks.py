@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.live_events.run_event_publisher import RunEvents
 from app.db.statements import rows_of
 from app.enums import CiState
-from app.models import Integration, PushedBranch, Run
+from app.models import Integration, PushedBranch, Run, Task
 from app.schemas.runs.verifications import CiOut
+from app.services.retrying.due_rows import lock
 from app.services.runs.verification.verification_lifecycle import note_ci
 
 _MOST: Final = 200
@@ -83,9 +84,12 @@ async def fold_ci(session: AsyncSession, report: CiReport, *, events: RunEvents)
     known = known.order_by(PushedBranch.run_id).with_for_update(of=PushedBranch)
     folded = [(run_id, ci, _with(ci, report)) for run_id, ci in await rows_of(session, known)]
     changed = {run_id: after for run_id, before, after in folded if after != before}
-    # All runs before the first event, which locks their task: a change of a run locks the run, then the task.
-    runs = select(Run.id).where(Run.id.in_(changed)).order_by(Run.id)
-    await session.execute(runs.with_for_update(key_share=True))
+    # All runs, then all tasks, before the first event, which locks a task: as each change of a run does, and two
+    # reports about runs of the same tasks.
+    runs = select(Run.id).where(Run.id.in_(changed))
+    tasks = select(Task.id).where(Task.id.in_(select(Run.task_id).where(Run.id.in_(changed))))
+    await session.execute(lock(runs, Run.id))
+    await session.execute(lock(tasks, Task.id))
     for run_id, after in changed.items():
         await session.execute(update(PushedBranch).where(PushedBranch.run_id == run_id).values(ci=after))
         await note_ci(session, run_id, _summary(after), events=events)

@@ -35,7 +35,7 @@ from app.worker.run.run_outcome import RunReport, end_run
 from tests.concurrency.races import is_waiting, perform, race
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_some, rolled_back, unacknowledged_once
-from tests.support.factories import make_run
+from tests.support.factories import make_run, make_task
 from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.verification import COMMIT, make_attempt, make_verified_run, shown
@@ -404,25 +404,30 @@ class TestRepairs:
         assert await ends(sessions, repaired) == ([] if status == "in_progress" else finished)
 
 
+REPORT = CiReport(
+    repository="acme/shop",
+    branch="taskbeacon/tes-1",
+    head_sha=COMMIT,
+    subject="check_suite:1",
+    name="CI",
+    version=(1, 1, ""),
+    conclusion="success",
+    url=None,
+)
+
+
+def report_ci(session: AsyncSession) -> Awaitable[None]:
+    return fold_ci(session, REPORT, events=EVENTS)
+
 async def test_report_of_ci_waits_for_a_run_that_moves_and_for_its_task(
     session: AsyncSession, sessions: SessionFactory, task: Task, cancel: Callable[[Run], Step]
 ) -> None:
     """Regression: a deadlock. The report had changed the task, for one run of the branch, and waited for the next."""
     earlier = await make_verified_run(session, task=task, verdict="verified")
     latest = await make_verified_run(session, task=task)
-    report = CiReport(
-        repository="acme/shop",
-        branch="taskbeacon/tes-1",
-        head_sha=COMMIT,
-        subject="check_suite:1",
-        name="CI",
-        version=(1, 1, ""),
-        conclusion="success",
-        url=None,
-    )
     async with unit_of_work(sessions) as moving:
         await moving.execute(select(Run.id).where(Run.id == latest.id).with_for_update(key_share=True))
-        reporting = asyncio.create_task(perform(sessions, lambda own: fold_ci(own, report, events=EVENTS)))
+        reporting = asyncio.create_task(perform(sessions, report_ci))
         await eventually(partial(is_waiting, sessions))
         assert await cancel(latest)(moving)
 
@@ -431,3 +436,22 @@ async def test_report_of_ci_waits_for_a_run_that_moves_and_for_its_task(
         shown_now = (await read(sessions, run)).verification
         assert shown_now is not None
         assert shown_now["ci"] is not None
+
+
+async def test_report_of_ci_locks_tasks_in_the_order_of_their_ids(
+    session: AsyncSession, sessions: SessionFactory, project: Project, task: Task
+) -> None:
+    """Regression: a deadlock. It locked tasks in the order of their runs: two reports could each wait for the other."""
+    other = await make_task(session, project=project, created_by=None)
+    first, second = sorted((task, other), key=lambda each: each.id)
+    for each in (second, first):
+        await make_verified_run(session, task=each, verdict="verified")
+    async with unit_of_work(sessions) as moving:
+        await moving.execute(update(Task).where(Task.id == first.id).values(title="It has moved"))
+        reporting = asyncio.create_task(perform(sessions, report_ci))
+        await eventually(partial(is_waiting, sessions))
+        await moving.execute(update(Task).where(Task.id == second.id).values(title="It has moved"))
+
+    await reporting
+    shown_ci = select(Run.verification["ci"]["state"].astext)
+    assert set(await session.scalars(shown_ci)) == {"success"}
