@@ -84,10 +84,11 @@ def with_recovery(decision: str, reason: RunReason) -> ColumnElement[Any]:
 async def note_fact(
     session: AsyncSession, run_id: UUID, name: str, value: Mapping[str, object], *, owner: str
 ) -> bool:
-    """Store what a run has used or changed so far; return whether it was stored."""
+    """Store what a run has used, also until it was cancelled, or changed so far; return whether it was stored."""
+    holders = (held_by, was_held_by) if name == USAGE else (held_by,)
     noted = await session.scalar(
         update(Run)
-        .where(or_(and_(*held_by(run_id, owner)), and_(*was_held_by(run_id, owner))))
+        .where(or_(*(and_(*holds(run_id, owner)) for holds in holders)))
         .values(facts=with_fact(name, dict(value)))
         .returning(Run.id)
     )

@@ -181,6 +181,7 @@ async def set_status(
     if status in _BEFORE_START:
         is_changed = await _restart(session, events, status, it, reason=reason, **values)
     else:
+        values["facts"] = _without_figures(values.get("facts", Run.facts))
         is_changed = bool(await transition(session, events, status, it, reason=reason, by=by, **values))
     if not is_changed:
         current = await session.scalar(select(Run.status).where(Run.id == run_id))
@@ -340,10 +341,7 @@ async def finish(
         values["stage"] = end.stage
     if end.artifacts:
         values["artifacts"] = manifest_with(end.artifacts)
-    state = storable(dict(end.state))
-    facts = {name: state.pop(name) for name in FACTS & state.keys()}
-    # The figures of a workspace end with it.
-    values |= {"state": Run.state.op("||")(state), "facts": without_fact(CHANGES).op("||")(facts)}
+    values |= with_state(end.state)
     if await transition(session, events, end.status, *held_by(run_id, owner), reason=end.reason, **values):
         await record_artifacts(session, run_id, end.artifacts)
         return True
@@ -361,6 +359,19 @@ async def finish(
         announce_state(session, events, run)
         await record_artifacts(session, run_id, end.artifacts)
     return False
+
+
+def with_state(added: Mapping[str, object]) -> dict[str, ColumnElement[JsonDict]]:
+    """Return the columns of a run that ends with this state and these facts: no figures but those of its work."""
+    state = storable(dict(added))
+    facts = {name: state.pop(name) for name in FACTS & state.keys()}
+    return {"state": Run.state.op("||")(state), "facts": without_fact(CHANGES).op("||")(facts)}
+
+
+def _without_figures(facts: ColumnElement[JsonDict]) -> ColumnElement[JsonDict]:
+    """Return facts without the figures of the workspace of a run that loses its worker, unless it has delivered."""
+    is_lost = and_(Run.lease_owner.is_not(None), Run.verification.is_(None))
+    return case((is_lost, facts.op("-")(CHANGES)), else_=facts)
 
 
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:
@@ -398,7 +409,7 @@ async def _restart(
     if (found := await row_of(session, columns)) is None:
         return False
     run_id, had_agent, mode = found
-    facts = (Run.facts.expression if facts is None else facts).op("-")(AGENT_STARTED)
+    facts = _without_figures((Run.facts.expression if facts is None else facts).op("-")(AGENT_STARTED))
     moved = await transition(session, events, to, *conditions, reason=reason, facts=facts, **values)
     if moved:
         is_interactive = mode == RunMode.INTERACTIVE
@@ -433,7 +444,8 @@ async def recover_lapsed(
     found = (await session.scalars(unlocked(select(Run.id).where(Run.id.in_(run_ids), *is_lapsed)))).all()
     lapsed = (Run.id.in_(found), *is_lapsed)
     again, given_up = (
-        with_recovery(decision, RunReason.WORKER_LOST) for decision in ("queued again", "failed")
+        _without_figures(with_recovery(decision, RunReason.WORKER_LOST))
+        for decision in ("queued again", "failed")
     )
     requeued = await transition(
         session, events, RunStatus.QUEUED, *lapsed, *_UNTOUCHED, reason=RunReason.WORKER_LOST, facts=again
@@ -449,7 +461,7 @@ async def recover_lapsed(
         ~is_repair(),
         reason=RunReason.WORKER_LOST,
         error_message=_WORKER_LOST,
-        facts=given_up.op("-")(CHANGES),
+        facts=given_up,
     )
     if lost := len(requeued) + len(failed):
         run_metrics.count_lost_leases(session, lost)

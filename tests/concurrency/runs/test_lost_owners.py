@@ -1,4 +1,4 @@
-"""What a job may still write of a run that was cancelled."""
+"""What a job that has lost a run may still write of it, and what stays of the job's work."""
 
 from functools import partial
 
@@ -6,7 +6,8 @@ import pytest
 
 from app.db import SessionFactory
 from app.models import Run
-from app.services.run_facts import USAGE, note_fact
+from app.services.retrying.policies import RUN_LEASE
+from app.services.run_facts import CHANGES, USAGE, note_fact
 from tests.concurrency.races import perform
 from tests.concurrency.runs.test_run_lifecycle import (
     OTHER,
@@ -19,6 +20,7 @@ from tests.concurrency.runs.test_run_lifecycle import (
     queued,
     stored,
 )
+from tests.support.clock import MovableClock
 
 __all__ = ["claimed", "make", "queued"]
 
@@ -41,3 +43,28 @@ async def test_job_that_had_lost_a_run_adds_nothing_to_it_when_it_is_cancelled(
     is_kept = {"by": OTHER} if next_owner else None
     assert (row.output, row.facts.get(USAGE)) == (is_kept, is_kept)
     assert row.artifacts == ([{"id": OTHER}] if next_owner else [])
+
+
+FIGURES = {"files": 1}
+
+
+@pytest.mark.parametrize("way", ["cancel", "complete", "restart", "hand back", "recover"])
+async def test_figures_of_a_workspace_end_with_it(
+    sessions: SessionFactory, claimed: Run, clock: MovableClock, way: str
+) -> None:
+    """Regression: a run that was cancelled after its worker had died showed lines of which nothing was stored."""
+    note = partial(note_fact, run_id=claimed.id, name=CHANGES, value=FIGURES, owner=OWNER)
+    assert await perform(sessions, note)
+    if way == "recover":
+        clock.now += RUN_LEASE
+    await perform(sessions, STEPS[way](claimed))
+    assert await perform(sessions, note) is False
+    assert CHANGES not in (await stored(sessions, claimed)).facts
+
+
+async def test_cancelled_run_gets_the_figures_of_what_its_agent_has_made(
+    sessions: SessionFactory, claimed: Run
+) -> None:
+    await perform(sessions, cancel(claimed))
+    await perform(sessions, finish(claimed, state={CHANGES: FIGURES}))
+    assert (await stored(sessions, claimed)).facts[CHANGES] == FIGURES

@@ -22,6 +22,7 @@ from app.runtime import ProcessContext
 from app.schemas.runs.run import CancelIn
 from app.services.code_hosts import verdict_reports
 from app.services.retrying.retries import in_transaction
+from app.services.run_facts import CHANGES, with_fact
 from app.services.runs import run_lifecycle
 from app.services.runs.code_host_checks import CiReport, fold_ci
 from app.services.runs.lost_runs import recover_runs
@@ -403,6 +404,26 @@ class TestRepairs:
         finished = ["verification.finished", f"run.{status}"]
         assert await ends(sessions, repaired) == ([] if status == "in_progress" else finished)
 
+    @pytest.mark.parametrize("is_repair", [False, True])
+    async def test_cancel_leaves_the_figures_of_what_was_delivered(
+        self,
+        session: AsyncSession,
+        sessions: SessionFactory,
+        run: Run,
+        repaired: Run,
+        cancel: Callable[[Run], Step],
+        is_repair: bool,
+    ) -> None:
+        """Regression: those of the workspace stayed, which an unfinished repair had changed."""
+        delivery = update(Verification).values(
+            delivery=Verification.delivery.op("||")({"state": {CHANGES: {"files": 1}}})
+        )
+        await session.execute(delivery)
+        await session.execute(update(Run).values(facts=with_fact(CHANGES, {"files": 9})))
+        cancelled = repaired if is_repair else run
+        assert await perform(sessions, cancel(cancelled)) is True
+        assert (await read(sessions, cancelled)).facts[CHANGES] == {"files": 1}
+
 
 REPORT = CiReport(
     repository="acme/shop",
@@ -418,6 +439,7 @@ REPORT = CiReport(
 
 def report_ci(session: AsyncSession) -> Awaitable[None]:
     return fold_ci(session, REPORT, events=EVENTS)
+
 
 async def test_report_of_ci_waits_for_a_run_that_moves_and_for_its_task(
     session: AsyncSession, sessions: SessionFactory, task: Task, cancel: Callable[[Run], Step]

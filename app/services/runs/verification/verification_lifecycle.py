@@ -353,7 +353,8 @@ async def abandon(session: AsyncSession, run_id: UUID, *, is_over: bool) -> None
         delivery = last.delivery
         assert delivery is not None
     if is_over:
-        await session.execute(changed.values(output=_output(delivery, shown)))
+        ended = run_lifecycle.with_state(delivery["state"])
+        await session.execute(changed.values(output=_output(delivery, shown), **ended))
     await _record_finish(session, run_id, shown, is_final=True)
 
 
