@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,18 +11,20 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
-from app.enums import CheckStatus, QuestionStatus, Verdict
+from app.enums import CheckStatus, OnUnverified, QuestionStatus, RunStatus, Verdict
 from app.errors import AlreadyAnswered, QuestionClosed
-from app.models import Project, Question, Run, Task, User
+from app.models import Project, Question, Run, Task, User, Verification
 from app.runtime import ProcessContext
 from app.schemas.questions import AnswerIn
 from app.schemas.runs.run import RunIn
+from app.schemas.runs.verifications import WaiveIn
 from app.schemas.tasks import BatchAction, BatchIn
 from app.services.access.principal import Principal
 from app.services.inbox.answer_acceptance import answer_question
 from app.services.runs.new_runs import start_cloud_run
-from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification import verification_lifecycle, verification_requests
 from app.services.tasks.batches import change_tasks
+from app.verification.definitions import store_definitions, unite
 from tests.concurrency.races import is_waiting, perform, race
 from tests.support.factories import make_task
 from tests.support.principals import member_of
@@ -53,18 +56,28 @@ def caller(project: Project, owner: User) -> Principal:
 
 
 @pytest.fixture
-def conclude(sessions: SessionFactory, run: Run) -> Step:
-    """End the run as refuted."""
+def conclude_of(sessions: SessionFactory) -> Callable[[Run], Step]:
+    """End a run as refuted."""
 
-    async def conclude(session: AsyncSession) -> bool:
-        async with unit_of_work(sessions) as claiming:
-            claimed = await verification_lifecycle.claim(claiming, owner="job")
-        assert claimed is not None
-        assert claimed.run_id == run.id
-        conclusion = verification_lifecycle.Conclusion(shown=REFUTED)
-        return await verification_lifecycle.conclude(session, claimed, conclusion, events=RecordingEvents())
+    def conclude_of(run: Run) -> Step:
+        async def conclude(session: AsyncSession) -> bool:
+            async with unit_of_work(sessions) as claiming:
+                claimed = await verification_lifecycle.claim(claiming, owner="job")
+            assert claimed is not None
+            assert claimed.run_id == run.id
+            conclusion = verification_lifecycle.Conclusion(shown=REFUTED)
+            return await verification_lifecycle.conclude(
+                session, claimed, conclusion, events=RecordingEvents()
+            )
 
-    return conclude
+        return conclude
+
+    return conclude_of
+
+
+@pytest.fixture
+def conclude(conclude_of: Callable[[Run], Step], run: Run) -> Step:
+    return conclude_of(run)
 
 
 @pytest.fixture
@@ -188,3 +201,71 @@ async def test_run_that_ends_just_after_asks_nothing(
 ) -> None:
     await race(sessions, {"start": start, **put_away}[way], conclude)
     assert await status_of(session) == []
+
+
+@pytest.mark.usefixtures("question")
+class TestWaiverOfAnEarlierRun:
+    """A run that explains refuted work delivers its commit again."""
+
+    @pytest.fixture
+    async def explaining(self, session: AsyncSession, task: Task) -> Run:
+        """A run of the same commit that waits for its verdict; unverified work fails it."""
+        run = await make_verified_run(session, task=task)
+        failing = store_definitions(replace(unite(()), on_unverified=OnUnverified.FAIL))
+        await session.execute(
+            update(Verification).where(Verification.run_id == run.id).values(definitions=failing)
+        )
+        return run
+
+    @pytest.fixture
+    def waive(self, caller: Principal, task: Task, run: Run) -> Step:
+        body = WaiveIn(reason="It is wrong.")
+        return lambda session: verification_requests.waive(session, caller, task.id, run.id, body)
+
+    @pytest.fixture
+    def conclude(self, conclude_of: Callable[[Run], Step], explaining: Run) -> Step:
+        return conclude_of(explaining)
+
+    async def test_holds_for_the_same_work(
+        self, session: AsyncSession, sessions: SessionFactory, waive: Step, conclude: Step, explaining: Run
+    ) -> None:
+        """Regression: the work that a member had accepted was refuted anew, and asked about again."""
+        waived = await perform(sessions, waive)
+        await perform(sessions, conclude)
+        await session.refresh(explaining)
+        shown = explaining.verification
+        assert shown is not None
+        assert (shown["verdict"], shown["waived"], shown["waivers"]) == ("refuted", True, waived["waivers"])
+        assert explaining.status == RunStatus.COMPLETED
+        assert await status_of(session) == [QuestionStatus.WITHDRAWN]
+
+    async def test_does_not_hold_for_other_work(
+        self, session: AsyncSession, sessions: SessionFactory, waive: Step, conclude: Step, explaining: Run
+    ) -> None:
+        other = update(Verification).where(Verification.run_id == explaining.id).values(commit="d" * 40)
+        await session.execute(other)
+        await perform(sessions, waive)
+        await perform(sessions, conclude)
+        assert await is_waived(session, explaining) is False
+
+    @pytest.mark.parametrize("is_first", [True, False])
+    async def test_holds_for_a_verdict_that_comes_later(
+        self,
+        session: AsyncSession,
+        sessions: SessionFactory,
+        waive: Step,
+        conclude: Step,
+        run: Run,
+        explaining: Run,
+        is_first: bool,
+    ) -> None:
+        steps = (waive, conclude) if is_first else (conclude, waive)
+        await race(sessions, *steps)
+        assert (await is_waived(session, run), await is_waived(session, explaining)) == (True, is_first)
+
+
+async def is_waived(session: AsyncSession, run: Run) -> bool:
+    await session.refresh(run)
+    assert run.verification is not None
+    waived: bool = run.verification["waived"]
+    return waived

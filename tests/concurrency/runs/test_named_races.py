@@ -9,6 +9,7 @@ import pytest
 
 from app.services.runs import run_lifecycle
 from app.services.runs.verification import verification_lifecycle
+from tests.concurrency import test_verdicts
 from tests.concurrency.runs import test_command_delivery, test_run_lifecycle, test_verification
 
 _NAME = re.compile(r"^ {4}(\S.*? against (?:an )?\w+)", re.MULTILINE)
@@ -48,6 +49,10 @@ OF_CHECKS: dict[str, tuple[Test, tuple[str, ...]]] = {
     "conclude against cancel": (LEASES, ("conclude", "cancel")),
     "conclude against recovery": (LEASES, ("conclude", "recover")),
     "heartbeat against recovery": (LEASES, ("heartbeat", "recover")),
+    "conclude against waiver": (
+        test_verdicts.TestWaiverOfAnEarlierRun.test_holds_for_a_verdict_that_comes_later,
+        (),
+    ),
     "re-run against cancel": (test_verification.test_rerun_and_cancel_at_once, ("conclude", "cancel")),
     "deliver against cancel": (
         test_verification.TestDelivery.test_run_that_was_cancelled_gets_what_its_agent_has_made,

@@ -9,6 +9,8 @@ A run whose work is checked is in progress, and no job holds it. Its open attemp
                                 verdict of the lost one is refused
     heartbeat against recovery  the first decides: the job keeps the attempt, or learns that it has lost it; like any
                                 sweep, the recovery waits for no lock (services/runs/run_lifecycle.py)
+    conclude against waiver     of an earlier run with the same commit: both lock the task. The first decides: the
+                                waiver is of both runs, or of the earlier one alone
     re-run against cancel       the first decides, as above, but for the run, which was over and stays as it ended
     deliver against cancel      the run is cancelled, with what its agent has made, and its attempt is closed, if any
     repair against cancel       the cancel ends the repair with the run, whose last verdict is the final one
@@ -41,7 +43,7 @@ from app.models import Run, VerdictReport, Verification
 from app.models.runs.run import held_by
 from app.models.runs.verifications import Delivery
 from app.schemas.runs.artifacts import ManifestEntry
-from app.schemas.runs.verifications import CiOut, VerificationOut
+from app.schemas.runs.verifications import CiOut, VerificationOut, WaiverOut
 from app.services.artifacts.manifest import add_artifact
 from app.services.events.run_ledger import record_for_run
 from app.services.questions import verdict_questions
@@ -286,6 +288,9 @@ async def _end(
     events: RunEvents,
 ) -> None:
     await _record_finish(session, run_id, shown, is_final=True)
+    # After the event, which locks the task, as that of a waiver does: the waivers are all that come first.
+    if shown["verdict"] in UNVERIFIED and (waivers := await _waivers_of_same_work(session, last)):
+        shown = await _show(session, run_id, last.attempt, {"waived": True, "waivers": waivers})
     assert last.delivery is not None
     delivery, status = last.delivery, _status(last.definitions, shown)
     output, state = _output(delivery, shown), delivery["state"]
@@ -298,12 +303,20 @@ async def _end(
         await verdict_questions.ask(session, run_id, shown)
 
 
+async def _waivers_of_same_work(session: AsyncSession, last: OpenAttempt) -> list[WaiverOut]:
+    """Return the waivers of the task's newest other run that delivered this commit, as one to be explained did."""
+    is_same = (Run.task_id == last.task_id, Run.verification["commit"].astext == last.commit)
+    others = select(Run.verification).where(*is_same, Run.id != last.run_id)
+    newest = await row_of(session, others.order_by(Run.created_at.desc(), Run.id.desc()).limit(1), _OfRun)
+    return newest.verification["waivers"] if newest and newest.verification else []
+
+
 def _status(definitions: StoredDefinitions | None, shown: VerificationOut) -> RunStatus:
     if shown["stopped"] == StopReason.CANCELLED:
         return RunStatus.CANCELLED
     assert definitions is not None
     fails = definitions["on_unverified"] == OnUnverified.FAIL and shown["verdict"] in UNVERIFIED
-    return RunStatus.FAILED if fails else RunStatus.COMPLETED
+    return RunStatus.FAILED if fails and not shown["waived"] else RunStatus.COMPLETED
 
 
 def _output(delivery: Delivery, shown: VerificationOut) -> object:
