@@ -42,7 +42,8 @@ class Prepared(Generic[RowT_co]):
     If a field is a NamedTuple itself, the next columns are its fields, and their names may begin with its name; if it
     can be None, it is None where its first column, a key, is NULL.
 
-    Values are given by the names of their parameters. Keep each object in a constant or in a cache of limited size.
+    Values are given by the names of their parameters; a missing or unknown name is a TypeError. Keep each object in a
+    constant or in a cache of limited size.
     """
 
     @overload
@@ -78,12 +79,11 @@ class Prepared(Generic[RowT_co]):
     def _sent(self) -> "_Sent":
         # Compiled at the first use, so that the start of a process does not wait for all statements.
         compiled = self.statement.compile(dialect=_DIALECT)
+        names = compiled.positiontup or ()
         return _Sent(
             str(compiled),
-            [
-                (name, compiled.params[name], _processor(compiled.binds[name]))
-                for name in compiled.positiontup or ()
-            ],
+            {name: _processor(compiled.binds[name]) for name in names},
+            {name: compiled.params[name] for name in names if not compiled.binds[name].required},
             is_alone=self.alone or not _is_kept(self.statement),
             read=_reader(self.row, self.statement),
         )
@@ -124,18 +124,22 @@ class _Sent:
     """A compiled statement, as the driver gets it."""
 
     sql: str
-    # In the order of the driver's arguments: the name, the default, the conversion.
-    parameters: Sequence[tuple[str, Any, Callable[[Any], Any] | None]]
+    # The conversion of each parameter, in the order of the driver's arguments.
+    parameters: Mapping[str, Callable[[Any], Any] | None]
+    # Of parameters that may be left out.
+    defaults: Mapping[str, Any]
     is_alone: bool
     # Makes a row from the driver's record.
     read: Callable[[Sequence[Any]], Any]
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
-        arguments = []
-        for name, default, process in self.parameters:
-            value = values.get(name, default)
-            arguments.append(value if process is None else process(value))
-        return arguments
+        given = {**self.defaults, **values}
+        if given.keys() != self.parameters.keys():
+            raise TypeError(f"missing or unknown: {sorted(given.keys() ^ self.parameters.keys())}")
+        return [
+            given[name] if process is None else process(given[name])
+            for name, process in self.parameters.items()
+        ]
 
 
 def _is_kept(statement: Any) -> bool:

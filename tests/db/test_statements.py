@@ -97,6 +97,18 @@ async def test_statement_alone_is_one_round_trip(
 
 
 @pytest.mark.parametrize(
+    "values", [{}, {"idd": 1}, {"id": 1, "idd": 1}], ids=["missing", "misspelt", "unknown"]
+)
+async def test_value_without_its_parameter_is_refused(
+    sessions: SessionFactory, values: dict[str, int]
+) -> None:
+    """Regression: a parameter whose name was misspelt became NULL, and the statement found nothing."""
+    async with unit_of_work(sessions) as session:
+        with pytest.raises(TypeError, match=r"missing or unknown: \['idd?'"):
+            await BY_ID.first(session, values)
+
+
+@pytest.mark.parametrize(
     "lock", [{}, {"key_share": True}, {"read": True}], ids=["update", "no key update", "share"]
 )
 async def test_rows_stay_locked_until_the_unit_of_work_ends(

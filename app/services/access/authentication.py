@@ -1,6 +1,6 @@
 """Authenticate a request: find the `Principal` of an API key, or of the cookie of a console session."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -81,8 +81,7 @@ async def _authenticate(
         return known
     asked_at = cache.now() if cache else 0.0
     now = utcnow()
-    values = {"secret_hash": secret_hash, "project_id": project, "now": now, "idle_since": now - SESSION_IDLE}
-    row = await statements.of(project).first(session, values)
+    row = await statements.find(session, project, {"secret_hash": secret_hash, "now": now})
     if row is None:
         raise error()
     await _note_use(session, row, now)
@@ -136,10 +135,14 @@ class _Statements:
         self._in_project = _in_project(caller, bindparam("project_id", type_=Project.id.type))
         self._in_current = _in_project(caller, User.current_project_id.expression)
 
-    def of(self, project: int | str | None) -> Prepared[_Caller]:
+    async def find(
+        self, session: AsyncSession, project: int | str | None, values: Mapping[str, str | datetime]
+    ) -> _Caller | None:
         if project is None:
-            return self._anywhere
-        return self._in_current if project == CURRENT_PROJECT else self._in_project
+            return await self._anywhere.first(session, values)
+        if project == CURRENT_PROJECT:
+            return await self._in_current.first(session, values)
+        return await self._in_project.first(session, {**values, "project_id": project})
 
 
 _PROJECT = (
@@ -165,7 +168,7 @@ _OF_KEYS = _Statements(
 )
 _IS_OPEN = (
     ConsoleSession.expires_at > bindparam("now"),
-    ConsoleSession.last_used_at > bindparam("idle_since"),
+    ConsoleSession.last_used_at > bindparam("now") - SESSION_IDLE,
 )
 _OF_SESSIONS = _Statements(
     _CALLER.add_columns(
@@ -199,9 +202,8 @@ async def find_holder(session: AsyncSession, key_id: UUID) -> Principal | None:
 
 async def find_open_sessions(session: AsyncSession, session_ids: Collection[UUID]) -> set[UUID]:
     """Return the ids, among `session_ids`, of the console sessions that `authenticate_session` would still accept."""
-    now = utcnow()
-    values = {"ids": list(session_ids), "now": now, "idle_since": now - SESSION_IDLE}
-    return {session_id for (session_id,) in await _OPEN_SESSIONS.all(session, values)}
+    rows = await _OPEN_SESSIONS.all(session, {"ids": list(session_ids), "now": utcnow()})
+    return {session_id for (session_id,) in rows}
 
 
 async def find_valid_keys(session: AsyncSession, key_ids: Collection[UUID]) -> set[UUID]:

@@ -147,7 +147,9 @@ async def settle(
             # The history of a notice shows what was sent or given up after it. This goes first, because it finds its
             # rows by the claim, which settling ends.
             await _SHOW.perform(session, values)
-        await _SETTLE.perform(session, values)
+        receipt_due_at = now + RECEIPT_AFTER if end.is_accepted and not end.is_final else None
+        own = {"counted": int(end.is_counted), "receipt_due_at": receipt_due_at}
+        await _SETTLE.perform(session, values | own)
         if end.is_accepted:
             await reminders.remind(session, [delivery for delivery, _ in equal], now)
     dead = [
@@ -207,9 +209,7 @@ def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict
         "decision": end.decision,
         "reason": end.reason,
         "entry": [entry(end.decision, end.reason, now)],
-        "counted": int(end.is_counted),
         "sent_at": now if end.is_accepted or end.may_be_shown else None,
-        "receipt_due_at": now + RECEIPT_AFTER if end.is_accepted and not end.is_final else None,
         "settled_at": now if end.is_final else None,
         "given_id": [delivery.id for delivery, _ in results],
         "given_attempts": [delivery.attempts for delivery, _ in results],

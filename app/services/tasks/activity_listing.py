@@ -66,13 +66,14 @@ async def list_activity(session: AsyncSession, caller: Principal, query: Activit
 
 async def mark_read(session: AsyncSession, caller: Principal, body: MarkReadIn) -> MarkedOut:
     """Mark the activity of tasks as seen by the caller, up to a time each; newer activity stays unread."""
-    values = {
+    given = {
         "given_task_id": [seen.task_id for seen in body.activities],
         "given_before": [seen.seen_before for seen in body.activities],
         **visibility(caller),
     }
-    marked = await _MARK.all(session, values) if body.activities else ()
-    (now,) = await _PAGE.all(session, {"limit": 0, **visibility(caller)})
+    marked = await _MARK.all(session, given) if body.activities else ()
+    values = {"before": None, "before_id": None, "limit": 0}
+    (now,) = await _PAGE.all(session, {**values, **visibility(caller)})
     return {"marked_read": len(marked), "unread_count": now.unread_count}
 
 

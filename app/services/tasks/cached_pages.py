@@ -61,7 +61,7 @@ class KnownLists:
 
     def of(self, task_filter: TaskFilter) -> _KnownList:
         """Return the cached task list of a filter. If there is none, add an empty one to the cache and return it."""
-        key = (task_filter.shape, task_filter.order, tuple(task_filter.values.items()))
+        key = (task_filter.shape, task_filter.order, tuple(task_filter.parameters.items()))
         known = self._lists.pop(key) if key in self._lists else _KnownList()
         # It is the most recently used now, and goes last.
         self._lists[key] = known
@@ -112,7 +112,7 @@ async def find_held_page(
     if not held.tags or count is None or (not ids and page.offset < count):
         return None
     current, versions = await known_versions(task_filter.order).one(
-        session, {**task_filter.values, "ids": ids}
+        session, {**task_filter.visible, "ids": ids}
     )
     tag = held.tag(count, versions)
     return tag if current == version and held.has(tag) else None
@@ -122,7 +122,7 @@ async def _read_known(
     session: AsyncSession, task_filter: TaskFilter, ids: Sequence[UUID]
 ) -> Sequence[SeenTask]:
     statement = known_page_statement(task_filter.shape, task_filter.order)
-    return await statement.all(session, {**task_filter.values, "ids": ids})
+    return await statement.all(session, {**task_filter.visible, "ids": ids})
 
 
 async def _look_up(
@@ -131,7 +131,7 @@ async def _look_up(
     # In a transaction that ends here, so that its lock delays no other request.
     await session.execute(PLAN_FOR_THESE_VALUES)
     statement = look_up_statement(task_filter.shape, page.limit, task_filter.order, counting=counting)
-    values = {**task_filter.values, "offset": page.offset, "end": page.offset + page.limit}
+    values = {**task_filter.parameters, "offset": page.offset, "end": page.offset + page.limit}
     found = await statement.all(session, values)
     await release(session)
     return found

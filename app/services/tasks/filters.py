@@ -92,8 +92,14 @@ class SeenTask(NamedTuple):
 
 class TaskFilter(NamedTuple):
     shape: tuple[str, ...]
-    values: Mapping[str, Any]
+    # Of the parameters of VISIBLE_TASK, and of those of the shape.
+    visible: Mapping[str, int]
+    values: Mapping[str, int | str]
     order: Order = NEWEST_FIRST
+
+    @property
+    def parameters(self) -> Mapping[str, int | str]:
+        return {**self.visible, **self.values}
 
 
 def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
@@ -105,7 +111,7 @@ def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
         for name, wanted in flags.items()
         if wanted is not Wanted.ALL
     ]
-    values: dict[str, Any] = visibility(caller)
+    values: dict[str, int | str] = {}
     filters = {
         "created_by": query.created_by,
         "origin_product": query.origin_product,
@@ -136,7 +142,7 @@ def task_filter(caller: Principal, query: TaskListQuery) -> TaskFilter:
         else:
             shape.append("number")
             values["number"] = number
-    return TaskFilter(tuple(shape), values, _ORDERS[query.ordering])
+    return TaskFilter(tuple(shape), visibility(caller), values, _ORDERS[query.ordering])
 
 
 _WORDS = or_(

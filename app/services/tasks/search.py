@@ -35,8 +35,9 @@ async def search(session: AsyncSession, caller: Principal, query: SearchQuery) -
     """Return what matches: tasks, then pull requests, then artifacts, the newest of each first."""
     tasks = task_filter(caller, TaskListQuery(archived=Wanted.ALL, search=query.q))
     in_json = orjson.dumps(query.q).decode()[1:-1]
-    values = {**tasks.values, "names": f"%{escape_like(in_json)}%"}
-    if _INDEXED.search(query.q) is None and (counter := await _COUNTER.first(session, values)):
+    values = {**tasks.parameters, "oldest": None}
+    project = {"project_id": caller.project.id}
+    if _INDEXED.search(query.q) is None and (counter := await _COUNTER.first(session, project)):
         values["oldest"] = counter[0] - _MOST_READ
     await session.execute(PLAN_FOR_THESE_VALUES)
     prefix = slug_prefix(caller.project.name)
@@ -44,13 +45,13 @@ async def search(session: AsyncSession, caller: Principal, query: SearchQuery) -
     if len(found) < query.limit:
         found += map(_pull_request, await _PULL_REQUESTS.all(session, values))
     if len(found) < query.limit:
-        found += map(_artifact, await _ARTIFACTS.all(session, values))
+        found += map(
+            _artifact, await _ARTIFACTS.all(session, {**values, "names": f"%{escape_like(in_json)}%"})
+        )
     return found[: query.limit]
 
 
-_COUNTER = Prepared(
-    select(TaskCounter.next_number).where(TaskCounter.project_id == bindparam("visible_project_id"))
-)
+_COUNTER = Prepared(select(TaskCounter.next_number).where(TaskCounter.project_id == bindparam("project_id")))
 
 
 class _TaskRow(NamedTuple):

@@ -53,7 +53,7 @@ class TaskLists:
         is_first = page.offset == 0 and is_dense(filtered.shape)
         if is_first:
             first_page = first_page_versions(filtered.shape, page.limit, filtered.order)
-            tag = await find_held(self.session, held, first_page, filtered.values)
+            tag = await find_held(self.session, held, first_page, filtered.parameters)
         else:
             tag = await find_held_page(self.session, filtered, page, held, self.known)
         if tag is not None:
@@ -61,7 +61,7 @@ class TaskLists:
         rows: Sequence[ListedTask | SeenTask]
         if is_first:
             statement = first_page_statement(filtered.shape, page.limit, filtered.order)
-            rows = listed = await statement.all(self.session, filtered.values)
+            rows = listed = await statement.all(self.session, filtered.parameters)
             count = listed[0].total if listed else 0
         else:
             count, rows = await find_page(self.session, filtered, page, self.known)
@@ -133,13 +133,13 @@ async def summarize_tasks(
     session: AsyncSession, caller: Principal, ids: Sequence[UUID], page: Page
 ) -> tuple[int, list[SummaryOut]]:
     """Return how many of the tasks with these ids the caller sees, and one page of their summaries (contract 6.3)."""
-    values = {"ids": list(ids), "limit": page.limit, "offset": page.offset, **visibility(caller)}
+    values = {"ids": list(ids), **visibility(caller)}
     (count,) = await _SUMMARIES_COUNT.one(session, values)
     if page.offset >= count:
         return count, []
     summaries = [
         {**task._asdict(), "latest_run": task.latest_run and task.latest_run._asdict()}
-        for task in await _SUMMARIES.all(session, values)
+        for task in await _SUMMARIES.all(session, {**values, "limit": page.limit, "offset": page.offset})
     ]
     return count, cast("list[SummaryOut]", summaries)
 

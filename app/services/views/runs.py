@@ -183,12 +183,12 @@ async def list_runs(
     session: AsyncSession, caller: Principal, task_id: UUID, page: Page, held: Held, *, store: ObjectStore
 ) -> tuple[str, tuple[int, list[RunOut]] | None]:
     """Return the tag of a page of a task's runs, their number and the page; None for both if the client has them."""
-    values = {"task_id": task_id, "limit": page.limit, "offset": page.offset, **visibility(caller)}
-    known = await find_held(session, held, _PAGE_VERSIONS, values)
+    values = {"task_id": task_id, "limit": page.limit, "offset": page.offset}
+    known = await find_held(session, held, _PAGE_VERSIONS, {**values, **visibility(caller)})
     if known is not None:
         return known, None
     await require_task(session, caller, task_id)
-    (count,) = await _COUNT.one(session, values)
+    (count,) = await _COUNT.one(session, {"task_id": task_id})
     rows = await _PAGE.all(session, values) if page.offset < count else []
     tag = held.tag(count, digest_of(placed(row.row_version, row.run) for row in rows))
     return tag, None if held.has(tag) else (count, [await run_out(row.run, store) for row in rows])

@@ -25,7 +25,7 @@ async def wanted(sessions: SessionFactory, project: Project, owner: User) -> Tas
         for number in range(3):
             await make_task(session, project=project, created_by=owner, title=f"found {number}")
     seen = {"visible_project_id": project.id, "visible_user_id": owner.id}
-    return TaskFilter(("words",), {"pattern": "%found%", **seen})
+    return TaskFilter(("words",), seen, {"pattern": "%found%"})
 
 
 async def found(
@@ -68,13 +68,13 @@ async def test_next_request_looks_up_when_the_first_goes_away(
 
 def test_least_recently_used_list_is_forgotten() -> None:
     lists = KnownLists()
-    first, second = (lists.of(TaskFilter((), {"number": number})) for number in range(2))
+    first, second = (lists.of(TaskFilter((), {}, {"number": number})) for number in range(2))
     for number in range(2, 1024):
-        lists.of(TaskFilter((), {"number": number}))
-    assert lists.of(TaskFilter((), {"number": 0})) is first
-    lists.of(TaskFilter((), {"number": 1024}))
-    assert lists.of(TaskFilter((), {"number": 0})) is first
-    assert lists.of(TaskFilter((), {"number": 1})) is not second
+        lists.of(TaskFilter((), {}, {"number": number}))
+    assert lists.of(TaskFilter((), {}, {"number": 0})) is first
+    lists.of(TaskFilter((), {}, {"number": 1024}))
+    assert lists.of(TaskFilter((), {}, {"number": 0})) is first
+    assert lists.of(TaskFilter((), {}, {"number": 1})) is not second
 
 
 async def test_few_pages_of_a_list_are_remembered(sessions: SessionFactory, wanted: TaskFilter) -> None:
