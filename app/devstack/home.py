@@ -138,13 +138,13 @@ def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, st
 
 def write_private(path: Path, text: str) -> None:
     """Replace the content of a file atomically by a text, or create the file. Only its owner can read it."""
-    draft = path.with_name(f".{path.name}.new")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
-    ) as file:
-        file.write(text)
-    draft.replace(path)
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
+    try:
+        draft.touch(mode=0o600, exist_ok=False)
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:  # Any: whatever JSON holds

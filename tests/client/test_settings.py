@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from standardwebhooks.webhooks import Webhook
 
 import taskbeacon
 from taskbeacon.client import Client, InvalidSignature, TaskbeaconError, verify_webhook
-from taskbeacon.client.settings import config_file, find_settings, read_config
+from taskbeacon.client.settings import config_file, find_settings, read_config, write_private
 from tests.client.command import Taskbeacon
 from tests.client.server import Reply, Server, answer, failure
 from tests.support.assertions import concerning
@@ -97,6 +98,24 @@ def test_configurations_that_are_none() -> None:
     with pytest.raises(ValueError, match="cannot be read"):
         find_settings(environment={})
     assert find_settings("https://a.example", "phx_a", "1", environment={}).token == "phx_a"
+
+
+def test_two_writers_of_a_private_file(tmp_path: Path) -> None:
+    """Regression: their drafts had the same name, so that one failed, or replaced the file by half of the other."""
+    file = tmp_path / "config.toml"
+    texts = ["a" * 100_000, "b" * 100_000]
+
+    def write(text: str) -> None:
+        for _ in range(200):
+            write_private(file, text)
+            assert file.read_text() in texts
+
+    with ThreadPoolExecutor() as writers:
+        _ = list(writers.map(write, texts))
+    with pytest.raises(UnicodeEncodeError):
+        write_private(file, "\ud800")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_urls() -> None:

@@ -15,6 +15,7 @@ import click
 from taskbeacon.cli import output
 from taskbeacon.cli.failures import usage
 from taskbeacon.cli.options import allowed, json_flag, placed
+from taskbeacon.client.settings import config_file, write_private
 from taskbeacon.client.shapes import checked
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ def listen(*, types: str | None, target: str | None, print_secret: bool, as_json
     import httpx  # noqa: PLC0415 - slow to load
 
     from taskbeacon.client import Client, Gap  # noqa: PLC0415 - loads the HTTP library
-    from taskbeacon.client.settings import config_file, write_private  # noqa: PLC0415 - loaded already
 
     folder = config_file().parent
     secret = _secret(folder / "forward-secret")
@@ -117,8 +117,6 @@ def _forward(item: "Event", receiver: "httpx.Client", target: str, secret: str) 
 
 
 def _secret(path: Path) -> str:
-    from taskbeacon.client.settings import write_private  # noqa: PLC0415 - loaded already
-
     if not path.exists():
         write_private(path, f"whsec_{b64encode(secrets.token_bytes(32)).decode()}")
     return path.read_text(encoding="utf-8").strip()

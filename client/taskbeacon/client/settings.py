@@ -141,11 +141,13 @@ def _write_config(config: dict[str, Any]) -> None:  # Any: TOML
 def write_private(path: Path, text: str) -> None:
     """Write a file atomically, readable by its owner only from the start."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = path.with_name(f"{path.name}.part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    part.replace(path)
+    part = path.with_name(f"taskbeacon-{os.urandom(8).hex()}.part")
+    try:
+        part.touch(mode=0o600, exist_ok=False)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _quoted(value: Any) -> str:
