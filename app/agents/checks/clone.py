@@ -21,6 +21,7 @@ from app.agents.checks.sandboxed_commands import (
     request_for,
     start_commands,
 )
+from app.agents.checks.supervisor import PROBE_SECONDS
 from app.agents.errors import AgentOverLimit
 from app.agents.masking import Masker
 from app.agents.network.network_access import allowance_of, serve_proxy
@@ -144,7 +145,8 @@ class Clone:
 
     async def _find_lost_service(self) -> str:
         for step in self.services:
-            probe = replace(step, run=step.ready, background=False)
+            # As it was asked during set-up.
+            probe = replace(step, run=step.ready, background=False, timeout_seconds=PROBE_SECONDS)
             if step.ready and (await self._run(probe, {})).code != 0:
                 return f"{self._name_of(step)}: it is not ready any more"
         return ""

@@ -32,7 +32,7 @@ _READ_BYTES = 2**16
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_PAUSE_SECONDS = 0.005
 _READY_PAUSE_SECONDS = 0.2
-_PROBE_SECONDS = 5.0
+PROBE_SECONDS = 5
 # How long to read the rest of an output: a process that we must not kill may keep it open.
 _REST_SECONDS = 1.0
 
@@ -118,7 +118,7 @@ def _is_ready(request: dict[str, Any], seconds: float) -> bool:
         probe = _start({**request, "command": request["ready"]}, subprocess.DEVNULL)
     except OSError:
         return False
-    is_ready = _await_end(probe, min(seconds, _PROBE_SECONDS)) == (ENDED, 0)
+    is_ready = _await_end(probe, min(seconds, PROBE_SECONDS)) == (ENDED, 0)
     # Other sessions are left: the service may have started them meanwhile.
     _kill_all_but(set(), probe.pid)
     return is_ready

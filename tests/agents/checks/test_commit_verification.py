@@ -224,6 +224,20 @@ async def test_readiness_probe_that_hangs_is_ended_with_its_children_and_followe
     assert seen["is-gone"].status is CheckStatus.PASSED, seen.output("is-gone")
 
 
+async def test_service_that_hangs_is_lost_after_the_time_of_one_probe(checking: Checking) -> None:
+    """Regression: after each check that failed, it was asked for as long as its start may take."""
+    checking.write({"server.py": SERVER})
+    probe = "test ! -e hung || sleep 3521; exec python3 server.py ask"
+    service = {"run": ["python3", "server.py"], "background": True, "ready": ["sh", "-c", probe]}
+    seen = await checking.check(
+        setup=[service | {"timeout_seconds": 30}],
+        checks={"hangs": {"shell": "touch hung; exit 1", "gate": "strict", "retries": 0}},
+    )
+
+    assert seen["hangs"].cause is CheckCause.SETUP_FAILED
+    assert seen.runs("hangs")[-1].duration_ms < 20_000
+
+
 async def test_services_are_there_again_after_a_check_was_ended(checking: Checking) -> None:
     checking.write({"server.py": SERVER})
     checking.limit(memory_bytes=256 * MIB, pause_seconds=0.05)
