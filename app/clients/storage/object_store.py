@@ -20,7 +20,7 @@ from app.clients.storage.object_store_errors import (
     ObjectTooShort,
     RangeNotSatisfiable,
 )
-from app.clients.storage.s3_connection import SMALL_CALL_SECONDS, S3Connection, failures, status_of
+from app.clients.storage.s3_connection import SMALL_CALL_SECONDS, STREAMS, S3Connection, failures, status_of
 from app.clients.storage.signed_urls import SignedUrls
 from app.config import Settings
 
@@ -57,10 +57,18 @@ class ObjectStore:
 
     `urls` signs URLs of objects, and `bucket` is the bucket as a whole.
     A call takes at most `seconds`, and longer by what it sends; a request that gets no answer is sent `attempts` times.
+    At most `streams` objects are read at the same time, each by its own connection; small calls have others.
     """
 
-    def __init__(self, settings: Settings, *, seconds: float = SMALL_CALL_SECONDS, attempts: int = 2) -> None:
-        self._s3 = S3Connection(settings, seconds=seconds, attempts=attempts)
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        seconds: float = SMALL_CALL_SECONDS,
+        attempts: int = 2,
+        streams: int = STREAMS,
+    ) -> None:
+        self._s3 = S3Connection(settings, seconds=seconds, attempts=attempts, streams=streams)
         self.urls = SignedUrls(settings, self._s3.clients)
         self.bucket = Bucket(self._s3)
 

@@ -6,6 +6,7 @@ Only `open_clients` loads aioboto3, which takes 0.2 s and 25 MB (ADR 72).
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -20,8 +21,7 @@ SMALL_CALL_SECONDS = 5.0
 _SLOWEST_UPLOAD = 1024 * 1024  # bytes a second
 _CONNECT_SECONDS = 2
 _READ_SECONDS = 20  # of each piece of an answer
-# The most objects that are read at the same time, each by its own connection; small calls have others.
-_STREAMS = 100
+STREAMS = 100
 _SMALL_CALLS = 50
 
 
@@ -32,7 +32,7 @@ class S3Clients(NamedTuple):
     public: Any
 
 
-def open_clients(settings: Settings, attempts: int) -> AbstractAsyncContextManager[S3Clients]:
+def open_clients(settings: Settings, attempts: int, streams: int) -> AbstractAsyncContextManager[S3Clients]:
     """Load aioboto3, and return a context manager that opens its clients. Blocks: it reads files."""
     import aioboto3
     from aiobotocore.config import AioConfig
@@ -54,7 +54,7 @@ def open_clients(settings: Settings, attempts: int) -> AbstractAsyncContextManag
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_READ_SECONDS,
             retries={"max_attempts": attempts, "mode": "standard"},
-            max_pool_connections=_STREAMS + _SMALL_CALLS,
+            max_pool_connections=streams + _SMALL_CALLS,
         ),
     }
 
@@ -106,14 +106,14 @@ def status_of(error: ClientError) -> int:
 class S3Connection:
     """The connections to a bucket, opened at the first call. A small call takes at most `seconds`."""
 
-    def __init__(self, settings: Settings, *, seconds: float, attempts: int) -> None:
+    def __init__(self, settings: Settings, *, seconds: float, attempts: int, streams: int) -> None:
         self.name = settings.s3_bucket
         self.settings = settings
         self.seconds = seconds
-        self._attempts = attempts
+        self._open = partial(open_clients, settings, attempts, streams)
         self._stack = AsyncExitStack()
         self._opening = asyncio.Lock()
-        self._streams = asyncio.Semaphore(_STREAMS)
+        self._streams = asyncio.Semaphore(streams)
         self._clients: S3Clients | None = None
 
     def target(self, key: str) -> dict[str, str]:
@@ -129,7 +129,7 @@ class S3Connection:
             with failures("open a client"):
                 async with asyncio.timeout(self.seconds), self._opening:
                     if self._clients is None:
-                        opened = await asyncio.to_thread(open_clients, self.settings, self._attempts)
+                        opened = await asyncio.to_thread(self._open)
                         self._clients = await self._stack.enter_async_context(opened)
         return self._clients
 

@@ -77,12 +77,12 @@ class _Report(NamedTuple):
 async def report_due(sessions: SessionFactory, hosts: CodeHosts, settings: Settings) -> None:
     """Report the verdicts that are due now, a few at once; one that falls due meanwhile waits for the next call."""
     begun = utcnow()
-    while claimed := await in_transaction(sessions, partial(_claim, due_by=begun)):
+    while claimed := await in_transaction(sessions, partial(claim, due_by=begun)):
         reports = (partial(_perform, sessions, hosts, settings, due) for due in claimed)
         await asyncio.gather(*(attempt(report, event="verdict_report.not_settled") for report in reports))
 
 
-async def _claim(session: AsyncSession, *, due_by: datetime) -> list[_Due]:
+async def claim(session: AsyncSession, *, due_by: datetime) -> list[_Due]:
     waiting = (
         select(VerdictReport.run_id)
         .where(VerdictReport.due_at <= due_by)

@@ -61,7 +61,13 @@ RUN_LEASE: Final = timedelta(seconds=60)
 DATABASE: Final = RetryPolicy(
     (DatabaseUnavailable,), (0.5, 1, 2, 4, 8, 16), "database.unavailable", within=35.0
 )
-# Less than the lifetime of a log's lock: later, another writer may have it.
+# The lock of a log lapses then, or later if the store has much to copy. Its holder gives up well before, which leaves
+# the store time to finish a request that the holder has given up, so that never two write. If the lock of an ordinary
+# log is not released (its holder died, the database was away, or the store may still write), it lapses before other
+# writers give up waiting.
+LOG_LOCK_LEASE: Final = timedelta(seconds=15)
+LOG_LOCK_PATIENCE: Final = timedelta(seconds=20)
+# Less than the lease: later, another writer may have the lock.
 LOG_LOCK: Final = RetryPolicy(
     (DatabaseUnavailable,), (0.1, 0.3, 1, 2, 4), "run_log.lock_not_released", within=10.0
 )

@@ -44,7 +44,7 @@ from app.ids import new_hex_id
 from app.models import Run, RunEventId, RunLogState, Task
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
-from app.services.retrying.policies import LOG_LOCK
+from app.services.retrying.policies import LOG_LOCK, LOG_LOCK_LEASE, LOG_LOCK_PATIENCE
 from app.services.retrying.retries import RetryBudget
 from app.services.run_log.log_entries import LogEvent
 from app.services.storage_keys import RunRef
@@ -54,13 +54,7 @@ CONTENT_TYPE = "application/jsonl"
 
 # A writer gives up this long before its lock lapses.
 _MARGIN_SECONDS = 5
-# The lock lapses after this time, or later if the store has much to copy. Its holder gives up well before that, which
-# leaves the store time to finish a request that the holder has given up, so that never two write. If a lock of an
-# ordinary log is not released (its holder died, the database was away, or the store may still write), it lapses before
-# other writers give up waiting.
-_LIFETIME = timedelta(seconds=15)
 _SLOWEST_COPY = 8 * 1024 * 1024  # bytes a second
-_WAIT_SECONDS = 20
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.1
 # Ids are kept for this long after the end of the run.
@@ -232,7 +226,7 @@ async def _release(sessions: SessionFactory, ref: RunRef, lock: LogLock, writer:
 async def _wait(sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str) -> LogLock:
     pause = _FIRST_PAUSE_SECONDS
     try:
-        async with asyncio.timeout(_WAIT_SECONDS):
+        async with asyncio.timeout(LOG_LOCK_PATIENCE.total_seconds()):
             while (lock := await _try(sessions, ref, caller, writer)) is None:
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
@@ -245,7 +239,7 @@ async def _try(
     sessions: SessionFactory, ref: RunRef, caller: Principal | None, writer: str
 ) -> LogLock | None:
     began, now = asyncio.get_running_loop().time(), utcnow()
-    values: dict[str, object] = {"run_id": ref.run_id, "own": writer, "until": now + _LIFETIME, "now": now}
+    values = {"run_id": ref.run_id, "own": writer, "until": now + LOG_LOCK_LEASE, "now": now}
     if caller is not None:
         values |= {"task_id": ref.task_id, **visibility(caller)}
     async with unit_of_work(sessions) as session:
@@ -340,7 +334,7 @@ async def _write(
         raise ObjectStoreUnavailable(f"could not extend {ref.log_key} in time") from None
 
 
-def _within_limit(size: int, lines: bytes) -> tuple[bytes, int]:
+def within_limit(size: int, lines: bytes) -> tuple[bytes, int]:
     """Return what a log of this size takes of new lines, and its size then: full, if not all of them fit."""
     if size + len(lines) <= LOG_BYTES:
         return lines, size + len(lines)
@@ -359,7 +353,7 @@ async def _note_stored_size(sessions: SessionFactory, store: ObjectStore, ref: R
 
 async def _extend(store: ObjectStore, ref: RunRef, lock: LogLock, lines: bytes) -> None:
     size = lock.size or 0
-    new, new_size = _within_limit(size, lines)
+    new, new_size = within_limit(size, lines)
     if not new:
         return
     # The store may still be writing if this is cancelled or fails unexpectedly.

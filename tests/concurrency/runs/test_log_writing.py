@@ -21,9 +21,9 @@ from app.db import SessionFactory, create_engine, create_session_factory, unit_o
 from app.errors import Unavailable
 from app.models import Project, Run, RunLogState, User
 from app.outages import DatabaseUnavailable
-from app.services.run_log import log_writing
+from app.services.retrying.policies import LOG_LOCK_PATIENCE
 from app.services.run_log.log_entries import log_line
-from app.services.run_log.log_writing import _within_limit, append_lines
+from app.services.run_log.log_writing import append_lines, hold_lock, within_limit
 from app.services.storage_keys import RunRef
 from app.worker.run.log_recorder import open_log
 from app.worker.run.store_retry import StoreRetryBudget
@@ -190,7 +190,7 @@ async def test_lock_that_could_not_be_released_keeps_no_writer_out_for_longer_th
     async with unit_of_work(sessions) as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until is not None
-    assert until - clock.now < timedelta(seconds=log_writing._WAIT_SECONDS)
+    assert until - clock.now < LOG_LOCK_PATIENCE
     clock.now = until
     # The caller was refused, and sends its line again.
     await append_lines(sessions, store, ref, lines(1))
@@ -203,18 +203,18 @@ async def test_lock_of_a_large_log_lasts_as_long_as_the_store_may_take_to_copy_i
     await append_lines(sessions, store, ref, lines(1))
     async with unit_of_work(sessions) as session:
         await session.execute(update(RunLogState).values(size=LOG_BYTES))
-    async with log_writing.hold_lock(sessions, ref, None), unit_of_work(sessions) as session:
+    async with hold_lock(sessions, ref, None), unit_of_work(sessions) as session:
         until = await session.scalar(select(RunLogState.writer_until))
     assert until == clock.now + timedelta(seconds=15 + 25)
 
 
 def test_full_log_takes_a_note_instead() -> None:
     note = b'{"type":"truncated","limit_bytes":%d}\n' % LOG_BYTES
-    assert _within_limit(LOG_BYTES - 100, b"x" * 100) == (b"x" * 100, LOG_BYTES)
+    assert within_limit(LOG_BYTES - 100, b"x" * 100) == (b"x" * 100, LOG_BYTES)
     # Regression: there was a note, and a copy of the log, for each append that did not fit.
-    assert _within_limit(LOG_BYTES - 2**20, b"x" * 2**21) == (note, LOG_BYTES)
-    assert _within_limit(LOG_BYTES, b"x") == (b"", LOG_BYTES)
-    assert _within_limit(LOG_BYTES - len(note) + 1, b"x" * 101) == (b"", LOG_BYTES)
+    assert within_limit(LOG_BYTES - 2**20, b"x" * 2**21) == (note, LOG_BYTES)
+    assert within_limit(LOG_BYTES, b"x") == (b"", LOG_BYTES)
+    assert within_limit(LOG_BYTES - len(note) + 1, b"x" * 101) == (b"", LOG_BYTES)
 
 
 async def test_log_of_a_hundred_megabytes_grows_and_is_read_in_bounded_memory(
@@ -262,7 +262,7 @@ async def test_write_that_the_store_applies_late_loses_no_line_of_the_next_write
             await appending
 
         # Once it has tried to take the lock.
-        over = partial(let_time_pass, monkeypatch, seconds=log_writing._WAIT_SECONDS)
+        over = partial(let_time_pass, monkeypatch, seconds=LOG_LOCK_PATIENCE.total_seconds())
         asyncio.get_running_loop().call_later(0.3, over)
         with pytest.raises(Unavailable):
             await append_lines(sessions, store, ref, lines(1, 2))

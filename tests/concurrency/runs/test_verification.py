@@ -185,7 +185,7 @@ class TestClaims:
                 assert await claim(unit) is not None
                 is_claimed, most = Verification.lease_owner == JOB, 1
             else:
-                assert len(await verdict_reports._claim(unit, due_by=utcnow())) == 10
+                assert len(await verdict_reports.claim(unit, due_by=utcnow())) == 10
                 is_claimed, most = VerdictReport.due_at > utcnow(), 10
             assert await unit.scalar(select(func.count()).select_from(model).where(is_claimed)) == most
 

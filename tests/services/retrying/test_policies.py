@@ -8,6 +8,7 @@ from app.services.retrying.policies import (
     CODE_HOST,
     DATABASE,
     LOG_LOCK,
+    LOG_LOCK_LEASE,
     PUSH,
     RUN_LEASE,
     WEBHOOK,
@@ -15,7 +16,6 @@ from app.services.retrying.policies import (
     RetryPolicy,
     RetrySchedule,
 )
-from app.services.run_log import log_writing
 
 
 @pytest.mark.parametrize("schedule", [PUSH, WEBHOOK])
@@ -40,4 +40,4 @@ def test_policy_has_time_for_its_delays(policy: RetryPolicy) -> None:
 def test_tries_begin_before_the_lease_that_they_need_has_lapsed() -> None:
     assert DATABASE.within < RUN_LEASE.total_seconds()
     assert TOTAL_SECONDS + ANSWER_SECONDS + DATABASE.within < WEBHOOK_LEASE.total_seconds()
-    assert LOG_LOCK.within < log_writing._LIFETIME.total_seconds()
+    assert LOG_LOCK.within < LOG_LOCK_LEASE.total_seconds()
