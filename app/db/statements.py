@@ -7,27 +7,29 @@ this, `session.scalar` and `session.scalars` return a single column, and `sessio
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from types import MappingProxyType, NoneType
 from typing import Any, Generic, Never, TypeVar, TypeVarTuple, cast, get_args, get_type_hints, overload
 
-from sqlalchemy import CursorResult, Dialect, Executable, TextClause, UpdateBase
+from sqlalchemy import BindParameter, CursorResult, Dialect, TextClause, UpdateBase
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.selectable import ForUpdateArg, TextualSelect, TypedReturnsRows
+from sqlalchemy.sql.selectable import ExecutableReturnsRows, ForUpdateArg, TextualSelect, TypedReturnsRows
 from sqlalchemy.sql.visitors import iterate
 
-from app.db.units_of_work import fetch
+from app.db.lazy_sessions import transaction_of
 
 RowT_co = TypeVar("RowT_co", covariant=True)
 RowT = TypeVar("RowT")
 Columns = TypeVarTuple("Columns")
 
-Values = Mapping[str, Any] | Sequence[Mapping[str, Any]]
-_NO_VALUES: Mapping[str, Any] = MappingProxyType({})
+Statement = ExecutableReturnsRows | TextClause
+Values = Mapping[str, object]
+Rows = Values | Sequence[Values]
+_NO_VALUES: Values = MappingProxyType({})
 _DIALECT: Dialect = dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's own is not annotated
 
 
@@ -47,36 +49,39 @@ class Prepared(Generic[RowT_co]):
     """
 
     @overload
-    def __init__(self, statement: Executable, row: type[RowT_co], *, alone: bool = False) -> None: ...
+    def __init__(self, statement: Statement, row: type[RowT_co], *, alone: bool = False) -> None: ...
     @overload
     def __init__(
         self: "Prepared[tuple[*Columns]]", statement: TypedReturnsRows[*Columns], *, alone: bool = False
     ) -> None: ...
     @overload
-    def __init__(self: "Prepared[Never]", statement: Executable, *, alone: bool = False) -> None: ...
-    def __init__(self, statement: Executable, row: Any = None, *, alone: bool = False) -> None:
-        self.statement: Any = statement
+    def __init__(self: "Prepared[Never]", statement: Statement, *, alone: bool = False) -> None: ...
+    def __init__(
+        self, statement: Statement, row: type[RowT_co] | None = None, *, alone: bool = False
+    ) -> None:
+        self.statement = statement
         self.row = row
         self.alone = alone
 
-    async def all(self, session: AsyncSession, values: Mapping[str, Any] = _NO_VALUES) -> Sequence[RowT_co]:
+    async def all(self, session: AsyncSession, values: Values = _NO_VALUES) -> Sequence[RowT_co]:
         sent = self._sent
-        records: Any = await fetch(session, sent.sql, sent.arguments(values), alone=sent.is_alone)
+        arguments = sent.arguments(values)
+        records = await transaction_of(session).fetch(sent.sql, arguments, alone=sent.is_alone)
         return list(map(sent.read, records))
 
-    async def first(self, session: AsyncSession, values: Mapping[str, Any] = _NO_VALUES) -> RowT_co | None:
+    async def first(self, session: AsyncSession, values: Values = _NO_VALUES) -> RowT_co | None:
         rows = await self.all(session, values)
         return rows[0] if rows else None
 
-    async def one(self, session: AsyncSession, values: Mapping[str, Any] = _NO_VALUES) -> RowT_co:
+    async def one(self, session: AsyncSession, values: Values = _NO_VALUES) -> RowT_co:
         (row,) = await self.all(session, values)
         return row
 
-    async def perform(self, session: AsyncSession, values: Mapping[str, Any] = _NO_VALUES) -> None:
+    async def perform(self, session: AsyncSession, values: Values = _NO_VALUES) -> None:
         await self.all(session, values)
 
     @cached_property
-    def _sent(self) -> "_Sent":
+    def _sent(self) -> "_Sent[RowT_co]":
         # Compiled at the first use, so that the start of a process does not wait for all statements.
         compiled = self.statement.compile(dialect=_DIALECT)
         names = compiled.positiontup or ()
@@ -91,24 +96,24 @@ class Prepared(Generic[RowT_co]):
 
 @overload
 async def rows_of(
-    session: AsyncSession, statement: Executable, row: type[RowT], values: Values | None = None
+    session: AsyncSession, statement: Statement, row: type[RowT], values: Rows | None = None
 ) -> list[RowT]: ...
 @overload
 async def rows_of(
-    session: AsyncSession, statement: TypedReturnsRows[*Columns], *, values: Values | None = None
+    session: AsyncSession, statement: TypedReturnsRows[*Columns], *, values: Rows | None = None
 ) -> list[tuple[*Columns]]: ...
 async def rows_of(
-    session: AsyncSession, statement: Any, row: Any = None, values: Values | None = None
-) -> list[Any]:
+    session: AsyncSession, statement: Statement, row: type[RowT] | None = None, values: Rows | None = None
+) -> list[RowT]:
     """Run a statement that is built for this call, by SQLAlchemy; return its rows as `Prepared` does."""
     return list(map(_reader(row, statement), await session.execute(statement, values)))
 
 
 @overload
-async def row_of(session: AsyncSession, statement: Executable, row: type[RowT]) -> RowT | None: ...
+async def row_of(session: AsyncSession, statement: Statement, row: type[RowT]) -> RowT | None: ...
 @overload
 async def row_of(session: AsyncSession, statement: TypedReturnsRows[*Columns]) -> tuple[*Columns] | None: ...
-async def row_of(session: AsyncSession, statement: Any, row: Any = None) -> Any:
+async def row_of(session: AsyncSession, statement: Statement, row: type[RowT] | None = None) -> RowT | None:
     """Run a statement that is built for this call and has at most one row; return the row, or None."""
     found = (await session.execute(statement)).one_or_none()
     return None if found is None else _reader(row, statement)(found)
@@ -120,19 +125,19 @@ async def count_changed(session: AsyncSession, statement: UpdateBase) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(Generic[RowT_co]):
     """A compiled statement, as the driver gets it."""
 
     sql: str
     # The conversion of each parameter, in the order of the driver's arguments.
-    parameters: Mapping[str, Callable[[Any], Any] | None]
+    parameters: Mapping[str, Callable[[object], object] | None]
     # Of parameters that may be left out.
-    defaults: Mapping[str, Any]
+    defaults: Values
     is_alone: bool
     # Makes a row from the driver's record.
-    read: Callable[[Sequence[Any]], Any]
+    read: Callable[[Iterable[object]], RowT_co]
 
-    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+    def arguments(self, values: Values) -> list[object]:
         given = {**self.defaults, **values}
         if given.keys() != self.parameters.keys():
             raise TypeError(f"missing or unknown: {sorted(given.keys() ^ self.parameters.keys())}")
@@ -142,28 +147,29 @@ class _Sent:
         ]
 
 
-def _is_kept(statement: Any) -> bool:
+def _is_kept(statement: Statement) -> bool:
     # A SELECT may write by one of its CTEs. Locks of rows last as long as their transaction, and a text may do both.
     return isinstance(statement, TextClause | TextualSelect) or any(
         isinstance(part, ForUpdateArg) or getattr(part, "is_dml", False) for part in iterate(statement)
     )
 
 
-def _processor(parameter: Any) -> Any:
+def _processor(parameter: BindParameter[object]) -> Callable[[object], object] | None:
     return parameter.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
 
 
-def _reader(row: Any, statement: Any) -> Callable[[Sequence[Any]], Any]:
+def _reader(row: Any, statement: Statement) -> Callable[[Iterable[object]], Any]:
     if row is None:
         return tuple
+    assert not isinstance(statement, TextClause)
     return _kept_reader(row, tuple(column.name for column in statement.exported_columns))
 
 
 @lru_cache(maxsize=512)
-def _kept_reader(row: Any, names: tuple[str, ...]) -> Callable[[Sequence[Any]], Any]:
+def _kept_reader(row: Any, names: tuple[str, ...]) -> Callable[[Iterable[object]], Any]:
     left = deque(names)
-    vocabularies: list[tuple[int, Mapping[str, StrEnum]]] = []
-    parts: list[tuple[slice, Callable[[Sequence[Any]], Any], bool]] = []
+    vocabularies: list[tuple[int, Mapping[object, StrEnum]]] = []
+    parts: list[tuple[slice, Callable[[Iterable[object]], object], bool]] = []
 
     def lay_out(row: Any, path: tuple[str, ...]) -> None:
         # Consumes the names of the columns from the left.
@@ -188,13 +194,13 @@ def _kept_reader(row: Any, names: tuple[str, ...]) -> Callable[[Sequence[Any]], 
     lay_out(row, ())
     if left:
         raise TypeError(f"{row.__name__} has no fields for {list(left)}")
-    make: Callable[[Sequence[Any]], Any] = row._make
+    make: Callable[[Iterable[object]], object] = row._make
     if not parts and not vocabularies:
         return make
     # From the last, inner before outer, so that the positions before each stay valid.
     parts.reverse()
 
-    def read(record: Sequence[Any]) -> Any:
+    def read(record: Iterable[object]) -> object:
         values = list(record)
         for place, members in vocabularies:
             value = values[place]

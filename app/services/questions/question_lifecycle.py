@@ -16,7 +16,6 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     ColumnElement,
-    Executable,
     Select,
     bindparam,
     case,
@@ -29,7 +28,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.db.statements import Prepared, rows_of
+from app.db.statements import Prepared, Statement, rows_of
 from app.dialogue.shown_questions import TITLE_CHARACTERS, ShownQuestion, shorten, waiting_for
 from app.enums import (
     TERMINAL_STATUSES,
@@ -178,7 +177,7 @@ async def close_question(
     return closed
 
 
-def _close_statement() -> Executable:
+def _close_statement() -> Statement:
     def given(column: str) -> BindParameter[Any]:
         return bindparam(f"given_{column}", type_=_GIVEN[column].type)
 
