@@ -1,7 +1,7 @@
 // Text is found in rows that are not drawn, and commands by their names.
 import { call, newRun, newTask } from "./api.mjs";
 import { base, until } from "./browser.mjs";
-import { openRun, text, toolCall, toolEnds, toolPrints, update } from "./outside.mjs";
+import { newFile, openRun, runWithPatch, text, toolCall, toolEnds, toolPrints, update } from "./outside.mjs";
 
 const EVENTS = 10_000;
 const PER_BATCH = 1000;
@@ -54,6 +54,36 @@ export async function farRowsAreFound(browser, { expect, watched, checkAccess })
   await field.waitFor({ state: "detached" });
   await until("no mark", async () => (await marks()).length === 0);
   expect(true, "Escape ends the search");
+  await page.context().close();
+}
+
+export async function changedLinesAreFound(browser, { expect, watched, checkAccess }) {
+  const names = Array.from({ length: 40 }, (_, at) => `src/part${at + 10}.py`);
+  const patches = names.map((name, at) => newFile(name, at % 20 === 19 ? 120 : 90));
+  const run = await runWithPatch("Acceptance: changes to search", patches.join(""));
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1${run.path}?pane=changes`);
+  const pane = page.getByRole("complementary", { name: "Changes" });
+  await pane.getByText("1 of 40 files").waitFor();
+  await page.keyboard.press("s");
+  await checkAccess(page, "the search of changes");
+  await page.keyboard.type("VALUE_100 ");
+  await pane.getByText("1 of 2 lines").waitFor();
+  await page.keyboard.press("Enter");
+  await pane.getByText("2 of 2 lines").waitFor();
+  const line = pane.getByRole("region", { name: names[39] }).locator("[data-row]", { hasText: "value_100 " });
+  await until("the line in sight", async () => {
+    const { y = 0, height = 0 } = (await line.boundingBox()) ?? {};
+    return y > 0 && y + height < page.viewportSize().height;
+  });
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("t");
+  await page.keyboard.type("part11");
+  const lines = pane.getByRole("navigation", { name: "Changed files" }).getByRole("button");
+  await until("one file", async () => (await lines.count()) === 1);
+  await page.keyboard.press("Enter");
+  await pane.getByText("2 of 40 files").waitFor();
+  expect(true, "changed lines and names of files are found by keys, also where they are not drawn");
   await page.context().close();
 }
 

@@ -169,7 +169,17 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
         <Claims claims={[{ statement: evil, kind: "other", judgement: "claimed" } as never]} />
         <Ci ci={{ state: "failure", head_sha: evil, total: 1, failed: [evil], url: evil }} />
         <ChangedFile
-          {...{ index: 0, base: "start", mode: "split", view: "changed", patchPath: null, file, runRef }}
+          {...{
+            index: 0,
+            base: "start",
+            mode: "split",
+            hidesSpaces: false,
+            found: null,
+            view: "changed",
+            patchPath: null,
+            file,
+            runRef,
+          }}
           {...{
             comments: [{ ...comment, sent: "" }],
             onViewed: nothing,

@@ -31,7 +31,7 @@ const HUNK = /^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)$/;
 const startOf = (line: string | undefined, count: string | undefined) =>
   Number(line) + (count === "0" ? 1 : 0);
 
-function numbered(kind: LineKind, text: string, oldNumber: number, newNumber: number): DiffLine {
+export function numbered(kind: LineKind, text: string, oldNumber: number, newNumber: number): DiffLine {
   return {
     at: oldNumber + newNumber,
     kind,
@@ -65,7 +65,7 @@ export function parseHunks(patch: string): Hunk[] {
 }
 
 /** How far both states of the file have been read before a line. */
-const countersOf = ({ at, oldNumber, newNumber }: DiffLine): [old: number, now: number] =>
+export const countersOf = ({ at, oldNumber, newNumber }: DiffLine): [old: number, now: number] =>
   oldNumber === null ? [at - (newNumber ?? 0), newNumber ?? 0] : [oldNumber, at - oldNumber];
 
 /** How many lines of a gap are shown: at its top, and at its end. */

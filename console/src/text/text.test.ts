@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseAnsi } from "./ansi";
-import { countLines, diffTexts } from "./lineDiff";
+import { countLines, diffTexts, withoutSpaces } from "./lineDiff";
 import { piecesOf, visible, wordsOf } from "./marks";
 import { isOf, parseHunks, splitRows, withGaps } from "./patch";
 
@@ -165,5 +165,22 @@ describe("two texts", () => {
 
   it("are all added where there was no file", () => {
     expect(countLines(diffTexts(null, "a\nb\n"))).toEqual({ additions: 2, deletions: 0 });
+  });
+});
+
+describe("without changes of white space", () => {
+  const lines = (patch: string) =>
+    withoutSpaces(parseHunks(patch)).flatMap(({ lines }) =>
+      lines.map(({ kind, text, oldNumber, newNumber }) => `${kind} ${oldNumber} ${newNumber} ${text}`),
+    );
+
+  it("lines that were indented are shown as they are now, and counted in both states", () => {
+    expect(lines("@@ -4,3 +4,4 @@\n a\n-b()\n-c()\n+if x:\n+  b()\n+  d()\n")).toEqual([
+      ...["context 4 4 a", "add null 5 if x:", "context 5 6   b()", "delete 6 null c()", "add null 7   d()"],
+    ]);
+  });
+
+  it("a hunk of them alone is left out", () => {
+    expect(lines("@@ -1 +1 @@\n-a\n+ a\n@@ -9 +9 @@\n-b\n+c\n")).toEqual(["delete 9 null b", "add null 9 c"]);
   });
 });

@@ -13,7 +13,6 @@ it("finds text in what a row shows, opened or not, in any case", () => {
     { kind: "fold", id: "f", tools: [tool("t1", { output: "x" }), tool("t2", { title: "Read a NEEDLE" })] },
     tool("t3", { diffs: [{ path: "a.py", oldText: null, newText: "needle = 1" }] }),
   ];
-  expect(findRows(rows, " needle ")).toEqual([1, 2]);
+  expect(findRows(rows, "needle")).toEqual(["f", "t3"]);
   expect(findRows(rows, "null")).toEqual([]);
-  expect(findRows(rows, " ")).toEqual([]);
 });

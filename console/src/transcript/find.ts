@@ -40,8 +40,6 @@ function searched(row: Row): string {
   return text;
 }
 
-/** Return the places of the rows that have the text, in any case. */
-export function findRows(rows: readonly Row[], text: string): number[] {
-  const wanted = text.trim().toLowerCase();
-  return wanted ? rows.flatMap((row, index) => (searched(row).includes(wanted) ? [index] : [])) : [];
-}
+/** Return the ids of the rows that have a text, which is in lower case. */
+export const findRows = (rows: readonly Row[], text: string): string[] =>
+  rows.flatMap((row) => (searched(row).includes(text) ? row.id : []));

@@ -17,6 +17,8 @@ export interface LineActions {
   /** The mouse is pressed on the number of a line, or comes to it with its button pressed. */
   onDrag: (line: DiffLine, isStart: boolean) => void;
   isPicked: (line: DiffLine) => boolean;
+  /** The place of the line that was searched, and is drawn wherever it is. */
+  found: number | null;
   below: (line: DiffLine) => ReactNode;
   /** Opens a gap at its top, at its end, or all of it. */
   onOpen: (gap: Gap, where: "top" | "end" | "all") => void;
@@ -157,6 +159,7 @@ function Piece({ rows, ...shared }: Shared & { rows: SplitRow[] }) {
   const { mode, actions } = shared;
   const lines = rows.flatMap(({ left, right }) => [left, ...(left === right ? [] : [right])]);
   const below = lines.flatMap((line) => (line && actions?.below(line) ? line.at : []));
+  const isFound = lines.some((line) => line?.at === actions?.found);
   const draw = () => (
     <table className={styles.diff}>
       <colgroup>
@@ -195,7 +198,7 @@ function Piece({ rows, ...shared }: Shared & { rows: SplitRow[] }) {
   return rows.length < ROWS ? (
     draw()
   ) : (
-    <Near height={rows.length * ROW_PX} isKept={below.length > 0}>
+    <Near height={rows.length * ROW_PX} isKept={below.length > 0 || isFound}>
       {draw}
     </Near>
   );
@@ -240,8 +243,9 @@ function Code({ line, marks, beside, actions }: Shared & { line: DiffLine }) {
     if (other === undefined) return undefined;
     return kind === "add" ? wordsOf(other, text)?.after : wordsOf(text, other)?.before;
   }, [kind, text, other]);
+  const isMarked = actions?.isPicked(line) || actions?.found === at;
   return (
-    <td className={classes(styles.code, styles[kind], actions?.isPicked(line) && styles.picked)}>
+    <td className={classes(styles.code, styles[kind], isMarked && styles.picked)} data-row={at}>
       <span className={styles.sign} aria-hidden="true">
         {SIGNS[kind]}
       </span>

@@ -6,17 +6,7 @@ import type { RunRef } from "../../api/commands";
 import type { FileChange } from "../../api/types";
 import { languageOfFile } from "../../text/languages";
 import { visible } from "../../text/marks";
-import {
-  type DiffLine,
-  type Gap,
-  type Hunk,
-  isOf,
-  type Opened,
-  openedTo,
-  parseHunks,
-  wholeOf,
-  withGaps,
-} from "../../text/patch";
+import * as patches from "../../text/patch";
 import { classes } from "../../ui/classes";
 import { Button, Check, Chevron } from "../../ui/controls";
 import { countOf } from "../../ui/counts";
@@ -28,7 +18,7 @@ import { CommentForm } from "./CommentForm";
 import { CommentNote, StaleNote } from "./CommentNote";
 import styles from "./changes.module.css";
 import { Amount, StatusLetter } from "./FileList";
-import { anchorOf, isChangedAt, linesOf, placeOf, placeText, type Range, reaching } from "./range";
+import { anchorOf, hunksOf, isChangedAt, linesOf, placeOf, placeText, type Range, reaching } from "./range";
 import { type Comment, headOf, type ShownComment, standingOf, type View } from "./review";
 import { useDrag } from "./useDrag";
 import { linesQuery } from "./useReview";
@@ -38,7 +28,7 @@ const LONG = 1500;
 const STEP = 20;
 /** Of longer ones, colours would come late: those that are shown are read alone. */
 const LONGEST_WHOLE = 60_000;
-const NONE: Hunk[] = [];
+const NONE: patches.Hunk[] = [];
 /** A comment that is being written. */
 const NOTHING: { range: Range | null; text: string } = { range: null, text: "" };
 
@@ -47,6 +37,9 @@ interface Props {
   file: FileChange;
   base: Base;
   mode: DiffMode;
+  hidesSpaces: boolean;
+  /** The place of the line that was searched, if it is in this file. */
+  found: number | null;
   runRef: RunRef;
   /** Where the whole patch can be had; null: not yet. */
   patchPath: string | null;
@@ -58,7 +51,7 @@ interface Props {
 }
 
 export const ChangedFile = memo(function ChangedFile(props: Props) {
-  const { index, file: newest, mode, runRef, view, comments, onViewed } = props;
+  const { index, file: newest, mode, found, runRef, view, comments, onViewed } = props;
   const [written, keep] = useKept(sessionStorage, `taskbeacon.comment.${runRef.run}.${newest.path}`, NOTHING);
   // Lines do not move while a comment on them is written.
   const held = useRef(newest);
@@ -66,10 +59,12 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
   const file = held.current;
   const changed = file.additions + file.deletions;
   const [chosen, setChosen] = useState<boolean | null>(null);
-  const isOpen = chosen ?? view !== "viewed";
+  const isOpen = found !== null || (chosen ?? view !== "viewed");
   /** Whether it is folded over comments: keys go to its head then. */
   const isHiding = !isOpen && comments.length > 0;
-  const [isWhole, setWhole] = useState(changed <= LONG || !newest.patch);
+  const [isUnfolded, setWhole] = useState(changed <= LONG || !newest.patch);
+  const isWhole = isUnfolded || found !== null;
+  const isKept = written.range !== null || comments.length > 0 || found !== null;
   return (
     <section className={styles.file} data-file={index} aria-label={visible(file.path)}>
       <header className={classes("row", styles.fileHead)} data-comment={isHiding || undefined}>
@@ -109,7 +104,7 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
         </p>
       )}
       {isOpen && isWhole && (
-        <Near height={Math.max(1, changed) * ROW_PX} isKept={written.range !== null || comments.length > 0}>
+        <Near height={Math.max(1, changed) * ROW_PX} isKept={isKept}>
           {() => <FileDiff {...props} file={file} mode={mode} written={written} keep={keep} />}
         </Near>
       )}
@@ -123,12 +118,14 @@ interface DiffProps extends Props {
 }
 
 function FileDiff(props: DiffProps) {
-  const { file, base, mode, runRef, patchPath, written, keep, comments, onComment, onDiscard } = props;
-  const hunks = useMemo(() => parseHunks(file.patch ?? ""), [file.patch]);
+  const { file, base, mode, hidesSpaces, found, runRef, patchPath, written, keep } = props;
+  const { comments, onComment, onDiscard } = props;
+  const all = useMemo(() => patches.parseHunks(file.patch ?? ""), [file.patch]);
+  const hunks = useMemo(() => hunksOf(file, hidesSpaces), [file, hidesSpaces]);
   const language = languageOfFile(file.path);
   /** Whether the patch does not have all of the file: what its lines belong to may have begun above them. */
   const isPart = hunks.length > 0 && (file.status === "M" || file.status === "R");
-  const [opened, setOpened] = useState<ReadonlyMap<number, Opened>>(new Map());
+  const [opened, setOpened] = useState<ReadonlyMap<number, patches.Opened>>(new Map());
   const isBetween = useMemo(
     () => comments.some((comment) => !comment.asked && anchorOf(hunks, comment).length === 0),
     [hunks, comments],
@@ -137,23 +134,23 @@ function FileDiff(props: DiffProps) {
     ...linesQuery(runRef, base, file),
     enabled: opened.size > 0 || ((isBetween || (language !== null && isPart)) && !file.truncated),
   });
-  const lines = before.data && isOf(hunks, before.data) ? before.data : null;
+  const lines = before.data && patches.isOf(all, before.data) ? before.data : null;
   const hasGaps = !(file.truncated || before.isError || (before.data !== undefined && !lines));
-  const whole = useMemo(() => (lines ? wholeOf(hunks, lines) : hunks), [hunks, lines]);
+  const whole = useMemo(() => (lines ? patches.wholeOf(hunks, lines) : hunks), [hunks, lines]);
   const side = base === "start" ? "old" : "new";
   const reached = useMemo(
     () =>
       (lines ? comments : []).reduce(
-        (known, one) => openedTo(standingOf(whole, one, side), hunks, lines ?? [], known),
+        (known, one) => patches.openedTo(standingOf(whole, one, side), hunks, lines ?? [], known),
         opened,
       ),
     [comments, hunks, whole, side, lines, opened],
   );
   const shown = useMemo(
-    () => (hasGaps ? withGaps(hunks, lines, reached) : hunks),
+    () => (hasGaps ? patches.withGaps(hunks, lines, reached) : hunks),
     [hunks, lines, hasGaps, reached],
   );
-  const onOpen = ({ id }: Gap, where: "top" | "end" | "all") => {
+  const onOpen = ({ id }: patches.Gap, where: "top" | "end" | "all") => {
     const { top, end } = reached.get(id) ?? { top: 0, end: 0 };
     const grown = {
       top: top + (where === "top" ? STEP : 0),
@@ -168,11 +165,11 @@ function FileDiff(props: DiffProps) {
   const anchored = comments.map((comment) => {
     const at = standingOf(shown, comment, side).at(-1)?.at;
     if (!comment.asked || at === undefined || side === "new") return [comment, at] as const;
-    const isUntouched = !isChangedAt(hunks, comment);
+    const isUntouched = !isChangedAt(all, comment);
     const sent = `${comment.sent}: ${isUntouched ? "nothing changed here" : "changed here"}`;
     return [{ ...comment, isUntouched, sent }, at] as const;
   });
-  const below = ({ at }: DiffLine) => {
+  const below = ({ at }: patches.DiffLine) => {
     const here = anchored.filter(([, anchor]) => anchor === at);
     const isForm = picked.at(-1)?.at === at;
     if (here.length === 0 && !isForm) return null;
@@ -224,12 +221,15 @@ function FileDiff(props: DiffProps) {
             onPick: ({ at }) => pick(reaching(shown, written.range, at)),
             onDrag,
             isPicked: (line) => inRange.includes(line),
+            found,
             below,
             onOpen,
           }}
         />
       ) : (
-        <p className={"row wrap dim padded"}>{missingText(file)}</p>
+        <p className={"row wrap dim padded"}>
+          {all.length > 0 ? "Only white space has changed." : missingText(file)}
+        </p>
       )}
       {file.truncated && (
         <p className={"row wrap dim padded"}>

@@ -1,7 +1,8 @@
 /** What a run has changed: files, their diffs, marks of what was viewed, and comments that go to the agent as one message. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Columns2, FileDiff, ListTree, Maximize2, Minimize2, Rows2 } from "lucide-react";
+import { Columns2, FileDiff, ListTree, Maximize2, Minimize2, Pilcrow, Rows2, Search } from "lucide-react";
 import { useCallback, useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import type { Base } from "../../api/changes";
 import { downloadPath } from "../../api/commands";
 import type { FileChange } from "../../api/types";
@@ -11,26 +12,30 @@ import { Button, IconButton, Select } from "../../ui/controls";
 import { Counts, countOf } from "../../ui/counts";
 import type { DiffMode } from "../../ui/diff";
 import { Empty, Failure, Loading } from "../../ui/feedback";
+import { FindBar } from "../../ui/find";
 import { useKept } from "../../ui/kept";
 import { useKeys } from "../../ui/keys";
 import { useMedia, useNarrow } from "../../ui/media";
+import { bring } from "../../ui/near";
 import { earlierOf, isOver, noChangesText, patchOf } from "../project/runState";
 import { basesOf, missingOf } from "./bases";
 import { ChangedFile } from "./ChangedFile";
 import { StaleNote } from "./CommentNote";
 import styles from "./changes.module.css";
 import { FileList } from "./FileList";
-import { placeText } from "./range";
+import { findLines, placeText } from "./range";
 import { type Comment, inOrder, type ShownComment, viewOf } from "./review";
 import { SendBar, type Sending } from "./SendBar";
 import { usePlace } from "./usePlace";
 import { changesQuery, useOutcome, useReview } from "./useReview";
 
 const SINCE_START: { base: Base } = { base: "start" };
-const UNIFIED: { mode: DiffMode } = { mode: "unified" };
+const UNIFIED: { mode: DiffMode; hidesSpaces: boolean } = { mode: "unified", hidesSpaces: false };
 const AGAIN_MS = 1500;
 const FRESH_MS = 4000;
 const AGAINST_NOW = "What others have added to the base since the run began is shown as removed.";
+const NO_SPACES = "Leave out changes of white space";
+const SPACES = "Show changes of white space";
 const FULL = "Use the whole width";
 const BESIDE = "Show the conversation beside it";
 const NOTHING: FileChange[] = [];
@@ -70,7 +75,8 @@ export default function ChangesPane(props: Props) {
     const again = base === "start" ? undefined : setTimeout(refetch, FRESH_MS);
     return () => clearTimeout(again);
   }, [isOld, tree, refetch, base]);
-  const [{ mode: wanted }, keep] = useKept(localStorage, "taskbeacon.diff", UNIFIED);
+  const [look, keep] = useKept(localStorage, "taskbeacon.diff", UNIFIED);
+  const { hidesSpaces } = look;
   const { review, toggleViewed, write, discard, isStored } = useReview(runRef);
   const kept = review?.comments ?? NONE;
   const texts = kept.map(sentText).join();
@@ -97,7 +103,7 @@ export default function ChangesPane(props: Props) {
   const { at, onScroll, stay, go, goToComment } = usePlace(list);
   const isPhone = useMedia("(max-width: 760px)");
   const [isNarrow, pane] = useNarrow(TWO_COLUMNS_PX);
-  const mode = isNarrow ? "unified" : wanted;
+  const mode = isNarrow ? "unified" : look.mode;
   const [isListed, setListed] = useState(!isPhone);
   const choose = useCallback(
     (index: number) => {
@@ -114,7 +120,26 @@ export default function ChangesPane(props: Props) {
     toggleViewed(files[at]);
     go(at + 1);
   };
+  const [found, setFound] = useState<string | null>(null);
+  const [isFinding, setFinding] = useState(false);
+  const field = useRef<HTMLInputElement>(null);
+  const [foundAt = "", foundIn] = found?.split(/ (.*)/s) ?? [];
+  useLayoutEffect(() => {
+    const file = list.current?.querySelector(
+      `[data-file="${files.findIndex(({ path }) => path === foundIn)}"]`,
+    );
+    bring(list.current, file?.querySelector(`[data-row="${foundAt}"]`), "middle");
+  }, [files, foundAt, foundIn]);
+  const find = () => {
+    flushSync(() => setFinding(true));
+    field.current?.focus();
+  };
+  const toggleSpaces = () => keep({ ...look, hidesSpaces: !hidesSpaces });
   useKeys({
+    s: ["Find in the changes", find],
+    // Beside the conversation, it is the transcript that is searched by it.
+    ...(sending.onConversation ? { "Mod+f": find } : {}),
+    w: [hidesSpaces ? SPACES : NO_SPACES, toggleSpaces],
     j: ["Next file", () => go(at + 1)],
     k: ["File before", () => go(at - 1)],
     n: ["Next comment", () => goToComment(1)],
@@ -171,10 +196,21 @@ export default function ChangesPane(props: Props) {
               <span className="running">●</span> Live
             </span>
           )}
+          {files.length > 0 && (
+            <>
+              <IconButton label="Find in the changes" onClick={find} icon={Search} />
+              <IconButton
+                label={NO_SPACES}
+                aria-pressed={hidesSpaces}
+                onClick={toggleSpaces}
+                icon={Pilcrow}
+              />
+            </>
+          )}
           {!isNarrow && (
             <IconButton
               label={mode === "split" ? "Show in one column" : "Show side by side"}
-              onClick={() => keep({ mode: mode === "split" ? "unified" : "split" })}
+              onClick={() => keep({ ...look, mode: mode === "split" ? "unified" : "split" })}
               icon={mode === "split" ? Rows2 : Columns2}
             />
           )}
@@ -186,6 +222,21 @@ export default function ChangesPane(props: Props) {
             />
           )}
         </header>
+      )}
+      {isFinding && (
+        <FindBar
+          {...{ field, content: list }}
+          label="Find in the changes"
+          unit="line"
+          className={styles.head}
+          find={(text) => findLines(files, hidesSpaces, text)}
+          onShow={setFound}
+          onClose={() => {
+            setFinding(false);
+            setFound(null);
+            list.current?.focus();
+          }}
+        />
       )}
       {tally && <p className="padded small dim">{tally}</p>}
       {base === "branch" && <p className="padded small dim">{AGAINST_NOW}</p>}
@@ -222,7 +273,8 @@ export default function ChangesPane(props: Props) {
               <ChangedFile
                 {...{ index, file, base, runRef }}
                 key={file.path}
-                mode={mode}
+                {...{ mode, hidesSpaces }}
+                found={file.path === foundIn ? Number(foundAt) : null}
                 patchPath={patch ? downloadPath(runRef, patch.storage_path) : null}
                 view={views.get(file.path) ?? "new"}
                 onViewed={toggleViewed}

@@ -1,16 +1,20 @@
 /** The changed files by their folders. */
 import { Check } from "lucide-react";
-import { memo, useEffect, useRef } from "react";
+import { memo, useEffect, useRef, useState } from "react";
 import type { FileChange } from "../../api/types";
 import { visible } from "../../text/marks";
 import { classes } from "../../ui/classes";
+import { Input } from "../../ui/controls";
 import { Counts, countOf, sizeText } from "../../ui/counts";
+import { useKeys } from "../../ui/keys";
 import { bring } from "../../ui/near";
 import styles from "./changes.module.css";
 import { folderOf, type ShownComment, type View } from "./review";
 
 const LETTERS = { A: "added", M: "modified", D: "deleted", R: "renamed" } as const;
 
+/** Of more, one is found by a part of its name. */
+const FEW = 8;
 const TONES = { A: "success", M: "dim", D: "danger", R: "dim" };
 
 interface Props {
@@ -23,17 +27,35 @@ interface Props {
 }
 
 export const FileList = memo(function FileList({ files, views, comments, current, onChoose }: Props) {
-  const list = useRef<HTMLElement>(null);
+  const list = useRef<HTMLUListElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: another line is the current one
   useEffect(() => {
     bring(list.current, list.current?.querySelector("[aria-current]"), "sight");
   }, [current]);
+  const [name, setName] = useState("");
+  const filter = useRef<HTMLInputElement>(null);
+  useKeys(files.length > FEW ? { t: ["Find a file by its name", () => filter.current?.focus()] } : {});
+  const shown = [...files.entries()].filter(([, { path }]) => visible(path).toLowerCase().includes(name));
   return (
-    <nav ref={list} className={styles.files} aria-label="Changed files">
-      <ul>
-        {files.map((file, index) => {
+    <nav className={classes("fill", styles.files)} aria-label="Changed files">
+      {files.length > FEW && (
+        <Input
+          ref={filter}
+          type="search"
+          aria-label="Part of the name of a file"
+          placeholder={`Find one of ${files.length} files`}
+          onChange={({ target }) => setName(target.value.trim().toLowerCase())}
+          onKeyDown={({ key, currentTarget }) => {
+            if (key === "Escape") currentTarget.blur();
+            if (key === "Enter" && shown[0]) onChoose(shown[0][0]);
+          }}
+        />
+      )}
+      {shown.length === 0 && <p className="faint">No file has this name.</p>}
+      <ul ref={list} className={styles.lines}>
+        {shown.map(([index, file], at) => {
           const folder = folderOf(file.path);
-          const isFirst = folder !== folderOf(files[index - 1]?.path ?? "");
+          const isFirst = folder !== folderOf(shown[at - 1]?.[1].path ?? "");
           return (
             <li key={file.path}>
               {isFirst && (

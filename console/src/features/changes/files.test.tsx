@@ -35,7 +35,16 @@ const show = (one: FileChange) =>
   render(
     <QueryClientProvider client={new QueryClient()}>
       <ChangedFile
-        {...{ index: 0, file: one, base: "start", mode: "unified", view: "new", patchPath: null }}
+        {...{
+          index: 0,
+          file: one,
+          base: "start",
+          mode: "unified",
+          hidesSpaces: false,
+          found: null,
+          view: "new",
+          patchPath: null,
+        }}
         {...{ comments: [], onViewed: nothing, onComment: nothing, onDiscard: nothing }}
         runRef={{ project: 1, task: "t", run: "r" }}
       />

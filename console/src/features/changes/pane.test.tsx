@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { render } from "@testing-library/react";
+import { fireEvent, render, within } from "@testing-library/react";
 import { expect, it, vi } from "vitest";
 import type { FileChange, Run } from "../../api/types";
 import { ChangedFile } from "./ChangedFile";
@@ -33,6 +33,8 @@ vi.stubGlobal(
     disconnect = nothing;
   },
 );
+
+vi.stubGlobal("CSS", {});
 
 const runRef = { project: 1, task: "t", run: "r" };
 const file = (path: string, more: Partial<FileChange> = {}): FileChange => ({
@@ -91,7 +93,17 @@ it("says that a file is paused while a comment on its lines is written, once it 
   const shown = (patch: string) => (
     <QueryClientProvider client={queries}>
       <ChangedFile
-        {...{ index: 0, base: "start", mode: "unified", view: "new", patchPath: null, runRef, comments: [] }}
+        {...{
+          index: 0,
+          base: "start",
+          mode: "unified",
+          hidesSpaces: false,
+          found: null,
+          view: "new",
+          patchPath: null,
+          runRef,
+          comments: [],
+        }}
         {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing }}
         file={one(patch)}
       />
@@ -136,11 +148,61 @@ it.each([
   const { container } = render(
     <QueryClientProvider client={new QueryClient()}>
       <ChangedFile
-        {...{ index: 0, base, mode: "unified", view: "new", patchPath: null, runRef, comments: [asked] }}
+        {...{
+          index: 0,
+          base,
+          mode: "unified",
+          hidesSpaces: false,
+          found: null,
+          view: "new",
+          patchPath: null,
+          runRef,
+          comments: [asked],
+        }}
         {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing }}
         file={file("x", { additions: 1, patch: "@@ -4,0 +5 @@\n+new\n" })}
       />
     </QueryClientProvider>,
   );
   expect(container.textContent).toContain(`of the run before: ${why}.`);
+});
+
+it("finds a text in files that are not drawn, counts its lines, and shows one after the other", () => {
+  const long = file("long", { additions: 2000, patch: `@@ -0,0 +1,2 @@\n+a needle\n+hay\n` });
+  const patch = "@@ -1 +1 @@\n-no Needle\n+hay\n";
+  const pane = within(
+    paneOf("completed", "stored", [long, file("z", { patch, additions: 1, deletions: 1 })]),
+  );
+  expect(pane.queryByText("a needle")).toBeNull();
+  fireEvent.click(pane.getByRole("button", { name: "Find in the changes" }));
+  const field = pane.getByRole("textbox", { name: "Find in the changes" });
+  fireEvent.change(field, { target: { value: " needle" } });
+  expect(pane.getByText("1 of 2 lines")).toBeTruthy();
+  expect(pane.getByText("a needle").closest("td")?.className).toContain("picked");
+  fireEvent.keyDown(field, { key: "Enter" });
+  expect(pane.getByText("2 of 2 lines")).toBeTruthy();
+  expect(pane.getByText("no Needle").closest("td")?.className).toContain("picked");
+  fireEvent.change(field, { target: { value: "nowhere" } });
+  expect(pane.getByText("Not found")).toBeTruthy();
+});
+
+it("leaves out changes of white space when that is asked for, and says so of a file that has no others", () => {
+  const patch = "@@ -1 +1 @@\n-a\n+  a\n";
+  const pane = within(paneOf("completed", "stored", [file("x", { patch, additions: 1, deletions: 1 })]));
+  expect(pane.queryByText("Only white space has changed.")).toBeNull();
+  fireEvent.click(pane.getByRole("button", { name: "Leave out changes of white space" }));
+  expect(pane.getByText("Only white space has changed.")).toBeTruthy();
+  localStorage.clear();
+});
+
+it("finds one of many files by a part of its name", () => {
+  const files = Array.from({ length: 9 }, (_, at) => file(`src/file${at}.py`, { patch: "" }));
+  const pane = within(paneOf("completed", "stored", files));
+  const field = pane.getByRole("searchbox", { name: "Part of the name of a file" });
+  const list = within(pane.getByRole("navigation", { name: "Changed files" }));
+  expect(list.getAllByRole("listitem")).toHaveLength(9);
+  fireEvent.change(field, { target: { value: "FILE7" } });
+  expect(list.getAllByRole("listitem").map((line) => line.textContent)).toEqual([
+    expect.stringContaining("src/file7.py"),
+  ]);
 });

@@ -1,6 +1,8 @@
 /** Ranges of lines in a diff, and where a comment on one stands. Pure. */
+import type { FileChange } from "../../api/types";
+import { withoutSpaces } from "../../text/lineDiff";
 import { codeOf } from "../../text/marks";
-import type { DiffLine, Hunk } from "../../text/patch";
+import { type DiffLine, type Hunk, parseHunks } from "../../text/patch";
 
 /** Lines of one hunk, by their places in the file; both ends are in it. */
 export interface Range {
@@ -31,6 +33,20 @@ export function linesOf(hunks: readonly Hunk[], { start, end }: Range): DiffLine
   const [first, last] = [Math.min(start, end), Math.max(start, end)];
   return hunkOf(hunks, start)?.lines.filter(({ at }) => at >= first && at <= last) ?? [];
 }
+
+/** Return the hunks of a file: all, or those in which more than white space has changed. */
+export function hunksOf({ patch }: Pick<FileChange, "patch">, hidesSpaces: boolean): Hunk[] {
+  const hunks = parseHunks(patch ?? "");
+  return hidesSpaces ? withoutSpaces(hunks) : hunks;
+}
+
+/** Return which lines have a text, which is in lower case: the place of each, and behind a blank the path of its file. */
+export const findLines = (files: readonly FileChange[], hidesSpaces: boolean, text: string): string[] =>
+  files.flatMap((file) =>
+    hunksOf(file, hidesSpaces)
+      .flatMap(({ lines }) => lines.filter((line) => line.text.toLowerCase().includes(text)))
+      .map(({ at }) => `${at} ${file.path}`),
+  );
 
 /** Return the range from where it was begun to another line; a new one in another hunk. */
 export const reaching = (hunks: readonly Hunk[], range: Range | null, at: number): Range =>

@@ -14,18 +14,7 @@ import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
-import {
-  branchBefore,
-  earlierOf,
-  figuresOf,
-  filesAtStart,
-  isOver,
-  neverBegan,
-  outputOf,
-  runName,
-  stateOf,
-  tipOf,
-} from "../project/runState";
+import * as facts from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { isAsking, RunQuestions, useRunQuestions } from "../questions/runQuestions";
 import { Composer, type Written } from "./Composer";
@@ -58,7 +47,7 @@ export function Conversation(props: ConversationProps) {
   const { task, run, runs, runRef, transcript, load, actions, outbox, onReview, newer } = props;
   const questions = useRunQuestions(runRef);
   const question = run.status === "in_progress" ? questions?.find(isAsking) : undefined;
-  const over = isOver(run);
+  const over = facts.isOver(run);
   const option = useMutation({
     mutationFn: (chosen: { id: string; value: string }) => setOption(runRef, chosen.id, chosen.value),
     onError: sayError,
@@ -73,7 +62,7 @@ export function Conversation(props: ConversationProps) {
   const waiting = waitingMessages(outbox.list, useQueue(runRef, run, transcript), transcript);
   const items = useMemo(() => (over ? ended(transcript.items) : transcript.items), [over, transcript.items]);
   const unasked = items.filter((item) => item.kind === "question" && item.state === "unasked").length;
-  const isChecked = stateOf(run) === "checking";
+  const isChecked = facts.stateOf(run) === "checking";
   const canWrite = run.status === "in_progress" && !isChecked && !actions.isFinishing;
   const toRun = {
     uploads: `${runPath(runRef)}/artifacts`,
@@ -91,15 +80,15 @@ export function Conversation(props: ConversationProps) {
     onOption: (id: string, value: string) => option.mutate({ id, value }),
     onStop: !canWrite || isIdle || question ? null : () => stop.mutate(),
   };
-  const name = runName(runs, tipOf(run, runs.results).id) ?? "this run";
-  const branch = outputOf(run).branch || branchBefore(run, runs.results);
+  const name = facts.runName(runs, facts.tipOf(run, runs.results).id) ?? "this run";
+  const branch = facts.outputOf(run).branch || facts.branchBefore(run, runs.results);
   const toNextRun = {
     uploads: stagedFiles(runRef.project, runRef.task),
-    placeholder: neverBegan(run)
+    placeholder: facts.neverBegan(run)
       ? "Nothing to continue: edit the task, or start over"
       : `Continue from ${name}${branch ? ` on ${visible(branch)}` : ""}: a new run with your message`,
     sendLabel: `Start a run that continues from ${name}`,
-    isBusy: actions.isBusy || neverBegan(run),
+    isBusy: actions.isBusy || facts.neverBegan(run),
     onSend: (message: Written) =>
       actions.resume(message.text, message.artifactIds, {
         onFailed: () => draft.putBack(message, toNextRun.uploads),
@@ -132,7 +121,7 @@ export function Conversation(props: ConversationProps) {
               {isIdle && canWrite && waiting.length === 0 && (
                 <TurnEnd
                   {...{ run, runRef, actions, onReview }}
-                  files={(transcript.standing.changes ?? figuresOf(run)).files}
+                  files={(transcript.standing.changes ?? facts.figuresOf(run)).files}
                 />
               )}
               {over && (
@@ -166,9 +155,9 @@ export function Conversation(props: ConversationProps) {
 
 function Head({ task, run, runs, load }: Pick<ConversationProps, "task" | "run" | "runs" | "load">) {
   const { href } = useProject();
-  const earlier = earlierOf(run);
+  const earlier = facts.earlierOf(run);
   const message = run.state.pending_user_message;
-  const files = filesAtStart(run);
+  const files = facts.filesAtStart(run);
   const text = typeof message === "string" ? message : "";
   return (
     <>
@@ -176,7 +165,7 @@ function Head({ task, run, runs, load }: Pick<ConversationProps, "task" | "run" 
         <p className={classes("small faint", styles.boundary)}>
           This run continues from{" "}
           <Link href={href(`/tasks/${task.id}/runs/${earlier}`)}>
-            {runName(runs, earlier) ?? "an earlier run"}
+            {facts.runName(runs, earlier) ?? "an earlier run"}
           </Link>
         </p>
       ) : (

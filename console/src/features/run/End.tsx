@@ -15,17 +15,7 @@ import { StateBadge, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
 import { Age } from "../../ui/time";
 import { useOutcome } from "../changes/useReview";
-import {
-  branchBefore,
-  earlierOf,
-  figuresOf,
-  isBad,
-  neverBegan,
-  outputOf,
-  patchOf,
-  reasonOf,
-  stateOf,
-} from "../project/runState";
+import * as facts from "../project/runState";
 import { TaskDialog } from "../tasks/TaskDialog";
 import { Result } from "./Result";
 import styles from "./run.module.css";
@@ -48,13 +38,13 @@ interface Props {
 export function End({ task, run, runs, runRef, actions, onWrite, onReview, unasked }: Props) {
   const [path] = useLocation();
   const [, setSearch] = useSearchParams();
-  const state = stateOf(run);
+  const state = facts.stateOf(run);
   const { left_out: leftOut, not_stored: notStored } = run.state;
-  const { branch, pullRequest, files: named } = outputOf(run);
-  const { files } = figuresOf(run);
+  const { branch, pullRequest, files: named } = facts.outputOf(run);
+  const { files } = facts.figuresOf(run);
   const [problem, ...printed] = run.error_message?.trim().split("\n") ?? [];
   const [isEditing, setEditing] = useState(false);
-  const reason = reasonOf(run) ?? problem;
+  const reason = facts.reasonOf(run) ?? problem;
   const next = nextOf(run);
   const { tally, unsent } = useOutcome(run, runRef);
   const tone = (step: typeof next) => (step === next ? { tone: "primary" as const } : {});
@@ -108,7 +98,7 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
             <icons.ExternalLink size={14} /> Open the pull request
           </a>
         )}
-        {!neverBegan(run) && (
+        {!facts.neverBegan(run) && (
           <Button {...tone("message")} onClick={onWrite} disabled={actions.isBusy}>
             <icons.MessageSquare size={14} /> Continue with a message
           </Button>
@@ -137,7 +127,7 @@ export function TurnEnd({ run, runRef, actions, files, onReview }: TurnProps) {
   const hasWork = files + unsent > 0;
   return (
     <section aria-label="The end of the turn" className={classes("column tight card padded dim", styles.end)}>
-      <p className={isBad(run) ? "danger" : undefined}>{reasonOf(run)}</p>
+      <p className={facts.isBad(run) ? "danger" : undefined}>{facts.reasonOf(run)}</p>
       {tally && <p>{tally}</p>}
       <p className="small">
         {!hasWork && "No file has changed so far. "}
@@ -161,7 +151,7 @@ const ReviewButton = ({ files, unsent, ...rest }: ButtonProps & { files: number;
 );
 
 /** A client that performs a run leaves a patch, and no figures. */
-const hasWork = (run: Run) => figuresOf(run).files > 0 || patchOf(run) !== undefined;
+const hasWork = (run: Run) => facts.figuresOf(run).files > 0 || facts.patchOf(run) !== undefined;
 
 /** What a person most likely does next. */
 export function nextOf(run: Run) {
@@ -170,7 +160,7 @@ export function nextOf(run: Run) {
   if (hasWork(run)) return "changes";
   if (run.status === "failed")
     return asObject(run.state.recovery).reason === "worker lost" ? "again" : "task";
-  return neverBegan(run) ? "again" : "message";
+  return facts.neverBegan(run) ? "again" : "message";
 }
 
 /** What may stand in a command as it is. */
@@ -178,14 +168,14 @@ const PLAIN = /^\w[\w./-]*$/;
 
 /** How the work gets to a clone of one's own, and why it is no pull request. */
 function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "runs" | "runRef">) {
-  const { branch, pullRequest } = outputOf(run);
+  const { branch, pullRequest } = facts.outputOf(run);
   const isLatest = task.latest_run?.id === run.id;
-  const before = branch || !isLatest ? "" : (branchBefore(run, runs) ?? "");
+  const before = branch || !isLatest ? "" : (facts.branchBefore(run, runs) ?? "");
   const named = branch || before;
   // Later runs may have added to the branch.
   const commit = run.verification?.commit ?? "";
   const target = isLatest ? named : commit && `--detach ${commit}`;
-  const patch = patchOf(run);
+  const patch = facts.patchOf(run);
   // A phone has no clone.
   const isDesk = useMedia("(min-width: 761px)");
   if (!patch && !(target && PLAIN.test(branch))) return null;
@@ -202,7 +192,7 @@ function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "run
         {PLAIN.test(named) && target && (
           <Command text={`git fetch origin ${named} && git switch ${target}`} />
         )}
-        {patch && earlierOf(run) && <p>Only this run: needs the branch as the run before left it.</p>}
+        {patch && facts.earlierOf(run) && <p>Only this run: needs the branch as the run before left it.</p>}
         {patch && <Command text={`taskbeacon run apply ${run.id}`} />}
         {patch && (
           <a className="row inline tight line" href={downloadPath(runRef, patch.storage_path)} download>
@@ -222,7 +212,7 @@ const Command = ({ text }: { text: string }) => (
 );
 
 export function whyNoPullRequest(task: Pick<Task, "repository">, run: Run): string {
-  const { branch, noPullRequest } = outputOf(run);
+  const { branch, noPullRequest } = facts.outputOf(run);
   if (noPullRequest) return noPullRequest;
   if (run.environment === "local") return "No pull request is known of: a client performed the run.";
   if (branch) return "No pull request was opened: the project has no access to the API of its code host.";

@@ -15,18 +15,7 @@ import { StateBadge, VerdictBadge } from "../../ui/status";
 import { durationText, Since, wholeTime } from "../../ui/time";
 import { SureButton } from "../../ui/unmeant";
 import { useProject } from "../project/project";
-import {
-  agentOf,
-  earlierOf,
-  isBad,
-  isOver,
-  outputOf,
-  reasonOf,
-  runName,
-  stateOf,
-  titleOf,
-  usageOf,
-} from "../project/runState";
+import * as facts from "../project/runState";
 import { useViewers, ViewerDots } from "../project/viewers";
 import { TaskDialog } from "../tasks/TaskDialog";
 import styles from "./run.module.css";
@@ -47,14 +36,14 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   const { href } = useProject();
   const [, navigate] = useLocation();
   const viewers = useViewers();
-  const state = stateOf(run);
-  const reason = reasonOf(run);
-  const { branch, pullRequest } = outputOf(run);
+  const state = facts.stateOf(run);
+  const reason = facts.reasonOf(run);
+  const { branch, pullRequest } = facts.outputOf(run);
   const [edits, setEdits] = useState<"title" | "text" | null>(null);
   const isPhone = useMedia("(max-width: 760px)");
   // Where it is scrolled, a keyboard must reach it.
   const scrolled = isPhone ? scrolling("About the run") : {};
-  const canRepeat = run !== null && isOver(run) && !actions.isBusy;
+  const canRepeat = run !== null && facts.isOver(run) && !actions.isBusy;
   const { isMuted, mute, archive, remove, askStart } = actions;
   const pushes = isMuted ? "Get pushes about this task again" : "Mute the pushes of this task";
   const archiving = task.archived ? "Take the task out of the archive" : "Archive the task";
@@ -79,11 +68,11 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         >
           <icons.ArrowLeft size={18} />
         </Link>
-        <PageHeading className={classes("clip title grow", styles.title)} title={titleOf(task)}>
-          {titleOf(task)}
+        <PageHeading className={classes("clip title grow", styles.title)} title={facts.titleOf(task)}>
+          {facts.titleOf(task)}
         </PageHeading>
         <div className={"row tight fixed"}>
-          {run && !isOver(run) && <EndButton run={run} actions={actions} />}
+          {run && !facts.isOver(run) && <EndButton run={run} actions={actions} />}
           {/* On a phone, the palette has these and more. */}
           <IconButton className="on-phone" label="More" onClick={showPalette} icon={icons.Ellipsis} />
           {commands.map(({ key, title, icon: Icon, act }) => (
@@ -116,7 +105,9 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
           </span>
         )}
         <ViewerDots people={viewers.get(task.id)} />
-        {reason && <span className={classes("clip", styles.reason, isBad(run) && "danger")}>{reason}</span>}
+        {reason && (
+          <span className={classes("clip", styles.reason, facts.isBad(run) && "danger")}>{reason}</span>
+        )}
         <span>{task.slug}</span>
         {task.repository && <span>{task.repository}</span>}
         {branch && (
@@ -129,8 +120,8 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
             Pull request <icons.ExternalLink size={13} />
           </a>
         )}
-        {run && <span>{agentOf(run)}</span>}
-        {run && earlierOf(run) && figures && figures.files > 0 && <span>this run</span>}
+        {run && <span>{facts.agentOf(run)}</span>}
+        {run && facts.earlierOf(run) && figures && figures.files > 0 && <span>this run</span>}
         {figures && figures.additions + figures.deletions > 0 && <Counts {...figures} />}
         {run && <Duration run={run} />}
         {run && <Spent run={run} usage={usage} />}
@@ -141,11 +132,11 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
             value={run.id}
             choices={[
               ...runs.results.map(({ id, verification }, index) => {
-                const name = `${runName(runs, id)}${index === 0 ? " (latest)" : ""}`;
+                const name = `${facts.runName(runs, id)}${index === 0 ? " (latest)" : ""}`;
                 const verdict = id !== run.id && verification?.verdict;
                 return [id, [name, verdict].filter(Boolean).join(", ")] as const;
               }),
-              ...(runName(runs, run.id) === null ? [[run.id, "An earlier run"] as const] : []),
+              ...(facts.runName(runs, run.id) === null ? [[run.id, "An earlier run"] as const] : []),
             ]}
             onChoose={(id) => navigate(href(`/tasks/${task.id}/runs/${id}`))}
           />
@@ -188,7 +179,7 @@ function Duration({ run }: { run: Run }) {
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 
 function Spent({ run, usage }: { run: Run; usage: Usage | null }) {
-  const spent = usageOf(run);
+  const spent = facts.usageOf(run);
   const percent = usage?.size ? Math.round((usage.used / usage.size) * 100) : null;
   if (!spent && percent === null) return null;
   const cost = spent?.cost ?? usage?.cost ?? null;

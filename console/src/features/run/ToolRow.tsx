@@ -11,7 +11,7 @@ import { Counts } from "../../ui/counts";
 import { Diff } from "../../ui/diff";
 import { Terminal } from "../../ui/terminal";
 import { EditorLink } from "../project/EditorLink";
-import { useIsFound } from "./FindBar";
+import { useIsFound } from "./found";
 import styles from "./transcript.module.css";
 
 const ICONS: Record<ToolKind, [icons.LucideIcon, string]> = {

@@ -11,7 +11,7 @@ import { Markdown } from "../../ui/markdown";
 import { Age } from "../../ui/time";
 import { closedText } from "../questions/question";
 import { RunQuestions } from "../questions/runQuestions";
-import { useIsFound } from "./FindBar";
+import { useIsFound } from "./found";
 import { PlanList } from "./PlanList";
 import { ToolRow } from "./ToolRow";
 import styles from "./transcript.module.css";

@@ -7,23 +7,16 @@
  */
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown } from "lucide-react";
-import {
-  type ReactNode,
-  type Ref,
-  useCallback,
-  useImperativeHandle,
-  useLayoutEffect,
-  useMemo,
-  useRef,
-  useState,
-} from "react";
+import { useCallback, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
+import { findRows } from "../../transcript/find";
 import type { Item } from "../../transcript/items";
 import { type Row, Rows } from "../../transcript/rows";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
+import { FindBar } from "../../ui/find";
 import { useKeys } from "../../ui/keys";
-import { FindBar, FoundProvider } from "./FindBar";
+import { FoundRow } from "./found";
 import { TranscriptRow } from "./TranscriptRow";
 import styles from "./transcript.module.css";
 
@@ -37,8 +30,8 @@ interface Props {
   items: readonly Item[];
   /** Whether the open question stands below the transcript. */
   hasCard: boolean;
-  head: ReactNode;
-  foot: ReactNode;
+  head: React.ReactNode;
+  foot: React.ReactNode;
   /** Shows the transcript where a pane takes its place. */
   onReveal: (() => void) | undefined;
 }
@@ -79,10 +72,12 @@ export function TranscriptView({ items, hasCard, head, foot, onReveal }: Props) 
     // What a pane shows is found by the browser.
     ...(onReveal ? {} : { "Mod+f": find }),
   });
-  const show = (index: number) => {
+  const show = (id: string | null) => {
+    setFound(id);
+    if (!id) return;
     isAtBottom.current = false;
-    setFound(rows[index]?.id ?? null);
-    const slot = content.current?.querySelector(`[data-row="${CSS.escape(rows[index]?.id ?? "")}"]`);
+    const slot = content.current?.querySelector(`[data-row="${CSS.escape(id)}"]`);
+    const index = rows.findIndex((row) => row.id === id);
     if (slot) slot.scrollIntoView({ block: "center" });
     else virtual.current?.scrollToIndex(index, { align: "center" });
   };
@@ -94,7 +89,18 @@ export function TranscriptView({ items, hasCard, head, foot, onReveal }: Props) 
 
   return (
     <div className={classes("fill", styles.viewport)}>
-      {isFinding && <FindBar {...{ field, rows, content }} onShow={show} onClose={endFinding} />}
+      {isFinding && (
+        <FindBar
+          {...{ field, content }}
+          label="Find in the transcript"
+          unit="row"
+          className={styles.find}
+          find={(text) => findRows(rows, text)}
+          isFromEnd
+          onShow={show}
+          onClose={endFinding}
+        />
+      )}
       <div
         ref={scroller}
         className={styles.scroller}
@@ -105,14 +111,14 @@ export function TranscriptView({ items, hasCard, head, foot, onReveal }: Props) 
       >
         <div ref={content} className={styles.column}>
           {head}
-          <FoundProvider value={found}>
+          <FoundRow.Provider value={found}>
             {split > 0 && <VirtualRows ref={virtual} rows={rows} count={split} scroller={scroller} />}
             {rows.slice(split).map((row) => (
               <div key={row.id} className={styles.slot} data-row={row.id}>
                 <TranscriptRow row={row} />
               </div>
             ))}
-          </FoundProvider>
+          </FoundRow.Provider>
           {foot}
         </div>
       </div>
@@ -177,7 +183,7 @@ const estimateSize = () => ESTIMATED_HEIGHT;
 type Virtual = Pick<ReturnType<typeof useVirtualizer>, "scrollToIndex">;
 
 interface VirtualProps {
-  ref: Ref<Virtual>;
+  ref: React.Ref<Virtual>;
   rows: readonly Row[];
   count: number;
   scroller: React.RefObject<HTMLDivElement | null>;

@@ -9,19 +9,12 @@ import { Empty, say } from "../../ui/feedback";
 import { Since } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { decisionText, reasonText } from "../attention/decisions";
-import {
-  disablePush,
-  enablePush,
-  PLATFORMS,
-  type PushSupport,
-  pushSupport,
-  thisDevice,
-} from "../attention/device";
+import * as browser from "../attention/device";
 import { useProject } from "../project/project";
 import { Act, Item, Listed, Section } from "./parts";
 import styles from "./settings.module.css";
 
-const SUPPORT: Record<PushSupport, string> = {
+const SUPPORT: Record<browser.PushSupport, string> = {
   on: "This browser gets pushes.",
   off: "This browser gets no pushes.",
   denied: "You have forbidden notifications of this page. Allow them in the browser's settings for the page.",
@@ -32,12 +25,12 @@ const SUPPORT: Record<PushSupport, string> = {
 
 export function DevicesSection() {
   const devices = useQuery({ queryKey: ["devices"], queryFn: fetchDevices });
-  const support = useQuery({ queryKey: ["push support"], queryFn: pushSupport });
+  const support = useQuery({ queryKey: ["push support"], queryFn: browser.pushSupport });
   // It may have been removed from elsewhere.
-  const isGone = support.data === "on" && devices.data?.every(({ id }) => id !== thisDevice());
+  const isGone = support.data === "on" && devices.data?.every(({ id }) => id !== browser.thisDevice());
   const state = isGone ? "off" : support.data;
   const toggle = useAction({
-    mutationFn: async () => void (await (state === "on" ? disablePush() : enablePush())),
+    mutationFn: async () => void (await (state === "on" ? browser.disablePush() : browser.enablePush())),
     refreshes: [["devices"], ["push support"]],
   });
   const empty = (
@@ -84,7 +77,7 @@ function DeviceRow({ device }: { device: Device }) {
       say(reason ? `${decisionText(decision)}: ${reasonText(reason)}` : decisionText(decision)),
   });
   const remove = useAction({ mutationFn: () => removeDevice(device.id), refreshes: [["devices"]] });
-  const isThis = device.id === thisDevice();
+  const isThis = device.id === browser.thisDevice();
   const short = device.id.slice(-6);
   const about = (
     <>
@@ -92,7 +85,7 @@ function DeviceRow({ device }: { device: Device }) {
       <Since at={device.last_seen_at}>last seen</Since>
     </>
   );
-  const name = PLATFORMS[device.platform] + (isThis ? " (this one)" : "");
+  const name = browser.PLATFORMS[device.platform] + (isThis ? " (this one)" : "");
   return (
     <Item name={name} about={about}>
       <Act label="Test push" to={`to ${short}`} action={test} />

@@ -2,14 +2,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef, useState } from "react";
 import { useLocation } from "wouter";
-import {
-  createTask,
-  fetchRepositories,
-  stagedFiles,
-  startRun,
-  type TaskChange,
-  updateTask,
-} from "../../api/tasks";
+import * as api from "../../api/tasks";
 import type { Acceptance, RunRequest, Task } from "../../api/types";
 import { expectPage } from "../../ui/arrival";
 import { classes } from "../../ui/classes";
@@ -45,12 +38,12 @@ const EMPTY = {
 };
 
 /** What is new of a task that exists; all that is not empty of one that does not. */
-function changesOf(written: typeof EMPTY, task: Task | undefined): TaskChange {
+function changesOf(written: typeof EMPTY, task: Task | undefined): api.TaskChange {
   const { title, description, repository, acceptance } = written;
   const all = { title: title.trim(), description, repository, acceptance };
   const before = task ?? EMPTY;
   const isNew = ([name, value]: [string, unknown]) =>
-    JSON.stringify(value || null) !== JSON.stringify(before[name as keyof TaskChange] || null);
+    JSON.stringify(value || null) !== JSON.stringify(before[name as keyof api.TaskChange] || null);
   return Object.fromEntries(Object.entries(all).filter(isNew));
 }
 
@@ -87,7 +80,7 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
   const stored = useRef<Task | null>(null);
   const repositories = useQuery({
     queryKey: ["repositories", project.id],
-    queryFn: () => fetchRepositories(project.id),
+    queryFn: () => api.fetchRepositories(project.id),
   });
 
   const store = useAction({
@@ -97,11 +90,12 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
       // A failed upload or start is tried again with the task that exists.
       const known = stored.current ?? task;
       const changes = changesOf(written, known);
-      if (!known) stored.current = await createTask(project.id, changes);
-      else if (Object.keys(changes).length) stored.current = await updateTask(project.id, known.id, changes);
+      if (!known) stored.current = await api.createTask(project.id, changes);
+      else if (Object.keys(changes).length)
+        stored.current = await api.updateTask(project.id, known.id, changes);
       const now = stored.current ?? (known as Task);
       if (!now.latest_run) keepDraftChoices(now.id, choices);
-      const ids = await files.uploadAll(stagedFiles(project.id, now.id));
+      const ids = await files.uploadAll(api.stagedFiles(project.id, now.id));
       if (!starts) {
         if (!task) hold(localStorage, draftFiles(now.id), filesAt(sessionStorage, filesPlace));
         return now;
@@ -111,7 +105,7 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
         ...(run?.branch ? { branch: run.branch } : {}),
         ...(ids.length ? { pending_user_artifact_ids: ids } : {}),
       };
-      const started = await startRun(project.id, now.id, request);
+      const started = await api.startRun(project.id, now.id, request);
       keepDraftChoices(now.id, null);
       return started;
     },

@@ -1,66 +1,66 @@
-/** The field that finds a text in the transcript, and the marks on what was found. */
+/** The field that finds a text in what is shown or would be, and the marks on what was found. */
 import { ChevronDown, ChevronUp, X } from "lucide-react";
-import { createContext, type RefObject, useContext, useEffect, useState } from "react";
-import { findRows } from "../../transcript/find";
-import type { Row } from "../../transcript/rows";
-import { classes } from "../../ui/classes";
-import { IconButton, Input } from "../../ui/controls";
-import styles from "./transcript.module.css";
-
-/** The row that was found last: it shows what it else folds. */
-const FoundRow = createContext<string | null>(null);
-export const FoundProvider = FoundRow.Provider;
-export const useIsFound = (id: string): boolean => useContext(FoundRow) === id;
+import { type RefObject, useEffect, useState } from "react";
+import { classes } from "./classes";
+import { IconButton, Input } from "./controls";
+import styles from "./find.module.css";
 
 const MOST_MARKS = 500;
 
 interface Props {
+  label: string;
+  /** What a place is: a row or a line. */
+  unit: string;
+  className: string | undefined;
   field: RefObject<HTMLInputElement | null>;
-  rows: readonly Row[];
+  /** What has the places, marked by `data-row`. */
   content: RefObject<HTMLElement | null>;
-  onShow: (index: number) => void;
+  /** Return the names of the places that have a text in lower case, in their order. */
+  find: (text: string) => readonly string[];
+  /** Whether the last place is shown first: that is where the reader is. */
+  isFromEnd?: boolean;
+  onShow: (place: string | null) => void;
   onClose: () => void;
 }
 
-export function FindBar({ field, rows, content, onShow, onClose }: Props) {
+export function FindBar({ label, unit, className, field, content, find, isFromEnd, ...on }: Props) {
   const [text, setText] = useState("");
-  const [row, setRow] = useState<string | null>(null);
-  const found = findRows(rows, text);
-  const at = found.findIndex((index) => rows[index]?.id === row);
-  const go = (to: number) => {
-    const index = found[(to + found.length) % found.length];
-    if (index === undefined) return;
-    setRow(rows[index]?.id ?? null);
-    onShow(index);
+  const [place, setPlace] = useState<string | null>(null);
+  const wanted = text.trim().toLowerCase();
+  const found = wanted ? find(wanted) : [];
+  const at = found.indexOf(place ?? "");
+  const show = (next: string | null) => {
+    setPlace(next);
+    on.onShow(next);
   };
-  useMarkedText(content, text.trim());
+  const go = (to: number) => show(found[(to + found.length) % found.length] ?? null);
+  const next = isFromEnd ? -1 : 1;
+  useMarkedText(content, wanted);
   return (
-    <search className={classes("row", styles.find)}>
+    <search className={classes("row", className)}>
       <Input
         ref={field}
-        aria-label="Find in the transcript"
-        placeholder="Find in the transcript"
+        aria-label={label}
+        placeholder={label}
         value={text}
-        onChange={({ target }) => {
-          setText(target.value);
-          // The newest first: that is where the reader is.
-          const last = findRows(rows, target.value).at(-1);
-          setRow(last === undefined ? null : (rows[last]?.id ?? null));
-          if (last !== undefined) onShow(last);
+        onChange={({ target: { value } }) => {
+          setText(value);
+          const all = value.trim() ? find(value.trim().toLowerCase()) : [];
+          show(all.at(isFromEnd ? -1 : 0) ?? null);
         }}
         onKeyDown={(event) => {
-          if (event.key === "Escape") onClose();
-          else if (event.key === "Enter") go(event.shiftKey ? at + 1 : at - 1);
+          if (event.key === "Escape") on.onClose();
+          else if (event.key === "Enter") go(at + (event.shiftKey ? -next : next));
           else return;
           event.preventDefault();
         }}
       />
       <span className={classes("small dim fixed", styles.found)} role="status">
-        {found.length ? `${at < 0 ? "–" : at + 1} of ${found.length} rows` : text.trim() && "Not found"}
+        {found.length ? `${at < 0 ? "–" : at + 1} of ${found.length} ${unit}s` : wanted && "Not found"}
       </span>
       <IconButton label="Find before" onClick={() => go(at - 1)} icon={ChevronUp} />
       <IconButton label="Find after" onClick={() => go(at + 1)} icon={ChevronDown} />
-      <IconButton label="End the search" onClick={onClose} icon={X} />
+      <IconButton label="End the search" onClick={on.onClose} icon={X} />
     </search>
   );
 }
@@ -74,7 +74,7 @@ function useMarkedText(content: RefObject<HTMLElement | null>, text: string): vo
     let frame = 0;
     const mark = () => {
       frame = 0;
-      CSS.highlights.set("found", new Highlight(...rangesOf(element, text.toLowerCase())));
+      CSS.highlights.set("found", new Highlight(...rangesOf(element, text)));
     };
     const again = () => {
       frame ||= requestAnimationFrame(mark);
