@@ -148,6 +148,27 @@ export async function unreadQuestionTakesNoAnswer(browser, { expect, watched }) 
   }
 }
 
+export async function keyShowsAQuestionThatAPaneHides(browser, { expect, watched }) {
+  for (const size of ["desk", "phone"]) {
+    const task = await newRun("Acceptance: a hidden question", [["ask", "Delete the data?"]]);
+    const page = await watched(browser, { size });
+    const answers = answersOf(page);
+    await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+    if (size === "desk") {
+      await cardOf(page, "Delete the data?").waitFor();
+      await page.keyboard.press("f");
+    }
+    await page.getByRole("button", { name: "Show the question" }).waitFor();
+    await page.keyboard.press("a");
+    await cardOf(page, "Delete the data?").waitFor();
+    expect(answers.length === 0, `a key shows a hidden question, and does not answer it (${size})`);
+    await page.keyboard.press("a");
+    await page.getByText(/^Answered by /).waitFor();
+    expect(answers.length === 1, `and once it could be read, the key does (${size})`);
+    await page.context().close();
+  }
+}
+
 export async function questionThatMovesUpTakesNoAnswer(browser, { expect, watched }) {
   const title = "Acceptance: an inbox that moves";
   await newRun(title, [["ask", "First of all?"]]);

@@ -6,6 +6,7 @@
  * - Single keys belong to a text field that had the focus, even one that has vanished, until the person leaves it by the
  *   pointer, Tab or Escape, or has sent the text by Ctrl+Enter. A pause says nothing, since people stop to think, except
  *   after Enter alone has sent the text.
+ * - A key of what is not on the screen shows that, and does nothing else.
  * - What asks for a request that is under way asks for the same one.
  */
 import { type QueryKey, type UseMutationOptions, useMutation, useQueryClient } from "@tanstack/react-query";
@@ -100,6 +101,12 @@ export function useUnread(place: string): boolean {
     };
   }, [place]);
   return read !== place;
+}
+
+/** Whether the middle of an element is on the screen, and nothing hides or covers it. */
+export function isSeen(element: Element): boolean {
+  const { left, right, top, bottom } = element.getBoundingClientRect();
+  return element.contains(document.elementFromPoint((left + right) / 2, (top + bottom) / 2));
 }
 
 interface Action<Result, Argument> extends UseMutationOptions<Result, Error, Argument> {

@@ -1,13 +1,13 @@
 /** A question with everything that an answer needs. */
 import { CircleHelp, ExternalLink, TriangleAlert } from "lucide-react";
-import { type KeyboardEvent, useId, useState } from "react";
+import { type KeyboardEvent, useId, useRef, useState } from "react";
 import type { Answer, InboxRow } from "../../api/types";
 import { safeLink } from "../../text/links";
 import { classes, scrolling } from "../../ui/classes";
 import { Button, Form, Input, TextArea } from "../../ui/controls";
 import { isPlainKey, useKeys } from "../../ui/keys";
 import { clockTime } from "../../ui/time";
-import { useUnread } from "../../ui/unmeant";
+import { isSeen, useUnread } from "../../ui/unmeant";
 import { Explanation } from "./Explanation";
 import { isAllowing, isChoice, type Option, optionForKey } from "./question";
 import styles from "./questions.module.css";
@@ -16,6 +16,7 @@ import { useAnswer } from "./useAnswer";
 
 const CONFIRMATION = "allow";
 const MOST_KEYS = 9;
+const ANSWER_KEYS = [..."ar123456789"];
 export const LONGEST_REASON = 500;
 
 interface Props {
@@ -24,14 +25,19 @@ interface Props {
   above?: string;
   /** Whether single keys answer and explain it: one card of a list at most has them. */
   hasKeys?: boolean;
+  /** Shows it, while something else has its place. */
+  onReveal?: (() => void) | undefined;
   /** Called with the run that an answer has started. */
   onRun?: (run: string) => void;
 }
 
-export function QuestionCard({ question, above, hasKeys = true, onRun }: Props) {
+export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun }: Props) {
   const id = useId();
   const answer = useAnswer(question, onRun);
-  const isUnread = useUnread(above ?? "");
+  const [reveals, setReveals] = useState(0);
+  const isUnread = useUnread(`${above} ${onReveal === undefined} ${reveals}`);
+  /** What must be on the screen for a key to mean it. */
+  const pressed = useRef<HTMLDivElement & HTMLElement>(null);
   const [isMissed, setMissed] = useState(false);
   /** Return whether the answer is given. */
   const give = (given: Answer): boolean => {
@@ -48,12 +54,21 @@ export function QuestionCard({ question, above, hasKeys = true, onRun }: Props) 
   const choose = (option: Option | undefined) => {
     if (option && !isBusy && !(isLocked && isAllowing(option))) give({ option_id: option.id });
   };
-  const keys = ["a", "r", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
-  const actions = keys.map((key) => [key, () => choose(optionForKey(question.options, key))] as const);
-  const answers = question.kind === "permission" ? Object.fromEntries(actions) : {};
+  const isPermission = question.kind === "permission";
+  const choices = (isPermission ? ANSWER_KEYS : []).map((key) => {
+    return [key, () => choose(optionForKey(question.options, key))] as const;
+  });
   const explain = () => setExplained(!isExplained);
+  const whenSeen = (act: () => void) => () => {
+    if (!pressed.current || isSeen(pressed.current)) return act();
+    setMissed(true);
+    setReveals(reveals + 1);
+    if (onReveal) onReveal();
+    else pressed.current.scrollIntoView({ block: "nearest" });
+  };
+  const keys = [...choices, ["e", explain] as const].map(([key, act]) => [key, whenSeen(act)] as const);
   // On the page of a task another key `e` archives it.
-  useKeys(hasKeys ? { ...answers, e: explain } : {}, above === undefined);
+  useKeys(hasKeys ? Object.fromEntries(keys) : {}, above === undefined);
   const explainFocused = (event: KeyboardEvent) => {
     if (above === undefined || !isPlainKey(event.nativeEvent, "e")) return;
     event.preventDefault();
@@ -66,6 +81,7 @@ export function QuestionCard({ question, above, hasKeys = true, onRun }: Props) 
       aria-labelledby={id}
       tabIndex={-1}
       data-unread={isUnread}
+      ref={isPermission ? undefined : pressed}
       onKeyDown={explainFocused}
     >
       <header className={classes("row", styles.head)}>
@@ -88,7 +104,7 @@ export function QuestionCard({ question, above, hasKeys = true, onRun }: Props) 
         </pre>
       )}
       {isExplained && <Explanation question={question} />}
-      {question.kind === "permission" && (
+      {isPermission && (
         <>
           {isRisky && (
             <Form onSubmit={() => choose(optionForKey(question.options, "a"))}>
@@ -105,7 +121,7 @@ export function QuestionCard({ question, above, hasKeys = true, onRun }: Props) 
               </label>
             </Form>
           )}
-          <div className={classes("row wrap spaced", styles.buttons)}>
+          <div ref={pressed} className={classes("row wrap spaced", styles.buttons)}>
             {question.options.map((option, index) => (
               <Button
                 key={option.id}

@@ -136,7 +136,7 @@ export function Conversation(props: ConversationProps) {
         />
       </RunQuestions.Provider>
       <div className={classes("column fixed", styles.below)}>
-        {question && <QuestionCard key={question.id} question={question} />}
+        {question && <QuestionCard key={question.id} question={question} onReveal={props.onReveal} />}
         {newer}
         {/* One for all: a person who types when the run begins or ends goes on typing. */}
         <Composer

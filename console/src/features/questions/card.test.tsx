@@ -1,0 +1,69 @@
+// @vitest-environment jsdom
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { act, cleanup, fireEvent, render } from "@testing-library/react";
+import { afterEach, expect, it, vi } from "vitest";
+import type { InboxRow } from "../../api/types";
+import { UNREAD_MS } from "../../ui/unmeant";
+import { QuestionCard } from "./QuestionCard";
+
+const NOTHING = () => {};
+
+afterEach(() => {
+  cleanup();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+/** jsdom has no layout: what is at any point is `top`. */
+function shown(top: () => Element | null, onReveal?: () => void) {
+  document.elementFromPoint = top;
+  const options = [
+    { id: "once", name: "Allow", kind: "allow_once" },
+    { id: "no", name: "Reject", kind: "reject_once" },
+  ];
+  const question = {
+    id: "q",
+    kind: "permission",
+    title: "Go on?",
+    task: { id: "t" },
+    project_id: 1,
+    options,
+  };
+  const page = (onReveal: (() => void) | undefined) => (
+    <QueryClientProvider client={new QueryClient()}>
+      <QuestionCard question={question as unknown as InboxRow} onReveal={onReveal} />
+    </QueryClientProvider>
+  );
+  const { container, rerender, getByRole } = render(page(onReveal));
+  return { container, getByRole, reveal: () => rerender(page(undefined)) };
+}
+
+it("shows a question for a key while a pane hides it, and answers it after it could be read alone", async () => {
+  vi.useFakeTimers();
+  const fetches = vi.fn(() => new Promise<Response>(NOTHING));
+  vi.stubGlobal("fetch", fetches);
+  const reveals = vi.fn();
+  let isHidden = true;
+  const page = shown(() => (isHidden ? document.body : page.getByRole("button", { name: /Allow/ })), reveals);
+  act(() => vi.advanceTimersByTime(UNREAD_MS));
+  for (const key of ["a", "r", "1"]) fireEvent.keyDown(document.body, { key });
+  expect(reveals).toHaveBeenCalledTimes(3);
+  expect(fetches).not.toHaveBeenCalled();
+  isHidden = false;
+  page.reveal();
+  fireEvent.keyDown(document.body, { key: "a" });
+  expect(page.container.textContent).toContain("Not sent: you pressed before the question could be read.");
+  expect(fetches).not.toHaveBeenCalled();
+  act(() => vi.advanceTimersByTime(UNREAD_MS));
+  fireEvent.keyDown(document.body, { key: "a" });
+  await act(() => vi.advanceTimersByTimeAsync(1));
+  expect(fetches).toHaveBeenCalledTimes(1);
+});
+
+it("scrolls to a question that is out of sight", () => {
+  const scrolls = vi.fn();
+  Element.prototype.scrollIntoView = scrolls;
+  shown(() => null);
+  fireEvent.keyDown(document.body, { key: "a" });
+  expect(scrolls).toHaveBeenCalledTimes(1);
+});
