@@ -45,10 +45,7 @@ class StreamWatch:
     async def watching(
         self, sessions: SessionFactory, caller: Principal, run_ids: Collection[UUID], end: Callable[[], None]
     ) -> AsyncGenerator[None, None]:
-        """Until the block ends, call `end` within a second after the caller loses access to the stream.
-
-        Raises Throttled if their user has too many.
-        """
+        """Call `end` within a second after the caller loses access. Raises Throttled if their user has too many."""
         if sum(stream.caller.user_id == caller.user_id for stream in self._streams) >= self._most:
             raise Throttled(_AGAIN_SECONDS)
         stream = _Stream(caller, run_ids, end)

@@ -31,10 +31,7 @@ async def adopt_events(sessions: SessionFactory) -> int:
 
 
 async def prune_events(session: AsyncSession, *, kept: timedelta, at_once: int = _AT_ONCE) -> int:
-    """Delete a batch of events older than `kept`, and remember the last of each project; return how many.
-
-    What the webhook relay has not read yet stays.
-    """
+    """Delete a batch of events older than `kept` that the relay has read; note the last by project; return how many."""
     oldest = select(*IN_ORDER).order_by(*IN_ORDER).limit(at_once)
     unread = select(EventCursor.reader).where(tuple_(*IN_ORDER) > _READ_UP_TO).exists()
     deleted = (

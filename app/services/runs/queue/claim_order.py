@@ -65,10 +65,7 @@ def longest_waiting(project_id: Any) -> ColumnElement[UUID]:
 
 
 async def lock_claims(session: AsyncSession) -> None:
-    """Wait until no other transaction claims runs, and keep others waiting until this one ends.
-
-    So each claim counts the ones before it.
-    """
+    """Serialise claims until this transaction ends, so that each counts the ones before it."""
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(_LOCK_NAME, 0))))
 
 
