@@ -11,6 +11,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import CheckGate, CheckStatus, RunStatus, Verdict
 from app.ids import new_id
 from app.models import CheckSet, Project, PushedBranch, Run, Task, Verification
+from app.models.runs.run_phases import DELIVERED, RunPhase
 from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
 from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.shown_results import OPEN
@@ -176,6 +177,27 @@ async def make_verified_run(
         await make_delivered_commit(session, run)
     await make_attempt(session, run, shown(verdict=verdict))
     return run
+
+
+async def make_run_in(session: AsyncSession, phase: RunPhase, *, task: Task, owner: str = "job") -> Run:
+    """Make a run in a phase; if a job holds it, `owner` does."""
+    now = utcnow()
+    queued: JSON = {"status": RunStatus.QUEUED, "dispatch_requested_at": now}
+    held: JSON = {"status": RunStatus.IN_PROGRESS, "lease_owner": owner, "lease_expires_at": now}
+    values: JSON = {
+        RunPhase.NOT_STARTED: {"status": RunStatus.NOT_STARTED},
+        RunPhase.QUEUED: queued,
+        RunPhase.WORKING: held,
+        RunPhase.OUTSIDE: {"status": RunStatus.IN_PROGRESS},
+        RunPhase.CHECKING: {"output": None},
+        RunPhase.REPAIR_QUEUED: queued | {"output": None, "completed_at": None},
+        RunPhase.REPAIRING: held | {"output": None, "completed_at": None},
+        RunPhase.OVER: {},
+    }[phase]
+    if phase not in DELIVERED and phase is not RunPhase.OVER:
+        return await make_run(session, task=task, **values)
+    verdict = None if phase is RunPhase.CHECKING else Verdict.REFUTED
+    return await make_verified_run(session, task=task, verdict=verdict, **values)
 
 
 async def make_delivered_commit(session: AsyncSession, run: Run) -> None:

@@ -15,7 +15,6 @@ from sqlalchemy import (
     and_,
     cast,
     func,
-    or_,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -151,18 +150,6 @@ def was_held_by(run_id: UUID, owner: str | None) -> tuple[ColumnElement[bool], .
     # COMPATIBILITY: 0.1.0 stores no owner.
     is_owner = func.coalesce(Run.cancelled_owner, owner or "") == (owner or "")
     return (Run.id == run_id, Run.status == constant(RunStatus.CANCELLED), is_owner)
-
-
-def is_being_checked(run: Any = Run) -> ColumnElement[bool]:
-    """Return the condition for runs whose work is being checked: still in progress, and held by no job."""
-    in_progress = run.status == constant(RunStatus.IN_PROGRESS)
-    return and_(in_progress, run.verification.is_not(None), run.lease_owner.is_(None))
-
-
-def is_repair(run: Any = Run) -> ColumnElement[bool]:
-    """Return the condition for runs that correct refuted work, or wait for a worker that does."""
-    is_open = or_(run.status == constant(RunStatus.QUEUED), run.lease_owner.is_not(None))
-    return and_(run.verification.is_not(None), is_open)
 
 
 def is_scheduled() -> ColumnElement[bool]:

@@ -16,19 +16,11 @@ from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.object_store_errors import ObjectMissing, RangeNotSatisfiable
 from app.db import release
 from app.db.statements import row_of
-from app.enums import (
-    TERMINAL_STATUSES,
-    ArtifactType,
-    DiffBase,
-    DiffMissing,
-    DiffSource,
-    Environment,
-    RunStatus,
-)
+from app.enums import ArtifactType, DiffBase, DiffMissing, DiffSource, Environment
 from app.errors import ArtifactNotFound, NotFound
 from app.json_types import JsonDict
 from app.models import PushedBranch, Run, Task
-from app.models.runs.run import is_being_checked, is_repair
+from app.models.runs.run_phases import PHASE, RunPhase
 from app.schemas.runs.artifacts import ManifestEntry
 from app.schemas.runs.diff import (
     ChangeTotals,
@@ -131,11 +123,8 @@ class RunChanges:
         statement = (
             select(
                 Run.id,
-                Run.status,
+                PHASE,
                 Run.environment,
-                Run.lease_owner.is_not(None).label("is_held"),
-                is_being_checked().label("is_being_checked"),
-                is_repair().label("is_repair"),
                 Run.state["resume_from_run_id"].astext.label("continues"),
                 Run.facts,
                 Run.artifacts,
@@ -160,11 +149,8 @@ def _nothing(missing: DiffMissing | None, totals: ChangeTotals | None = None) ->
 
 class _Run(NamedTuple):
     id: UUID
-    status: str
-    environment: str
-    is_held: bool
-    is_being_checked: bool
-    is_repair: bool
+    phase: RunPhase
+    environment: Environment
     continues: str | None
     facts: JsonDict
     artifacts: list[ManifestEntry]
@@ -179,19 +165,22 @@ class _Run(NamedTuple):
     @property
     def why_not_live(self) -> DiffMissing | None:
         """Why no worker can show the workspace of the run now; None if one can."""
-        if self.status in TERMINAL_STATUSES:
-            return DiffMissing.OVER
-        if self.status != RunStatus.IN_PROGRESS:
-            return DiffMissing.NOT_STARTED if self.environment == Environment.CLOUD else DiffMissing.ELSEWHERE
-        if not self.is_held:
-            return DiffMissing.OVER if self.is_being_checked else DiffMissing.ELSEWHERE
-        return None
+        match self.phase:
+            case RunPhase.WORKING | RunPhase.REPAIRING:
+                return None
+            case RunPhase.CHECKING | RunPhase.OVER:
+                return DiffMissing.OVER
+            case RunPhase.OUTSIDE:
+                return DiffMissing.ELSEWHERE
+            case RunPhase.NOT_STARTED | RunPhase.QUEUED | RunPhase.REPAIR_QUEUED:
+                is_cloud = self.environment is Environment.CLOUD
+                return DiffMissing.NOT_STARTED if is_cloud else DiffMissing.ELSEWHERE
 
     def shows_live(self, query: SourceQuery) -> bool:
         if query.source is DiffSource.LIVE or query.base is DiffBase.BRANCH:
             return True
-        is_first = not self.is_repair and self.why_not_live is DiffMissing.NOT_STARTED
-        return query.source is DiffSource.AUTO and (self.why_not_live is None or is_first)
+        begins = self.phase is not RunPhase.REPAIR_QUEUED and self.why_not_live is DiffMissing.NOT_STARTED
+        return query.source is DiffSource.AUTO and (self.why_not_live is None or begins)
 
     def shows_whole(self, query: SourceQuery) -> bool:
         """Whether the changes of earlier runs on the branch are shown too."""

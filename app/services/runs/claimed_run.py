@@ -12,7 +12,7 @@ from app.enums import CheckSource, NetworkAccessLevel
 from app.json_types import JsonDict
 from app.models import CheckSet as CheckSetRow
 from app.models import Project, PushedBranch, Run, SandboxEnvironment, Task, User, Verification
-from app.models.runs.run import is_repair
+from app.models.runs.run_phases import RunPhase, is_in
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.visibility import usable_environment
 from app.services.run_facts import ACCEPTANCE
@@ -146,7 +146,7 @@ _NEWEST = (
     .correlate(Run)
     .scalar_subquery()
 )
-_REPAIR = case((is_repair(), _NEWEST))
+_REPAIR = case((is_in(RunPhase.REPAIRING), _NEWEST))
 _RUN = Prepared(
     select(
         Run.branch,

@@ -36,6 +36,7 @@ from app.db.statements import Prepared
 from app.enums import CodeHostKind, Environment, PrAuthorshipMode, RunStatus
 from app.errors import InvalidInput, NotFound, RunRefused, StateRefused, unknown_key
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
+from app.models.runs.run_phases import PHASE, RunPhase
 from app.schemas.runs.run import RunIn
 from app.schemas.runs.verifications import VerificationOut
 from app.schemas.staged_artifacts import ArtifactOut
@@ -291,6 +292,7 @@ class LockedRun(NamedTuple):
     dispatch_requested_at: datetime | None
     lease_expires_at: datetime | None
     agent_has_ended: bool
+    phase: RunPhase
     verification: VerificationOut | None
     holdings: Holdings
 
@@ -308,6 +310,7 @@ _LOCK = Prepared(
         Run.dispatch_requested_at,
         Run.lease_expires_at,
         Run.facts.has_key(AGENT_ENDED).label("agent_has_ended"),
+        PHASE,
         Run.verification,
         *HOLDINGS,
     )
@@ -352,8 +355,7 @@ async def lock_to_steer(
     """Lock a run with a live agent that the caller may steer; to stop it, seeing it is enough. Raises StateRefused."""
     run = await lock_run(session, caller, task_id, run_id)
     is_held = run.lease_expires_at is not None and run.lease_expires_at > utcnow()
-    is_live = run.status is RunStatus.IN_PROGRESS and run.environment is Environment.CLOUD and is_held
-    if not is_live or run.agent_has_ended:
+    if not is_held or run.environment is not Environment.CLOUD or run.agent_has_ended:
         raise StateRefused("No active sandbox for this task run")
     if not is_stop:
         await authorize_run(session, Intent.STEER, caller.user_id, run.holdings)

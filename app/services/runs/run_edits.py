@@ -21,6 +21,7 @@ from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import StateRefused, Throttled
 from app.json_types import JsonDict
 from app.models import Run, Task
+from app.models.runs.run_phases import DELIVERED
 from app.schemas.runs.run import CancelIn, RunOut, RunUpdateIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
@@ -82,8 +83,7 @@ async def update_run(
     run = await run_authority.lock_run(session, caller, task_id, run_id)
     if _steers(body):
         await authorize_run(session, Intent.STEER, caller.user_id, run.holdings)
-    is_live = run.status not in TERMINAL_STATUSES
-    if is_live and run.verification is not None and body.status not in (None, run.status):
+    if run.phase in DELIVERED and body.status not in (None, run.status):
         await verification_lifecycle.abandon(session, run_id, is_over=body.status in TERMINAL_STATUSES)
     changes = _read_changes(body)
     clears = body.given("output") and body.output is None
@@ -145,7 +145,7 @@ async def cancel_run(
     is_live = run.status not in TERMINAL_STATUSES
     if is_live and run.environment is not Environment.CLOUD:
         raise StateRefused("Only cloud runs can be cancelled via this endpoint")
-    if run.has_open_attempt or (is_live and run.verification is not None):
+    if run.has_open_attempt or run.phase in DELIVERED:
         await verification_lifecycle.abandon(session, run_id, is_over=True)
     if is_live:
         asked = dict(zip(CANCELLATION, (utcnow().isoformat(), "api", caller.user_id), strict=True))

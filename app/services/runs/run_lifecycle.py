@@ -13,10 +13,10 @@ Every change is one conditional UPDATE: the database decides each race, and both
                                the first decides; a run whose agent has started fails at the next sweep
     sweep against anything     a sweep, such as the recovery, moves several runs, and leaves those of them that another
                                transaction has locked, or their tasks, for its next time: it never waits
-    check against anything     a run whose work is being checked (`is_being_checked`) is in progress without a lease:
-                               only the end of its checks or a person moves it
-    repair against recovery    a repair (`is_repair`) is recovered like another run, but does not fail as lost: it ends
-                               with what the run has delivered
+    check against anything     a run in the phase `CHECKING` is in progress without a lease: only the end of its checks
+                               or a person moves it
+    repair against recovery    a run in the phase `REPAIRING` is recovered like another, but does not fail as lost: it
+                               ends with what it has delivered
     silence against an end     the first commit sets the status, and the other writer learns that it came too late
     reopen against claim       the reopened run is claimed after the commit, like a new run
     hand back against cancel   the run stays cancelled
@@ -65,7 +65,8 @@ from app.ids import new_id
 from app.json_types import JsonDict
 from app.models import Run, RunLogState, Task
 from app.models.base import constant
-from app.models.runs.run import held_by, is_being_checked, is_repair, is_scheduled, was_held_by
+from app.models.runs.run import held_by, is_scheduled, was_held_by
+from app.models.runs.run_phases import RunPhase, is_in
 from app.schemas.runs.verifications import VerificationOut
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.artifacts.manifest import manifest_with
@@ -174,15 +175,15 @@ async def set_status(
     after `hand_back`; the caller puts a job on the queue if it waits for a worker.
     Return whether the status was changed: False if the run had it already. Raises StateRefused.
     """
-    it, reason = Run.id == run_id, RunReason.CLIENT
+    this_run, reason = Run.id == run_id, RunReason.CLIENT
     if status not in TERMINAL_STATUSES:
         # The next performer of the run has delivered nothing yet.
         values["verification"] = None
     if status in _BEFORE_START:
-        is_changed = await _restart(session, events, status, it, reason=reason, **values)
+        is_changed = await _restart(session, events, status, this_run, reason=reason, **values)
     else:
         values["facts"] = _without_figures(values.get("facts", Run.facts))
-        is_changed = bool(await transition(session, events, status, it, reason=reason, by=by, **values))
+        is_changed = bool(await transition(session, events, status, this_run, reason=reason, by=by, **values))
     if not is_changed:
         current = await session.scalar(select(Run.status).where(Run.id == run_id))
         if current != status:
@@ -370,8 +371,7 @@ def with_state(added: Mapping[str, object]) -> dict[str, ColumnElement[JsonDict]
 
 def _without_figures(facts: ColumnElement[JsonDict]) -> ColumnElement[JsonDict]:
     """Return facts without the figures of the workspace of a run that loses its worker, unless it has delivered."""
-    is_lost = and_(Run.lease_owner.is_not(None), Run.verification.is_(None))
-    return case((is_lost, facts.op("-")(CHANGES)), else_=facts)
+    return case((is_in(RunPhase.WORKING), facts.op("-")(CHANGES)), else_=facts)
 
 
 async def hand_back(session: AsyncSession, run_id: UUID, *, owner: str, events: RunEvents) -> bool:
@@ -419,7 +419,9 @@ async def _restart(
 
 def lost_repairs() -> Select[UUID, str | None]:
     """Return a SELECT of the runs that have lost the worker of a repair which is not repeated, and of their jobs."""
-    return select(Run.id, Run.lease_owner).where(*_lapsed(), is_repair(), not_(and_(*_UNTOUCHED)))
+    return select(Run.id, Run.lease_owner).where(
+        *_lapsed(), is_in(RunPhase.REPAIRING), not_(and_(*_UNTOUCHED))
+    )
 
 
 def _lapsed() -> tuple[ColumnElement[bool], ...]:
@@ -458,7 +460,7 @@ async def recover_lapsed(
         RunStatus.FAILED,
         *lapsed,
         # The ends of repairs are decided elsewhere (services/runs/verification/verification_lifecycle.py).
-        ~is_repair(),
+        is_in(RunPhase.WORKING),
         reason=RunReason.WORKER_LOST,
         error_message=_WORKER_LOST,
         facts=given_up,
@@ -483,9 +485,7 @@ def _silent(silence: timedelta) -> tuple[ColumnElement[bool], ...]:
     )
     since = utcnow() - silence
     return (
-        Run.status == constant(RunStatus.IN_PROGRESS),
-        Run.lease_expires_at.is_(None),
-        ~is_being_checked(),
+        is_in(RunPhase.OUTSIDE),
         Run.updated_at <= since,
         or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
     )

@@ -33,6 +33,7 @@ from app.db.statements import rows_of
 from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunReason, RunStatus
 from app.models import Project, Run, Task
 from app.models.runs.run import is_waiting
+from app.models.runs.run_phases import TRANSITIONS
 from app.services.events.ledger import (
     NO_EVENT,
     Recorded,
@@ -50,17 +51,6 @@ from app.services.runs.queue.claim_order import longest_waiting, next_project
 from app.services.runs.run_metrics import MovedRun
 from app.services.tasks.latest_run import COPIED, copies_of, mirror_moved, mirror_opened
 from app.services.views.queue_position import position
-
-# The statuses that may follow each status. Clients that run agents themselves may set any status while the run is not
-# over (contract 13.2). No status follows a terminal status, unless the run is reopened (`run_lifecycle.reopen`).
-TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
-    RunStatus.NOT_STARTED: frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, *TERMINAL_STATUSES}),
-    RunStatus.QUEUED: frozenset({RunStatus.NOT_STARTED, RunStatus.IN_PROGRESS, *TERMINAL_STATUSES}),
-    RunStatus.IN_PROGRESS: frozenset({RunStatus.NOT_STARTED, RunStatus.QUEUED, *TERMINAL_STATUSES}),
-    RunStatus.COMPLETED: frozenset(),
-    RunStatus.FAILED: frozenset(),
-    RunStatus.CANCELLED: frozenset(),
-}
 
 # The event that reports each new status; a recovered run has RUN_RECOVERED instead of RUN_QUEUED.
 EVENT_OF: Mapping[RunStatus, EventType] = {

@@ -17,6 +17,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.errors import StateRefused
 from app.models import Project, Run, Task, User
+from app.models.runs.run_phases import TRANSITIONS
 from app.runtime import ProcessContext
 from app.schemas.runs.run import RunUpdateIn, StartIn
 from app.schemas.tasks import BatchAction, BatchIn
@@ -34,7 +35,7 @@ from app.services.run_facts import (
 from app.services.runs import run_edits, run_lifecycle
 from app.services.runs.new_runs import start_run
 from app.services.runs.run_lifecycle import RunEnd
-from app.services.runs.transitions import TRANSITIONS, transition
+from app.services.runs.transitions import transition
 from app.services.runs.verification import verification_lifecycle
 from app.services.tasks.batches import change_tasks
 from tests.concurrency.races import perform, race

@@ -1,48 +1,38 @@
 """Runs whose checks or repair a client ends by a PATCH of the status (contract 13.2, 18)."""
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clock import utcnow
 from app.enums import TERMINAL_STATUSES, EventType, RunStatus, Verdict
 from app.models import Event, Task
-from app.services.retrying.policies import RUN_LEASE
+from app.models.runs.run_phases import DELIVERED, RunPhase
+from app.runtime import ProcessContext
+from app.services.runs.lost_runs import recover_runs
 from app.services.runs.run_lifecycle import silent_runs
-from tests.support.factories import make_run
-from tests.support.verification import OUTPUT, make_verified_run
+from tests.support.verification import OUTPUT, make_run_in, make_verified_run
 
-# The status of a run in each phase, whether a worker holds it, and the verdict on what it delivered.
-PHASES: Final[Mapping[str, tuple[RunStatus, bool, Verdict | None]]] = {
-    "queued": (RunStatus.QUEUED, False, None),
-    "held": (RunStatus.IN_PROGRESS, True, None),
-    "being checked": (RunStatus.IN_PROGRESS, False, None),
-    "repair queued": (RunStatus.QUEUED, False, Verdict.REFUTED),
-    "repair held": (RunStatus.IN_PROGRESS, True, Verdict.REFUTED),
-}
+PHASES = [RunPhase.QUEUED, RunPhase.WORKING, *sorted(DELIVERED)]
 WRITTEN = {"answer": 42}
 
 
 @pytest.mark.parametrize("status", RunStatus)
 @pytest.mark.parametrize("phase", PHASES)
 async def test_status_of_a_patch_leaves_no_verification_open(
-    client: httpx.AsyncClient, session: AsyncSession, task: Task, task_url: str, phase: str, status: RunStatus
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    task: Task,
+    task_url: str,
+    phase: RunPhase,
+    status: RunStatus,
 ) -> None:
     """Regression: a repair that a client took over was "being checked" for ever, and lost what its agent wrote."""
-    before, is_held, verdict = PHASES[phase]
-    of_run: dict[str, Any] = {"status": before, "dispatch_requested_at": utcnow(), "output": None}
-    if is_held:
-        of_run |= {"lease_owner": "job", "lease_expires_at": utcnow() + RUN_LEASE}
-    has_delivered = verdict is not None or phase == "being checked"
-    if has_delivered:
-        run = await make_verified_run(session, task=task, verdict=verdict, **of_run)
-    else:
-        run = await make_run(session, task=task, **of_run)
+    run = await make_run_in(session, phase, task=task)
+    before, has_delivered = run.status, phase in DELIVERED
     url, is_over = f"{task_url}/runs/{run.id}", status in TERMINAL_STATUSES
 
     shown = await changed(client, url, {"status": status})
@@ -67,3 +57,22 @@ async def changed(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> 
     assert answer.status_code == 200, answer.text
     run: dict[str, Any] = answer.json()
     return run
+
+
+async def test_repair_that_a_client_took_over_with_an_earlier_release_ends_as_any_run_outside(
+    client: httpx.AsyncClient, session: AsyncSession, process: ProcessContext, task: Task, task_url: str
+) -> None:
+    """Regression: it was "being checked" for ever, by no attempt: no sweep found it, and a PATCH lost its output."""
+    left: dict[str, Any] = {"status": RunStatus.IN_PROGRESS, "completed_at": None, "output": None}
+    silent, patched = [
+        await make_verified_run(session, task=task, verdict=Verdict.REFUTED, **left) for _ in range(2)
+    ]
+    url = f"{task_url}/runs/{patched.id}"
+    await changed(client, url, {"output": WRITTEN})
+    assert (await changed(client, url, {"status": RunStatus.COMPLETED}))["output"] == WRITTEN
+    finished = select(Event.id).where(Event.type == EventType.VERIFICATION_FINISHED)
+    assert list(await session.scalars(finished)) == []
+
+    await recover_runs(process, silence=timedelta(microseconds=1))
+    await session.refresh(silent)
+    assert silent.status == RunStatus.FAILED

@@ -11,6 +11,7 @@ from app.db.statements import row_of, rows_of
 from app.enums import TERMINAL_STATUSES, Environment, QuestionKind
 from app.errors import StateRefused
 from app.models import PushedBranch, User, Verification
+from app.models.runs.run_phases import RunPhase
 from app.schemas.runs.verifications import VerificationOut, VerificationsOut, VerifyOut, WaiveIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
@@ -86,7 +87,7 @@ async def skip(
 ) -> None:
     """End the verification of a run that waits for it, and so complete the run. Raises StateRefused."""
     run = await _lock_to_steer(session, caller, task_id, run_id)
-    if not run.has_open_attempt or run.status in TERMINAL_STATUSES:
+    if run.phase is not RunPhase.CHECKING:
         raise StateRefused("This run is not being verified")
     await verification_lifecycle.skip(session, run_id, events=clients.events)
     wake_run_worker_after_commit(session, clients.redis, run_id)

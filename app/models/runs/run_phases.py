@@ -1,0 +1,88 @@
+"""The statuses of a run, and the phases that divide them: which may follow which, and how a row shows its phase.
+
+A phase is no column: its columns are written by whoever has the run (services/runs/run_lifecycle.py). How far the agent
+of a phase has come is a fact of the run, `AGENT_STARTED` or `AGENT_ENDED`, since commands and recoveries alone ask.
+"""
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum, auto
+from typing import Final
+
+from sqlalchemy import ColumnElement, and_, case
+
+from app.enums import TERMINAL_STATUSES, RunStatus
+from app.models.base import constant
+from app.models.runs.run import Run
+
+# The statuses that may follow each status. Clients that run agents themselves may set any status while the run is not
+# over (contract 13.2). No status follows a terminal status, unless the run is reopened (`run_lifecycle.reopen`).
+TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.NOT_STARTED: frozenset({RunStatus.QUEUED, RunStatus.IN_PROGRESS, *TERMINAL_STATUSES}),
+    RunStatus.QUEUED: frozenset({RunStatus.NOT_STARTED, RunStatus.IN_PROGRESS, *TERMINAL_STATUSES}),
+    RunStatus.IN_PROGRESS: frozenset({RunStatus.NOT_STARTED, RunStatus.QUEUED, *TERMINAL_STATUSES}),
+    RunStatus.COMPLETED: frozenset(),
+    RunStatus.FAILED: frozenset(),
+    RunStatus.CANCELLED: frozenset(),
+}
+
+
+class RunPhase(StrEnum):
+    """Who has a run: nobody yet, the queue, a worker, a client, its checks, or nobody any more (ADR 75)."""
+
+    NOT_STARTED = auto()
+    QUEUED = auto()
+    WORKING = auto()
+    OUTSIDE = auto()  # with a client, or an agent of its own
+    CHECKING = auto()
+    REPAIR_QUEUED = auto()
+    REPAIRING = auto()
+    OVER = auto()
+
+
+# The phases that may follow each phase, in the same sense as the statuses above.
+PHASE_CHANGES: Mapping[RunPhase, Collection[RunPhase]] = {
+    RunPhase.NOT_STARTED: {RunPhase.QUEUED, RunPhase.OUTSIDE, RunPhase.OVER},
+    RunPhase.QUEUED: {RunPhase.NOT_STARTED, RunPhase.WORKING, RunPhase.OUTSIDE, RunPhase.OVER},
+    RunPhase.WORKING: {RunPhase.NOT_STARTED, RunPhase.QUEUED, RunPhase.CHECKING, RunPhase.OVER},
+    RunPhase.OUTSIDE: {RunPhase.NOT_STARTED, RunPhase.QUEUED, RunPhase.OVER},
+    RunPhase.CHECKING: {RunPhase.NOT_STARTED, RunPhase.QUEUED, RunPhase.REPAIR_QUEUED, RunPhase.OVER},
+    RunPhase.REPAIR_QUEUED: {RunPhase.NOT_STARTED, RunPhase.REPAIRING, RunPhase.OUTSIDE, RunPhase.OVER},
+    RunPhase.REPAIRING: {
+        RunPhase.NOT_STARTED,
+        RunPhase.QUEUED,
+        RunPhase.REPAIR_QUEUED,
+        RunPhase.CHECKING,
+        RunPhase.OVER,
+    },
+    RunPhase.OVER: set(),
+}
+
+# The phases of a run that has delivered work and is not over.
+DELIVERED: Final = frozenset({RunPhase.CHECKING, RunPhase.REPAIR_QUEUED, RunPhase.REPAIRING})
+
+_IS_HELD = Run.lease_expires_at.is_not(None)
+_HAS_DELIVERED = Run.verification.is_not(None)
+_HAS_OPEN_ATTEMPT = and_(_HAS_DELIVERED, Run.verification["verdict"].astext.is_(None))
+_IS_QUEUED = Run.status == constant(RunStatus.QUEUED)
+_IS_IN_PROGRESS = Run.status == constant(RunStatus.IN_PROGRESS)
+# A row meets the condition of one phase.
+_CONDITIONS: Mapping[RunPhase, ColumnElement[bool]] = {
+    RunPhase.NOT_STARTED: Run.status == constant(RunStatus.NOT_STARTED),
+    RunPhase.QUEUED: and_(_IS_QUEUED, ~_HAS_DELIVERED),
+    RunPhase.WORKING: and_(_IS_IN_PROGRESS, _IS_HELD, ~_HAS_DELIVERED),
+    # COMPATIBILITY: 0.1.0 keeps the verdict of a repair that a client takes over.
+    RunPhase.OUTSIDE: and_(_IS_IN_PROGRESS, ~_IS_HELD, ~_HAS_OPEN_ATTEMPT),
+    RunPhase.CHECKING: and_(_IS_IN_PROGRESS, ~_IS_HELD, _HAS_OPEN_ATTEMPT),
+    RunPhase.REPAIR_QUEUED: and_(_IS_QUEUED, _HAS_DELIVERED),
+    RunPhase.REPAIRING: and_(_IS_IN_PROGRESS, _IS_HELD, _HAS_DELIVERED),
+    RunPhase.OVER: Run.status.in_([constant(status) for status in TERMINAL_STATUSES]),
+}
+# The phase of a run, as SQL reads it.
+PHASE: ColumnElement[str] = case(
+    *((condition, constant(phase)) for phase, condition in _CONDITIONS.items())
+).label("phase")
+
+
+def is_in(phase: RunPhase) -> ColumnElement[bool]:
+    """Return the SQL condition for runs in this phase."""
+    return _CONDITIONS[phase]
