@@ -36,7 +36,7 @@ the commit (services/run_log/log_entries.py).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVarTuple
+from typing import Any, Final, TypeVarTuple, Unpack
 from uuid import UUID
 
 from sqlalchemy import (
@@ -93,6 +93,7 @@ from app.services.runs.queue.claim_order import Claim, find_next_project, lock_c
 from app.services.runs.run_metrics import MovedRun
 from app.services.runs.transitions import (
     OpenedRun,
+    RunChanges,
     claim_statement,
     open_statement,
     publish_status,
@@ -167,12 +168,12 @@ async def set_status(
     *,
     events: RunEvents,
     by: int | None = None,
-    **values: Any,
+    **values: Unpack[RunChanges],
 ) -> bool:
     """Set the status that a client of the user `by` reports for a locked run (contract 13.2): its worker loses it.
 
-    `values` are values of further columns to write. A run that is moved to a status before its start begins again, as
-    after `hand_back`; the caller puts a job on the queue if it waits for a worker.
+    A run that is moved to a status before its start begins again, as after `hand_back`; the caller puts a job on the
+    queue if it waits for a worker.
     Return whether the status was changed: False if the run had it already. Raises StateRefused.
     """
     this_run, reason = Run.id == run_id, RunReason.CLIENT
@@ -182,7 +183,7 @@ async def set_status(
     if status in _BEFORE_START:
         is_changed = await _restart(session, events, status, this_run, reason=reason, **values)
     else:
-        values["facts"] = _without_figures(values.get("facts", Run.facts))
+        values["facts"] = _without_figures(values.get("facts", Run.facts.expression))
         is_changed = bool(await transition(session, events, status, this_run, reason=reason, by=by, **values))
     if not is_changed:
         current = await session.scalar(select(Run.status).where(Run.id == run_id))
@@ -335,7 +336,7 @@ async def finish(
     """
     assert end.status in TERMINAL_STATUSES
     output = storable(end.output)
-    values: dict[str, Any] = {"output": output, "error_message": storable(end.error_message)}
+    values: RunChanges = {"output": output, "error_message": storable(end.error_message)}
     if end.verification is not None:
         values["verification"] = storable(dict(end.verification))
     if owner is None:
@@ -346,7 +347,7 @@ async def finish(
     if await transition(session, events, end.status, *held_by(run_id, owner), reason=end.reason, **values):
         await record_artifacts(session, run_id, end.artifacts)
         return True
-    remains = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
+    remains: dict[str, object] = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
     remains |= {key: values[key] for key in ("artifacts", "state", "facts") if key in values}
     # An earlier attempt that was committed, but not acknowledged, has added them.
     brought = [Run.artifacts.contains([{"id": artifact["id"]}]) for artifact in end.artifacts]
@@ -362,7 +363,7 @@ async def finish(
     return False
 
 
-def with_state(added: Mapping[str, object]) -> dict[str, ColumnElement[JsonDict]]:
+def with_state(added: Mapping[str, object]) -> RunChanges:
     """Return the columns of a run that ends with this state and these facts: no figures but those of its work."""
     state = storable(dict(added))
     facts = {name: state.pop(name) for name in FACTS & state.keys()}
@@ -396,21 +397,20 @@ async def _restart(
     to: RunStatus,
     *conditions: ColumnElement[bool],
     reason: RunReason,
-    facts: ColumnElement[Any] | None = None,
-    **values: Any,
+    **values: Unpack[RunChanges],
 ) -> bool:
     """Move the run that satisfies `conditions` to a status before its start; return whether it was moved.
 
     The next agent starts from the beginning and gets the commands again (ADR 18); until it starts, a lost worker does
-    not fail the run. `facts` are those of the run after the change, if others change too; `values` are further columns.
+    not fail the run.
     """
     # Only the holder of the lease writes this fact. Read it before the move below removes it.
     columns = select(Run.id, Run.facts.has_key(AGENT_STARTED), Run.state["mode"].astext).where(*conditions)
     if (found := await row_of(session, columns)) is None:
         return False
     run_id, had_agent, mode = found
-    facts = _without_figures((Run.facts.expression if facts is None else facts).op("-")(AGENT_STARTED))
-    moved = await transition(session, events, to, *conditions, reason=reason, facts=facts, **values)
+    values["facts"] = _without_figures(values.get("facts", Run.facts.expression).op("-")(AGENT_STARTED))
+    moved = await transition(session, events, to, *conditions, reason=reason, **values)
     if moved:
         is_interactive = mode == RunMode.INTERACTIVE
         await command_delivery.requeue(session, [run_id], had_agent=had_agent, is_interactive=is_interactive)

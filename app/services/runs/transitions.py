@@ -1,8 +1,9 @@
 """Build and run the statements that create runs and move them between statuses, with their events."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import structlog
 from sqlalchemy import (
@@ -30,10 +31,13 @@ from app.clients.live_events.run_event_publisher import RunEvents
 from app.clock import utcnow
 from app.db import after_commit
 from app.db.statements import rows_of
-from app.enums import TERMINAL_STATUSES, EventType, NotificationKind, RunReason, RunStatus
+from app.enums import TERMINAL_STATUSES, Environment, EventType, NotificationKind, RunReason, RunStatus
+from app.json_types import JsonDict
 from app.models import Project, Run, Task
 from app.models.runs.run import is_waiting
 from app.models.runs.run_phases import TRANSITIONS
+from app.schemas.runs.artifacts import ManifestEntry
+from app.schemas.runs.verifications import VerificationOut
 from app.services.events.ledger import (
     NO_EVENT,
     Recorded,
@@ -71,6 +75,26 @@ _WAITS = frozenset({EventType.RUN_QUEUED, EventType.RUN_RECOVERED})
 log = structlog.get_logger(__name__)
 
 
+class RunChanges(TypedDict, total=False):
+    """Columns of a run that change with its status; `transition` writes those that follow from the status itself."""
+
+    artifacts: ColumnElement[list[ManifestEntry]]
+    attempts: int | ColumnElement[int]
+    completed_at: None
+    dispatch_requested_at: datetime
+    environment: Environment
+    error_message: str | None
+    facts: ColumnElement[JsonDict]
+    lease_expires_at: ColumnElement[datetime]
+    lease_owner: ColumnElement[str]
+    output: object
+    stage: str | None
+    started_at: None
+    state: ColumnElement[JsonDict]
+    traceparent: str | None
+    verification: VerificationOut | None
+
+
 class OpenedRun(NamedTuple):
     run: RunState
     recorded: Recorded | None
@@ -84,14 +108,13 @@ async def transition(
     reason: RunReason | None = None,
     by: int | None = None,
     is_forced: bool = False,
-    **values: Any,
+    **values: Unpack[RunChanges],
 ) -> Sequence[MovedRun]:
     """Move the runs that satisfy `conditions` to the status `to`; return the moved runs.
 
     A run is not moved if `to` may not follow its current status, unless this is forced. For the moved runs, events are
     recorded and published, and people are notified of an end. `reason` says why the run ends or returns to the queue,
-    for metrics and the event. `by` is the user whose request moves them, if it is one. `values` are values of further
-    columns to write.
+    for metrics and the event. `by` is the user whose request moves them, if it is one.
     """
     ends_for = _reason_of_end(to, reason)
     if not is_forced:
@@ -177,7 +200,7 @@ def move_statement(
     reason: RunReason | None = None,
     by: int | None = None,
     beside: Callable[[CTE], CTE] | None = None,
-    **values: Any,
+    **values: Unpack[RunChanges],
 ) -> Select[Any]:
     """Return the statement that moves runs to the status `to`, records `event` for each, and returns their rows.
 
@@ -243,9 +266,9 @@ def claim_statement() -> Select[Any]:
 
 
 def _moved_values(
-    to: RunStatus, now: object, event: EventType | None, values: dict[str, Any]
-) -> dict[str, Any]:
-    values |= {"status": to, "updated_at": now, "event_count": Run.event_count + 1}
+    to: RunStatus, now: object, event: EventType | None, changes: RunChanges
+) -> dict[str, object]:
+    values = {**changes, "status": to, "updated_at": now, "event_count": Run.event_count + 1}
     if to is RunStatus.IN_PROGRESS:
         is_first = case((Run.started_at.is_(None), 1), else_=0)
         values |= {
@@ -261,7 +284,7 @@ def _moved_values(
         values["cancelled_owner"] = func.coalesce(Run.lease_owner, "")
     if to is not RunStatus.IN_PROGRESS:
         values |= {"lease_owner": None, "lease_expires_at": None}
-        values["facts"] = values.get("facts", Run.facts).op("-")(WAITING_FOR)
+        values["facts"] = changes.get("facts", Run.facts).op("-")(WAITING_FOR)
     return values
 
 
