@@ -47,7 +47,7 @@ COVERED = {
     "concurrency/runs/test_run_lifecycle.py": "transitions",
     "services/events/test_event_reading.py": "run_ledger",
     "test_clock.py": "shared_clock",
-    "worker/jobs/test_execute_run.py": "claimed_run run_stages",
+    "worker/jobs/test_execute_run.py": "run_spec run_executor",
     "worker/test_main.py": "start_scheduled",
 }
 # Tests of a theme rather than of a module, whose own tests stand beside them.

@@ -15,7 +15,7 @@ A run that uses a person's own account or environment is personal: it keeps the 
 and a snapshot of the task (`Run.asked_task`) from that person's first request. Later edits of the task do not change
 such a run, also when that person starts or resumes it: they may be another member's. Every member who can see a run
 may stop it. The worker checks again that the person is still a member when it takes a token
-(services/code_hosts/host_credentials.py) or an environment (worker/run/context_reading.py).
+(services/code_hosts/host_credentials.py) or an environment (worker/run/run_context_loader.py).
 """
 
 from collections.abc import Mapping, Sequence

@@ -36,7 +36,7 @@ the commit (services/run_log/log_entries.py).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVarTuple, Unpack
+from typing import Any, Final, NamedTuple, TypeVarTuple, Unpack
 from uuid import UUID
 
 from sqlalchemy import (
@@ -89,7 +89,7 @@ from app.services.run_facts import (
 )
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import command_delivery, run_metrics
-from app.services.runs.queue.claim_order import Claim, find_next_project, lock_claims
+from app.services.runs.queue.claim_order import find_next_project, lock_claims
 from app.services.runs.run_metrics import MovedRun
 from app.services.runs.transitions import (
     OpenedRun,
@@ -99,6 +99,7 @@ from app.services.runs.transitions import (
     publish_status,
     transition,
 )
+from app.services.storage_keys import RunRef
 from app.tracing.spans import current_traceparent
 
 Columns = TypeVarTuple("Columns")
@@ -110,6 +111,22 @@ _BEFORE_START = frozenset({RunStatus.NOT_STARTED, RunStatus.QUEUED})
 # The conditions under which a run that lost its worker is queued again.
 _UNTOUCHED = (~Run.facts.has_key(AGENT_STARTED), LOSSES < RUN_LOSSES - 1)
 _WORKER_LOST = "The worker of this run was lost, and the work of its agent with it. Start the run again."
+
+
+class Claim(NamedTuple):
+    """The right of one job to perform a run. `owner` is the unique name under which the database holds it."""
+
+    run_id: UUID
+    task_id: UUID
+    project_id: int
+    owner: str
+    attempt: int = 1
+    asked_at: datetime | None = None
+    traceparent: str | None = None
+
+    @property
+    def ref(self) -> RunRef:
+        return RunRef(self.project_id, self.task_id, self.run_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +294,10 @@ async def claim(session: AsyncSession, *, owner: str, events: RunEvents, limit: 
     return Claim(
         run.id, run.task_id, claimed.project_id, owner, claimed.attempts, asked_at, claimed.traceparent
     )
+
+
+async def find_claimed(session: AsyncSession, *, owner: str) -> Claim | None:
+    return await _CLAIMED.first(session, {"asked_by": owner})
 
 
 async def extend_lease(session: AsyncSession, run_id: UUID, *, owner: str) -> bool:
@@ -516,6 +537,18 @@ _OPEN, _SCHEDULE = (
     for status in (RunStatus.QUEUED, RunStatus.NOT_STARTED)
 )
 _CLAIM = Prepared(claim_statement(), MovedRun)
+_CLAIMED = Prepared(
+    select(
+        Run.id.label("run_id"),
+        Run.task_id,
+        Run.project_id,
+        Run.lease_owner.label("owner"),
+        Run.attempts.label("attempt"),
+        Run.dispatch_requested_at.label("asked_at"),
+        Run.traceparent,
+    ).where(Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == bindparam("asked_by")),
+    Claim,
+)
 _HELD = held_by(bindparam("run", type_=Run.id.type), bindparam("owner", type_=Run.lease_owner.type))
 _EXTEND = Prepared(update(Run).where(*_HELD).values(lease_expires_at=bindparam("until")).returning(Run.id))
 _MARK_STARTED = Prepared(

@@ -17,12 +17,12 @@ from app.agents.errors import AgentError
 from app.clock import utcnow
 from app.services.enqueueing import RunArguments, enqueue_next_run, remove_job, run_job_id
 from app.services.runs import run_lifecycle
-from app.services.runs.queue.claim_order import Claim
+from app.services.runs.run_lifecycle import Claim
 from app.tracing.spans import record, span
 from app.worker.run.lease_and_handback import perform_claimed
 from app.worker.run.run_claim import claim_run, hand_back_run
+from app.worker.run.run_executor import perform_run
 from app.worker.run.run_outcome import end_run
-from app.worker.run.run_stages import perform_run
 from app.worker.worker_context import WorkerContext, worker_context
 
 log = structlog.get_logger(__name__)

@@ -18,7 +18,7 @@ from app.services.code_hosts.host_credentials import read_project_host
 from app.services.enqueueing import ScanArguments
 from app.services.retrying.retries import in_transaction
 from app.verification.definitions import FoundCheck
-from app.worker.run.context_reading import open_remote
+from app.worker.run.run_context_loader import open_remote
 from app.worker.worker_context import WorkerContext, worker_context
 
 log = structlog.get_logger(__name__)

@@ -14,7 +14,7 @@ from app.services.retrying.retries import in_transaction
 from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
 from app.tracing.spans import span
-from app.worker.run import verification_stages
+from app.worker.run import verification_executor
 from app.worker.run.lease_and_handback import perform_claimed
 from app.worker.run.run_claim import new_owner
 from app.worker.worker_context import WorkerContext, worker_context
@@ -44,7 +44,7 @@ async def _perform(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Ev
     structlog.contextvars.bind_contextvars(attempt=claimed.attempt)
     traceparent, run_id = claimed.traceparent, claimed.run_id
     with span("verification", parent=traceparent, run_id=run_id, attempt=claimed.attempt) as attempt:
-        if (conclusion := await verification_stages.perform(worker, claimed, lost)) is not None:
+        if (conclusion := await verification_executor.perform(worker, claimed, lost)) is not None:
             attempt.set(verdict=str(conclusion.shown["verdict"]))
             await _conclude(worker, claimed, conclusion)
 

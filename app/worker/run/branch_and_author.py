@@ -6,12 +6,12 @@ from app.agents.git.run_repository import Author
 from app.enums import PrAuthorshipMode
 from app.services.code_hosts.branch_records import BRANCH_PREFIX
 from app.services.run_facts import AUTHORSHIP
-from app.services.runs.claimed_run import ClaimedRun
+from app.services.runs.run_spec import RunSpec
 
 _SHORT_ID_LENGTH = 8
 
 
-def commit_author(run: ClaimedRun) -> Author:
+def commit_author(run: RunSpec) -> Author:
     """Return the person of a run that is to commit as its person, else the service."""
     person = run.person
     if run.state.get(AUTHORSHIP) != PrAuthorshipMode.USER or person is None:

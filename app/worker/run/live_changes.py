@@ -18,7 +18,7 @@ from app.enums import DiffBase, DiffMissing
 from app.schemas.runs.diff import DiffFacts
 from app.services.artifacts import live_diff
 from app.services.run_facts import CHANGES, note_fact
-from app.services.runs.queue.claim_order import Claim
+from app.services.runs.run_lifecycle import Claim
 from app.worker.run.log_recorder import RunLog
 from app.worker.worker_context import WorkerContext
 

@@ -11,7 +11,7 @@ from app.ids import new_hex_id
 from app.services.enqueueing import enqueue_run_after_commit
 from app.services.retrying.retries import in_transaction
 from app.services.runs import run_lifecycle
-from app.services.runs.queue.claim_order import Claim, find_claimed
+from app.services.runs.run_lifecycle import Claim, find_claimed
 from app.worker.worker_context import WorkerContext
 
 _LONGEST_HOST_NAME = 20

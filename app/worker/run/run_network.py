@@ -19,15 +19,13 @@ from app.enums import AgentNetwork, NetworkAccessLevel, SandboxKind
 from app.runtime import ProcessContext
 from app.security.secrets import DecryptionError
 from app.services.check_sources.check_sets import warn_of_networks
-from app.services.runs.claimed_run import ClaimedEnvironment
+from app.services.runs.run_spec import SpecEnvironment
 from app.services.sandbox_environments import effective_domains
 
 _SERVERS: TypeAdapter[list[McpServer]] = TypeAdapter(list[McpServer])
 
 
-def network_rules(
-    settings: Settings, environment: ClaimedEnvironment | None, *, is_named: bool
-) -> NetworkRules:
+def network_rules(settings: Settings, environment: SpecEnvironment | None, *, is_named: bool) -> NetworkRules:
     """Return the network level and hosts of a run's sandbox environment; if the run names none, those of the settings.
 
     The level is at most `settings.network_ceiling`; if it was lowered, `note` says so. Raises EnvironmentUnavailable.
@@ -59,7 +57,7 @@ def network_rules(
 
 
 def setup_rules(
-    settings: Settings, environment: ClaimedEnvironment | None, network: NetworkRules, *, sandbox: SandboxKind
+    settings: Settings, environment: SpecEnvironment | None, network: NetworkRules, *, sandbox: SandboxKind
 ) -> NetworkRules:
     """Return the network of the set-up of checks: the trusted one up to the ceiling, whatever the agent's is."""
     access = environment.network_access_level if environment else NetworkAccessLevel.TRUSTED

@@ -17,8 +17,7 @@ from app.services.enqueueing import enqueue_verification_after_commit
 from app.services.retrying.retries import in_transaction
 from app.services.run_facts import CHANGES, LEFT_OUT, NOT_STORED
 from app.services.runs import run_lifecycle
-from app.services.runs.queue.claim_order import Claim
-from app.services.runs.run_lifecycle import RunEnd
+from app.services.runs.run_lifecycle import Claim, RunEnd
 from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.shown_results import show_unchecked
 from app.services.runs.verification.verification_lifecycle import RunDelivery

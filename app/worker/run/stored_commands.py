@@ -24,7 +24,7 @@ from app.outages import DatabaseUnavailable
 from app.services.retrying.retries import in_transaction
 from app.services.runs import command_delivery
 from app.services.runs.command_delivery import DroppedCommand, StepResult
-from app.services.runs.queue.claim_order import Claim
+from app.services.runs.run_lifecycle import Claim
 from app.worker.run.log_recorder import RunLog
 from app.worker.run.run_files import fetch_attachments
 from app.worker.worker_context import WorkerContext

@@ -26,8 +26,8 @@ from app.services.run_facts import CHANGES, with_fact
 from app.services.runs import run_lifecycle
 from app.services.runs.code_host_checks import CiReport, fold_ci
 from app.services.runs.lost_runs import recover_runs
-from app.services.runs.queue.claim_order import Claim
 from app.services.runs.run_edits import cancel_run
+from app.services.runs.run_lifecycle import Claim
 from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
 from app.verification.definitions import unite

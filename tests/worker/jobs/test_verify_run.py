@@ -26,7 +26,7 @@ from tests.support.marked import processes_with
 from tests.support.principals import member_of
 from tests.support.waiting import eventually
 from tests.worker.pilot import listening
-from tests.worker.verification.test_verification_stages import define, events_of, perform, shown, verify
+from tests.worker.verification.test_verification_executor import define, events_of, perform, shown, verify
 
 _NAME = "acme/shop"
 _CHANGE = "```sh\necho changed > README.md\n```"

@@ -6,13 +6,13 @@ from uuid import UUID
 import pytest
 
 from app.agents.git.run_repository import Author
-from app.services.runs.claimed_run import ClaimedRun, Person
+from app.services.runs.run_spec import Person, RunSpec
 from app.worker.run.branch_and_author import commit_author, new_branch_name
 
 
-def claimed(*, person: Person | None, **state: Any) -> ClaimedRun:
-    values = {**dict.fromkeys(ClaimedRun._fields), "state": state, "person": person}
-    return ClaimedRun(**values)  # type: ignore[arg-type] # columns that the author does not depend on
+def claimed(*, person: Person | None, **state: Any) -> RunSpec:
+    values = {**dict.fromkeys(RunSpec._fields), "state": state, "person": person}
+    return RunSpec(**values)  # type: ignore[arg-type] # columns that the author does not depend on
 
 
 ADA = Person("ada@example.com", "Ada", "Lovelace")

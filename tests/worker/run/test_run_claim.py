@@ -22,7 +22,7 @@ from app.outages import DatabaseUnavailable
 from app.services.retrying.policies import DATABASE
 from app.services.runs import run_lifecycle
 from app.services.runs.lost_runs import recover_runs
-from app.services.runs.queue.claim_order import Claim
+from app.services.runs.run_lifecycle import Claim
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.log_recorder import RunLog

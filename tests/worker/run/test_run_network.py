@@ -7,7 +7,7 @@ from app.agents.network.domains import TRUSTED_DOMAINS
 from app.agents.network.proxy import Service
 from app.enums import NetworkAccessLevel
 from app.worker.run.run_network import network_rules
-from tests.worker.run.test_context_reading import environment, settings_of
+from tests.worker.run.test_run_context_loader import environment, settings_of
 
 
 @pytest.mark.parametrize(

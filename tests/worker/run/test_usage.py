@@ -13,11 +13,11 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import EventType, RunStatus
 from app.models import Event, Run
-from app.services.runs.queue.claim_order import Claim
+from app.services.runs.run_lifecycle import Claim
 from app.services.runs.usage import spent_by_others
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.run_stages import record_usage
+from app.worker.run.run_executor import record_usage
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_reads

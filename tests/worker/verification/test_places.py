@@ -14,7 +14,7 @@ from tests.fixtures.worker import Repositories, Workshop
 from tests.support.stand_ins.git_origins import write_origin
 from tests.support.verification import make_check_set
 from tests.worker.run.test_earlier_runs import resumed
-from tests.worker.verification.test_verification_stages import perform, shown, verify
+from tests.worker.verification.test_verification_executor import perform, shown, verify
 
 _NAME = "acme/shop"
 _CHANGE = "```sh\necho changed > README.md\n```"

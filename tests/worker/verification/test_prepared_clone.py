@@ -9,7 +9,7 @@ from app.enums import SandboxKind
 from app.services.storage_keys import RunRef
 from tests.agents.checks.test_commit_verification import SERVER
 from tests.fixtures.worker import Repositories, Workshop
-from tests.worker.verification.test_verification_stages import define, perform, shown, verify
+from tests.worker.verification.test_verification_executor import define, perform, shown, verify
 
 _NAME = "acme/shop"
 

@@ -19,8 +19,8 @@ from app.schemas.runs.run import CancelIn
 from app.services.artifacts.live_diff import unpack_texts
 from app.services.runs import run_lifecycle
 from app.services.runs.lost_runs import recover_runs
-from app.services.runs.queue.claim_order import Claim
 from app.services.runs.run_edits import cancel_run
+from app.services.runs.run_lifecycle import Claim
 from app.services.runs.verification import verification_lifecycle
 from app.services.storage_keys import RunRef
 from app.verification.definitions import Check, unite
@@ -33,7 +33,14 @@ from tests.support.principals import member_of
 from tests.support.runs import read_object
 from tests.worker.jobs.test_verify_run import ends
 from tests.worker.run.test_earlier_runs import STATE, resumed, with_agent
-from tests.worker.verification.test_verification_stages import define, events_of, move, perform, shown, verify
+from tests.worker.verification.test_verification_executor import (
+    define,
+    events_of,
+    move,
+    perform,
+    shown,
+    verify,
+)
 
 _NAME = "acme/shop"
 _FAILS: Final[Mapping[str, Any]] = {"on_unverified": "fail"}

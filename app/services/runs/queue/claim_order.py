@@ -1,7 +1,7 @@
 """Which run a worker claims next: the oldest of the project, below its limit, that holds the fewest workers."""
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, func, or_, select, true
@@ -9,43 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db.statements import Prepared
-from app.enums import RunStatus
 from app.models import Project, Run
-from app.models.base import constant
 from app.models.runs.run import is_performed, is_waiting
-from app.services.storage_keys import RunRef
 
 _LOCK_NAME = "taskbeacon:claims-of-runs"
-
-
-class Claim(NamedTuple):
-    """The right of one job to perform a run. `owner` is the unique name under which the database holds it."""
-
-    run_id: UUID
-    task_id: UUID
-    project_id: int
-    owner: str
-    attempt: int = 1
-    asked_at: datetime | None = None
-    traceparent: str | None = None
-
-    @property
-    def ref(self) -> RunRef:
-        return RunRef(self.project_id, self.task_id, self.run_id)
-
-
-_CLAIMED = Prepared(
-    select(
-        Run.id.label("run_id"),
-        Run.task_id,
-        Run.project_id,
-        Run.lease_owner.label("owner"),
-        Run.attempts.label("attempt"),
-        Run.dispatch_requested_at.label("asked_at"),
-        Run.traceparent,
-    ).where(Run.status == constant(RunStatus.IN_PROGRESS), Run.lease_owner == bindparam("asked_by")),
-    Claim,
-)
 
 
 def longest_waiting(project_id: Any) -> ColumnElement[UUID]:
@@ -128,7 +95,3 @@ def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
         )
         .order_by(line.c.dispatch_requested_at, line.c.id)
     )
-
-
-async def find_claimed(session: AsyncSession, *, owner: str) -> Claim | None:
-    return await _CLAIMED.first(session, {"asked_by": owner})

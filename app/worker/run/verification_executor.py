@@ -38,8 +38,8 @@ from app.verification.judgement import (
     judge,
     why_stopped,
 )
-from app.worker.run.context_reading import environment_of, open_remote, preparation_for, read_repository
 from app.worker.run.log_recorder import RunLog, open_log
+from app.worker.run.run_context_loader import environment_of, open_remote, preparation_for, read_repository
 from app.worker.run.run_files import open_exchange
 from app.worker.run.store_retry import StoreRetryBudget
 from app.worker.worker_context import WorkerContext

@@ -1,4 +1,4 @@
-"""Performs a claimed run in stages: read its context, run its agent, store its files, publish the work."""
+"""Performs a claimed run: loads its context, runs its agent, stores its files, publishes the work."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -20,13 +20,13 @@ from app.db import unit_of_work
 from app.dialogue.agent_reports import notification_entry
 from app.outages import DatabaseUnavailable
 from app.services.run_facts import USAGE, note_fact
-from app.services.runs.queue.claim_order import Claim
+from app.services.runs.run_lifecycle import Claim
 from app.services.runs.usage import spent_by_others
-from app.worker.run.context_reading import Publication, read_context
 from app.worker.run.earlier_runs import store_session
 from app.worker.run.live_changes import LiveDiffs
 from app.worker.run.log_recorder import RunLog, open_log
 from app.worker.run.run_claim import mark_agent_started
+from app.worker.run.run_context_loader import Publication, load_context
 from app.worker.run.run_files import Exchange, open_exchange, store_artifacts, store_texts
 from app.worker.run.run_outcome import RunReport
 from app.worker.run.store_retry import StoreRetryBudget
@@ -91,7 +91,7 @@ async def _run_agent(
         worker, claim, run_log, exchange.attachments, before_message=diffs.catch_up
     ) as commands:
         try:
-            context, publication = await read_context(worker, claim, exchange)
+            context, publication = await load_context(worker, claim, exchange)
         except (SQLAlchemyError, DatabaseUnavailable):
             raise
         except Exception as error:  # noqa: BLE001 - every other worker would fail too

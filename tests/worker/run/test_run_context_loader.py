@@ -16,10 +16,10 @@ from app.enums import NetworkAccessLevel, RunStatus
 from app.models import Project, Run, SandboxEnvironment
 from app.security.addresses import AddressPolicy
 from app.security.secrets import Cipher
-from app.services.runs.claimed_run import ClaimedEnvironment
+from app.services.runs.run_spec import SpecEnvironment
 from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.context_reading import decrypt_variables
+from app.worker.run.run_context_loader import decrypt_variables
 from tests.agents.conftest import scripted_adapter
 from tests.fixtures.worker import Workshop
 from tests.support.factories import make_sandbox_environment
@@ -33,8 +33,8 @@ def settings_of(**values: object) -> Settings:
     return Settings(development=True, **values)  # type: ignore[arg-type] # as the environment would
 
 
-def environment(level: NetworkAccessLevel, variables: dict[str, str] | None = None) -> ClaimedEnvironment:
-    return ClaimedEnvironment(
+def environment(level: NetworkAccessLevel, variables: dict[str, str] | None = None) -> SpecEnvironment:
+    return SpecEnvironment(
         level,
         ["api.example.com"],
         include_default_domains=False,

@@ -1,4 +1,4 @@
-"""Reads the context of a claimed run from its rows, its stored files and the worker's settings."""
+"""Loads the context of a claimed run from its rows, its stored files and the worker's settings."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -33,9 +33,9 @@ from app.services.code_hosts.pull_requests import PullRequestResult, PullRequest
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.retries import in_transaction
 from app.services.run_facts import USAGE
-from app.services.runs.claimed_run import ClaimedEnvironment, ClaimedRun, read_claimed_run
-from app.services.runs.queue.claim_order import Claim
+from app.services.runs.run_lifecycle import Claim
 from app.services.runs.run_options import token_budget
+from app.services.runs.run_spec import RunSpec, SpecEnvironment, read_run_spec
 from app.services.runs.usage import spent_by_others
 from app.services.task_links import task_page
 from app.tracing.spans import traced
@@ -77,7 +77,7 @@ class Publication:
         )
 
 
-def decrypt_variables(environment: ClaimedEnvironment | None, cipher: Cipher) -> dict[str, str]:
+def decrypt_variables(environment: SpecEnvironment | None, cipher: Cipher) -> dict[str, str]:
     encrypted = environment.encrypted_variables if environment is not None else {}
     try:
         return {name: cipher.decrypt(value) for name, value in encrypted.items()}
@@ -88,7 +88,7 @@ def decrypt_variables(environment: ClaimedEnvironment | None, cipher: Cipher) ->
         ) from None
 
 
-def environment_of(worker: WorkerContext, run: ClaimedRun) -> tuple[NetworkRules, dict[str, str]]:
+def environment_of(worker: WorkerContext, run: RunSpec) -> tuple[NetworkRules, dict[str, str]]:
     """Return the network and the variables of a run's sandbox environment. Raises EnvironmentUnavailable."""
     process, is_named = worker.process, run.sandbox_environment_id is not None
     network = network_rules(process.settings, run.environment, is_named=is_named)
@@ -97,7 +97,7 @@ def environment_of(worker: WorkerContext, run: ClaimedRun) -> tuple[NetworkRules
 
 def preparation_for(
     worker: WorkerContext,
-    run: ClaimedRun,
+    run: RunSpec,
     network: NetworkRules,
     variables: Mapping[str, str],
     *,
@@ -136,7 +136,7 @@ async def open_remote(worker: WorkerContext, host: CodeHost, repository: str) ->
 
 
 @traced("run.read")
-async def read_context(
+async def load_context(
     worker: WorkerContext, claim: Claim, exchange: Exchange
 ) -> tuple[RunContext, Publication]:
     settings, sessions = worker.process.settings, worker.process.sessions
@@ -183,7 +183,7 @@ async def read_context(
     return context, Publication(access, subject, resumed)
 
 
-def _limits(worker: WorkerContext, run: ClaimedRun, used_by_others: Spent) -> RunLimits:
+def _limits(worker: WorkerContext, run: RunSpec, used_by_others: Spent) -> RunLimits:
     settings = worker.process.settings
     return RunLimits(
         timeout=settings.run_timeout,
@@ -199,9 +199,9 @@ def _limits(worker: WorkerContext, run: ClaimedRun, used_by_others: Spent) -> Ru
 
 async def read_repository(
     session: AsyncSession, *, run_id: UUID, task_id: UUID, git_url: str
-) -> tuple[ClaimedRun, CodeHost, ContinuedBranch | None]:
+) -> tuple[RunSpec, CodeHost, ContinuedBranch | None]:
     """Return a claimed run, the code host of its repository, and the branch that it continues, if any."""
-    run = await read_claimed_run(session, run_id)
+    run = await read_run_spec(session, run_id)
     if not run.repository:
         return run, CodeHost(git_url=git_url, api_url=None), None
     host = await read_code_host(session, git_base_url=git_url, run_id=run_id, state=run.state)
@@ -211,7 +211,7 @@ async def read_repository(
 
 async def _read(
     session: AsyncSession, *, run_id: UUID, task_id: UUID, git_url: str
-) -> tuple[ClaimedRun, CodeHost, ContinuedBranch | None, Spent, Sequence[EarlierRun]]:
+) -> tuple[RunSpec, CodeHost, ContinuedBranch | None, Spent, Sequence[EarlierRun]]:
     run, host, resumed = await read_repository(session, run_id=run_id, task_id=task_id, git_url=git_url)
     spent = await spent_by_others(session, task_id, run_id)
     earlier = await earlier_runs(session, task_id, run_id) if resumes(run.state) else ()
@@ -219,7 +219,7 @@ async def _read(
 
 
 def _repository(
-    settings: Settings, run: ClaimedRun, access: HostAccess, *, run_id: UUID, resumed: ContinuedBranch | None
+    settings: Settings, run: RunSpec, access: HostAccess, *, run_id: UUID, resumed: ContinuedBranch | None
 ) -> RunRepository:
     git_url = access.host.git_url
     source = None
@@ -245,7 +245,7 @@ def _repository(
 async def _agent(
     worker: WorkerContext,
     claim: Claim,
-    run: ClaimedRun,
+    run: RunSpec,
     earlier: Sequence[EarlierRun],
     variables: Mapping[str, str],
 ) -> RunAgent:

@@ -1,4 +1,4 @@
-"""Read the fields of a claimed run, and those of its task, project, person and sandbox environment."""
+"""Read what a run is to do, where and for whom: from its row, its task, project, person and sandbox environment."""
 
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -29,7 +29,7 @@ _ENVIRONMENT_OF_RUN = and_(
 )
 
 
-class ClaimedEnvironment(NamedTuple):
+class SpecEnvironment(NamedTuple):
     network_access_level: NetworkAccessLevel
     allowed_domains: list[str]
     include_default_domains: bool
@@ -54,8 +54,8 @@ class Repair(NamedTuple):
     began: str | None
 
 
-class ClaimedRun(NamedTuple):
-    """A claimed run, and what its worker needs of its task, project, person and sandbox environment."""
+class RunSpec(NamedTuple):
+    """What the rows about a run say to its worker, or to that of its checks."""
 
     branch: str | None
     state: JsonDict
@@ -72,7 +72,7 @@ class ClaimedRun(NamedTuple):
     project_name: str
     may_notify: bool
     sandbox_environment_id: UUID | None
-    environment: ClaimedEnvironment | None
+    environment: SpecEnvironment | None
     person: Person | None
     encrypted_mcp_servers: str | None
     repair_fields: list[Any] | None  # without a message where there is none
@@ -179,9 +179,9 @@ _RUN = Prepared(
     .join(Project, Project.id == Run.project_id)
     .outerjoin(SandboxEnvironment, _ENVIRONMENT_OF_RUN)
     .where(Run.id == bindparam("run")),
-    ClaimedRun,
+    RunSpec,
 )
 
 
-async def read_claimed_run(session: AsyncSession, run_id: UUID) -> ClaimedRun:
+async def read_run_spec(session: AsyncSession, run_id: UUID) -> RunSpec:
     return await _RUN.one(session, {"run": run_id})
