@@ -32,6 +32,7 @@ from app.schemas.runs.verifications import VerificationOut
 from app.services.code_hosts.host_credentials import CodeHost, CodeHosts, HostAccess, read_code_host
 from app.services.code_hosts.pull_request_lease import sole_writer
 from app.services.code_hosts.section_marks import VERIFICATION
+from app.services.retrying import due_rows
 from app.services.retrying.policies import VERDICT_REPORT_LEASE, VERDICT_REPORT_SECONDS
 from app.services.retrying.retries import in_transaction
 from app.services.task_links import task_page
@@ -89,16 +90,10 @@ async def claim(session: AsyncSession, *, due_by: datetime) -> list[_Due]:
         .order_by(VerdictReport.due_at)
         .limit(_AT_ONCE)
         .with_for_update(key_share=True, skip_locked=True)
-        # A CTE runs once: a subquery may run again for each row, and choose others.
-        .cte("waiting")
     )
-    claimed = (
-        update(VerdictReport)
-        .where(VerdictReport.run_id.in_(select(waiting.c.run_id)))
-        .values(due_at=utcnow() + VERDICT_REPORT_LEASE)
-        .returning(VerdictReport.run_id, VerdictReport.asked_at, VerdictReport.due_at)
-    )
-    return await rows_of(session, claimed, _Due)
+    claimed = due_rows.claim(VerdictReport, waiting, counts=False, due_at=utcnow() + VERDICT_REPORT_LEASE)
+    columns = (VerdictReport.run_id, VerdictReport.asked_at, VerdictReport.due_at)
+    return await rows_of(session, claimed.returning(*columns), _Due)
 
 
 async def _perform(sessions: SessionFactory, hosts: CodeHosts, settings: Settings, due: _Due) -> None:

@@ -70,8 +70,8 @@ def _claim(now: datetime, condition: ColumnElement[bool], **values: Any) -> Upda
         .limit(BATCH)
         .with_for_update(skip_locked=True)
     )
-    # The attempts stay as they are: the push is not sent again.
-    return due_rows.claim(Notification, due, attempts=Notification.attempts, **values)
+    # The push is not sent again.
+    return due_rows.claim(Notification, due, counts=False, **values)
 
 
 async def settle_receipts(

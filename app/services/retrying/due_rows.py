@@ -1,7 +1,7 @@
 """Claim due rows by lease, lock rows in one order, and settle items so that a bad one stops no other.
 
-A claim counts an attempt and expires: the rows of a worker that was killed are due again. Only the last claim of a row,
-known by its number of attempts, stores a result.
+A claim expires: the rows of a worker that was killed are due again. Only the last claim of a row stores a result; it is
+known by its number of attempts or, where none are counted, by the end of its lease.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,14 +20,17 @@ Item = TypeVar("Item")
 Settle = Callable[[AsyncSession, Sequence[Item]], Awaitable[None]]
 
 
-def claim(model: Any, due: Select[Any], **lease: Any) -> Update:
-    """Return the UPDATE that claims the rows of a model that `due` selects and locks; `lease` are columns to set."""
-    ids = due.cte("due")
+def claim(model: Any, due: Select[Any], *, counts: bool = True, **lease: Any) -> Update:
+    """Return the UPDATE that claims the rows of a model with the keys that `due` selects and locks.
+
+    `lease` are columns to set; a claim `counts` as an attempt.
+    """
+    ((key,), (chosen,)) = due.selected_columns, due.cte("due").c
     return (
         update(model)
         # A list and no join, so that PostgreSQL finds the rows by their key even if the table is small or new.
-        .where(model.id == any_(func.array(select(ids.c.id).scalar_subquery())))
-        .values({"attempts": model.attempts + 1, **lease})
+        .where(key == any_(func.array(select(chosen).scalar_subquery())))
+        .values({**({"attempts": model.attempts + 1} if counts else {}), **lease})
         .execution_options(synchronize_session=False)
     )
 
