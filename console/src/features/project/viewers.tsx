@@ -32,13 +32,8 @@ export function useViewers(): Viewers {
   return viewers.data ?? NO_VIEWERS;
 }
 
-export function initialsOf(name: string): string {
-  const words = name
-    .split(/[\s@.]+/)
-    .filter(Boolean)
-    .slice(0, 2);
-  return words.map((word) => [...word][0]?.toUpperCase()).join("");
-}
+export const initialsOf = (name: string): string =>
+  (name.match(/(?<![^\s@.])[^\s@.]/gu) ?? []).slice(0, 2).join("").toUpperCase();
 
 const listed = new Intl.ListFormat("en");
 

@@ -10,6 +10,7 @@ import { OfRepository } from "../project/EditorLink";
 import { useProject } from "../project/project";
 import { earlierOf, figuresOf, isOver, patchOf, runName, stateOf } from "../project/runState";
 import { Conversation, type ConversationProps } from "./Conversation";
+import { OfRun } from "./GivenFile";
 import { useOutbox } from "./outbox";
 import { PANES, type PaneName, Side, Tabs } from "./Panes";
 import { RunHeader } from "./RunHeader";
@@ -46,10 +47,12 @@ export function RunView({ task, run, runs, isLatest }: Props) {
     [project.id, task.id, run.id],
   );
   const { transcript, load } = useRunTranscript(ref, run);
+  const given = useMemo(() => ({ run, runRef: ref }), [run, ref]);
   const actions = useRunActions(task, run, runs.results);
   const outbox = useOutbox(ref);
   useFreshTask(task.id, transcript);
   const pane = PANES.find(({ name }) => name === search.get("pane"))?.name ?? null;
+  const isPhone = useMedia("(max-width: 760px)");
   const isWide = useMedia("(min-width: 1160px)");
   const [{ isFull }, keepFull] = useKept(sessionStorage, `taskbeacon.full.${task.id}`, BESIDE);
   const setFull = (isFull: boolean) => keepFull({ isFull });
@@ -67,7 +70,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   );
   // Those of the stored patch count in the end.
   const figures = (isOver(run) ? null : transcript.standing.changes) ?? figuresOf(run);
-  const files = figures.files > 0 ? `${figures.files}${earlierOf(run) ? " this run" : ""}` : "";
+  const files = figures.files > 0 ? `${figures.files}${earlierOf(run) && !isPhone ? " this run" : ""}` : "";
   const shown = pane ?? (isWide && (files || patchOf(run)) ? "changes" : null);
   const isRefuted = stateOf(run) === "refuted";
   const place = `${runName(runs, run.id) ?? "An earlier run"} of ${runs.count}`;
@@ -80,34 +83,36 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   const layout = shown === null ? "conversation" : isWide && !isFull ? "both" : "pane";
   return (
     <OfRepository value={task.repository}>
-      <main className="fill">
-        <RunHeader {...{ task, run, runs, figures, actions }} usage={transcript.standing.usage} />
-        {!wasLatest && newer}
-        <div className={styles.body} data-layout={layout}>
-          {layout !== "both" && <Tabs {...{ shown, files, isRefuted }} onChoose={choose} isWhole />}
-          <Conversation
-            {...{ task, run, runs, transcript, load, actions, outbox }}
-            runRef={ref}
-            onReveal={layout === "pane" ? () => choose(null) : undefined}
-            onReview={() => {
-              choose("changes");
-              // Beside the conversation they are there already.
-              if (shown === "changes") setFull(true);
-            }}
-            newer={wasLatest && newer}
-          />
-          {shown && (
-            <Side
-              {...{ shown, files, task, run, runs, transcript, actions, outbox }}
-              isLogRead={load === "ready"}
-              onChoose={choose}
-              full={isWide ? [isFull, setFull] : null}
+      <OfRun.Provider value={given}>
+        <main className="fill">
+          <RunHeader {...{ task, run, runs, figures, actions }} usage={transcript.standing.usage} />
+          {!wasLatest && newer}
+          <div className={styles.body} data-layout={layout}>
+            {layout !== "both" && <Tabs {...{ shown, files, isRefuted }} onChoose={choose} isWhole />}
+            <Conversation
+              {...{ task, run, runs, transcript, load, actions, outbox }}
               runRef={ref}
-              isAsked={layout === "pane" && stateOf(run) === "question"}
+              onReveal={layout === "pane" ? () => choose(null) : undefined}
+              onReview={() => {
+                choose("changes");
+                // Beside the conversation they are there already.
+                if (shown === "changes") setFull(true);
+              }}
+              newer={wasLatest && newer}
             />
-          )}
-        </div>
-      </main>
+            {shown && (
+              <Side
+                {...{ shown, files, task, run, runs, transcript, actions, outbox }}
+                isLogRead={load === "ready"}
+                onChoose={choose}
+                full={isWide ? [isFull, setFull] : null}
+                runRef={ref}
+                isAsked={layout === "pane" && stateOf(run) === "question"}
+              />
+            )}
+          </div>
+        </main>
+      </OfRun.Provider>
     </OfRepository>
   );
 }

@@ -12,6 +12,7 @@ import { Age } from "../../ui/time";
 import { closedText } from "../questions/question";
 import { RunQuestions } from "../questions/runQuestions";
 import { useIsFound } from "./found";
+import { GivenFile } from "./GivenFile";
 import { PlanList } from "./PlanList";
 import { ToolRow } from "./ToolRow";
 import styles from "./transcript.module.css";
@@ -71,7 +72,7 @@ export function UserMessage({ item }: Props<"user">) {
           <ul className="row wrap small dim">
             {item.files.map((name) => (
               <li key={name} className="row tight">
-                <icons.Paperclip size={13} /> {name}
+                <icons.Paperclip size={13} /> <GivenFile name={name} />
               </li>
             ))}
           </ul>

@@ -6,16 +6,7 @@ import { classes } from "../../ui/classes";
 import { Counts, countOf } from "../../ui/counts";
 import { StateIcon, stateWord, VerdictBadge } from "../../ui/status";
 import { Age } from "../../ui/time";
-import {
-  earlierOf,
-  figuresOf,
-  isBad,
-  outputOf,
-  reasonOf,
-  stateOf,
-  titleOf,
-  usageOf,
-} from "../project/runState";
+import * as facts from "../project/runState";
 import { ViewerDots } from "../project/viewers";
 import styles from "./tasks.module.css";
 
@@ -31,16 +22,16 @@ interface Props {
 export const TaskRow = memo(function TaskRow(props: Props) {
   const { task, href, isUnseen, viewers, isSelected, onToggle } = props;
   const run = task.latest_run;
-  const state = stateOf(run);
-  const reason = reasonOf(run);
-  const { files, additions, deletions } = figuresOf(run);
-  const cost = run && usageOf(run)?.cost;
+  const state = facts.stateOf(run);
+  const reason = facts.reasonOf(run);
+  const { files, additions, deletions } = facts.figuresOf(run);
+  const cost = run && facts.usageOf(run)?.cost;
   const needsPerson = state === "question" || state === "message";
   return (
     <li className={styles.item} data-selected={isSelected || undefined}>
       <input
         type="checkbox"
-        aria-label={`Select ${task.slug} ${titleOf(task)}`}
+        aria-label={`Select ${task.slug} ${facts.titleOf(task)}`}
         checked={isSelected}
         onClick={(event) => onToggle(task.id, event.shiftKey)}
         readOnly
@@ -59,7 +50,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
         <StateIcon state={state} />
         <span className={classes("column grow", styles.main)}>
           <span className={classes("clip title strong", isUnseen && styles.unseen)}>
-            {titleOf(task)}
+            {facts.titleOf(task)}
             {isUnseen && <span className="visually-hidden"> (not seen)</span>}
           </span>
           <span className={classes("row small dim figures", styles.about)}>
@@ -72,7 +63,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
             )}
             {state !== "checking" && <VerdictBadge of={run?.verification} />}
             {reason && (
-              <span className={classes("clip", styles.reason, isBad(run) && "danger")} title={reason}>
+              <span className={classes("clip", styles.reason, facts.isBad(run) && "danger")} title={reason}>
                 {reason}
               </span>
             )}
@@ -83,12 +74,12 @@ export const TaskRow = memo(function TaskRow(props: Props) {
         </span>
         <ViewerDots people={viewers} />
         <span className={classes("row last fixed small faint figures", styles.facts)}>
-          {outputOf(run).pullRequest && (
+          {facts.outputOf(run).pullRequest && (
             <span className="row tight">
               <GitPullRequest size={14} /> PR
             </span>
           )}
-          {run && earlierOf(run) && files > 0 && <span>last run</span>}
+          {run && facts.earlierOf(run) && files > 0 && <span>last run</span>}
           {additions + deletions > 0 && <Counts additions={additions} deletions={deletions} />}
           {files > 0 && <span className="at-desk">{countOf(files, "file")}</span>}
           {cost != null && <span>${cost.toFixed(2)}</span>}
