@@ -40,9 +40,10 @@ class QuestionRisk(StrEnum):
 
 
 class InboxStatus(StrEnum):
-    """The value of an inbox's filter `status`: `open` selects only open questions, `all` also closed ones."""
+    """The value of an inbox's filter `status`: open questions, those that expired lately, or open and closed ones."""
 
     OPEN = "open"
+    MISSED = "missed"
     ALL = "all"
 
 

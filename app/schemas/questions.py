@@ -41,7 +41,10 @@ class InboxQuery(QueryInput):
     status: Annotated[
         InboxStatus,
         Choice(of=InboxStatus, named=True),
-        doc("`open`: only questions that wait for an answer; `all`: closed questions too."),
+        doc(
+            "`open`: only questions that wait for an answer; `all`: closed questions too; "
+            "`missed`: only those that expired in the last day, without messages."
+        ),
     ] = InboxStatus.OPEN
     kind: Annotated[
         QuestionKind | None, Choice(of=QuestionKind, named=True), doc("Only questions of this kind.")

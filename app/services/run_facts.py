@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.enums import RunReason
+from app.json_types import JsonDict
 from app.models import Run
 from app.models.runs.run import held_by, was_held_by
 
@@ -18,6 +19,8 @@ AGENT_STARTED: Final = "agent_started_at"
 AGENT_ENDED: Final = "agent_ended_at"
 # The open question of the agent: the answer or message that it needs to continue.
 WAITING_FOR: Final = "waiting_for"
+# The number of questions that nobody has answered in time.
+MISSED_QUESTIONS: Final = "missed_questions"
 # The decision about a run that its worker did not end.
 RECOVERY: Final = "recovery"
 USAGE: Final = "usage"
@@ -37,6 +40,7 @@ FACTS: Final = frozenset(
         AGENT_STARTED,
         AGENT_ENDED,
         WAITING_FOR,
+        MISSED_QUESTIONS,
         RECOVERY,
         USAGE,
         USAGE_BEFORE,
@@ -72,6 +76,11 @@ def without_fact(*names: str) -> ColumnElement[Any]:
     for name in names:
         facts = facts.op("-")(name)
     return facts
+
+
+def with_missed_question() -> ColumnElement[JsonDict]:
+    number = func.coalesce(Run.facts[MISSED_QUESTIONS].as_integer(), 0) + 1
+    return Run.facts.op("||")(func.jsonb_build_object(MISSED_QUESTIONS, number))
 
 
 def with_recovery(decision: str, reason: RunReason) -> ColumnElement[Any]:

@@ -53,6 +53,13 @@ class Question(Base):
         ),
         # The same for all statuses; and for deleting a user.
         Index("ix_questions_history", *_INBOX_ORDER, postgresql_include=["kind", "project_id", "status"]),
+        # For those that a person has missed lately.
+        Index(
+            "ix_questions_expired",
+            "task_creator_id",
+            "closed_at",
+            postgresql_where=text("status = 'expired'"),
+        ),
         # For deleting a run, with its commands.
         Index("ix_questions_command", "command_id", postgresql_where=text("command_id IS NOT NULL")),
         # For questions of tasks that a member follows, and for deleting a task.

@@ -1,5 +1,6 @@
 """List the inbox of a person: the questions of tasks that they created or follow (contract 15)."""
 
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -20,9 +21,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clock import utcnow
 from app.db.statements import Prepared
-from app.enums import InboxStatus, Scope
+from app.enums import InboxStatus, QuestionKind, QuestionStatus, Scope
 from app.models import Question, QuestionCount, Task, TaskFollow
+from app.models.base import constant
 from app.schemas.base import Page
 from app.schemas.questions import InboxQuery, QuestionOut
 from app.services.access.principal import Principal
@@ -39,6 +42,12 @@ _OPEN = Question.is_open()
 _WANTED = and_(
     or_(_KIND.is_(None), Question.kind == _KIND), or_(_PROJECT.is_(None), Question.project_id == _PROJECT)
 )
+_MISSED = and_(
+    Question.status == constant(QuestionStatus.EXPIRED),
+    Question.kind != constant(QuestionKind.MESSAGE),
+    Question.closed_at > bindparam("since", type_=Question.closed_at.type),
+)
+_MISSED_FOR = timedelta(days=1)
 _ORDER = (Question.rank, Question.opened_at, Question.id)
 
 
@@ -93,15 +102,17 @@ async def list_inbox(
         "until": page.limit + page.offset,
         **visibility_anywhere(caller),
     }
+    if query.status is InboxStatus.MISSED:
+        values["since"] = utcnow() - _MISSED_FOR
     rows = await _PAGES[query.status].all(session, values)
     may_write = has_scope(caller, Scope.TASK_WRITE)
     shown = [question_out(row.question, link, may_write=may_write) for row in rows if row.question]
     return rows[0].total, rows[0].open_count, shown
 
 
-def _count_columns() -> tuple[Any, Any]:
+def _count_columns(shown: ColumnElement[bool]) -> tuple[Any, Any]:
     return (
-        func.count().filter(_WANTED).label("total"),
+        func.count().filter(shown, _WANTED).label("total"),
         func.count().filter(_OPEN, is_counted(Question.kind)).label("open_count"),
     )
 
@@ -114,8 +125,8 @@ def _open_counts_of_own() -> Select[int, int]:
     ).where(QuestionCount.user_id == _USER, project_id == any_(VISIBLE_PROJECTS))
 
 
-def _counts(of_own: Select[int, int], *conditions: ColumnElement[bool]) -> Subquery:
-    ours, others = of_own.subquery("ours"), followed(*_count_columns()).where(*conditions).subquery("others")
+def _counts(of_own: Select[int, int], of_others: Select[int, int]) -> Subquery:
+    ours, others = of_own.subquery("ours"), of_others.subquery("others")
     return (
         select(*((ours.c[name] + others.c[name]).label(name) for name in ("total", "open_count")))
         .join_from(ours, others, true())
@@ -123,13 +134,13 @@ def _counts(of_own: Select[int, int], *conditions: ColumnElement[bool]) -> Subqu
     )
 
 
-def _page_statement(*, is_open: bool) -> Select[Any]:
-    conditions = (_OPEN,) if is_open else ()
+def _page_statement(shown: ColumnElement[bool], *, is_open: bool = False) -> Select[Any]:
+    counted, counts_of = shown if is_open else or_(_OPEN, shown), _count_columns(shown)
     until = bindparam("until", type_=BigInteger)
     branches = [
         select(
             source(*QUESTION_COLUMNS, Question.answered_by_id, Question.rank)
-            .where(*conditions, _WANTED)
+            .where(shown, _WANTED)
             .order_by(*_ORDER)
             .limit(until)
             .subquery(f"of_{name}")
@@ -141,9 +152,10 @@ def _page_statement(*, is_open: bool) -> Select[Any]:
     page = select(merged).order_by(*order).limit(_LIMIT).offset(_OFFSET).subquery("page")
     # One by one: joined, the planner takes a page of unknown length for a long one, and reads all tasks.
     details = details_of(page.c).lateral("details")
-    shown = [page.c[column.key] for column in QUESTION_COLUMNS]
-    rows = select(*shown, details, page.c.rank).join(details, true()).subquery("rows")
-    counts = _counts(_open_counts_of_own() if is_open else own(*_count_columns()), *conditions)
+    columns = [page.c[column.key] for column in QUESTION_COLUMNS]
+    rows = select(*columns, details, page.c.rank).join(details, true()).subquery("rows")
+    of_own = _open_counts_of_own() if is_open else own(*counts_of).where(counted)
+    counts = _counts(of_own, followed(*counts_of).where(counted))
     return (
         select(counts, *(rows.c[column.key] for column in rows.c if column.key != "rank"))
         .select_from(counts)
@@ -153,6 +165,7 @@ def _page_statement(*, is_open: bool) -> Select[Any]:
 
 
 _PAGES = {
-    InboxStatus.OPEN: Prepared(_page_statement(is_open=True), _InboxRow),
-    InboxStatus.ALL: Prepared(_page_statement(is_open=False), _InboxRow),
+    InboxStatus.OPEN: Prepared(_page_statement(_OPEN, is_open=True), _InboxRow),
+    InboxStatus.MISSED: Prepared(_page_statement(_MISSED), _InboxRow),
+    InboxStatus.ALL: Prepared(_page_statement(true()), _InboxRow),
 }

@@ -50,7 +50,7 @@ from app.services.events.run_ledger import record_for_runs
 from app.services.notifications import reminders
 from app.services.questions.answer_validation import Answer, Origin
 from app.services.questions.risk import risk_of
-from app.services.run_facts import WAITING_FOR, with_fact, without_fact
+from app.services.run_facts import WAITING_FOR, with_fact, with_missed_question, without_fact
 from app.services.views.users import CREATOR_COLUMNS, Creator
 
 # A question with less time than this to answer is urgent.
@@ -262,6 +262,10 @@ async def withdraw(
         .returning(*_CLOSED_COLUMNS, *(null().label(column.name) for column in CREATOR_COLUMNS))
     )
     rows = sorted(await rows_of(session, closed, ClosedQuestion), key=lambda row: row.id)
+    for row in rows:
+        if row.status == QuestionStatus.EXPIRED and row.kind != QuestionKind.MESSAGE:
+            counted = update(Run).where(Run.id == row.run_id)
+            await session.execute(counted.values(facts=with_missed_question(), updated_at=utcnow()))
     await _announce(session, rows, is_resumed=request_id is not None)
     return bool(rows)
 

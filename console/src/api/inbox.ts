@@ -3,7 +3,7 @@ import { request } from "./client";
 import { type RunRef, runPath } from "./commands";
 import type { Answer, Answered, InboxPage, InboxRow } from "./types";
 
-export const fetchInbox = (status: "open" | "all") =>
+export const fetchInbox = (status: "open" | "missed" | "all") =>
   request<InboxPage>(`/api/users/@me/inbox/?status=${status}&limit=100`);
 
 export const fetchQuestions = async (ref: RunRef): Promise<InboxRow[]> =>

@@ -122,7 +122,10 @@ describe("a question that is closed", () => {
   const closed = (more: object) => closedText({ kind: "permission", options: [], ...more } as never);
 
   it("and has expired was refused by no person", () => {
-    expect(closed({ status: "expired" })).toBe("Expired, counted as refused");
+    const [opened_at, expires_at] = ["2026-01-01T00:00:00Z", "2026-01-01T00:05:00Z"];
+    expect(closed({ status: "expired", opened_at, expires_at })).toBe(
+      "Nobody answered in 5 minutes: counted as refused",
+    );
     expect(closed({ status: "expired", kind: "message" })).toBe("Expired: no message came in time");
     expect(closed({ status: "withdrawn" })).toBe("Closed without an answer");
     expect(closed({ status: "answered", answer: { action: "accept" }, answered_via: "api" })).toBe(
@@ -199,6 +202,7 @@ describe("the state of a run", () => {
     expect(reasonOf(run("in_progress", { waiting_for: { kind: "message" }, attempts: 2, recovery }))).toBe(
       "The agent has finished its turn · Recovered: its worker was lost (attempt 2)",
     );
+    expect(reasonOf(run("completed", { missed_questions: 1 }))).toBe("1 question expired");
     const failure = "The agent's turn failed: Step 3 ended with exit status 128.";
     const idle = run("in_progress", { waiting_for: { kind: "message", failure } });
     expect([reasonOf(idle), isBad(idle)]).toEqual([failure, true]);

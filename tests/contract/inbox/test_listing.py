@@ -91,6 +91,24 @@ async def test_row_says_all_that_is_asked(
     }
 
 
+async def test_missed_questions_are_those_that_expired_in_the_last_day(
+    client: httpx.AsyncClient, session: AsyncSession, task: Task, question: Question, clock: MovableClock
+) -> None:
+    """A question that counted as refused left the inbox without a word."""
+    closed: dict[str, Any] = {"status": QuestionStatus.EXPIRED, "closed_at": clock.now - timedelta(hours=23)}
+    missed = await make_question(session, task=task, **closed)
+    await make_question(session, task=task, **closed, kind=QuestionKind.MESSAGE)
+    await make_question(session, task=task, **closed | {"closed_at": clock.now - timedelta(hours=25)})
+    await make_question(session, task=task, **closed | {"status": QuestionStatus.WITHDRAWN})
+    page = await inbox(client, "?status=missed")
+    assert (page["count"], page["open_count"], [row["id"] for row in page["results"]]) == (
+        1,
+        1,
+        [str(missed.id)],
+    )
+    assert await ids(client) == [str(question.id)]
+
+
 async def test_closed_question_says_who_answered_what_and_takes_nothing(
     client: httpx.AsyncClient, session: AsyncSession, task: Task, owner: User, clock: MovableClock
 ) -> None:
@@ -191,7 +209,7 @@ async def test_filters_leave_the_badge_as_it_is(
 @pytest.mark.parametrize(
     ("query", "attr", "detail"),
     [
-        ("status=closed", "status", '"closed" is not a valid choice; choose from open, all.'),
+        ("status=closed", "status", '"closed" is not a valid choice; choose from open, missed, all.'),
         (
             "kind=poll",
             "kind",

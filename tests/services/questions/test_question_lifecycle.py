@@ -186,6 +186,9 @@ async def test_question_closed_behind_its_time_has_expired(
     row = await row_of(sessions, asked)
     assert (row.status, row.closed_at) == (status, clock.now)
     assert await waiting_for(sessions, live) is None
+    async with unit_of_work(sessions) as own:
+        facts = await own.scalar(select(Run.facts).where(Run.id == live.id))
+    assert (facts or {}).get("missed_questions") == (1 if status == "expired" else None)
     assert await events_of(sessions) == [
         ("question.opened", str(asked.id)),
         (f"question.{status}", str(asked.id)),

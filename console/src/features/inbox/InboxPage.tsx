@@ -31,6 +31,7 @@ export function InboxPage() {
   const { href } = useProject();
   const inbox = useInbox(isAll ? "all" : "open");
   const needs = useNeeds();
+  const missed = useInbox("missed").data?.results ?? [];
   const rows = openFirst(inbox.data?.results ?? []);
   const ids = rows.map(({ id }) => id);
   const list = useRef<HTMLUListElement>(null);
@@ -64,7 +65,7 @@ export function InboxPage() {
           <Link href={href("/")}>All tasks</Link>
         </Empty>
       )}
-      <div className="column">
+      <div className="column spaced">
         {needs && needs.count > 0 && <p className="dim">Open: {needsText(needs)}</p>}
         <ul ref={list} className="column spaced">
           {rows.map((row, index) => (
@@ -77,6 +78,16 @@ export function InboxPage() {
             />
           ))}
         </ul>
+        {!isAll && missed.length > 0 && (
+          <>
+            <h2>Missed in the last day</h2>
+            <ul className="column spaced">
+              {missed.map((row) => (
+                <InboxItem key={row.id} row={row} isSelected={false} isOneOfSeveral={false} above="" />
+              ))}
+            </ul>
+          </>
+        )}
       </div>
     </Page>
   );

@@ -3,7 +3,7 @@ import { fetchInbox } from "../../api/inbox";
 import type { InboxPage, InboxRow } from "../../api/types";
 import { countOf } from "../../ui/counts";
 
-export const useInbox = (status: "open" | "all") =>
+export const useInbox = (status: "open" | "missed" | "all") =>
   useQuery({ queryKey: ["inbox", status], queryFn: () => fetchInbox(status) });
 
 /** What needs the person, in all projects: the open questions of their inbox, messages that agents wait for among them. */

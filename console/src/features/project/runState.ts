@@ -2,6 +2,7 @@
 import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
 import { safeLink } from "../../text/links";
 import { asObject, asText } from "../../transcript/wire";
+import { countOf } from "../../ui/counts";
 import type { State } from "../../ui/status";
 import { shortReason } from "./checks";
 
@@ -29,9 +30,16 @@ export const isBad = (run: Run | null): boolean =>
 /** With this a message announces lines that a single line leaves out. */
 const LAST_LINES = / Its last lines:$/;
 
-/** Return why the run is in its state, or null where the state says it all. */
+/** Return why the run is in its state, and what a person has missed, or null where the state says it all. */
 export function reasonOf(run: Run | null): string | null {
   if (!run) return "No run yet";
+  const missed = Number(run.state.missed_questions ?? 0);
+  return (
+    [whyOf(run), missed > 0 && `${countOf(missed, "question")} expired`].filter(Boolean).join(" · ") || null
+  );
+}
+
+function whyOf(run: Run): string | null {
   const { state } = run;
   if (run.status === "queued") {
     return [recoveryText(state.recovery), queueText(run)].filter(Boolean).join(" · ") || null;

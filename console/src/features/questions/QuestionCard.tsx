@@ -49,6 +49,8 @@ export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun 
   const [isExplained, setExplained] = useState(false);
   const isRisky = question.risk === "high";
   const Icon = isRisky ? TriangleAlert : CircleHelp;
+  // Of two answers neither is the one to give.
+  const hasPrimary = question.options.length > 2 && !isChoice(question.options);
   const isBusy = answer.isPending || answer.isSuccess;
   const isLocked = isRisky && typed.trim().toLowerCase() !== CONFIRMATION;
   const choose = (option: Option | undefined) => {
@@ -87,17 +89,15 @@ export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun 
       <header className={classes("row", styles.head)}>
         <Icon size={18} className={isRisky ? "danger" : "attention"} />
         <h2 id={id} className="grow">
-          {question.title}
+          {question.title}{" "}
+          {question.expires_at && (
+            <span className="small dim">Counts as refused after {clockTime(question.expires_at)}</span>
+          )}
         </h2>
         <Button tone="quiet" aria-expanded={isExplained} onClick={explain}>
           Explain<span className="visually-hidden"> {question.title}</span>
         </Button>
       </header>
-      {question.expires_at && (
-        <p className={classes("small dim", styles.expiry)}>
-          Counts as refused after {clockTime(question.expires_at)}
-        </p>
-      )}
       {question.detail && question.detail !== question.title && (
         <pre className={classes("well", styles.detail)} {...scrolling("What it is about")}>
           {question.detail}
@@ -126,7 +126,7 @@ export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun 
               <Button
                 key={option.id}
                 large
-                tone={option.kind === "allow_once" && !isChoice(question.options) ? "primary" : undefined}
+                tone={hasPrimary && option.kind === "allow_once" ? "primary" : undefined}
                 disabled={isBusy || (isLocked && isAllowing(option))}
                 onClick={() => choose(option)}
               >

@@ -1,5 +1,6 @@
 /** The questions of agents in words, and their options. Pure. */
 import type { InboxRow, UserBasic } from "../../api/types";
+import { spanInWords } from "../../ui/time";
 
 export type Option = InboxRow["options"][number];
 
@@ -30,7 +31,9 @@ export function answeredText(given: GivenAnswer, options: readonly Pick<Option, 
 export function closedText(row: InboxRow): string {
   if (row.status === "answered") return answeredText(row, row.options);
   if (row.status !== "expired") return "Closed without an answer";
-  return row.kind === "message" ? "Expired: no message came in time" : "Expired, counted as refused";
+  if (row.kind === "message") return "Expired: no message came in time";
+  const seconds = (Date.parse(row.expires_at ?? row.opened_at) - Date.parse(row.opened_at)) / 1000;
+  return `Nobody answered in ${spanInWords(Math.round(seconds))}: counted as refused`;
 }
 
 /** Whether the options are answers to choose from: of a permission, one allows it once. */

@@ -32,7 +32,9 @@ it("is answered by a person, by the clock, or by an agent's own client", () => {
   const by = { first_name: "Ana" } as NonNullable<InboxRow["answered_by"]>;
   const given = { answered_by: by, answered_via: "console" as const, answer: { option_id: "no" } };
   expect(shown({ status: "answered", ...given })).toBe("Answered by Ana in the console: no");
-  expect(shown({ status: "expired" })).toBe("Expired, counted as refused");
+  const times = { opened_at: "2026-01-01T00:00:00Z", expires_at: "2026-01-01T00:05:00Z" };
+  const late = "Nobody answered in 5 minutes: counted as refused";
+  expect(shown({ status: "expired", ...times })).toBe(late);
   expect(shown({ status: "withdrawn" })).toBe("Closed without an answer");
   expect(shown(null)).toBe("Answered: no");
 });
