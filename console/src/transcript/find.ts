@@ -1,35 +1,17 @@
 /** Finds text in the rows of a transcript, those that are not drawn too. Pure. */
 import type { Row } from "./rows";
 
+/** What is no text of a row: how it is drawn, and what it belongs to. */
+const MUTE =
+  /^(id|at|kind|toolKind|tone|state|status|parentId|toolCallId|paths|options|receipt|stored|stopReason)$/;
+
 /** Return what a row shows, opened or not. */
-function textOf(row: Row): string {
-  switch (row.kind) {
-    case "user":
-      return [row.text, ...row.files].join("\n");
-    case "agent":
-    case "thought":
-    case "note":
-      return row.text;
-    case "tool":
-      return [
-        row.title,
-        row.command,
-        row.output,
-        ...row.diffs.map(({ path, oldText, newText }) => `${path}\n${oldText ?? ""}\n${newText}`),
-      ].join("\n");
-    case "fold":
-      return row.tools.map(textOf).join("\n");
-    case "plan":
-      return row.entries.map(({ text }) => text).join("\n");
-    case "question":
-      return `${row.title}\n${row.answer}`;
-    case "steps":
-      return row.steps.join("\n");
-    case "gap":
-    case "turn":
-      return "";
-  }
-}
+const textOf = (value: unknown): string =>
+  typeof value === "string"
+    ? value
+    : Object.entries(value ?? {})
+        .flatMap(([name, one]) => (MUTE.test(name) ? [] : textOf(one)))
+        .join("\n");
 
 // Rows are immutable: each is read once, however many letters are typed.
 const texts = new WeakMap<Row, string>();

@@ -15,17 +15,7 @@ import { AttachButton, AttachmentList, useAttachments, useFileTarget } from "../
 import { filesAt, hold } from "../attachments/held";
 import { liveRunOf } from "../project/batch";
 import { useProject } from "../project/project";
-import {
-  areWhole,
-  BlockedAgents,
-  choicesOf,
-  draftChoices,
-  draftFiles,
-  keepDraftChoices,
-  RunChoices,
-  requestOf,
-  USUAL,
-} from "../project/RunChoices";
+import * as start from "../project/RunChoices";
 import { ChecksField } from "./ChecksField";
 import styles from "./tasks.module.css";
 
@@ -34,7 +24,7 @@ const EMPTY = {
   description: "",
   repository: "",
   acceptance: null as Acceptance | null,
-  choices: USUAL,
+  choices: start.USUAL,
 };
 
 /** What is new of a task that exists; all that is not empty of one that does not. */
@@ -68,13 +58,13 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
   const [first] = useState(() => {
     if (!task) return { ...EMPTY, repository: localStorage.getItem(lastRepository) ?? "" };
     const { title, description, repository, acceptance } = task;
-    const choices = run ? choicesOf(run) : draftChoices(task.id);
+    const choices = run ? start.choicesOf(run) : start.draftChoices(task.id);
     return { title, description, repository: repository ?? "", acceptance, choices };
   });
   const [written, keep] = useKept(sessionStorage, place, first);
   const { title, description, repository, acceptance, choices } = written;
   const set = (changes: Partial<typeof EMPTY>) => keep({ ...written, ...changes });
-  const filesPlace = task ? draftFiles(task.id) : `${place}.files`;
+  const filesPlace = task ? start.draftFiles(task.id) : `${place}.files`;
   const files = useAttachments(task ? localStorage : sessionStorage, filesPlace, null);
   const target = useFileTarget(files.add);
   const stored = useRef<Task | null>(null);
@@ -94,19 +84,19 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
       else if (Object.keys(changes).length)
         stored.current = await api.updateTask(project.id, known.id, changes);
       const now = stored.current ?? (known as Task);
-      if (!now.latest_run) keepDraftChoices(now.id, choices);
+      if (!now.latest_run) start.keepDraftChoices(now.id, choices);
       const ids = await files.uploadAll(api.stagedFiles(project.id, now.id));
       if (!starts) {
-        if (!task) hold(localStorage, draftFiles(now.id), filesAt(sessionStorage, filesPlace));
+        if (!task) hold(localStorage, start.draftFiles(now.id), filesAt(sessionStorage, filesPlace));
         return now;
       }
       const request: RunRequest = {
-        ...requestOf(choices),
+        ...start.requestOf(choices),
         ...(run?.branch ? { branch: run.branch } : {}),
         ...(ids.length ? { pending_user_artifact_ids: ids } : {}),
       };
       const started = await api.startRun(project.id, now.id, request);
-      keepDraftChoices(now.id, null);
+      start.keepDraftChoices(now.id, null);
       return started;
     },
     onSuccess: (now, starts) => {
@@ -128,7 +118,7 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
       ? "Write the repository as organization/repository."
       : !files.isReady
         ? "A file is not ready."
-        : !areWhole(choices) && "To start, choose a model.";
+        : !start.areWhole(choices) && "To start, choose a model.";
   const isReady = description.trim() !== "" && files.isReady && !store.isPending;
   const canStart = isReady && !missing;
   const startLabel = run ? "Save and run again" : task ? "Save and run" : "Start";
@@ -177,7 +167,7 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
           ))}
         </datalist>
         <ChecksField acceptance={acceptance} onChange={(changed) => set({ acceptance: changed })} />
-        <RunChoices choices={choices} onChange={(chosen) => set({ choices: chosen })} />
+        <start.RunChoices choices={choices} onChange={(chosen) => set({ choices: chosen })} />
         {task && liveRunOf(task) && (
           <p className="small dim">The run under way keeps what it began with; the next one takes this.</p>
         )}
@@ -198,7 +188,7 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
             {missing}
           </p>
         </div>
-        <BlockedAgents />
+        <start.BlockedAgents />
       </Form>
     </Dialog>
   );
