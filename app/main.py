@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -102,7 +101,7 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     settings = settings or get_settings()
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any], None]:
+    async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, object], None]:
         with tracing("taskbeacon-api"):
             async with open_process(settings, name="api", plan_once=True) as opened:
                 await require_current_schema(opened.sessions)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, NamedTuple, Self  # Any: JSON
+from typing import NamedTuple, Self  # Any: JSON
 
 from app.agents.masking import Masker
 from app.verification.agent_claims import AgentClaim
@@ -26,7 +26,7 @@ class WholeBranch(NamedTuple):
 class RunResult:
     """The work of a run: structured output, summary, patch and changed files, and the pushed branch."""
 
-    structured: Any | None  # None if the agent left none
+    structured: object | None  # None if the agent left none
     summary: str
     head_branch: str | None  # with the work, also of the runs that it continues; None: there is none
     head_sha: str | None

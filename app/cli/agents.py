@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any  # JSON
 
 import click
 from acp.schema import InitializeResponse
@@ -144,7 +143,7 @@ async def _inspect(catalog: Catalog, settings: Settings) -> list[Finding]:
     ]
 
 
-def _entry(finding: Finding, catalog: Catalog) -> dict[str, Any]:
+def _entry(finding: Finding, catalog: Catalog) -> dict[str, object]:
     adapter = catalog.find(finding.name)
     return asdict(finding) | {
         "choice": finding.name in catalog.choices,

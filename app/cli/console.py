@@ -1,6 +1,5 @@
 """`taskbeacon console`: a login link for a browser."""
 
-from typing import Any
 from uuid import UUID
 
 import click
@@ -12,6 +11,7 @@ from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.devstack.home import Home, read_json
 from app.errors import AppError
+from app.json_types import JsonDict
 from app.services.accounts import api_keys
 from app.services.accounts.console_sessions import create_login_code
 
@@ -53,7 +53,7 @@ def console(key: UUID | None, mask: str | None) -> None:
     click.echo(f"{address.rstrip('/')}/console/login#{code}")
 
 
-def _stack(settings: Settings) -> dict[str, Any]:  # Any: JSON
+def _stack(settings: Settings) -> JsonDict:
     home = Home(settings.home)
     stack = read_json(home.dev_json) if home.is_running() else {}
     # Their drivers may be named differently.

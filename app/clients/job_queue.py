@@ -12,6 +12,7 @@ from typing_extensions import override
 from app.clients.redis import create_pool
 from app.clients.wakes import wake
 from app.clock import utcnow
+from app.json_types import JsonDict
 
 QUEUE_NAME = "taskbeacon:jobs"
 # Checks have slots of their own, so that they and agents do not keep each other waiting.
@@ -80,11 +81,11 @@ class ArqQueue(JobQueue):
         await self._redis.connection_pool.disconnect()
 
 
-def encode_job(job: dict[str, Any]) -> bytes:
+def encode_job(job: JsonDict) -> bytes:
     """Encode arq's job as JSON: with pickle, access to Redis would be enough to run code in a worker."""
     return orjson.dumps(job, default=str)
 
 
-def decode_job(data: bytes) -> dict[str, Any]:
-    job: dict[str, Any] = orjson.loads(data)
+def decode_job(data: bytes) -> JsonDict:
+    job: JsonDict = orjson.loads(data)
     return job

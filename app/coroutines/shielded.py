@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
 
 
 async def shielded(
-    work: Coroutine[Any, Any, _T],  # Any: values sent to the coroutine
+    work: Coroutine[object, None, _T],
     *,
     on_cancel: Callable[[], object] | None = None,
 ) -> _T:
@@ -40,7 +40,7 @@ class JoinedWork(Generic[_T]):
         self._seconds = seconds
         self._tasks: dict[str, asyncio.Task[_T]] = {}
 
-    async def join(self, work: Callable[[], Coroutine[Any, Any, _T]], *, key: str = "") -> _T:
+    async def join(self, work: Callable[[], Coroutine[object, None, _T]], *, key: str = "") -> _T:
         """Return the result of the work of this key, or raise its error. It begins if none is under way or kept."""
         task = self._tasks.get(key)
         if task is None:

@@ -5,10 +5,10 @@ A separate program makes it (`app/devstack/new_account.py`), because most of the
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from app.devstack.errors import DevstackError
 from app.devstack.home import Home, read_json, write_json
+from app.json_types import JsonDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,5 +38,5 @@ def keep_account(home: Home, printed: str) -> Account:
     return account
 
 
-def _account(value: dict[str, Any]) -> Account:  # Any: JSON
+def _account(value: JsonDict) -> Account:
     return Account(int(value["project_id"]), int(value["user_id"]), str(value["api_key"]))

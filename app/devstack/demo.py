@@ -10,7 +10,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import httpx
 
@@ -23,6 +22,7 @@ from app.devstack.stack import Plan, Stack, stop_on_signals
 from app.devstack.terminal import TerminalOutput
 from app.enums import QuestionKind, RunMode
 from app.ids import new_hex_id
+from app.json_types import JsonDict
 from taskbeacon.client import AsyncClient, TaskbeaconError, Waiting
 from taskbeacon.client.types import Run
 
@@ -158,7 +158,7 @@ def _show(terminal: TerminalOutput, stack: Stack, repository: DemoRepository) ->
     terminal.title(f"Done in {time.monotonic() - started:.0f} s. `make run` starts a stack to stay.")
 
 
-async def _watched(stack: Stack, work: Coroutine[Any, Any, Run]) -> Run:
+async def _watched(stack: Stack, work: Coroutine[object, None, Run]) -> Run:
     task = asyncio.create_task(work)
     while not (await asyncio.wait({task}, timeout=_POLL_SECONDS))[0]:
         stack.supervisor.pause(0)
@@ -209,11 +209,11 @@ class _Demo:
             answer.raise_for_status()
         self.terminal.line(f'  answered "{button["title"]}" through the link of the push, without a key')
 
-    async def _push(self, anyone: httpx.AsyncClient, run_id: str) -> dict[str, Any]:  # Any: JSON
+    async def _push(self, anyone: httpx.AsyncClient, run_id: str) -> JsonDict:
         sink = self.stack.environment["TASKBEACON_EXPO_BASE_URL"]
         while True:
             for push in (await anyone.get(f"{sink}/pushes")).json():
-                data: dict[str, Any] = push["data"]
+                data: JsonDict = push["data"]
                 if data.get("taskRunId") == run_id and "actions" in data:
                     return data
             await asyncio.sleep(_POLL_SECONDS)  # it may take a moment to arrive

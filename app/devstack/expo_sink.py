@@ -24,6 +24,7 @@ from starlette.routing import Route
 
 from app.clock import utcnow
 from app.ids import new_id
+from app.json_types import JsonDict
 
 _KEPT_MESSAGES = 200
 _TOKEN = re.compile(r"Expo(nent)?PushToken\[[^\]]+\]")
@@ -42,8 +43,8 @@ in memory only: a restart of the stack forgets them.</p>
 
 def create_app(api_url: str) -> Starlette:
     """Return a web application that stands in for Expo's push service, and that also receives webhooks."""
-    pushes: deque[dict[str, Any]] = deque(maxlen=_KEPT_MESSAGES)
-    webhooks: deque[dict[str, Any]] = deque(maxlen=_KEPT_MESSAGES)
+    pushes: deque[JsonDict] = deque(maxlen=_KEPT_MESSAGES)
+    webhooks: deque[JsonDict] = deque(maxlen=_KEPT_MESSAGES)
 
     async def send(request: Request) -> Response:
         return JSONResponse({"data": [_accept(pushes, message) for message in await _json(request)]})
@@ -83,7 +84,7 @@ async def _json(request: Request) -> Any:
     return json.loads(gzip.decompress(body) if request.headers.get("content-encoding") == "gzip" else body)
 
 
-def _accept(pushes: deque[dict[str, Any]], message: dict[str, Any]) -> dict[str, Any]:
+def _accept(pushes: deque[JsonDict], message: JsonDict) -> JsonDict:
     if not _TOKEN.fullmatch(message["to"]):
         return {
             "status": "error",
@@ -96,7 +97,7 @@ def _accept(pushes: deque[dict[str, Any]], message: dict[str, Any]) -> dict[str,
     return {"status": "ok", "id": push["id"]}
 
 
-def _push_row(push: dict[str, Any], api_url: str) -> str:
+def _push_row(push: JsonDict, api_url: str) -> str:
     data = dict(push["data"])
     buttons = "<br>".join(_link(button, api_url) for button in data.pop("actions", ()))
     time = f"{datetime.fromisoformat(push['at']):%H:%M:%S}"
@@ -104,7 +105,7 @@ def _push_row(push: dict[str, Any], api_url: str) -> str:
     return _row([*texts, buttons, html.escape(json.dumps(data))])
 
 
-def _webhook_row(message: dict[str, Any]) -> str:
+def _webhook_row(message: JsonDict) -> str:
     cells = (message["at"], message["headers"].get("webhook-id", ""), message["body"])
     return _row(map(html.escape, cells))
 
@@ -113,7 +114,7 @@ def _row(cells: Iterable[str]) -> str:
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
-def _link(button: dict[str, Any], api_url: str) -> str:
+def _link(button: JsonDict, api_url: str) -> str:
     page = f"{api_url}/a/{quote(button['token'], safe='')}"
     return f'<a href="{html.escape(page)}" rel="noreferrer">{html.escape(button["title"])}</a>'
 

@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from app.devstack.errors import DevstackError
 from app.devstack.processes import is_alive
+from app.json_types import JsonDict
 
 _KILLED_STACK_SECONDS = 60.0
 _LOWEST_PORT, _HIGHEST_PORT = 15_000, 31_999  # below the range of ports of outgoing connections
@@ -79,7 +79,7 @@ class Home:
         launcher = self._launcher()
         return launcher is not None and is_alive(launcher)
 
-    def announce(self, dev: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    def announce(self, dev: Mapping[str, object], environment: Mapping[str, str]) -> None:
         write_json(self.environment_json, environment)
         write_json(self.dev_json, dev)
 
@@ -147,12 +147,12 @@ def write_private(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:  # Any: whatever JSON holds
+def write_json(path: Path, value: Mapping[str, object]) -> None:
     """Replace the content of a file atomically by a JSON object, or create the file. Only its owner can read it."""
     write_private(path, json.dumps(value, indent=2) + "\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:  # Any: whatever JSON holds; callers check
+def read_json(path: Path) -> JsonDict:
     """Return the JSON object in a file, or an empty dict if the file does not exist or has no JSON object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))

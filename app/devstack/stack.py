@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import asyncpg
 
@@ -30,6 +30,7 @@ from app.devstack.loopback import bypass_proxies, status_of
 from app.devstack.processes import Supervisor, end_with_make
 from app.devstack.servers.embedded_servers import EmbeddedServers
 from app.devstack.terminal import TerminalOutput, show_welcome
+from app.json_types import JsonDict
 
 _COMMAND_SECONDS = 300.0
 _CONNECT_SECONDS = 5
@@ -255,7 +256,7 @@ class Stack:
         with self._terminal.step("A new key for the account" if stored else "Account of the developer"):
             return keep_account(self.home, self._command("account", "app.devstack.new_account", *ids))
 
-    def _dev_json(self, account: Account, pids: Mapping[str, int]) -> dict[str, Any]:  # Any: a JSON object
+    def _dev_json(self, account: Account, pids: Mapping[str, int]) -> JsonDict:
         return {
             "base_url": self.base_url,
             "database_url": self.environment.get("TASKBEACON_DATABASE_URL"),

@@ -1,7 +1,6 @@
 """Webhook endpoints, their deliveries and attempts. A pending delivery is its own outbox, claimed by lease."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, Integer, SmallInteger, String, Text, UniqueConstraint, text
@@ -41,7 +40,7 @@ class WebhookEndpoint(Base):
     encrypted_secret: Mapped[str]
     secret_hint: Mapped[str] = mapped_column(String(8))
     # Replaced secrets that still sign, by the time (ISO 8601) at which they stop.
-    encrypted_old_secrets: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    encrypted_old_secrets: Mapped[JsonDict] = mapped_column(JSONB, server_default=text("'{}'"))
 
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_v
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypedDict
 
+from app.json_types import JsonDict
+
 
 class Input(BaseModel):
     """Base class of request bodies and queries. Unknown and read-only keys are ignored (contract 2.5)."""
@@ -25,7 +27,7 @@ class QueryInput(Input):
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_empty(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _drop_empty(cls, parameters: JsonDict) -> JsonDict:
         return {
             name: value
             for name, value in parameters.items()

@@ -1,12 +1,13 @@
 """Queries for the events of a project, and a page of them."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from app.json_types import JsonDict
 from app.schemas.base import QueryInput, doc
 from app.schemas.fields import Text, Uuid
 
@@ -59,7 +60,7 @@ class EventOut(TypedDict):
     type: Annotated[str, Field(examples=["run.completed"])]
     timestamp: datetime
     data: Annotated[
-        dict[str, Any],
+        JsonDict,
         doc(
             "Details of the event; `webhook_event_types` describes them by type.", {"project_id": 1, "seq": 3}
         ),
@@ -83,6 +84,6 @@ class EventTypeOut(TypedDict):
 
     type: str
     description: str
-    schema: Annotated[dict[str, Any], doc("JSON Schema of the whole body.")]
-    example: dict[str, Any]
+    schema: Annotated[JsonDict, doc("JSON Schema of the whole body.")]
+    example: JsonDict
     since: Annotated[str, doc("The version of this service that introduced the type.")]

@@ -21,8 +21,9 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import override
 
 from app.errors import no_more_than
+from app.json_types import JsonDict
 
-JsonSchema = dict[str, Any]
+JsonSchema = JsonDict
 
 _TRUE_WORDS = frozenset({"t", "y", "yes", "true", "on", "1"})
 _FALSE_WORDS = frozenset({"f", "n", "no", "false", "off", "0"})
@@ -97,7 +98,7 @@ def has_null_character(value: Any) -> bool:
     return False
 
 
-def require_object(value: Any) -> dict[str, Any]:
+def require_object(value: Any) -> JsonDict:
     """Return the value if it is an object, for a `BeforeValidator` of a type whose fields are declared."""
     if not isinstance(value, dict):
         raise fail("not_a_dict", f'Expected a dictionary of items but got type "{type(value).__name__}".')

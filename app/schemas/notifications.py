@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from typing_extensions import TypedDict, override
 
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText, Urgency
+from app.json_types import JsonDict
 from app.schemas.base import Input, ListPage, doc
 from app.schemas.fields import Boolean, Choice, Integer, Items, JsonSchema, Uuid, fail, require_object
 from app.schemas.fields import Field as InputField
@@ -172,7 +173,7 @@ class _QuietHours(InputField):
         }
 
 
-def _time(value: dict[str, Any], name: str) -> str:
+def _time(value: JsonDict, name: str) -> str:
     text: Any = _required(value, name)
     try:
         local = time.fromisoformat(text) if isinstance(text, str) else None
@@ -183,7 +184,7 @@ def _time(value: dict[str, Any], name: str) -> str:
     return f"{local:%H:%M}"
 
 
-def _zone(value: dict[str, Any]) -> str:
+def _zone(value: JsonDict) -> str:
     name = _required(value, "timezone")
     try:
         return ZoneInfo(name).key
@@ -193,13 +194,13 @@ def _zone(value: dict[str, Any]) -> str:
         raise fail("invalid_input", text, "timezone") from None
 
 
-def _required(value: dict[str, Any], name: str) -> Any:
+def _required(value: JsonDict, name: str) -> Any:
     if name not in value:
         raise fail("required", "This field is required.", name)
     return value[name]
 
 
-def _days(value: dict[str, Any]) -> list[str]:
+def _days(value: JsonDict) -> list[str]:
     days = value.get("days")
     if days is None:
         return list(DAYS)

@@ -1,7 +1,7 @@
 """Questions of agents: their published form, and the bodies that answer and snooze them (contract 15)."""
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, NotRequired, Self
+from typing import Annotated, ClassVar, Literal, NotRequired, Self
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -20,6 +20,7 @@ from app.enums import (
     Urgency,
 )
 from app.ids import MAX_BIGINT
+from app.json_types import JsonDict
 from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.fields import Choice, Integer, JsonObject, Text, Timestamp, fail
 from app.schemas.users import UserBasic
@@ -82,7 +83,7 @@ class Winner(TypedDict):
     """The answer that closed a question, and the person, channel and time of the answer; all null without an answer."""
 
     answer: Annotated[
-        dict[str, Any] | None, doc("The answer: `option_id`, `action` or `text`.", {"option_id": "allow"})
+        JsonDict | None, doc("The answer: `option_id`, `action` or `text`.", {"option_id": "allow"})
     ]
     answered_by: UserBasic | None
     answered_via: Annotated[AnswerVia | None, doc("The channel by which the answer arrived.")]
@@ -116,7 +117,7 @@ class QuestionOut(Winner):
     title: Annotated[str, Field(examples=["Run `make deploy`"])]
     detail: Annotated[str, doc("The requested action, shortened.", "make deploy")]
     options: Annotated[list[QuestionOption], doc("The choices of a `permission` or a `verdict`.")]
-    schema: Annotated[dict[str, Any] | None, doc("JSON Schema of the `content` that answers a `form`.")]
+    schema: Annotated[JsonDict | None, doc("JSON Schema of the `content` that answers a `form`.")]
     link: Annotated[str | None, doc("The page that a `url` question is about.")]
     link_host: Annotated[str | None, doc("The host of `url`. Show it to people before they open the page.")]
     task: QuestionTask
@@ -167,7 +168,7 @@ class ActionIn(Input):
         doc("Answers a `form` or a `url`; `cancel` also cancels the action that the agent asked for."),
     ] = None
     content: Annotated[
-        dict[str, Any] | None,
+        JsonDict | None,
         JsonObject(null=True),
         doc("With `accept`: the fields of a `form`, by its `schema`."),
     ] = None

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from typing_extensions import TypedDict, override
@@ -71,7 +71,7 @@ class _Variables(JsonObject):
     """A field that takes environment variables: an object of strings by name."""
 
     @override
-    def parse(self, value: Any) -> dict[str, str]:
+    def parse(self, value: object) -> dict[str, str]:
         variables: dict[str, str] = JsonObject.parse(self, value)
         require_at_most(_MAX_VARIABLES, len(variables), "elements")
         size = 0

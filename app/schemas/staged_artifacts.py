@@ -37,7 +37,7 @@ class ArtifactItems(Items):
     empty: bool = False
 
     @override
-    def parse(self, value: Any) -> Any:
+    def parse(self, value: object) -> Any:
         if value == []:
             raise fail("invalid_input", "At least one artifact is required")
         if not isinstance(value, list):

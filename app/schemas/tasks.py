@@ -17,6 +17,7 @@ from app.enums import (
     SignalReportRelationship,
     Verdict,
 )
+from app.json_types import JsonDict
 from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.checks.check_sets import Acceptance, DefinitionsOut
 from app.schemas.fields import (
@@ -497,7 +498,7 @@ class FoundOut(TypedDict):
     task_run_id: Annotated[UUID | None, doc("The run with the result; null for a task.")]
     channel_id: None
     metadata: Annotated[
-        dict[str, Any],
+        JsonDict,
         doc(
             "Of a task `slug`, `status` (of the latest run) and `repository`; of a pull request `url`, `number` and "
             "`repository`; of an artifact `type`, `size` and `content_type`."

@@ -1,13 +1,14 @@
 """The JSON of users and organizations in responses (contract 3.2, 6.6), and of API keys (19.7)."""
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.enums import Scope
+from app.json_types import JsonDict
 from app.schemas.base import Input, doc
 from app.schemas.fields import Choice, Integer, Items, Text
 from app.schemas.projects import ProjectOut
@@ -23,7 +24,7 @@ class UserBasic(TypedDict):
     last_name: Annotated[str, Field(examples=["Example"])]
     email: Annotated[str, Field(examples=["ada@example.com"])]
     is_email_verified: bool | None
-    hedgehog_config: Annotated[dict[str, Any] | None, doc("The appearance of the user's avatar.")]
+    hedgehog_config: Annotated[JsonDict | None, doc("The appearance of the user's avatar.")]
     role_at_organization: Annotated[str | None, doc("The user's role, in the user's own words.")]
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -10,6 +10,7 @@ from typing_extensions import TypedDict, override
 
 from app.enums import DeliveryError, DeliveryStatus, DisabledReason, OriginProduct, PayloadKind, RecoverOnly
 from app.ids import MAX_BIGINT
+from app.json_types import JsonDict
 from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.fields import (
     Boolean,
@@ -39,7 +40,7 @@ class _Creator(InputField):
     schema: ClassVar = {"anyOf": [{"type": "integer"}, {"const": "me"}]}
 
     @override
-    def parse(self, value: Any) -> int | str:
+    def parse(self, value: object) -> int | str:
         if value == "me":
             return "me"
         number = parse_integer(value)
@@ -205,7 +206,7 @@ class EndpointOut(TypedDict):
     event_types: Annotated[list[str], Field(examples=[["run.completed", "question.*"]])]
     description: Annotated[str, Field(examples=["Our chat"])]
     payload: PayloadKind
-    task_filter: Annotated[dict[str, Any] | None, doc("The filter of tasks; null: all tasks.")]
+    task_filter: Annotated[JsonDict | None, doc("The filter of tasks; null: all tasks.")]
     enabled: bool
     disabled_reason: Annotated[
         DisabledReason | None, doc("Why the endpoint is disabled; null if it is enabled.")

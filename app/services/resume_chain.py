@@ -1,10 +1,10 @@
 """Read the chain of resumed runs: a run, the run that it resumes, and so on (contract 9.2)."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import CTE, Text, cast, func, literal, select
+from sqlalchemy import CTE, SQLColumnExpression, Text, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.statements import rows_of
@@ -28,7 +28,7 @@ def resumes(state: Mapping[str, object]) -> bool:
     return bool(state.get(_RESUMED))
 
 
-def resume_chain(task_id: UUID, run_id: UUID, *columns: Any) -> CTE:
+def resume_chain(task_id: UUID, run_id: UUID, *columns: SQLColumnExpression[object]) -> CTE:
     """Return a recursive CTE of a run and the runs that it resumes, directly or indirectly; it has at most ten rows.
 
     Each row has the given columns of its run and `depth`, which is 1 for the run `run_id` itself and grows by one with

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -51,8 +51,8 @@ UsageGateFactory = Callable[[Settings, SessionFactory], AbstractAsyncContextMana
 class GatedWork(NamedTuple, Generic[Result]):
     """Work that cannot commit. `allowance` comes first: it may commit, and asks the gates without a connection."""
 
-    allowance: Coroutine[Any, Any, None]
-    work: Coroutine[Any, Any, Result]
+    allowance: Coroutine[object, None, None]
+    work: Coroutine[object, None, Result]
 
 
 class UsageGateInvalid(Exception):

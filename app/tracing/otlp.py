@@ -6,7 +6,7 @@ import threading
 from contextvars import Token
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
@@ -65,7 +65,7 @@ class OtlpTracer:
 
 class _SentSpan(Span):
     _entered: Token[Context]
-    _bound: dict[str, Token[Any]]  # Any: as structlog has it
+    _bound: dict[str, Token[object]]
 
     def __init__(self, span: trace.Span) -> None:
         self._span = span

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime
 from functools import wraps
 from types import MappingProxyType, TracebackType
-from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar
+from typing import Literal, ParamSpec, Protocol, Self, TypeVar
 from uuid import UUID
 
 Kind = Literal["internal", "server", "client"]
@@ -18,7 +18,7 @@ Attributes = Mapping[str, Value]
 Parent = Mapping[str, str]
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-_Step = Callable[Arguments, Coroutine[Any, Any, Result]]  # Any: values sent to the coroutine
+_Step = Callable[Arguments, Coroutine[object, None, Result]]
 
 _TRACE_CONTEXT = (b"traceparent", b"tracestate")
 NO_ATTRIBUTES: Attributes = MappingProxyType({})

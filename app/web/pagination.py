@@ -9,6 +9,7 @@ from starlette.datastructures import URL, QueryParams
 from starlette.types import Scope
 
 from app.api_limits import PAGE_DEFAULT, PAGE_MAXIMUM
+from app.json_types import JsonDict
 from app.schemas.base import Page
 from app.schemas.fields import parse_integer
 from app.services.run_log.log_reading import LogPage
@@ -24,7 +25,7 @@ _COUNTS = {
     "X-Matching-Count": "Number of entries that pass the filters.",
     "X-Filtered-Count": "The same number as `X-Matching-Count`.",
 }
-LOG_PAGE: dict[int | str, dict[str, Any]] = {
+LOG_PAGE: dict[int | str, JsonDict] = {
     200: {
         "description": "A page of log entries, oldest first.",
         "headers": {

@@ -140,7 +140,7 @@ class Json(Response, Generic[Content]):
             # Computed at the first use: few answers have a path of the API.
             origin = cache(lambda: str(URL(scope=scope).replace(path="", query="")))
 
-            def encode_value(value: Any) -> str:
+            def encode_value(value: object) -> str:
                 if isinstance(value, UUID):
                     return str(value)
                 if isinstance(value, ApiPath):

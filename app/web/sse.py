@@ -10,7 +10,7 @@ with it the end of the device's presence.
 import asyncio
 from collections.abc import AsyncGenerator, Collection
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 from uuid import UUID
 
 from fastapi import Header, Response
@@ -18,6 +18,7 @@ from prometheus_client import Gauge
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
+from app.json_types import JsonDict
 from app.web.asgi_keys import IS_ENDLESS, IS_HEAD
 from app.web.dependencies import Call
 
@@ -38,7 +39,7 @@ _HEADERS = [
 _OPEN = Gauge("taskbeacon_open_streams", "Live streams that clients follow through this process.")
 
 
-def streamed(duration: str) -> dict[int | str, dict[str, Any]]:
+def streamed(duration: str) -> dict[int | str, JsonDict]:
     """Return the argument `responses` of a route that sends a live stream."""
     return {
         200: {

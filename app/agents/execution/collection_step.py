@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any  # JSON
 
 import structlog
 
@@ -92,7 +91,7 @@ def _result(run: ActiveRun, collected: Collected) -> RunResult:
     )
 
 
-async def read_structured(run: ActiveRun) -> Any | None:
+async def read_structured(run: ActiveRun) -> object | None:
     """Return the structured output, None if there is none and no schema. Raises OutputInvalid."""
     context, workspace = run.context, run.workspace
     schema = context.agent.json_schema

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any  # JSON
 from uuid import UUID
 
 from app.agents.adapters.adapter import Adapter, AgentOptions
@@ -56,7 +55,7 @@ class RunAgent:
     earlier_summary: str | None = None  # precedes the prompt: a summary of the earlier runs
     session: KeptSession | None = None  # the conversation to resume, if the agent supports that
     follow_up: str | None = None  # replaces the prompt in a resumed conversation
-    json_schema: Any = None  # if set, the structured output must exist and match it
+    json_schema: object = None  # if set, the structured output must exist and match it
     options: AgentOptions = field(default_factory=AgentOptions)
     turns: TurnPolicy = field(default_factory=TurnPolicy)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)  # of this run, for its agent only
@@ -69,7 +68,7 @@ class RunLimits:
     timeout: timedelta  # of the working time, without waits for people
     worked: timedelta | None = None  # before checks refuted the work; None: it is no repair
     budget: Budget = field(default_factory=Budget)  # for all runs of the task
-    used: Mapping[str, Any] | None = None  # by earlier attempts at this run
+    used: Mapping[str, object] | None = None  # by earlier attempts at this run
     used_by_others: Spent = field(default_factory=Spent)  # by the other runs of the task
     stop_seconds: float = 2.0  # to gather the work after a stop
     check_seconds: float = CHECK_SECONDS  # of the structured output
@@ -117,5 +116,5 @@ class RunEffects:
     # Awaited before each start of an agent process; everything up to here can safely be repeated.
     before_agent: Callable[[], Awaitable[None]] | None = None
     # Shows the work so far to people who ask, until it is cancelled.
-    show_changes: Callable[[Look], Coroutine[Any, Any, None]] | None = None
+    show_changes: Callable[[Look], Coroutine[object, None, None]] | None = None
     notify_user: NotifyUser | None = None  # decides whether a message of the agent is pushed

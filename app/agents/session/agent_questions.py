@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from difflib import Match, SequenceMatcher
 from itertools import takewhile
-from typing import Any, Literal  # Any: JSON
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import orjson
@@ -229,7 +229,7 @@ class Questions:
         )
         return shown, read
 
-    def _select_options(self, question: PermissionRequest) -> list[dict[str, Any]]:
+    def _select_options(self, question: PermissionRequest) -> list[JsonDict]:
         return [
             {
                 "optionId": option.option_id,

@@ -319,7 +319,7 @@ class AgentSession:
             await self._terminals.close(grace_seconds)
 
     async def _ask(
-        self, request: Awaitable[Any], within: float | None = None
+        self, request: Awaitable[object], within: float | None = None
     ) -> Any:  # Any: the library's models
         try:
             async with asyncio.timeout(within):

@@ -9,7 +9,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import structlog
 
@@ -240,7 +239,7 @@ def _too_large(line: bytes) -> str | None:
 def _find_log_problem(message: Message, line: bytes) -> str | None:
     if line.count(b"[") + line.count(b"{") <= _DEEPEST and _LONG_NUMBER.search(line) is None:
         return None
-    waiting: list[tuple[Any, int]] = [(message, 1)]
+    waiting: list[tuple[object, int]] = [(message, 1)]
     while waiting:
         value, depth = waiting.pop()
         if depth > _DEEPEST:

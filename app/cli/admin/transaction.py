@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 
 import click
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,7 +18,7 @@ from app.ids import MAX_BIGINT
 from app.security.secrets import Cipher
 
 Options = ParamSpec("Options")
-Output = dict[str, Any]  # Any: JSON and UUIDs
+Output = dict[str, object]  # JSON and UUIDs
 
 admin = click.Group(
     "admin", help="Manage accounts, keys and integrations. Each command prints one JSON object."

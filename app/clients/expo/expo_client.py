@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -36,6 +35,7 @@ from app.clients.pushes.push import (
     TryLater,
 )
 from app.clients.pushes.push_circuit import Circuit, NextProbe
+from app.json_types import JsonDict
 
 # Expo recommends this number.
 MAX_PARALLEL_SENDS = 6
@@ -160,7 +160,7 @@ class ExpoClient(PushSender, ReceiptSource):
             raise UnreadableAnswer
         return {ticket: outcome_of(receipts[ticket]) for ticket in tickets if ticket in receipts}
 
-    async def _post(self, path: str, content: _Content) -> dict[str, Any]:
+    async def _post(self, path: str, content: _Content) -> JsonDict:
         body, encoding = content
         try:
             async with self._http.post(

@@ -4,7 +4,7 @@ In a response ticket i belongs to message i; only messages without one are resen
 """
 
 from http import HTTPStatus
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import orjson
 import structlog
@@ -21,6 +21,7 @@ from app.clients.pushes.push import (
 )
 from app.clients.pushes.push_length import shorten
 from app.enums import Urgency
+from app.json_types import JsonDict
 
 _MAX_PAYLOAD_BYTES = 4096
 # The interruption level on iOS; the highest needs an entitlement of the app.
@@ -39,7 +40,7 @@ _TRANSIENT = frozenset({"MessageRateExceeded"})
 log = structlog.get_logger(__name__)
 
 
-def wire_message(message: PushMessage) -> dict[str, Any]:
+def wire_message(message: PushMessage) -> JsonDict:
     """Return a push in Expo's format; above 4096 bytes it loses its buttons, then the end of its text."""
     content = wire_content(message)
     if len(orjson.dumps(content)) > _MAX_PAYLOAD_BYTES:
@@ -47,7 +48,7 @@ def wire_message(message: PushMessage) -> dict[str, Any]:
     return {"to": message.token, **content}
 
 
-def wire_content(message: PushMessage) -> dict[str, Any]:
+def wire_content(message: PushMessage) -> JsonDict:
     style = message.style
     content = message.content()
     if message.tag is not None:
@@ -93,7 +94,7 @@ class UnreadableAnswer(PushUnavailable):
         super().__init__("UnreadableAnswer", may_have_arrived=True)
 
 
-def read_answer(status: int, retry_after: str | None, body: bytes) -> dict[str, Any]:
+def read_answer(status: int, retry_after: str | None, body: bytes) -> JsonDict:
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -120,7 +121,7 @@ def _error_code(content: object) -> str | None:
     return code[:_MAX_REASON_LENGTH] if _is_text(code) else None
 
 
-def outcomes_of(content: dict[str, Any], count: int) -> list[PushOutcome]:
+def outcomes_of(content: JsonDict, count: int) -> list[PushOutcome]:
     """Return the outcomes of `count` messages; TryLater where a ticket is missing. Raises PushUnavailable."""
     tickets = content.get("data")
     if not isinstance(tickets, list):

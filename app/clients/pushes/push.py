@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from app.coroutines.periodic import wait
 from app.enums import Urgency
+from app.json_types import JsonDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class PushMessage:
     # A message replaces the earlier ones of its tag, also where a service delivers the same message twice.
     tag: str | None = None
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> JsonDict:
         """Return title, text and data as JSON, the same for every push service."""
         return {"title": self.title, "body": self.body, "data": dict(self.data)}
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import orjson
 
@@ -13,7 +12,7 @@ def shorten(
     message: PushMessage,
     *,
     max_bytes: int,
-    content: Callable[[PushMessage], Mapping[str, Any]] = PushMessage.content,
+    content: Callable[[PushMessage], Mapping[str, object]] = PushMessage.content,
 ) -> PushMessage:
     """Return a message of at most `max_bytes` of JSON: without buttons, then with a shorter text, if needed."""
     if message.style and message.style.actions and len(orjson.dumps(content(message))) > max_bytes:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -15,6 +14,7 @@ from pywebpush import WebPusher, WebPushException
 from app.clients.pushes.push import PushMessage
 from app.clients.pushes.push_length import shorten
 from app.clients.web_push.vapid import VapidKey, base64url
+from app.json_types import JsonDict
 
 # 4096 bytes less the header, the padding and the tag of the encryption.
 _MAX_PLAIN_BYTES = 3990
@@ -36,7 +36,7 @@ class PermittedServices:
         self._hosts = tuple(hosts)
         self._schemes = {"https", "http"} if allow_http else {"https"}
 
-    def read_subscription(self, token: str) -> dict[str, Any]:
+    def read_subscription(self, token: str) -> JsonDict:
         """Return the endpoint and keys of a browser's subscription, checked; raise NotASubscription."""
         try:
             subscription = orjson.loads(token)
@@ -66,9 +66,7 @@ class EncryptedPush:
     headers: Mapping[str, str] = field(repr=False)
 
 
-def encrypt(
-    message: PushMessage, subscription: dict[str, Any], key: VapidKey, *, subject: str
-) -> EncryptedPush:
+def encrypt(message: PushMessage, subscription: JsonDict, key: VapidKey, *, subject: str) -> EncryptedPush:
     """Shorten a message to what fits, and encrypt it. Raises NotASubscription or EncryptionFailed."""
     endpoint = subscription["endpoint"]
     try:
@@ -85,7 +83,7 @@ def encrypt(
     )
 
 
-def _browser_content(message: PushMessage) -> dict[str, Any]:
+def _browser_content(message: PushMessage) -> JsonDict:
     # A declarative web push, which a service worker can also read.
     style = message.style
     plain = message.content()
@@ -107,7 +105,7 @@ def _browser_content(message: PushMessage) -> dict[str, Any]:
         or None,
     }
     shown = {**plain, **{name: value for name, value in fields.items() if value is not None}}
-    declared: dict[str, Any] = {"web_push": 8030, "notification": shown, **plain}
+    declared: JsonDict = {"web_push": 8030, "notification": shown, **plain}
     if style.badge is not None:
         declared["app_badge"] = style.badge
     return declared

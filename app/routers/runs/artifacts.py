@@ -1,10 +1,11 @@
 """Routes of the files of a run (contract 6.4)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
+from app.json_types import JsonDict
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.artifacts import DismissIn, InlineIn, PathIn, RunArtifactsOut, SignedUrlOut
 from app.schemas.staged_artifacts import FinalizeIn, PreparedPage, PrepareIn
@@ -23,7 +24,7 @@ router = APIRouter(prefix=f"{RUN_URL}/artifacts", tags=["artifacts"], route_clas
 _WRITE_ERRORS = refused(StateRefusedOut)
 # A file is sent with its stored media type.
 _ANY_TYPE = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
-_FILE: dict[int | str, dict[str, Any]] = {
+_FILE: dict[int | str, JsonDict] = {
     200: {
         "description": "The content of the file; `Content-Disposition` gives its name.",
         "content": _ANY_TYPE,

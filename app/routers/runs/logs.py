@@ -1,9 +1,10 @@
 """Routes of the log of a run (contract 6.4)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
+from app.json_types import JsonDict
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.logs import AppendIn, LogQuery
 from app.schemas.runs.run import RelayIn, RelayOut, RunOut
@@ -19,7 +20,7 @@ from app.web.pagination import LOG_PAGE, log_headers
 from app.web.responses import TEXT, Json, Streamed, server_timing, streamed_log
 from app.web.unit_route import UnitRoute
 
-WHOLE_LOG: dict[int | str, dict[str, Any]] = {
+WHOLE_LOG: dict[int | str, JsonDict] = {
     200: {
         "description": "The log, one JSON object per line.",
         # Text first: Swagger UI requests the first type, and cannot show JSON lines. Generators read it too.
@@ -79,7 +80,7 @@ async def read_logs(
 @router.get(
     "/session_logs",
     summary="Read the log page by page",
-    response_model=list[dict[str, Any]],
+    response_model=list[JsonDict],
     responses=LOG_PAGE,
 )
 async def read_session_logs(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo, field_validator, model_validator
 
+from app.json_types import JsonDict
 from app.schemas.base import Input, doc
 from app.schemas.fields import Items, Text, fail
 
@@ -41,7 +42,7 @@ def _require_program(arguments: Sequence[str] | None) -> Sequence[str] | None:
     return arguments
 
 
-def _require_given(value: Any) -> Any:
+def _require_given(value: object) -> Any:
     if value is _MISSING:
         raise fail("required", "This field is required.")
     return value
@@ -73,7 +74,7 @@ class CommandLine(Input):
 
     @model_validator(mode="before")
     @classmethod
-    def _mark_missing(cls, fields: dict[str, Any]) -> dict[str, Any]:
+    def _mark_missing(cls, fields: JsonDict) -> JsonDict:
         # Reported as a fault of `run`, after those of the fields before it.
         has_command = any(fields.get(name) is not None for name in ("run", "shell"))
         return fields if has_command else fields | {"run": _MISSING}

@@ -19,6 +19,7 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from app.enums import BaseExpectation, BaseUse, CheckGate, ChecksNetwork, OnUnverified
+from app.json_types import JsonDict
 from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.checks.check_commands import Arguments, CommandLine, check_relative, refuse_if_it_cannot_fail
 from app.schemas.fields import Boolean, Choice, Integer, Items, Text, check_repository, fail, require_object
@@ -163,12 +164,12 @@ class DefinitionsIn(Input):
 
     @model_validator(mode="before")
     @classmethod
-    def _null_is_default(cls, fields: dict[str, Any]) -> dict[str, Any]:
+    def _null_is_default(cls, fields: JsonDict) -> JsonDict:
         nulls = [name for name in cls.model_fields if fields.get(name, name) is None]
         return fields | {name: copy(cls.model_fields[name].default) for name in nulls}
 
     @property
-    def stored(self) -> dict[str, Any]:
+    def stored(self) -> JsonDict:
         return self.model_dump(mode="json", exclude={"repository"})
 
     @property
@@ -182,7 +183,7 @@ Acceptance = Annotated[
 ]
 
 
-def acceptance_of(definitions: DefinitionsIn | None) -> dict[str, Any] | None:
+def acceptance_of(definitions: DefinitionsIn | None) -> JsonDict | None:
     """Return an acceptance as it is stored, with the defaults filled in; None if it names nothing."""
     return None if definitions is None or not definitions.model_fields_set else definitions.stored
 

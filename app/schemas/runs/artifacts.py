@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict, override
 
+from app.json_types import JsonDict
 from app.schemas.base import ApiPath, Input, doc
 from app.schemas.fields import Boolean, Choice, Items, Text, fail
 from app.schemas.fields import Field as InputField
@@ -41,7 +42,7 @@ class Content(InputField):
     schema: ClassVar = {"type": "string"}
 
     @override
-    def parse(self, value: Any) -> str:
+    def parse(self, value: object) -> str:
         if not isinstance(value, str):
             raise fail("invalid_input", "Not a valid string.")
         return value
@@ -130,7 +131,7 @@ class RunArtifactOut(ArtifactOut):
     ]
     uploaded_by_user_id: Annotated[int | None, doc("User that uploaded it; null: unknown, or the agent.")]
     dismissed_at: Annotated[datetime | None, doc("When people dismissed the file; null: they did not.")]
-    metadata: Annotated[dict[str, Any] | None, doc("Always null.")]
+    metadata: Annotated[JsonDict | None, doc("Always null.")]
 
 
 class RunArtifactsOut(TypedDict):

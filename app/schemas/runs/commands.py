@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict, override
 
 from app.enums import CommandMethod, ServiceMethod
+from app.json_types import JsonDict
 from app.schemas.base import Input, doc
 from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, Uuid, fail, require_at_most
 from app.schemas.fields import Field as InputField
@@ -35,7 +36,7 @@ _BLOCKS: Mapping[str, tuple[str, ...]] = {
 _FILE_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
 
 
-def _command(method: str, **params: Any) -> dict[str, Any]:
+def _command(method: str, **params: Any) -> JsonDict:
     return {"jsonrpc": "2.0", "method": method, "params": params, "id": 1}
 
 
@@ -143,7 +144,7 @@ class _MessageParams(Input):
 
     @model_validator(mode="before")
     @classmethod
-    def _check_steer(cls, params: dict[str, Any]) -> dict[str, Any]:
+    def _check_steer(cls, params: JsonDict) -> JsonDict:
         if not isinstance(params.get("steer", False), bool):
             raise fail("invalid_input", "steer must be a boolean when provided")
         return params
@@ -217,7 +218,7 @@ class CommandIn(Input):
         doc("The command; also with the prefix `posthog/` or `_posthog/`."),
     ]
     params: Annotated[
-        dict[str, Any],
+        JsonDict,
         JsonObject(),
         Field(
             validate_default=True,
@@ -235,7 +236,7 @@ class CommandIn(Input):
 
     @field_validator("params")
     @classmethod
-    def _check_params(cls, params: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    def _check_params(cls, params: JsonDict, info: ValidationInfo) -> JsonDict:
         model = _PARAMS.get(info.data.get("method"))  # type: ignore[arg-type] # none, if the method is no method
         if model is None:
             return params

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from typing_extensions import override
 
+from app.json_types import JsonDict
 from app.schemas.base import Input, QueryInput, doc
 from app.schemas.fields import Integer, Items, JsonObject, Text, Timestamp, fail
 
@@ -37,7 +38,7 @@ class _Entries(Items):
     """A field that takes a list of log entries, with its own error text for an empty list (contract 6.4)."""
 
     @override
-    def parse(self, value: Any) -> Any:
+    def parse(self, value: object) -> Any:
         if value == []:
             raise fail("invalid_input", "At least one log entry is required")
         return Items.parse(self, value)  # `super()` does not work in a class with slots
@@ -49,7 +50,7 @@ class AppendIn(Input):
     examples: ClassVar = {"A message of the agent": {"entries": [_LOG_ENTRY]}}
 
     entries: Annotated[
-        list[Annotated[dict[str, Any], JsonObject()]],
+        list[Annotated[JsonDict, JsonObject()]],
         _Entries(max_length=_MAX_ENTRIES),
         doc(
             "Usually `{type, timestamp, notification}`. Chunks of agent messages are not stored: the "

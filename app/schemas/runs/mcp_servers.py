@@ -3,13 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, NotRequired
 
 import orjson
 from pydantic import AfterValidator
 from typing_extensions import TypedDict, override
 
 from app.enums import McpTransport
+from app.json_types import JsonDict
 from app.schemas.base import doc
 from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, fail
 from app.security.addresses import split_url
@@ -38,8 +39,8 @@ class _Headers(JsonObject):
     """A field that takes HTTP headers: an object of strings by name."""
 
     @override
-    def parse(self, value: Any) -> dict[str, str]:
-        headers: dict[str, Any] = JsonObject.parse(self, value)
+    def parse(self, value: object) -> dict[str, str]:
+        headers: JsonDict = JsonObject.parse(self, value)
         for name, text in headers.items():
             if not _HEADER.fullmatch(name):
                 raise fail("invalid_input", "Not a valid name of a header.")

@@ -17,6 +17,7 @@ from app.enums import (
     RunSource,
     RunStatus,
 )
+from app.json_types import JsonDict
 from app.schemas.base import Input, ListPage, doc
 from app.schemas.checks.check_sets import Acceptance
 from app.schemas.fields import AnyJson, Choice, Integer, Items, JsonObject, OpenChoice, Text, Uuid
@@ -189,12 +190,12 @@ class RunUpdateIn(Input):
         str | None, Text(max_length=100, null=True), doc("The progress of the run, as a text of the client.")
     ] = None
     output: Annotated[
-        dict[str, Any] | None,
+        JsonDict | None,
         JsonObject(null=True),
         doc("Keys to set in the output; null empties the output."),
     ] = None
     state: Annotated[
-        dict[str, Any] | None, JsonObject(), doc("Keys to set in the state; protected keys are not changed.")
+        JsonDict | None, JsonObject(), doc("Keys to set in the state; protected keys are not changed.")
     ] = None
     state_remove_keys: Annotated[
         list[Annotated[str, Text(max_length=255)]] | None,
@@ -219,7 +220,7 @@ class SetOutputIn(Input):
 
     @model_validator(mode="before")
     @classmethod
-    def _wrap(cls, body: dict[str, Any]) -> dict[str, Any]:
+    def _wrap(cls, body: JsonDict) -> JsonDict:
         return body if "output" in body else {"output": body}
 
 
@@ -326,7 +327,7 @@ class RunOut(TypedDict):
         ),
     ]
     state: Annotated[
-        dict[str, Any],
+        JsonDict,
         doc(
             "The run's options and its progress; keys without a value are absent. `waiting_for` is the "
             "agent's question to people: a `message` (`failure` if its turn failed), or a `permission` (`request_id`, "

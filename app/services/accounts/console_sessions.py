@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, any_, delete, or_, select, update
@@ -79,7 +79,7 @@ async def _delete_sessions(session: AsyncSession, *which: ColumnElement[bool]) -
     return bool(ids)
 
 
-def _opened_by(browser: Browser, secret: str) -> dict[str, Any]:
+def _opened_by(browser: Browser, secret: str) -> dict[str, object]:
     now = utcnow()
     return {
         "secret_hash": hash_session_secret(secret),

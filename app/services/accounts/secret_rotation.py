@@ -1,7 +1,7 @@
 """Encrypt stored secrets again after `SECRET_KEYS` got a new first key, so that the old key can be removed."""
 
 from collections.abc import Iterator
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from sqlalchemy import Column, Table, select, tuple_, update
 
@@ -22,7 +22,7 @@ class Rotation(TypedDict):
     unreadable: int
 
 
-def encrypted_columns() -> Iterator[Column[Any]]:
+def encrypted_columns() -> Iterator[Column[object]]:
     """Yield every database column with values that `security.Cipher` has encrypted."""
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
@@ -40,7 +40,7 @@ async def rotate_secrets(sessions: SessionFactory, cipher: Cipher) -> Rotation:
     return total
 
 
-async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Column[Any]) -> Rotation:
+async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Column[object]) -> Rotation:
     table = column.table
     assert isinstance(table, Table)
     keys = list(table.primary_key.columns)

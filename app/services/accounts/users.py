@@ -1,6 +1,6 @@
 """Show callers their own profile and the projects that they may use (contract 6.6, 6.7)."""
 
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import BigInteger, any_, bindparam, func, select
@@ -57,7 +57,7 @@ async def retrieve_caller(session: AsyncSession, caller: Principal) -> UserOut:
         raise UserDeleted
     rows = await _ALL_PROJECTS.all(session, visibility_anywhere(caller))
     team: ProjectOut | None = None
-    organizations: dict[Any, OrganizationOut] = {}
+    organizations: dict[UUID, OrganizationOut] = {}
     for project, organization_name in rows:
         organizations[project.organization] = {"id": project.organization, "name": organization_name}
         if project.id == user.current_project_id:

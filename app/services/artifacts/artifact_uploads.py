@@ -6,11 +6,11 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 import structlog
-from sqlalchemy import func
+from sqlalchemy import SQLColumnExpression, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import TableValuedColumn
 
@@ -101,7 +101,7 @@ def _media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def manifest_entry(artifacts: Any) -> TableValuedColumn[Any]:
+def manifest_entry(artifacts: SQLColumnExpression[object]) -> TableValuedColumn[object]:
     """Return an entry of a run's manifest, with which a query has a row for each of them."""
     return func.jsonb_array_elements(artifacts, type_=JSONB).column_valued("entry", joins_implicitly=True)
 

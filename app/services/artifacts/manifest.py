@@ -9,7 +9,7 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, literal, literal_column, select, update
@@ -53,7 +53,7 @@ from app.services.views.runs import artifacts_out
 # Maximal number of entries; the manifest is read and written with its run.
 _MAX_ARTIFACTS = 1000
 # All entries except the worker's outputs with one of these names.
-_OTHERS: ColumnElement[Any] = literal_column(
+_OTHERS: ColumnElement[object] = literal_column(
     """'$[*] ? (!(@.type == "output" && @.uploaded_by == "agent" && @.name == $names[*]))'::jsonpath"""
 )
 
@@ -271,7 +271,7 @@ async def add_artifact(session: AsyncSession, run_id: UUID, entry: ManifestEntry
     return bool(await session.scalar(select(is_known).where(Run.id == run_id)))
 
 
-def manifest_with(entries: Sequence[ArtifactOut]) -> ColumnElement[Any]:
+def manifest_with(entries: Sequence[ArtifactOut]) -> ColumnElement[list[ManifestEntry]]:
     """Return the SQL expression for a run's manifest with more entries; an output replaces the worker's of its name."""
     names = [entry["name"] for entry in entries if entry.get("type") == ArtifactType.OUTPUT]
     parameters = literal({"names": names}, Run.artifacts.type)

@@ -1,13 +1,13 @@
 """Read the events that a caller may see from the ledger, oldest first, starting after a given position."""
 
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Select,
+    SQLColumnExpression,
     Text,
     Uuid,
     any_,
@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.statements import Prepared
+from app.db.statements import Prepared, Statement
 from app.enums import EventType
 from app.errors import InvalidInput, unknown_choice
 from app.models import Event, EventHorizon, Task, TaskFollow
@@ -145,7 +145,7 @@ def parse_types(text: str | None) -> list[str] | None:
     return words or None
 
 
-def _page_statement() -> Select[Any]:
+def _page_statement() -> Statement:
     types = bindparam("types", type_=ARRAY(Text))
     task_id, run_id = (bindparam(name, type_=Uuid) for name in ("task_id", "run_id"))
     user_id, project_id = (bindparam(name, type_=BigInteger) for name in ("user_id", "project_id"))
@@ -167,7 +167,7 @@ def _page_statement() -> Select[Any]:
     )
 
 
-def concerns(user_id: Any) -> ColumnElement[bool]:
+def concerns(user_id: SQLColumnExpression[int]) -> ColumnElement[bool]:
     """Return the SQL condition that a user created or follows the `Task`."""
     is_followed = (
         select(TaskFollow.task_id)
@@ -178,7 +178,7 @@ def concerns(user_id: Any) -> ColumnElement[bool]:
     return or_(Task.created_by_id == user_id, is_followed)
 
 
-def _questions_statement() -> Select[Any]:
+def _questions_statement() -> Statement:
     user_id = bindparam("visible_user_id", type_=BigInteger)
     return (
         select(*EVENT_COLUMNS)
@@ -251,7 +251,7 @@ async def read_new_events(session: AsyncSession, after: Cursor, user_ids: Collec
     return NewEvents(rows, memberships)
 
 
-def _new_statement() -> Select[Any]:
+def _new_statement() -> Statement:
     user_id = func.unnest(bindparam("user_ids", type_=ARRAY(BigInteger))).column_valued("person")
     having = select(user_id).where(sees_task(Event.project_id, user_id), concerns(user_id))
     inboxes = func.array(having.correlate(Event, Task).scalar_subquery(), type_=ARRAY(BigInteger))

@@ -1,12 +1,13 @@
 """The catalogue of all event types: their descriptions, and the schemas and examples that are published."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from app.enums import AnswerVia, DisabledReason, EventType, QuestionKind, RunStatus, Urgency, Verdict
+from app.json_types import JsonDict
 from app.schemas.events import EventTypeOut
 
-JsonSchema = dict[str, Any]
+JsonSchema = JsonDict
 
 _TASK_ID = "019ca8a0-1111-7c3e-9f62-0b5c1d2e3f40"
 _AT = "2026-03-01T09:30:00.123456Z"
@@ -16,7 +17,7 @@ _SINCE = "0.1.0"
 
 class _Field(NamedTuple):
     schema: JsonSchema
-    example: Any
+    example: object
     is_optional: bool = False
 
 
@@ -100,7 +101,7 @@ class CataloguedType:
         }
 
     @property
-    def example(self) -> dict[str, Any]:
+    def example(self) -> JsonDict:
         """An example of the body of a webhook message, without the task and run of full bodies."""
         data = {name: field.example for name, field in self._fields.items()}
         return {"type": self.type.value, "timestamp": _AT, "data": data}

@@ -1,16 +1,15 @@
 """Record ledger events of a run that do not come from a change of its status, such as an added artifact."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Select, Text, bindparam, cast, func, select, update
+from sqlalchemy import Text, bindparam, cast, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.db.statements import Prepared
+from app.db.statements import Prepared, Statement
 from app.enums import EventType
 from app.models import Event, Run, Task
 from app.models.base import given_rows
@@ -20,14 +19,14 @@ from app.services.events.ledger import Recorded, insert_event_cte, publish_recor
 
 
 async def record_for_run(
-    session: AsyncSession, run_id: UUID, type_: EventType, data: Sequence[Mapping[str, Any]]
+    session: AsyncSession, run_id: UUID, type_: EventType, data: Sequence[Mapping[str, object]]
 ) -> None:
     """Record events of a type about a run, in the order of `data`; the run's row stays locked until the commit."""
     await record_for_runs(session, [(run_id, type_, item) for item in data])
 
 
 async def record_for_runs(
-    session: AsyncSession, events: Sequence[tuple[UUID, EventType, Mapping[str, Any]]]
+    session: AsyncSession, events: Sequence[tuple[UUID, EventType, Mapping[str, object]]]
 ) -> None:
     """Record events about runs, in order, each with the next number of its run, whose row stays locked."""
     if events:
@@ -51,7 +50,7 @@ async def record_artifacts(session: AsyncSession, run_id: UUID, added: Sequence[
 _NOW = bindparam("now", type_=Event.occurred_at.type)
 
 
-def _record_statement() -> Select[Any]:
+def _record_statement() -> Statement:
     given = given_rows({"run_id": Run.id.type, "type": Event.type.type, "data": Text()}, place="place")
     added = select(given.c.run_id, func.count().label("events")).group_by(given.c.run_id).cte("added")
     counted = (

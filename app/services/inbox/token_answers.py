@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -54,18 +54,18 @@ class Action:
     limit: ActionTokens
 
     @property
-    def option(self) -> Mapping[str, Any] | None:
+    def option(self) -> Mapping[str, object] | None:
         """The option that the token answers with; None if it only opens the question's page. Raises QuestionChanged."""
         place, options = self.claims.option, self.question.options
         if place is None:
             return None
         if place >= len(options):
             raise QuestionChanged
-        chosen: Mapping[str, Any] = options[place]
+        chosen: Mapping[str, object] = options[place]
         return chosen
 
     @property
-    def offered(self) -> Sequence[Mapping[str, Any]]:
+    def offered(self) -> Sequence[Mapping[str, object]]:
         """The options that the token can choose: its own and those that reject, or all for the question's page."""
         own, options = self.option, self.question.options
         return [each for each in options if own is None or each == own or each["kind"] == _REJECT]

@@ -5,7 +5,7 @@ Many push tokens that are no longer valid are found only here.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -62,7 +62,7 @@ async def claim_receipts(session: AsyncSession) -> list[Ticket]:
     return await rows_of(session, claimed, Ticket)
 
 
-def _claim(now: datetime, condition: ColumnElement[bool], **values: Any) -> Update:
+def _claim(now: datetime, condition: ColumnElement[bool], **values: object) -> Update:
     due = (
         select(Notification.id)
         .where(Notification.receipt_due_at <= now, condition)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -262,7 +262,7 @@ async def push_to_user(session: AsyncSession, user_id: int, kind: NotificationKi
         .where(PushToken.user_id == user_id, HAS_ADDRESS, User.is_active)
         .order_by(PushToken.id)
     )
-    rows: list[dict[str, Any]] = [
+    rows: list[dict[str, object]] = [
         {
             "id": new_id(),
             "user_id": user_id,

@@ -8,7 +8,7 @@ accepted. Each opening and closing records events, and copies the newest open qu
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
@@ -143,7 +143,7 @@ async def open_question(
     if stored_id is None:
         return False
     data = {"question_id": str(question.id), "kind": question.kind, "urgency": urgency}
-    events: list[tuple[EventType, Mapping[str, Any]]] = [(EventType.QUESTION_OPENED, data)]
+    events: list[tuple[EventType, Mapping[str, object]]] = [(EventType.QUESTION_OPENED, data)]
     if question.kind is not QuestionKind.VERDICT:
         await _set_waiting_for(session, run_id, question.waiting_for)
         events.append((EventType.RUN_AWAITING_INPUT, _waiting_data(question.kind, question.id)))
@@ -178,7 +178,7 @@ async def close_question(
 
 
 def _close_statement() -> Statement:
-    def given(column: str) -> BindParameter[Any]:
+    def given(column: str) -> BindParameter[object]:
         return bindparam(f"given_{column}", type_=_GIVEN[column].type)
 
     command_id, now = given("command_id"), bindparam("now", type_=Question.closed_at.type)
@@ -273,7 +273,7 @@ async def withdraw(
 async def _announce(session: AsyncSession, closed: Sequence[ClosedQuestion], *, is_resumed: bool) -> None:
     if not closed:
         return
-    events: list[tuple[UUID, EventType, Mapping[str, Any]]] = []
+    events: list[tuple[UUID, EventType, Mapping[str, object]]] = []
     for row in closed:
         events.append((row.run_id, _EVENT_OF[row.status], _closed_data(row)))
         if is_resumed:

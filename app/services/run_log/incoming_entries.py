@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import DateTime, bindparam, or_, select, update
@@ -58,7 +57,7 @@ class NumberedEvent:
     """A stream event that an agent outside our workers sent, with its number within the run."""
 
     seq: int
-    event: Mapping[str, Any]
+    event: Mapping[str, object]
 
     @property
     def for_log(self) -> LogEvent:
@@ -184,7 +183,7 @@ async def append_log(
     caller: Principal,
     task_id: UUID,
     run_id: UUID,
-    entries: Sequence[Mapping[str, Any]],
+    entries: Sequence[Mapping[str, object]],
     clients: ServiceClients,
 ) -> RunOut:
     """Append entries to a run's log and publish them to the run's followers; return the run.
@@ -224,7 +223,7 @@ async def relay_message(
 async def _append(
     clients: ServiceClients,
     ref: RunRef,
-    entries: Sequence[Mapping[str, Any]],
+    entries: Sequence[Mapping[str, object]],
     caller: Principal,
     *,
     before_storing: Callable[[], Awaitable[None]] | None = None,
@@ -237,7 +236,7 @@ async def _append(
     sessions, events = clients.sessions, clients.events
     is_published = False
 
-    async def publish(new: Sequence[Mapping[str, Any]]) -> None:
+    async def publish(new: Sequence[Mapping[str, object]]) -> None:
         nonlocal is_published
         is_published = True
         publish_entries(events, ref.run_id, new)

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 import orjson
@@ -76,7 +76,7 @@ log = structlog.get_logger(__name__)
 class NewLogEvents:
     """The part of the stream events of one request that the run does not have yet."""
 
-    published: list[Mapping[str, Any]] = field(default_factory=list)
+    published: list[Mapping[str, object]] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     ids: dict[str, bool] = field(default_factory=dict)
 
@@ -268,7 +268,7 @@ async def append_events(
     events: Sequence[LogEvent],
     *,
     caller: Principal,
-    when_locked: Callable[[Sequence[Mapping[str, Any]]], Awaitable[None]],
+    when_locked: Callable[[Sequence[Mapping[str, object]]], Awaitable[None]],
 ) -> None:
     """Append stream events to a run's log, all of them or none, without those that it has by their `event_id`.
 
@@ -284,7 +284,7 @@ async def append_events(
 
 async def append_numbered(
     sessions: SessionFactory, store: ObjectStore, ref: RunRef, numbered: Sequence[tuple[int, LogEvent]]
-) -> tuple[int, Sequence[Mapping[str, Any]]]:
+) -> tuple[int, Sequence[Mapping[str, object]]]:
     """Append numbered events, each once; return the number of the last accepted one, and what is new to the run.
 
     After a missing number none is accepted. One without a line is accepted, but not in the log. Raises

@@ -4,26 +4,15 @@ Rows are locked in the order of their ids, runs before tasks, so that two reques
 """
 
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    CTE,
-    Boolean,
-    ColumnElement,
-    Select,
-    Text,
-    bindparam,
-    case,
-    literal_column,
-    select,
-    update,
-)
+from sqlalchemy import CTE, Boolean, ColumnElement, Text, bindparam, case, literal_column, select, update
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.db.statements import Prepared
+from app.db.statements import Prepared, Statement
 from app.enums import EventType
 from app.errors import NotFound
 from app.models import Task
@@ -83,7 +72,7 @@ _LOCKED = select(Task.id).where(VISIBLE_TASKS).order_by(Task.id).with_for_update
 _LOCK = Prepared(_LOCKED)
 
 
-def _change(*conditions: ColumnElement[bool], **values: Any) -> CTE:
+def _change(*conditions: ColumnElement[bool], **values: object) -> CTE:
     return (
         update(Task)
         .where(*conditions)
@@ -93,7 +82,7 @@ def _change(*conditions: ColumnElement[bool], **values: Any) -> CTE:
     )
 
 
-def _set_archived_statement() -> Select[Any]:
+def _set_archived_statement() -> Statement:
     archived = bindparam("archived", type_=Boolean)
     found = _LOCKED.add_columns(Task.archived).cte("found")
     changed = _change(

@@ -31,7 +31,7 @@ COPIED = tuple(copies_of(Run.verification))
 
 def mirror_opened(opened: CTE, *, has_event: bool) -> CTE:
     """Return a CTE that makes a new run the latest one of its task, which keeps no hints for it any more."""
-    shown: dict[str, Any] = {
+    shown: dict[str, object] = {
         "latest_run_id": opened.c.id,
         "latest_run_status": opened.c.status,
         "verdict_urgency": literal_int(0),

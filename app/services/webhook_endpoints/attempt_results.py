@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -139,7 +139,7 @@ def _tally(
     return health, reasons
 
 
-async def _log(session: AsyncSession, entries: Sequence[dict[str, Any]]) -> set[tuple[UUID, int]]:
+async def _log(session: AsyncSession, entries: Sequence[dict[str, object]]) -> set[tuple[UUID, int]]:
     if not entries:
         return set()
     stored = upsert(WebhookAttempt).on_conflict_do_nothing()
@@ -169,7 +169,7 @@ def _end_of(row: _Delivery, claimed: Claimed, result: AttemptResult, *, now: dat
     return end._replace(status=DeliveryStatus.PENDING, due_at=now + timedelta(seconds=delay))
 
 
-def _log_entry(claimed: Claimed, result: AttemptResult, end: _End | None) -> dict[str, Any]:
+def _log_entry(claimed: Claimed, result: AttemptResult, end: _End | None) -> dict[str, object]:
     return {
         "delivery_id": claimed.id,
         "n": claimed.n,

@@ -14,6 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.responses import HTMLResponse
 
+from app.json_types import JsonDict
 from app.schemas.base import Input
 from app.services.events.event_types import CATALOGUE, PING, CataloguedType
 from app.web.auth import ConsoleGate, RunTokenGate, ScopeGate
@@ -51,7 +52,7 @@ Dependency = TypeVar("Dependency")
 def install_openapi(app: FastAPI) -> None:
     """Make FastAPI's `app.openapi()` return the complete OpenAPI document."""
 
-    def openapi() -> dict[str, Any]:
+    def openapi() -> JsonDict:
         if app.openapi_schema is None:
             app.openapi_schema = _describe(app)
         return app.openapi_schema
@@ -101,7 +102,7 @@ def _calls(dependant: Any) -> Iterator[Any]:
         yield from _calls(child)
 
 
-def _describe(app: FastAPI) -> dict[str, Any]:
+def _describe(app: FastAPI) -> JsonDict:
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -127,7 +128,7 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     return document
 
 
-def _webhook(known: CataloguedType) -> dict[str, Any]:
+def _webhook(known: CataloguedType) -> JsonDict:
     schema = {name: part for name, part in known.schema.items() if name != "$schema"}
     headers = (
         ("webhook-id", "Id of the event, the same for every delivery attempt."),
@@ -163,7 +164,7 @@ def _webhook(known: CataloguedType) -> dict[str, Any]:
     }
 
 
-def _complete(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
+def _complete(operation: JsonDict, route: APIRoute, schemas: JsonDict) -> None:
     operation["responses"].pop(_FOREIGN_STATUS, None)
     _add_parameters(operation, route)
     gate, reader = gate_of(route), reader_of(route)
@@ -200,7 +201,7 @@ def _implied_errors(route: APIRoute) -> Iterator[int]:
         yield from (500, 503)
 
 
-def _add_parameters(operation: dict[str, Any], route: APIRoute) -> None:
+def _add_parameters(operation: JsonDict, route: APIRoute) -> None:
     read = (name for call in _calls(route.dependant) for name in _READ_BY.get(call, ()))
     known = operation.get("parameters", [])
     for parameter in known:
@@ -214,7 +215,7 @@ def _add_parameters(operation: dict[str, Any], route: APIRoute) -> None:
         operation["parameters"] = parameters
 
 
-def _request_body(model: type[Input], schemas: dict[str, Any]) -> dict[str, Any]:
+def _request_body(model: type[Input], schemas: JsonDict) -> JsonDict:
     schema = model.model_json_schema(ref_template=_REFERENCE)
     is_required = bool(schema.get("required"))
     for name, described in {model.__name__: schema, **schema.pop("$defs", {})}.items():

@@ -1,6 +1,6 @@
 """Describe the error responses of routes: most are components of the OpenAPI document, one for each status."""
 
-from typing import Any, Union
+from typing import Union
 
 from app.api_limits import BODY_BYTES
 from app.errors import (
@@ -16,11 +16,12 @@ from app.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from app.json_types import JsonDict
 from app.schemas.errors import ErrorOut, QuestionSettledOut, UsageLimitOut
 from app.web.middleware import SERVER_ERROR
 from app.web.responses import Json
 
-Responses = dict[int | str, dict[str, Any]]
+Responses = dict[int | str, JsonDict]
 
 # The meaning of each status, and one of the errors that have it.
 _ERRORS: dict[int, tuple[str, AppError]] = {
@@ -103,7 +104,7 @@ def settled(*statuses: int) -> Responses:
     return {status: _own(closed[status], QuestionSettledOut) for status in statuses}
 
 
-def _own(description: str, *others: type) -> dict[str, Any]:
+def _own(description: str, *others: type) -> JsonDict:
     return {"model": Union[(ErrorOut, *others)], "description": description}
 
 
@@ -111,7 +112,7 @@ def _meaning(status: int) -> str:
     return _SERVER_ERROR_MEANING if status == _SERVER_ERROR else _ERRORS[status][0]
 
 
-def shared_errors() -> dict[str, Any]:
+def shared_errors() -> JsonDict:
     """Return the components of the OpenAPI document to which the responses of routes refer, by their names."""
     examples = {status: error.body for status, (_, error) in _ERRORS.items()}
     components = {}

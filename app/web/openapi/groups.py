@@ -1,8 +1,7 @@
 """Texts of the published OpenAPI document: introduction, tags, security schemes, shared parameters, and a body."""
 
-from typing import Any
-
 from app.api_limits import BODY_BYTES, PAGE_DEFAULT, PAGE_MAXIMUM
+from app.json_types import JsonDict
 
 SUMMARY = "Run coding agents on tasks: create a task, run it, follow it live, collect the result."
 
@@ -129,7 +128,7 @@ _UUID = {"type": "string", "format": "uuid"}
 
 
 # Place, description and schema by name. Dependencies read these parameters, so FastAPI does not see them.
-_READ: dict[str, tuple[str, str, dict[str, Any]]] = {
+_READ: dict[str, tuple[str, str, JsonDict]] = {
     "project_id": (
         "path",
         "Id of the project, or `@current`: the caller's current project.",
@@ -191,14 +190,14 @@ _READ: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"type": "string"},
     ),
 }
-PARAMETERS: dict[str, dict[str, Any]] = {
+PARAMETERS: dict[str, JsonDict] = {
     name: {"name": name, "in": place, "required": place == "path", "description": text, "schema": schema}
     for name, (place, text, schema) in _READ.items()
 }
 PARAMETERS["project_id"]["example"] = "@current"
 
 # The one body that is no JSON document.
-EVENT_LINES: dict[str, Any] = {
+EVENT_LINES: JsonDict = {
     "requestBody": {
         "description": 'JSON lines, each `{"seq": n, "event": {…}}`, numbered from 1. An empty body only asks for the '
         'position. The last line `{"type": "_posthog/stream_complete", "final_seq": n}` declares that no events '

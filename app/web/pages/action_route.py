@@ -1,7 +1,6 @@
 """Routes with an action token in their path."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
 
 from fastapi import Request, Response
 from starlette.responses import RedirectResponse
@@ -31,7 +30,7 @@ class ActionRoute(UnitRoute):
     """A route with an action token in its path. Errors of its requests are answered with JSON."""
 
     @override
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Callable[[Request], Coroutine[object, None, Response]]:
         handle = super().get_route_handler()
 
         async def handle_privately(request: Request) -> Response:

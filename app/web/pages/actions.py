@@ -1,7 +1,7 @@
 """Check the action token in a request's path, and answer its question with the submitted form of its page."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Request, Response
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from app.enums import FormAction, QuestionKind
 from app.errors import AuthenticationError, MalformedBody, NotFound, PermissionDenied, UnsupportedMediaType
+from app.json_types import JsonDict
 from app.schemas.questions import ActionIn
 from app.services.access.authentication import authenticate, authenticate_session
 from app.services.inbox import token_answers
@@ -61,7 +62,7 @@ async def answer_by_form(request: Request, action: Action) -> Response:
 
 
 def _body(action: Action, form: Mapping[str, Sequence[str]]) -> ActionIn:
-    body: dict[str, Any] = {name: form[name][0] for name in _PLAIN if form.get(name, [""])[0]}
+    body: JsonDict = {name: form[name][0] for name in _PLAIN if form.get(name, [""])[0]}
     is_form = action.question.kind is QuestionKind.FORM
     if is_form and body.get("action") == FormAction.ACCEPT:
         asked = form_of(action.question)

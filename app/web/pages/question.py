@@ -9,6 +9,7 @@ from typing import Any
 from app.clock import utcnow
 from app.dialogue.forms import NO, YES, Form, FormQuestion, FormRefused, read_form
 from app.enums import AnswerVia, FormAction, QuestionKind, QuestionRisk, QuestionStatus
+from app.json_types import JsonDict
 from app.schemas.fields import parse_integer
 from app.services.inbox.inbox_questions import QuestionRow
 from app.services.task_links import slug, slug_prefix
@@ -214,9 +215,9 @@ def defaults_of(question: FormQuestion) -> list[str]:
     return [words[each] if isinstance(each, bool) else str(each) for each in values if each is not None]
 
 
-def content_of(form: Form, sent: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def content_of(form: Form, sent: Mapping[str, Sequence[str]]) -> JsonDict:
     """Convert the submitted fields of an HTML form to an answer: a value for each field name of the agent's form."""
-    content: dict[str, Any] = {}
+    content: JsonDict = {}
     for question in form.questions:
         if texts := _sent(sent, question.name):
             content[question.name] = _value(question.type, texts)
