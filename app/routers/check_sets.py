@@ -67,7 +67,9 @@ async def detect_checks(call: TaskWrite, body: Body[DetectIn]) -> Json:
 
     Each is valid as an item of `checks`: to use them, create or update the check set of the repository.
     """
-    return json_by(await repository_scans.detect(call.caller, body.repository, call.process), yes=200, no=202)
+    redis, queue = call.process.redis, call.process.queue
+    scan = await repository_scans.detect(call.caller, body.repository, redis=redis, queue=queue)
+    return json_by(scan, yes=200, no=202)
 
 
 @router.get("/{set_id}", summary="Retrieve a check set")

@@ -49,8 +49,9 @@ async def list_agents(call: TaskRead, query: Annotated[AgentsQuery, Query()]) ->
 
     Workers report every 20 seconds what they have. A report ends with its worker, or after a minute.
     """
+    redis, catalog = call.process.redis, call.process.catalog
     return await project_overview.list_agents(
-        call.session, call.caller, query.sandbox_environment_id, call.process
+        call.session, call.caller, query.sandbox_environment_id, redis=redis, catalog=catalog
     )
 
 
@@ -66,5 +67,5 @@ async def retrieve_queue(call: TaskRead) -> QueueOut:
 
     All runs of the project count, also those of tasks that the caller does not see.
     """
-    process = call.process
-    return await project_overview.show_queue(call.session, call.caller, process, settings=process.settings)
+    redis, settings = call.process.redis, call.process.settings
+    return await project_overview.show_queue(call.session, call.caller, redis=redis, settings=settings)

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import Adapter
+from app.agents.adapters.catalog import Catalog
 from app.api_limits import BODY_BYTES, FILE_BYTES, PDF_BYTES
 from app.clients.redis import RedisClient
 from app.config import Settings
@@ -20,7 +21,6 @@ from app.schemas.runs.agents import AgentOut, AgentsOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_environment
 from app.services.check_sources.check_sets import warn_of_networks
-from app.services.opened_clients import ServiceClients
 from app.services.runs.queue.claim_order import find_next_project
 from app.services.runs.queue.queue_figures import read_figures
 from app.services.runs.queue.worker_reports import WorkerReport, read_reports
@@ -31,12 +31,17 @@ log = structlog.get_logger(__name__)
 
 
 async def list_agents(
-    session: AsyncSession, caller: Principal, environment_id: UUID | None, clients: ServiceClients
+    session: AsyncSession,
+    caller: Principal,
+    environment_id: UUID | None,
+    *,
+    redis: RedisClient,
+    catalog: Catalog,
 ) -> AgentsOut:
     """Return the agents that runs of the project may request, and why one cannot be chosen."""
     variables = await _variables_of(session, caller, environment_id) if environment_id else ()
-    reports = await _find_reports(clients.redis)
-    adapters = [clients.catalog.adapters[name] for name in clients.catalog.choices]
+    reports = await _find_reports(redis)
+    adapters = [catalog.adapters[name] for name in catalog.choices]
     return {
         "results": [_show(each, reports or [], variables) for each in adapters],
         "workers": None if reports is None else len(reports),
@@ -124,11 +129,11 @@ def list_limits(settings: Settings) -> LimitsOut:
 
 
 async def show_queue(
-    session: AsyncSession, caller: Principal, clients: ServiceClients, *, settings: Settings
+    session: AsyncSession, caller: Principal, *, redis: RedisClient, settings: Settings
 ) -> QueueOut:
     """Return how many runs of the caller's project wait and are performed, and what workers offer to all projects."""
     limit, figures = settings.project_concurrency, await read_figures(session, caller.project.id)
-    reports = await _find_reports(clients.redis)
+    reports = await _find_reports(redis)
     slots = None if reports is None else sum(report["slots"] for report in reports)
     waits_for: Literal["worker", "slot", "turn", "limit"] | None = None
     if figures.queued and limit and figures.active >= limit:

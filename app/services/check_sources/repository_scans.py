@@ -10,6 +10,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from app.clients.expiring_values import find_value, keep_value
+from app.clients.job_queue import JobQueue
 from app.clients.redis import RedisClient
 from app.clock import wire_time
 from app.errors import StateRefused
@@ -17,7 +18,6 @@ from app.json_types import JsonDict
 from app.schemas.checks.check_sets import FoundCheckOut, ScanningOut, ScanOut
 from app.services.access.principal import Principal
 from app.services.enqueueing import enqueue_scan
-from app.services.opened_clients import ServiceClients
 from app.verification.definitions import Check, FoundCheck
 
 _KEPT_SECONDS = 60
@@ -25,13 +25,13 @@ _CHECK = TypeAdapter(Check)
 
 
 async def detect(
-    caller: Principal, repository: str, clients: ServiceClients
+    caller: Principal, repository: str, *, redis: RedisClient, queue: JobQueue
 ) -> tuple[ScanOut | ScanningOut, bool]:
     """Return the scan of a repository, and whether there is one; if not, a job makes it. Raises StateRefused."""
     project_id = caller.project.id
-    kept = await find_value(clients.redis, _key(project_id, repository))
+    kept = await find_value(redis, _key(project_id, repository))
     if kept is None:
-        await enqueue_scan(clients.queue, project_id, repository)
+        await enqueue_scan(queue, project_id, repository)
         return {"repository": repository, "status": "scanning"}, False
     scan: Any = orjson.loads(kept)
     if "error" in scan:
