@@ -12,6 +12,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     MetaData,
+    SQLColumnExpression,
     TableValuedAlias,
     Text,
     TypeDecorator,
@@ -26,6 +27,9 @@ from sqlalchemy.orm import DeclarativeBase
 from typing_extensions import override
 
 from app.json_types import JsonDict
+
+# A column, or an expression, of whatever type.
+AnyColumn = SQLColumnExpression[object]
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import CTE, SQLColumnExpression, Text, cast, func, literal, select
+from sqlalchemy import CTE, Text, cast, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.statements import rows_of
 from app.models import Run
+from app.models.base import AnyColumn
 
 MAX_DEPTH = 10
 _RESUMED = "resume_from_run_id"
@@ -28,7 +29,7 @@ def resumes(state: Mapping[str, object]) -> bool:
     return bool(state.get(_RESUMED))
 
 
-def resume_chain(task_id: UUID, run_id: UUID, *columns: SQLColumnExpression[object]) -> CTE:
+def resume_chain(task_id: UUID, run_id: UUID, *columns: AnyColumn) -> CTE:
     """Return a recursive CTE of a run and the runs that it resumes, directly or indirectly; it has at most ten rows.
 
     Each row has the given columns of its run and `depth`, which is 1 for the run `run_id` itself and grows by one with

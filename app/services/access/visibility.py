@@ -1,13 +1,13 @@
 """SQL conditions for what a caller sees. Every query for a caller starts from one."""
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Select,
+    SQLColumnExpression,
     Uuid,
     and_,
     any_,
@@ -43,14 +43,16 @@ from app.services.access.principal import Principal
 
 # The organizations of projects, by user and project: only active members of a project have an entry for it.
 Memberships = Mapping[tuple[int, int], UUID]
+# The id of a user or project in a condition.
+_Id = int | SQLColumnExpression[int | None] | None
 
 
-def audiences_of(user_id: Any) -> tuple[ColumnElement[int], Any]:
+def audiences_of(user_id: _Id) -> tuple[ColumnElement[int], _Id]:
     """Return the two values of `Task.audience` with which a user sees a task: that of everyone, and their own."""
     return literal_int(EVERYONE), user_id
 
 
-def is_for_user(user_id: Any) -> ColumnElement[bool]:
+def is_for_user(user_id: _Id) -> ColumnElement[bool]:
     """Return the SQL condition that a task, deleted or not, is for all of its project, or for this user."""
     return Task.audience.in_(audiences_of(user_id))
 
@@ -63,7 +65,7 @@ def is_audience_of(audience: int | None, user_id: int) -> bool:
     return audience in {EVERYONE, user_id}
 
 
-def _callers_projects() -> ColumnElement[Any]:
+def _callers_projects() -> ColumnElement[Sequence[int]]:
     teams = bindparam("visible_teams", type_=ARRAY(BigInteger))
     organizations = bindparam("visible_organizations", type_=ARRAY(Uuid))
     projects = (
@@ -81,7 +83,7 @@ def _callers_projects() -> ColumnElement[Any]:
     return func.array(projects.scalar_subquery(), type_=ARRAY(BigInteger))
 
 
-def sees_task(project_id: Any, user_id: Any) -> ColumnElement[bool]:
+def sees_task(project_id: _Id, user_id: _Id) -> ColumnElement[bool]:
     """Return the SQL condition that a user sees a task of a project. Membership is not checked."""
     return and_(Task.project_id == project_id, is_for_user(user_id), ~Task.deleted)
 
@@ -100,7 +102,7 @@ VISIBLE_TASKS = and_(Task.id == any_(bindparam("ids", type_=ARRAY(Uuid))), VISIB
 VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task_id"), VISIBLE_TASK)
 
 
-def visibility_anywhere(principal: Principal) -> dict[str, Any]:
+def visibility_anywhere(principal: Principal) -> dict[str, object]:
     """Return the parameters that the SQL expressions `VISIBLE_PROJECTS` and `VISIBLE_ANYWHERE` need for a caller."""
     return {
         "visible_user_id": principal.user_id,
@@ -186,7 +188,7 @@ def visible_environment(principal: Principal) -> ColumnElement[bool]:
     return _shared_or_own(principal.project.id, SandboxEnvironment.created_by_id == principal.user_id)
 
 
-def usable_environment(project_id: Any, person_id: Any) -> ColumnElement[bool]:
+def usable_environment(project_id: _Id, person_id: _Id) -> ColumnElement[bool]:
     """Return the condition for the environments of a run: shared ones, and those of its person, if a member."""
     # `== None` would be IS NULL, and match a private environment that outlived its creator's account.
     is_own = false() if person_id is None else SandboxEnvironment.created_by_id == person_id
@@ -194,11 +196,11 @@ def usable_environment(project_id: Any, person_id: Any) -> ColumnElement[bool]:
     return _shared_or_own(project_id, and_(is_own, is_members))
 
 
-def _shared_or_own(project_id: Any, is_own: ColumnElement[bool]) -> ColumnElement[bool]:
+def _shared_or_own(project_id: _Id, is_own: ColumnElement[bool]) -> ColumnElement[bool]:
     return and_(SandboxEnvironment.project_id == project_id, or_(~SandboxEnvironment.private, is_own))
 
 
-def active_member(user_id: Any, project_id: Any) -> ColumnElement[bool]:
+def active_member(user_id: _Id, project_id: _Id) -> ColumnElement[bool]:
     """Return the SQL condition that a user's account is active and the user is a member of a project."""
     return (
         select(Membership.user_id)

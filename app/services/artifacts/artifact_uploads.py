@@ -10,7 +10,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 import structlog
-from sqlalchemy import SQLColumnExpression, func
+from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.elements import TableValuedColumn
 
@@ -22,6 +22,7 @@ from app.clock import utcnow
 from app.enums import ArtifactType
 from app.errors import InvalidInput, StateRefused
 from app.ids import new_hex_id
+from app.models.base import AnyColumn
 from app.schemas.staged_artifacts import ArtifactOut, FinalizeItem, PreparedOut, PrepareItem, PresignedPost
 from app.services.storage_keys import ArtifactFolder, safe_name
 
@@ -101,7 +102,7 @@ def _media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def manifest_entry(artifacts: SQLColumnExpression[object]) -> TableValuedColumn[object]:
+def manifest_entry(artifacts: AnyColumn) -> TableValuedColumn[object]:
     """Return an entry of a run's manifest, with which a query has a row for each of them."""
     return func.jsonb_array_elements(artifacts, type_=JSONB).column_valued("entry", joins_implicitly=True)
 

@@ -13,12 +13,12 @@ from app.models import Task
 from app.models.base import constant
 
 
-def moved_to(at: Any) -> dict[str, ColumnElement[Any]]:
+def moved_to(at: Any) -> dict[str, ColumnElement[object]]:
     """Return the values of an UPDATE of `Task` for an event at this time; NULL stands for no event."""
     return {"last_activity_at": func.greatest(Task.last_activity_at, at)}
 
 
-def noted(kind: ActivityKind, at: Any, *, by: Any, subject: Any) -> dict[str, ColumnElement[Any]]:
+def noted(kind: ActivityKind, at: Any, *, by: Any, subject: Any) -> dict[str, ColumnElement[object]]:
     """Return the values of an UPDATE of `Task` for an end or a message, caused by the request of the user `by`."""
     is_newest = func.coalesce(Task.activity_at, Task.created_at) <= at
     values = {

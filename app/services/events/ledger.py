@@ -18,7 +18,7 @@ from app.db.statements import Prepared
 from app.enums import EventType, PayloadKind
 from app.json_types import JsonDict
 from app.models import Event, EventSnapshot, Project, Run, Task, WebhookEndpoint
-from app.models.base import constant
+from app.models.base import AnyColumn, constant
 from app.services.access.principal import ProjectRef
 from app.services.views.runs import RunRow, run_columns, run_out
 from app.services.views.tasks import TaskRow, select_tasks, task_out
@@ -64,7 +64,7 @@ class Recorded(NamedTuple):
     snapshot_wanted: bool
 
 
-def recorded_columns(recorded: CTE) -> list[ColumnElement[Any]]:
+def recorded_columns(recorded: CTE) -> list[ColumnElement[object]]:
     """Return the columns of each `Recorded` of a CTE made by `insert_event_cte`, for `publish_recorded`."""
     return [
         recorded.c.id.label("event_id"),
@@ -80,9 +80,9 @@ NO_EVENT = tuple(
 )
 
 
-def as_data(**fields: ColumnElement[Any]) -> ColumnElement[Any]:
+def as_data(**fields: AnyColumn) -> ColumnElement[JsonDict]:
     """Return the SQL expression for the JSON object `data` of an event. Fields with the value NULL are left out."""
-    pairs: list[Any] = []
+    pairs: list[AnyColumn] = []
     for name, value in fields.items():
         pairs += [literal_column(f"'{name}'"), value]
     return func.jsonb_strip_nulls(func.jsonb_build_object(*pairs))
@@ -153,7 +153,7 @@ async def record(session: AsyncSession, type_: EventType, **columns: object) -> 
 
 
 def _record_statement() -> ReturningInsert[UUID]:
-    values: Mapping[str, Any] = {
+    values: Mapping[str, object] = {
         name: bindparam(name, None, type_=Event.__table__.c[name].type) for name in _WRITTEN
     }
     return insert(Event).values(values).returning(Event.id)

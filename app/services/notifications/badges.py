@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, SQLColumnExpression, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.statements import Prepared
@@ -16,7 +16,7 @@ from app.services.access.visibility import is_for_user
 _MESSAGE: ColumnElement[str] = constant(QuestionKind.MESSAGE)
 
 
-def is_counted(kind: Any) -> ColumnElement[bool]:
+def is_counted(kind: SQLColumnExpression[str]) -> ColumnElement[bool]:
     """Return the SQL condition that a badge counts a question: all kinds but those that wait for a message."""
     condition: ColumnElement[bool] = kind != _MESSAGE
     return condition

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import any_, bindparam, insert, select
@@ -121,7 +120,7 @@ def _by_device(held: Sequence[Delivery]) -> Collection[Sequence[Delivery]]:
     return groups.values()
 
 
-def _digest(held: Sequence[Delivery], notices: Mapping[UUID, Notice], now: datetime) -> dict[str, Any]:
+def _digest(held: Sequence[Delivery], notices: Mapping[UUID, Notice], now: datetime) -> dict[str, object]:
     digested = [notices[each.id] for each in held]
     return {
         "id": new_id(),

@@ -188,7 +188,7 @@ def _newest_seq(project_id: ColumnElement[int]) -> ColumnElement[int]:
     return func.coalesce(select(func.max(last.c.seq)).scalar_subquery(), literal_int(0))
 
 
-def _let_go_values() -> dict[str, Any]:
+def _let_go_values() -> dict[str, object]:
     now = utcnow()
     seen = entry(NotificationDecision.NOT_NEEDED, _SEEN, now)
     return {"now": now, "lapse_at": now + LAPSE, "entries": [seen]}

@@ -94,7 +94,7 @@ def _has_waited(delivery: Delivery) -> bool:
     return delivery.stored.decision == NotificationDecision.DEFERRED
 
 
-def _sent_at_if_lost(delivery: Delivery, now: datetime) -> dict[str, Any]:
+def _sent_at_if_lost(delivery: Delivery, now: datetime) -> dict[str, object]:
     # The device may show the notice although no result was stored, for example because the worker died.
     decision, attempts = delivery.stored.decision, delivery.attempts
     is_lost = decision == NotificationDecision.PENDING and attempts > 1
@@ -212,7 +212,7 @@ def release(delivery: Delivery, deferred_for: float, **values: object) -> Change
 
 def changes_of(delivery: Delivery, notice: Notice, decided: NoticeDecision, now: datetime) -> list[Change]:
     """Return the changes that store a decision not to send a claimed push now. Its claim does not count."""
-    uncounted: dict[str, Any] = {"attempts": delivery.attempts - 1}
+    uncounted: dict[str, object] = {"attempts": delivery.attempts - 1}
     if delivery.stored.replaces is None:
         watching = notice.context.watching if decided.reason == "presence" else None
         # If the decision is the same again, the history keeps its first time, and the row its first device.
@@ -287,7 +287,7 @@ def claimed_columns() -> list[Any]:  # columns and expressions
     ]
 
 
-def _only_for(platform: Platform, found: Select[Any]) -> ColumnElement[Any]:
+def _only_for(platform: Platform, found: Select[Any]) -> ColumnElement[object]:
     is_wanted = Notification.platform == constant(platform)
     return case((is_wanted, found.scalar_subquery()))
 

@@ -13,6 +13,7 @@ import structlog
 from prometheus_client import Counter as Metric
 from prometheus_client import Histogram
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     TableValuedAlias,
     Update,
@@ -204,7 +205,7 @@ def _accepted_decision(delivery: Delivery) -> tuple[NotificationDecision, str | 
     return NotificationDecision.SENT, None
 
 
-def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict[str, Any]:
+def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict[str, object]:
     return {
         "decision": end.decision,
         "reason": end.reason,
@@ -276,7 +277,7 @@ def _show_statement() -> Update:
     )
 
 
-_SHARED: dict[str, Any] = {
+_SHARED: dict[str, BindParameter[object]] = {
     name: bindparam(name, type_=Notification.__table__.c[name].type)
     for name in ("decision", "reason", "sent_at", "receipt_due_at", "settled_at")
 }

@@ -11,7 +11,6 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Select,
     String,
     Subquery,
     and_,
@@ -33,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from app.db.statements import Prepared
+from app.db.statements import Prepared, Statement
 from app.enums import TERMINAL_STATUSES, ActivityKind
 from app.models import ActivityMark, Question, Run, RunCommand, Task, TaskFollow, User
 from app.models.base import constant, given_rows, literal_int
@@ -45,7 +44,9 @@ from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 _USER = bindparam("visible_user_id", type_=BigInteger)
 _SNIPPET_CHARACTERS = 200
 # The content of a message is one text, or a list of blocks, of which some have a text.
-_TEXTS: ColumnElement[Any] = literal_column("""'$.content[*] ? (@.type() == "string" || exists(@.text))'""")
+_TEXTS: ColumnElement[object] = literal_column(
+    """'$.content[*] ? (@.type() == "string" || exists(@.text))'"""
+)
 
 
 async def list_activity(session: AsyncSession, caller: Principal, query: ActivityQuery) -> ActivityPage:
@@ -165,7 +166,7 @@ def _is_unread(activity: Any) -> ColumnElement[bool]:
     return and_(activity.by_id.is_distinct_from(_USER), ~has_seen.exists())
 
 
-def _page_statement() -> Select[Any]:
+def _page_statement() -> Statement:
     activity = _newest_activity().c
     before = func.coalesce(
         bindparam("before", type_=Task.created_at.type), literal_column("'infinity'::timestamptz")

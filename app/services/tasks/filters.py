@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
     Select,
+    SQLColumnExpression,
     and_,
     bindparam,
     case,
@@ -31,7 +32,7 @@ from app.db.statements import Prepared
 from app.enums import CiStatus
 from app.ids import MAX_BIGINT
 from app.models import Run, Task, TaskCount
-from app.models.base import literal_int
+from app.models.base import AnyColumn, literal_int
 from app.models.tasks import REPOSITORY_NAME, REPOSITORY_OWNER, VERDICT_URGENCY
 from app.schemas.tasks import Ordering, TaskListQuery, Wanted
 from app.services.access.principal import Principal
@@ -67,7 +68,7 @@ def tasks_counted(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
     return _sum(TaskCount.tasks, *conditions)
 
 
-def _sum(column: Any, *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+def _sum(column: SQLColumnExpression[int], *conditions: ColumnElement[bool]) -> ScalarSelect[int]:
     # PostgreSQL adds up to `numeric`, which would arrive as a Decimal.
     total = cast(func.coalesce(func.sum(column), 0), BigInteger)
     return select(total).where(*_SEEN, *conditions).scalar_subquery()
@@ -156,7 +157,7 @@ IS_RECENT = or_(
 )
 
 
-def recent_first(table: type[Task | Run]) -> list[ColumnElement[Any]]:
+def recent_first(table: type[Task | Run]) -> list[AnyColumn]:
     """Return the order, newest first. Among recent tasks no index has it: one might lead through all tasks."""
     at = case((_OLDEST.is_(None), table.created_at), else_=func.greatest(table.created_at))
     return [at.desc(), table.id.desc()]
@@ -207,9 +208,9 @@ def first_page_statement(shape: tuple[str, ...], limit: int, order: Order) -> Pr
 def first_page_versions(shape: tuple[str, ...], limit: int, order: Order) -> Versions:
     """Return the SELECT of the total and the versions of what `first_page_statement` selects."""
     # With the columns that the versions need: a second look-up by id takes the database twice as long.
-    xmin: ColumnElement[Any] = literal_column(f"{Task.__tablename__}.xmin").label("xmin")
-    needed: tuple[Any, ...] = (Task.created_by_id, Task.latest_run_id, xmin)
-    page = aliased(Task, select_newest(shape, limit, order, *needed).subquery(Task.__tablename__))
+    xmin: ColumnElement[object] = literal_column(f"{Task.__tablename__}.xmin").label("xmin")
+    newest = select_newest(shape, limit, order, Task.created_by_id, Task.latest_run_id, xmin)
+    page = aliased(Task, newest.subquery(Task.__tablename__))
     return Prepared(select(_count(shape), select_versions(order, table=page).scalar_subquery()))
 
 
@@ -268,7 +269,7 @@ def _show(page: Select[Any], order: Order) -> Select[Any]:
 
 
 def select_newest(
-    shape: tuple[str, ...], limit: int, order: Order = NEWEST_FIRST, *also: Any, first: bool = True
+    shape: tuple[str, ...], limit: int, order: Order = NEWEST_FIRST, *also: AnyColumn, first: bool = True
 ) -> Select[Any]:
     """Return the SELECT of id, place and columns `also` of the first `limit` tasks that match a filter, in this order.
 

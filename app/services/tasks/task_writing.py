@@ -9,7 +9,6 @@ from sqlalchemy import (
     CTE,
     ColumnElement,
     ScalarSelect,
-    Select,
     Text,
     bindparam,
     case,
@@ -29,12 +28,13 @@ from sqlalchemy.orm import aliased
 
 from app.clients.storage.object_store import ObjectStore
 from app.clock import utcnow
-from app.db.statements import Prepared
+from app.db.statements import Prepared, Statement
 from app.enums import CodeHostKind, EventType, OriginProduct, SignalReportRelationship
 from app.errors import InvalidInput, NotFound, unknown_key
 from app.ids import MAX_BIGINT, new_id
+from app.json_types import JsonDict
 from app.models import Integration, SignalReport, SignalReportTask, Task, TaskCounter, UserIntegration
-from app.models.base import literal_int
+from app.models.base import AnyColumn, literal_int
 from app.schemas.checks.check_sets import acceptance_of
 from app.schemas.tasks import TaskCreateIn, TaskIn, TaskOut
 from app.services.access.principal import Principal
@@ -222,7 +222,7 @@ async def create_task(
     return await task_out(written.task, caller.project, store)
 
 
-def _create_statement() -> Select[Any]:
+def _create_statement() -> Statement:
     # The counter's row stays locked until the commit: concurrent requests wait, and a rollback returns the number.
     columns = {
         name: bindparam(name, type_=Task.__table__.c[name].type)
@@ -272,7 +272,7 @@ def _create_statement() -> Select[Any]:
     )
 
 
-def task_event_cte(source: CTE, type_: EventType, *conditions: ColumnElement[bool], **data: Any) -> CTE:
+def task_event_cte(source: CTE, type_: EventType, *conditions: ColumnElement[bool], **data: AnyColumn) -> CTE:
     """Return the CTE that records an event with `data` about each changed task of `source` (`insert_event_cte`)."""
     return insert_event_cte(
         source,
@@ -299,7 +299,7 @@ async def update_task(
         await require_task(session, caller, task_id)
         raise
     now = utcnow()
-    values: dict[str, Any] = {"updated_at": now}
+    values: dict[str, object] = {"updated_at": now}
     for field, column in _COLUMN_OF_FIELD.items():
         if body.given(field):
             values[column] = getattr(body, field)
@@ -323,7 +323,9 @@ async def update_task(
 @lru_cache(maxsize=256)  # more sets of fields are possible than clients send
 def _update_statement(columns: tuple[str, ...]) -> Prepared[_Written]:
     # The row is locked first, so that the new values are compared with the current ones.
-    values: dict[str, Any] = {name: bindparam(name, type_=Task.__table__.c[name].type) for name in columns}
+    values: dict[str, ColumnElement[object]] = {
+        name: bindparam(name, type_=Task.__table__.c[name].type) for name in columns
+    }
     if "archived" in values:
         # Archiving an archived task keeps the first time.
         stamp = func.coalesce(Task.archived_at, values["updated_at"])
@@ -356,7 +358,7 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared[_Written]:
     )
 
 
-def _new_fields(values: Mapping[str, Any]) -> ColumnElement[Any]:
+def _new_fields(values: Mapping[str, object]) -> ColumnElement[JsonDict]:
     fields = {column: field for field, column in _COLUMN_OF_FIELD.items()} | {"archived": "archived"}
     names = [
         case((getattr(Task, column).is_distinct_from(values[column]), literal_column(f"'{field}'", Text)))

@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, Text, func, literal_column
+from sqlalchemy import ColumnElement, Text, func, literal_column
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.statements import Prepared
 from app.errors import NotFound
+from app.models.base import AnyColumn
 
 
 class Held(NamedTuple):
@@ -51,7 +52,7 @@ def row_version(table: str) -> ColumnElement[str]:
     return literal_column(f"{table}.xmin::text", Text)
 
 
-def joined(*parts: SQLColumnExpression[object]) -> ColumnElement[str]:
+def joined(*parts: AnyColumn) -> ColumnElement[str]:
     """Return the SQL expression for a version of these parts, with slashes between them; NULL is an empty part."""
     # A row as text takes the database two and a half times as long.
     slash = literal_column("'/'", Text)

@@ -27,7 +27,7 @@ from app.enums import Environment, RunStatus
 from app.errors import NotFound
 from app.json_types import JsonDict
 from app.models import Run, Task
-from app.models.base import literal_int
+from app.models.base import AnyColumn, literal_int
 from app.schemas.base import ApiPath, Page
 from app.schemas.runs.artifacts import ManifestEntry, RunArtifactOut
 from app.schemas.runs.run import RunOut
@@ -41,11 +41,11 @@ from app.services.views.queue_position import ATTEMPTS, QUEUE_POSITION, position
 _LITTLE_BYTES: ColumnElement[int] = literal_int(1024)
 
 
-def text_bytes(column: Any) -> ColumnElement[int]:
+def text_bytes(column: AnyColumn) -> ColumnElement[int]:
     return func.coalesce(func.octet_length(column), 0)
 
 
-def json_bytes(column: Any) -> ColumnElement[int]:
+def json_bytes(column: AnyColumn) -> ColumnElement[int]:
     stored = func.pg_column_size(column)
     whole = func.octet_length(cast(column, Text))
     return func.coalesce(case((stored > _LITTLE_BYTES, whole), else_=stored), 0)
@@ -56,7 +56,7 @@ Order = tuple[str, ...]
 NEWEST_FIRST: Order = ("created_at",)
 
 
-def greatest_first(table: Any, order: Order) -> list[ColumnElement[Any]]:
+def greatest_first(table: Any, order: Order) -> list[ColumnElement[object]]:
     """Return the terms of an ORDER BY of a table or its columns."""
     return [getattr(table, name).desc() for name in (*order, "id")]
 
@@ -87,7 +87,7 @@ class RunRow(NamedTuple):
     status: RunStatus
     environment: Environment
     error_message: str | None
-    output: Any
+    output: object
     state: JsonDict
     facts: JsonDict
     artifacts: list[ManifestEntry]

@@ -45,7 +45,7 @@ class TaskRow(NamedTuple):
     github_integration_id: int | None
     github_user_integration_id: UUID | None
     signal_report_id: UUID | None
-    json_schema: Any
+    json_schema: object
     internal: bool
     archived: bool
     archived_at: datetime | None

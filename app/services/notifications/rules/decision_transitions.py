@@ -25,12 +25,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.db.statements import Prepared
 from app.enums import NotificationDecision as Decision
 from app.json_types import JsonDict
 from app.models import Notification
-from app.models.base import constant, given_rows
+from app.models.base import AnyColumn, constant, given_rows
 
 # Literal, as in the partial index: PostgreSQL does not use that index with a parameter.
 IS_HELD: ColumnElement[bool] = literal_column(
@@ -73,12 +74,12 @@ def entry(decision: Decision, reason: str | None, at: datetime) -> JsonDict:
 
 
 def decision_update(
-    to: ColumnElement[Any],
-    reason: ColumnElement[Any],
-    entries: ColumnElement[Any],
+    to: AnyColumn,
+    reason: AnyColumn,
+    entries: AnyColumn,
     *,
     condition: ColumnElement[bool] | None = None,
-) -> dict[Any, Any]:
+) -> dict[InstrumentedAttribute[object], object]:
     """Return the columns of an UPDATE that stores a decision in the rows that may change so (`TRANSITIONS`).
 
     Rows must satisfy `condition` too. `entries` is the JSON list to append to the history; nothing is appended for the
@@ -98,8 +99,8 @@ def decision_update(
 
 
 def replacement_update(
-    to: ColumnElement[Any], reason: ColumnElement[Any], entries: ColumnElement[Any]
-) -> dict[Any, Any]:
+    to: AnyColumn, reason: AnyColumn, entries: AnyColumn
+) -> dict[InstrumentedAttribute[object], object]:
     """Return the columns of an UPDATE of notices after an attempt at their replacement; a failed one decides none."""
     is_accepted = or_(*(to == constant(decision) for decision in sorted(_REPLACED)))
     failed = {
@@ -111,7 +112,7 @@ def replacement_update(
     return {column: case((is_accepted, move[column]), else_=value) for column, value in failed.items()}
 
 
-def _may_follow(to: ColumnElement[Any]) -> ColumnElement[bool]:
+def _may_follow(to: AnyColumn) -> ColumnElement[bool]:
     # In the order of the enum: the order of a set differs between processes, and so would the text of the SQL.
     return or_(
         *(
@@ -140,7 +141,7 @@ async def store(session: AsyncSession, changes: Sequence[Change], now: datetime)
     for change in changes:
         alike[tuple(sorted(change.values))].append(change)
     for names, group in alike.items():
-        parameters: dict[str, Any] = {
+        parameters: dict[str, object] = {
             f"given_{name}": [change.values[name] for change in group] for name in names
         }
         parameters["given_id"] = [change.id for change in group]
