@@ -47,7 +47,7 @@ def require_at_most(limit: int, length: int, unit: str = "characters") -> None:
         raise fail("max_length", no_more_than(limit, unit))
 
 
-def parse_integer(value: Any) -> int | None:
+def parse_integer(value: object) -> int | None:
     """Return the integer in a number or text: 5 from "5", 5.0 and "5.0". Return None for others, such as 5.5."""
     if isinstance(value, bool):
         return None
@@ -60,7 +60,7 @@ def parse_integer(value: Any) -> int | None:
     return None
 
 
-def parse_uuid(value: Any) -> UUID | None:
+def parse_uuid(value: object) -> UUID | None:
     """Return a UUID from a UUID, or from a text in one of its usual written forms. Return None for any other value."""
     if isinstance(value, UUID):
         return value
@@ -82,7 +82,7 @@ def parse_timestamp(value: Any) -> datetime | None:
         return None
 
 
-def has_null_character(value: Any) -> bool:
+def has_null_character(value: object) -> bool:
     """Return whether any string in a JSON value contains the character NUL. Names of fields are checked too."""
     pending = [value]
     while pending:
@@ -98,7 +98,7 @@ def has_null_character(value: Any) -> bool:
     return False
 
 
-def require_object(value: Any) -> JsonDict:
+def require_object(value: object) -> JsonDict:
     """Return the value if it is an object, for a `BeforeValidator` of a type whose fields are declared."""
     if not isinstance(value, dict):
         raise fail("not_a_dict", f'Expected a dictionary of items but got type "{type(value).__name__}".')
@@ -122,21 +122,21 @@ class Field(ABC):
     null: bool = False
 
     @abstractmethod
-    def parse(self, value: Any) -> Any:
+    def parse(self, value: object) -> Any:
         """Convert a value that is not null, and return the result. For an invalid value, raise PydanticCustomError."""
 
     def json_schema(self) -> JsonSchema:
         """Return the published JSON Schema of the field, for a value that is not null."""
         return dict(self.schema)
 
-    def _validate(self, value: Any) -> Any:
+    def _validate(self, value: object) -> Any:
         if value is None:
             if self.null:
                 return None
             raise fail("null", "This field may not be null.")
         return self.parse(value)
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self._validate)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
@@ -164,7 +164,7 @@ class Text(Field):
     check: Callable[[str], str] | None = None
 
     @override
-    def parse(self, value: Any) -> str | None:
+    def parse(self, value: object) -> str | None:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise fail("invalid_input", "Not a valid string.")
         text = str(value) if self.verbatim else str(value).strip()
@@ -204,7 +204,7 @@ class Boolean(Field):
     schema: ClassVar = {"type": "boolean"}
 
     @override
-    def parse(self, value: Any) -> bool:
+    def parse(self, value: object) -> bool:
         if isinstance(value, bool):
             return value
         if isinstance(value, float) and value.is_integer():
@@ -225,7 +225,7 @@ class Integer(Field):
     maximum: int | None = None
 
     @override
-    def parse(self, value: Any) -> int:
+    def parse(self, value: object) -> int:
         number = parse_integer(value)
         if number is None:
             raise fail("invalid_input", "A valid integer is required.")
@@ -248,7 +248,7 @@ class Uuid(Field):
     schema: ClassVar = {"type": "string", "format": "uuid"}
 
     @override
-    def parse(self, value: Any) -> UUID:
+    def parse(self, value: object) -> UUID:
         parsed = parse_uuid(value)
         if parsed is None:
             raise fail("invalid_input", "Must be a valid UUID.")
@@ -262,7 +262,7 @@ class Timestamp(Field):
     schema: ClassVar = {"type": "string", "format": "date-time"}
 
     @override
-    def parse(self, value: Any) -> datetime:
+    def parse(self, value: object) -> datetime:
         # A plus sign that a client did not encode arrives as a blank.
         moment = parse_timestamp(value.strip().replace(" ", "+") if isinstance(value, str) else value)
         if moment is None:
@@ -278,7 +278,7 @@ class Choice(Field):
     named: bool = False
 
     @override
-    def parse(self, value: Any) -> StrEnum:
+    def parse(self, value: object) -> StrEnum:
         try:
             return self.of(str(value))
         except ValueError:
@@ -298,7 +298,7 @@ class OpenChoice(Field):
     max_length: int
 
     @override
-    def parse(self, value: Any) -> str:
+    def parse(self, value: object) -> str:
         word = str(value)
         if not 0 < len(word) <= self.max_length or "\x00" in word:
             raise fail("invalid_choice", f'"{word[:_ECHO_LIMIT]}" is not a valid choice.')
@@ -316,7 +316,7 @@ class ForeignKey(Field):
     schema: ClassVar = {"type": "integer"}
 
     @override
-    def parse(self, value: Any) -> int | None:
+    def parse(self, value: object) -> int | None:
         if value == "" and self.null:
             return None
         number = parse_integer(value)
@@ -334,7 +334,7 @@ class ForeignUuid(Field):
     schema: ClassVar = {"type": "string", "format": "uuid"}
 
     @override
-    def parse(self, value: Any) -> UUID | None:
+    def parse(self, value: object) -> UUID | None:
         if value == "" and self.null:
             return None
         parsed = parse_uuid(value)
@@ -348,7 +348,7 @@ class AnyJson(Field):
     """A field that takes any JSON value that the database can store."""
 
     @override
-    def parse(self, value: Any) -> Any:
+    def parse(self, value: object) -> Any:
         if has_null_character(value):
             raise fail("null_characters_not_allowed", "Null characters are not allowed.")
         return value
@@ -361,7 +361,7 @@ class JsonObject(AnyJson):
     schema: ClassVar = {"type": "object"}
 
     @override
-    def parse(self, value: Any) -> Any:
+    def parse(self, value: object) -> Any:
         return AnyJson.parse(self, require_object(value))
 
 
@@ -373,7 +373,7 @@ class Items(Field):
     empty: bool = True
 
     @override
-    def parse(self, value: Any) -> Any:
+    def parse(self, value: object) -> Any:
         if not isinstance(value, list):
             raise fail("not_a_list", f'Expected a list of items but got type "{type(value).__name__}".')
         if not value and not self.empty:
@@ -382,7 +382,7 @@ class Items(Field):
         return value
 
     @override
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self._validate, handler(source))
 
     @override

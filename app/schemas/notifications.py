@@ -141,10 +141,10 @@ class _QuietHours(InputField):
     """A field that takes quiet hours as an object: start and end as times of day, a time zone, and days of the week."""
 
     @override
-    def parse(self, value: Any) -> QuietHoursOut:
-        require_object(value)
-        start, end = _time(value, "start"), _time(value, "end")
-        return {"start": start, "end": end, "timezone": _zone(value), "days": _days(value)}
+    def parse(self, value: object) -> QuietHoursOut:
+        hours = require_object(value)
+        start, end = _time(hours, "start"), _time(hours, "end")
+        return {"start": start, "end": end, "timezone": _zone(hours), "days": _days(hours)}
 
     @override
     def json_schema(self) -> JsonSchema:

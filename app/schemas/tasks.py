@@ -77,7 +77,7 @@ class _Internal(Choice):
     """`all`, or a word for a boolean."""
 
     @override
-    def parse(self, value: Any) -> StrEnum:
+    def parse(self, value: object) -> StrEnum:
         return Wanted.ALL if value == Wanted.ALL else Wanted(str(Boolean().parse(value)).lower())
 
 
@@ -85,7 +85,7 @@ class _Origin(Choice):
     """An origin that a caller may name (contract 5.2)."""
 
     @override
-    def parse(self, value: Any) -> StrEnum:
+    def parse(self, value: object) -> StrEnum:
         origin = Choice.parse(self, value)
         if origin is OriginProduct.IMAGE_BUILDER:
             raise fail(

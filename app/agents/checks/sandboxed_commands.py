@@ -8,10 +8,9 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from app.agents.agent_folders import AgentFolders
-from app.agents.checks.supervisor import ANSWER, ENDED, KEPT_BYTES, NOT_STARTED, READY
+from app.agents.checks.supervisor import ANSWER, ENDED, KEPT_BYTES, NOT_STARTED, READY, Request
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.coroutines.shielded import shielded
 from app.enums import CheckCause
@@ -25,7 +24,6 @@ _MOST_BYTES = 2 * KEPT_BYTES + 2**10
 # The additional time for the supervisor to end a command at its limit, and to answer.
 _ANSWER_SECONDS = 5.0
 
-Request = Mapping[str, Any]
 # Starts a command in a sandbox, which inherits `descriptors`.
 Start = Callable[..., Awaitable[ConfinedProcess]]
 
@@ -47,14 +45,14 @@ class CommandEnd:
 
 def request_for(command: Step | Check, places: AgentFolders, variables: Mapping[str, str]) -> Request:
     """Return the request to run a check or a step of set-up, in a sandbox with these places, with these variables."""
-    request = {
+    request: Request = {
         "command": command.run or ("bash", "-euo", "pipefail", "-c", command.shell or ""),
         "directory": str(places.work / command.cwd),
         "environment": variables,
         "seconds": command.timeout_seconds,
     }
     if isinstance(command, Step) and command.background:
-        request |= {"ready": command.ready, "silent": False}
+        request |= {"ready": command.ready}
     return request
 
 
@@ -90,7 +88,7 @@ class Commands:
         self._writer.close()
         return self._process
 
-    def _send(self, request: Request) -> None:
+    def _send(self, request: Mapping[str, object]) -> None:
         self._writer.write(json.dumps(request).encode() + b"\n")
 
     async def stop(self) -> None:

@@ -20,8 +20,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import NotRequired, TypedDict
 
 ANSWER = struct.Struct("!BiI")
 # The number in an answer is an exit code for ENDED, an errno for NOT_STARTED, and unused for the others.
@@ -35,6 +36,17 @@ _READY_PAUSE_SECONDS = 0.2
 PROBE_SECONDS = 5
 # How long to read the rest of an output: a process that we must not kill may keep it open.
 _REST_SECONDS = 1.0
+
+
+class Request(TypedDict):
+    """A command to run; with `ready` it is a service, which is ready when `ready` ends with 0, or at once."""
+
+    command: Sequence[str]
+    directory: str
+    environment: Mapping[str, str]
+    seconds: float
+    ready: NotRequired[Sequence[str] | None]
+    silent: NotRequired[bool]
 
 
 class _Output:
@@ -64,7 +76,7 @@ class _Output:
         return bytes(self._head + cut + self._tail)
 
 
-def _execute(request: dict[str, Any]) -> tuple[int, int, bytes]:
+def _execute(request: Request) -> tuple[int, int, bytes]:
     kept, is_service = _children(), "ready" in request
     # The output of a silent service has no reader, since this process becomes another program.
     output = None if request.get("silent") else _Output()
@@ -83,7 +95,7 @@ def _execute(request: dict[str, Any]) -> tuple[int, int, bytes]:
     return outcome, code, output.kept(0 if is_service else _REST_SECONDS) if output else b""
 
 
-def _start(request: dict[str, Any], output: int) -> "subprocess.Popen[bytes]":
+def _start(request: Request, output: int) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(  # noqa: S603 - a command of the repository, in its sandbox
         request["command"],
         cwd=request["directory"],
@@ -102,9 +114,9 @@ def _await_end(process: "subprocess.Popen[bytes]", seconds: float) -> tuple[int,
         return TIMED_OUT, 0
 
 
-def _await_ready(service: "subprocess.Popen[bytes]", request: dict[str, Any]) -> tuple[int, int]:
-    ends_at = time.monotonic() + request["seconds"]
-    while request["ready"] is not None and not _is_ready(request, ends_at - time.monotonic()):
+def _await_ready(service: "subprocess.Popen[bytes]", request: Request) -> tuple[int, int]:
+    ends_at, ready = time.monotonic() + request["seconds"], request.get("ready")
+    while ready is not None and not _succeeds({**request, "command": ready}, ends_at - time.monotonic()):
         if (code := service.poll()) is not None:
             return ENDED, code
         if time.monotonic() > ends_at:
@@ -113,15 +125,15 @@ def _await_ready(service: "subprocess.Popen[bytes]", request: dict[str, Any]) ->
     return READY, 0
 
 
-def _is_ready(request: dict[str, Any], seconds: float) -> bool:
+def _succeeds(request: Request, seconds: float) -> bool:
     try:
-        probe = _start({**request, "command": request["ready"]}, subprocess.DEVNULL)
+        probe = _start(request, subprocess.DEVNULL)
     except OSError:
         return False
-    is_ready = _await_end(probe, min(seconds, PROBE_SECONDS)) == (ENDED, 0)
+    has_succeeded = _await_end(probe, min(seconds, PROBE_SECONDS)) == (ENDED, 0)
     # Other sessions are left: the service may have started them meanwhile.
     _kill_all_but(set(), probe.pid)
-    return is_ready
+    return has_succeeded
 
 
 def _kill_all_but(kept: set[int], session: int | None = None) -> None:

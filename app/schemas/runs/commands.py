@@ -51,10 +51,10 @@ class _Method(Choice):
     """A method, by its name alone or with the prefix of the client's protocol."""
 
     @override
-    def parse(self, value: Any) -> StrEnum:
+    def parse(self, value: object) -> StrEnum:
         name = value
-        for prefix in _PREFIXES if isinstance(value, str) else ():
-            if value.startswith(prefix):
+        if isinstance(value, str):
+            for prefix in filter(value.startswith, _PREFIXES):
                 name = value.removeprefix(prefix)
         return ServiceMethod(name) if name in _SERVICE_METHODS else Choice.parse(self, name)
 
@@ -71,7 +71,7 @@ class _RpcId(InputField):
     schema: ClassVar = {"anyOf": [{"type": "string", "maxLength": 255}, {"type": "number"}, {"type": "null"}]}
 
     @override
-    def parse(self, value: Any) -> Any:
+    def parse(self, value: object) -> Any:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise fail("invalid_input", "id must be a string or number")
         return Text(max_length=255, blank=True).parse(value) if isinstance(value, str) else value
@@ -82,7 +82,7 @@ class _Content(InputField):
     """A message: text, or content blocks of the Agent Client Protocol. Blank text counts as absent."""
 
     @override
-    def parse(self, value: Any) -> Any:
+    def parse(self, value: object) -> Any:
         if isinstance(value, str):
             return Text(max_length=_MAX_CONTENT, blank_is_absent=True).parse(value)
         if not isinstance(value, list):
@@ -104,7 +104,7 @@ class _Answers(JsonObject):
     """Texts by name."""
 
     @override
-    def parse(self, value: Any) -> Any:
+    def parse(self, value: object) -> Any:
         answers = JsonObject.parse(self, value)
         require_at_most(_MAX_ANSWERS, len(answers), "elements")
         if not all(isinstance(answer, str) for answer in answers.values()):
@@ -121,7 +121,7 @@ class _Setting(InputField):
     schema: ClassVar = {"type": ["string", "boolean"]}
 
     @override
-    def parse(self, value: Any) -> Any:
+    def parse(self, value: object) -> Any:
         return value if isinstance(value, bool) else Text(max_length=255).parse(value)
 
 

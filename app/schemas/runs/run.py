@@ -135,7 +135,7 @@ class _Ignored(InputField):
     """A field of the base class that this body ignores, even with an invalid value."""
 
     @override
-    def parse(self, value: Any) -> None:
+    def parse(self, value: object) -> None:
         return None
 
 
