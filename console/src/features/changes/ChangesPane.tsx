@@ -151,6 +151,9 @@ export default function ChangesPane(props: Props) {
   if (changes.isPending) return <Loading what="the changes" />;
   if (!changes.data) return <Failure error={changes.error} onRetry={() => changes.refetch()} />;
   const { text: missing, passes: isAskedAgain } = missingOf(changes.data, base);
+  const leftOut = changes.data.left_out.join(", ");
+  const about = base === "start" ? tally : base === "branch" && AGAINST_NOW;
+  const leftText = base === "start" || missing ? "not in this diff" : "its file is the same as in the base";
   const left = isAskedAgain ? NONE : comments.filter(({ path }) => !views.has(path));
   const sum = (key: "additions" | "deletions") => files.reduce((total, file) => total + file[key], 0);
   const lines = { additions: sum("additions"), deletions: sum("deletions") };
@@ -238,15 +241,9 @@ export default function ChangesPane(props: Props) {
           }}
         />
       )}
-      {tally && <p className="padded small dim">{tally}</p>}
-      {base === "branch" && <p className="padded small dim">{AGAINST_NOW}</p>}
+      {about && <p className="padded small dim">{about}</p>}
       {files.length > 0 && missing && <p className="padded attention">{missing}</p>}
-      {changes.data.left_out.length > 0 && (
-        <p className="padded dim">
-          {!missing && "Left out: "}
-          {changes.data.left_out.join(", ")}
-        </p>
-      )}
+      {leftOut && <p className="padded dim">{missing ? leftOut : `Left out: ${leftOut}`}</p>}
       {files.length === 0 && (
         <Empty icon={FileDiff} title={over ? "No changes" : "No changes yet"}>
           <p>
@@ -266,7 +263,7 @@ export default function ChangesPane(props: Props) {
             {left.map((comment) => (
               <StaleNote key={comment.id} comment={comment} onComment={write} onDiscard={discard}>
                 {visible(comment.path)}, {placeText(comment)}
-                {comment.asked && " of the run before"}: not in this diff.
+                {comment.asked && " of the run before"}: {leftText}.
               </StaleNote>
             ))}
             {drawn.map((file, index) => (

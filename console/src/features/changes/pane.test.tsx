@@ -2,6 +2,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { fireEvent, render, within } from "@testing-library/react";
 import { expect, it, vi } from "vitest";
+import type { Base } from "../../api/changes";
 import type { FileChange, Run } from "../../api/types";
 import { ChangedFile } from "./ChangedFile";
 import ChangesPane from "./ChangesPane";
@@ -52,12 +53,18 @@ function paneOf(
   files: FileChange[],
   comments: object[] = [],
   isOffline = false,
+  { base = "start" as Base, asked = [] as ShownComment[] } = {},
 ) {
   const queries = new QueryClient({ defaultOptions: { queries: { refetchOnMount: false } } });
+  sessionStorage.setItem("taskbeacon.base.t", JSON.stringify({ base }));
+  queries.setQueryData(["review", "one"], { version: 1, viewed: [], comments: asked });
+  queries.setQueryData(["asked", "r", ...asked.map(({ id }) => id)], asked);
   const diff = { files, source, tree: "a", missing: null, left_out: [] };
   queries.setQueryData(changesQuery(queries, runRef, "start").queryKey, diff as never);
+  queries.setQueryData(changesQuery(queries, runRef, base).queryKey, diff as never);
   queries.setQueryData(["review", "r"], { version: 1, viewed: [], comments });
-  const run = { id: "r", status, state: {}, output: null, artifacts: [] } as unknown as Run;
+  const state = { resume_from_run_id: asked.length > 0 ? "one" : null };
+  const run = { id: "r", status, state, output: null, artifacts: [] } as unknown as Run;
   const { container } = render(
     <QueryClientProvider client={queries}>
       <ChangesPane
@@ -205,4 +212,14 @@ it("finds one of many files by a part of its name", () => {
   expect(list.getAllByRole("listitem").map((line) => line.textContent)).toEqual([
     expect.stringContaining("src/file7.py"),
   ]);
+});
+
+it.each([
+  ["start", "1 comment: nothing changed here", "line 1 of the run before: not in this diff."],
+  ["first", "", "line 1 of the run before: its file is the same as in the base."],
+] as const)("counts what became of comments beside the run's own changes alone: %s", (base, tally, why) => {
+  const asked = [comment({ message_id: "run:r", sent: "Asked of this run", asked: [] })];
+  const text = paneOf("completed", "stored", [MODE], [], false, { base, asked }).textContent;
+  expect(text).toContain(`x, ${why}`);
+  expect(text?.match(/\d comments?: [a-z ]+ here/)?.[0] ?? "").toBe(tally);
 });
