@@ -119,6 +119,13 @@ export async function fortyTasksAreArchivedByKeys(browser, { expect, watched, ch
   expect(true, "and come back");
   await page.keyboard.press("Control+a");
   await bar.getByText("40 selected").waitFor();
+  await page.keyboard.press("Escape");
+  const desk = page.viewportSize();
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.getByRole("button", { name: "Select all 40", exact: true }).press("Enter");
+  await bar.getByText("40 selected").waitFor();
+  expect(true, "on a phone, a button selects all, and says how many");
+  await page.setViewportSize(desk);
   await page.keyboard.press("#");
   await page
     .getByRole("dialog", { name: "Delete 40 tasks?" })

@@ -96,6 +96,13 @@ export function TasksPage() {
       {pages.data && tasks.length === 0 && (
         <NoTasks onShowAll={isFiltered ? () => setSearch({}) : null} onNew={() => open(true)} />
       )}
+      {tasks.length > 1 && (
+        <p className="row ends on-phone">
+          <Button tone="quiet" onClick={selection.all}>
+            Select all {tasks.length}
+          </Button>
+        </p>
+      )}
       {groups.map((group) => (
         <section key={group.name} aria-labelledby={`group-${group.name}`} className={styles.group}>
           <header
@@ -108,11 +115,6 @@ export function TasksPage() {
             <h2 id={`group-${group.name}`}>
               {group.title} <span className="faint">{group.tasks.length}</span>
             </h2>
-            {group === groups[0] && (
-              <Button tone="quiet" className="on-phone last" onClick={selection.all}>
-                Select all
-              </Button>
-            )}
             {group.name === "unseen" && (
               <Button tone="quiet" onClick={() => void markSeen(group.tasks).catch(sayError)}>
                 Mark all as seen
