@@ -4,6 +4,9 @@ import { asObject, asText, type Json } from "../transcript/wire";
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
+  /** What the service says, and of which field. */
+  readonly detail: string;
+  readonly attr: string;
   readonly extra: Json;
   /** Seconds to wait before the next request, where the service says so. */
   readonly retryAfter: number | null;
@@ -13,6 +16,8 @@ export class ApiError extends Error {
     super(messageOf(status, fields));
     this.status = status;
     this.code = asText(fields.code);
+    this.detail = asText(fields.detail);
+    this.attr = asText(fields.attr);
     this.extra = asObject(fields.extra);
     this.retryAfter = retryAfter;
   }

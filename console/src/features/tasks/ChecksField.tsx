@@ -1,18 +1,48 @@
 /** Commands that judge the work on a task. What else a check says is kept as it is. */
 import { Plus, X } from "lucide-react";
+import { useRef } from "react";
+import { ApiError } from "../../api/errors";
 import type { Acceptance } from "../../api/types";
 import { Button, IconButton, Input } from "../../ui/controls";
 import styles from "./tasks.module.css";
 
 interface Props {
   acceptance: Acceptance | null;
+  /** Why it was not stored. */
+  error: unknown;
   onChange: (acceptance: Acceptance | null) => void;
 }
 
 type Check = Acceptance["checks"][number];
 
-export function ChecksField({ acceptance, onChange }: Props) {
+const isBlank = ({ shell, run }: Check) => !shell?.trim() && !run?.length;
+
+/** Without the checks that have no command. */
+export function withoutBlank(acceptance: Acceptance | null): Acceptance | null {
+  const checks = acceptance?.checks.filter((check) => !isBlank(check)) ?? [];
+  return acceptance && (checks.length > 0 || acceptance.setup?.length) ? { ...acceptance, checks } : null;
+}
+
+const FIELDS: Record<string, string> = { id: "Name", shell: "Command" };
+
+/** Which of the checks that were sent an error is about, and what it says. */
+export function checkErrorOf(error: unknown): [at: number, text: string] | null {
+  const [, at, field = ""] =
+    (error instanceof ApiError && /^acceptance__checks__(\d+)__(.+)/.exec(error.attr)) || [];
+  return at === undefined ? null : [Number(at), `${FIELDS[field] ?? field}: ${(error as ApiError).detail}`];
+}
+
+const intoView = (element: HTMLElement | null) => element?.scrollIntoView?.({ block: "center" });
+
+export function ChecksField({ acceptance, error, onChange }: Props) {
   const checks = acceptance?.checks ?? [];
+  const [wrong, why] = checkErrorOf(error) ?? [];
+  const sent = checks.filter((check) => !isBlank(check));
+  const added = useRef(-1);
+  const focusAdded = (input: HTMLInputElement | null) => {
+    added.current = -1;
+    input?.focus();
+  };
   const put = (next: Check[]) => {
     const isEmpty = next.length === 0 && !acceptance?.setup?.length;
     // The service fills in what is not given.
@@ -22,6 +52,7 @@ export function ChecksField({ acceptance, onChange }: Props) {
     put(checks.map((check, index) => (index === at ? { ...check, ...changes } : check)));
   const add = () => {
     const free = checks.length + 1;
+    added.current = checks.length;
     put([...checks, { id: `check-${free}`, shell: "" } as Check]);
   };
   return (
@@ -39,6 +70,7 @@ export function ChecksField({ acceptance, onChange }: Props) {
             aria-label={`Command of check ${index + 1}`}
             placeholder="make test"
             spellCheck={false}
+            ref={added.current === index ? focusAdded : undefined}
             value={check.shell ?? check.run?.join(" ") ?? ""}
             onChange={({ target }) => change(index, { shell: target.value, run: null })}
           />
@@ -47,6 +79,11 @@ export function ChecksField({ acceptance, onChange }: Props) {
             onClick={() => put(checks.filter((_, at) => at !== index))}
             icon={X}
           />
+          {sent[wrong ?? -1] === check && (
+            <p className="small danger" role="alert" ref={intoView}>
+              {why}
+            </p>
+          )}
         </div>
       ))}
       <Button tone="quiet" onClick={add}>

@@ -16,7 +16,7 @@ import { filesAt, hold } from "../attachments/held";
 import { liveRunOf } from "../project/batch";
 import { useProject } from "../project/project";
 import * as start from "../project/RunChoices";
-import { ChecksField } from "./ChecksField";
+import { ChecksField, checkErrorOf, withoutBlank } from "./ChecksField";
 import styles from "./tasks.module.css";
 
 const EMPTY = {
@@ -29,7 +29,8 @@ const EMPTY = {
 
 /** What is new of a task that exists; all that is not empty of one that does not. */
 function changesOf(written: typeof EMPTY, task: Task | undefined): api.TaskChange {
-  const { title, description, repository, acceptance } = written;
+  const { title, description, repository } = written;
+  const acceptance = withoutBlank(written.acceptance);
   const all = { title: title.trim(), description, repository, acceptance };
   const before = task ?? EMPTY;
   const isNew = ([name, value]: [string, unknown]) =>
@@ -166,12 +167,16 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
             <option key={name} value={name} />
           ))}
         </datalist>
-        <ChecksField acceptance={acceptance} onChange={(changed) => set({ acceptance: changed })} />
+        <ChecksField
+          acceptance={acceptance}
+          error={store.error}
+          onChange={(changed) => set({ acceptance: changed })}
+        />
         <start.RunChoices choices={choices} onChange={(chosen) => set({ choices: chosen })} />
         {task && liveRunOf(task) && (
           <p className="small dim">The run under way keeps what it began with; the next one takes this.</p>
         )}
-        {store.isError && <Failure error={store.error} />}
+        {store.isError && !checkErrorOf(store.error) && <Failure error={store.error} />}
         <div className={classes("row wrap ends", styles.actions)}>
           <AttachButton onAdd={files.add} />
           <Button {...(task ? SUBMITS : { onClick: () => store.mutate(false) })} disabled={!isReady}>
