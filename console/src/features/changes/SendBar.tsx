@@ -13,8 +13,8 @@ import { useMedia } from "../../ui/media";
 import { useAction } from "../../ui/unmeant";
 import { isOver } from "../project/runState";
 import styles from "./changes.module.css";
-import { type Comment, reviewMessage } from "./review";
-import { linesAbout, markSent } from "./useReview";
+import type { Comment } from "./review";
+import { markSent, messageOf, remarkOf } from "./useReview";
 
 const NO_REMARK = { text: "" };
 
@@ -43,17 +43,14 @@ export function SendBar(props: Props) {
   const { run, runRef, base, files, comments, isStored, isBusy, onConversation } = props;
   const queries = useQueryClient();
   const over = isOver(run);
-  const [remark, keepRemark] = useKept(sessionStorage, `taskbeacon.remark.${run.id}`, NO_REMARK);
+  const [remark, keepRemark] = useKept(sessionStorage, remarkOf(run.id), NO_REMARK);
   // On a phone the bar is one line, and the diff has the rest.
   const isPhone = useMedia("(max-width: 760px)");
   const [isOpened, setOpened] = useState(remark.text !== "");
   const isOpen = isOpened || !isPhone;
   const submit = useAction({
     mutationFn: async () => {
-      const quotes = comments.map(async (one) => {
-        return [one, await linesAbout(one, files, queries, runRef, base)] as const;
-      });
-      const message = reviewMessage(await Promise.all(quotes), remark.text);
+      const message = await messageOf(comments, remark.text, files, queries, runRef, base);
       if (over) {
         props.onResume(message, (started) => {
           keepRemark(null);

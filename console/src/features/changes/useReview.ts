@@ -9,7 +9,7 @@ import { say, sayError } from "../../ui/feedback";
 import { earlierOf, isOver } from "../project/runState";
 import { missingOf } from "./bases";
 import { anchorOf } from "./range";
-import { type Comment, fingerprint, isSame, type ShownComment, tallyOf } from "./review";
+import { type Comment, fingerprint, isSame, reviewMessage, type ShownComment, tallyOf } from "./review";
 
 /** The person's other devices write it, too. */
 const AGAIN_MS = 2000;
@@ -48,7 +48,7 @@ function reviewQuery(queries: QueryClient, ref: RunRef) {
 }
 
 /** Return the lines that a comment is about; between the hunks of a patch they are those of the file. */
-export async function linesAbout(
+async function linesAbout(
   comment: Comment,
   files: readonly FileChange[],
   queries: QueryClient,
@@ -62,6 +62,19 @@ export async function linesAbout(
   const before = await queries.fetchQuery(linesQuery(ref, base, file)).catch(() => null);
   return before && isOf(hunks, before) ? anchorOf(wholeOf(hunks, before), comment) : [];
 }
+
+/** Return the message of a review, with the lines that its comments are about. */
+export async function messageOf(
+  comments: readonly Comment[],
+  remark: string,
+  ...at: [files: readonly FileChange[], queries: QueryClient, ref: RunRef, base: Base]
+): Promise<string> {
+  const quotes = comments.map(async (one) => [one, await linesAbout(one, ...at)] as const);
+  return reviewMessage(await Promise.all(quotes), remark);
+}
+
+/** Under what the remark of a review is kept until it is sent. */
+export const remarkOf = (run: string) => `taskbeacon.remark.${run}`;
 
 const NONE: readonly ShownComment[] = [];
 

@@ -1,6 +1,6 @@
 /** The transcript, the question that is open, and the field to write in. */
 import { useMutation } from "@tanstack/react-query";
-import { type ReactNode, useDeferredValue, useMemo, useRef } from "react";
+import { type ReactNode, type RefObject, useDeferredValue, useMemo } from "react";
 import { Link } from "wouter";
 import { cancelTurn, type RunRef, runPath, setOption } from "../../api/commands";
 import { stagedFiles } from "../../api/tasks";
@@ -37,6 +37,8 @@ export interface ConversationProps {
   load: LoadState;
   actions: RunActions;
   outbox: Outbox;
+  /** The field to write in. */
+  field: RefObject<HTMLTextAreaElement | null>;
   onReview: () => void;
   onReveal: (() => void) | undefined;
   /** That there is a newer run, if the page has stayed at this one. */
@@ -44,7 +46,7 @@ export interface ConversationProps {
 }
 
 export function Conversation(props: ConversationProps) {
-  const { task, run, runs, runRef, transcript, load, actions, outbox, onReview, newer } = props;
+  const { task, run, runs, runRef, transcript, load, actions, outbox, field, onReview, newer } = props;
   const questions = useRunQuestions(runRef);
   const question = run.status === "in_progress" ? questions?.find(isAsking) : undefined;
   const over = facts.isOver(run);
@@ -55,7 +57,6 @@ export function Conversation(props: ConversationProps) {
   const stop = useAction({ mutationFn: () => cancelTurn(runRef) });
   const isIdle = waitingFor(run)?.kind === "message";
   const draft = useDraft(run.id);
-  const field = useRef<HTMLTextAreaElement>(null);
   // The files that can be named may come a moment after the words that stream.
   const later = useDeferredValue(transcript.items);
   const known = useMemo(() => filesOf(later), [later]);

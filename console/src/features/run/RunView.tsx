@@ -10,6 +10,7 @@ import { OfRepository } from "../project/EditorLink";
 import { useProject } from "../project/project";
 import { earlierOf, figuresOf, isOver, patchOf, runName, stateOf } from "../project/runState";
 import { Conversation, type ConversationProps } from "./Conversation";
+import { useFinish } from "./Finish";
 import { OfRun } from "./GivenFile";
 import { useOutbox } from "./outbox";
 import { PANES, type PaneName, Side, Tabs } from "./Panes";
@@ -48,8 +49,9 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   );
   const { transcript, load } = useRunTranscript(ref, run);
   const given = useMemo(() => ({ run, runRef: ref }), [run, ref]);
-  const actions = useRunActions(task, run, runs.results);
   const outbox = useOutbox(ref);
+  const field = useRef<HTMLTextAreaElement>(null);
+  const actions = useFinish(useRunActions(task, run, runs.results), ref, outbox, field);
   useFreshTask(task.id, transcript);
   const pane = PANES.find(({ name }) => name === search.get("pane"))?.name ?? null;
   const isPhone = useMedia("(max-width: 760px)");
@@ -90,7 +92,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
           <div className={styles.body} data-layout={layout}>
             {layout !== "both" && <Tabs {...{ shown, files, isRefuted }} onChoose={choose} isWhole />}
             <Conversation
-              {...{ task, run, runs, transcript, load, actions, outbox }}
+              {...{ task, run, runs, transcript, load, actions, outbox, field }}
               runRef={ref}
               onReveal={layout === "pane" ? () => choose(null) : undefined}
               onReview={() => {
