@@ -177,10 +177,10 @@ export async function findShowsTheTranscript(browser, { expect, watched }) {
   await log.waitFor({ state: "hidden" });
   await page.keyboard.press("/");
   await page.keyboard.type("needle");
-  await page.getByText("1 of 1 rows").waitFor();
+  await page.getByText("2 of 2 rows").waitFor();
   const marks = () => page.evaluate(() => CSS.highlights.get("found")?.size);
-  await until("the mark", async () => (await marks()) > 0);
-  expect((await marks()) === 1, "what is marked is what is counted, and not the text of the task");
+  await until("the marks", async () => (await marks()) > 1);
+  expect((await marks()) === 2, "what is marked is what is counted, with what the run was asked");
   expect((await field.inputValue()) === "needle", "/ shows the transcript, and the field has all letters");
   expect(!(await call(`/tasks/${id}/`)).archived, "which are no commands");
   await log.click({ position: { x: 5, y: 5 } });

@@ -94,7 +94,7 @@ function rangesOf(element: HTMLElement, text: string): Range[] {
   const ranges: Range[] = [];
   const nodes = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
   for (let node = nodes.nextNode(); node && ranges.length < MOST_MARKS; node = nodes.nextNode()) {
-    // What is counted: the text of the task, and the end of the run, are no rows.
+    // What is counted: the end of the run is no row.
     if (!node.parentElement?.closest("[data-row]")) continue;
     const within = node.nodeValue?.toLowerCase() ?? "";
     for (let at = within.indexOf(text); at >= 0; at = within.indexOf(text, at + text.length)) {

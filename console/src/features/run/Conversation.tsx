@@ -8,7 +8,7 @@ import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
 import { visible } from "../../text/marks";
 import type { Transcript } from "../../transcript/append";
 import { ended } from "../../transcript/ended";
-import type { Receipt } from "../../transcript/items";
+import type { Item, Receipt } from "../../transcript/items";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
@@ -23,7 +23,7 @@ import { End, TurnEnd } from "./End";
 import { type Outbox, type Outgoing, useQueue, waitingMessages } from "./outbox";
 import styles from "./run.module.css";
 import type { LoadState } from "./runTranscript";
-import { ReceiptLine, TaskText, UserMessage } from "./TranscriptRow";
+import { ReceiptLine, UserMessage } from "./TranscriptRow";
 import { TranscriptView } from "./TranscriptView";
 import { filesPlaceOf, useDraft } from "./useDraft";
 import type { RunActions } from "./useRunActions";
@@ -61,7 +61,11 @@ export function Conversation(props: ConversationProps) {
   const later = useDeferredValue(transcript.items);
   const known = useMemo(() => filesOf(later), [later]);
   const waiting = waitingMessages(outbox.list, useQueue(runRef, run, transcript), transcript);
-  const items = useMemo(() => (over ? ended(transcript.items) : transcript.items), [over, transcript.items]);
+  const prompt = useMemo(() => promptOf(task, run), [task, run]);
+  const items = useMemo(
+    () => [...prompt, ...(over ? ended(transcript.items) : transcript.items)],
+    [prompt, over, transcript.items],
+  );
   const unasked = items.filter((item) => item.kind === "question" && item.state === "unasked").length;
   const isChecked = facts.stateOf(run) === "checking";
   const canWrite = run.status === "in_progress" && !isChecked && !actions.isFinishing;
@@ -103,9 +107,13 @@ export function Conversation(props: ConversationProps) {
           items={items}
           hasCard={question !== undefined}
           onReveal={props.onReveal}
-          head={<Head {...{ task, run, runs, load }} />}
+          head={<Earlier {...{ task, run, runs }} />}
           foot={
             <>
+              {load === "loading" && run.status !== "queued" && <Loading what="the transcript" />}
+              {load === "failed" && (
+                <Failure error={new Error("The log cannot be read at the moment. Trying again …")} />
+              )}
               {waiting.map(({ message, receipt }) => (
                 <Waiting
                   key={message.id}
@@ -154,30 +162,29 @@ export function Conversation(props: ConversationProps) {
   );
 }
 
-function Head({ task, run, runs, load }: Pick<ConversationProps, "task" | "run" | "runs" | "load">) {
+/** What a run was asked, as the first rows of its transcript: by the task unless it continues another run. */
+function promptOf(task: Task, run: Run): Item[] {
+  const message = run.state.pending_user_message;
+  const text = typeof message === "string" ? message : "";
+  const files = facts.filesAtStart(run);
+  const first = facts.earlierOf(run) ? "" : task.description;
+  const texts = [["task", first, text ? [] : files] as const, ["message", text, text ? files : []] as const];
+  return texts.flatMap(([id, text, files]) =>
+    text || files.length > 0 ? { kind: "user", id, at: "", text, files: [...files], receipt: null } : [],
+  );
+}
+
+function Earlier({ task, run, runs }: Pick<ConversationProps, "task" | "run" | "runs">) {
   const { href } = useProject();
   const earlier = facts.earlierOf(run);
-  const message = run.state.pending_user_message;
-  const files = facts.filesAtStart(run);
-  const text = typeof message === "string" ? message : "";
+  if (!earlier) return null;
   return (
-    <>
-      {earlier ? (
-        <p className={classes("small faint", styles.boundary)}>
-          This run continues from{" "}
-          <Link href={href(`/tasks/${task.id}/runs/${earlier}`)}>
-            {facts.runName(runs, earlier) ?? "an earlier run"}
-          </Link>
-        </p>
-      ) : (
-        <TaskText text={task.description} files={text ? [] : files} />
-      )}
-      {text && <TaskText text={text} files={files} />}
-      {load === "loading" && run.status !== "queued" && <Loading what="the transcript" />}
-      {load === "failed" && (
-        <Failure error={new Error("The log cannot be read at the moment. Trying again …")} />
-      )}
-    </>
+    <p className={classes("small faint", styles.boundary)}>
+      This run continues from{" "}
+      <Link href={href(`/tasks/${task.id}/runs/${earlier}`)}>
+        {facts.runName(runs, earlier) ?? "an earlier run"}
+      </Link>
+    </p>
   );
 }
 
