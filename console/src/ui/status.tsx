@@ -28,8 +28,6 @@ const LOOKS = {
 
 export type State = keyof typeof LOOKS;
 
-export const stateWord = (state: State) => LOOKS[state].word;
-
 export function StateIcon({ state, size = 16 }: { state: State; size?: number }) {
   const { icon: Icon, word, tone } = LOOKS[state];
   return (

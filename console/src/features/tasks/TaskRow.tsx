@@ -4,7 +4,7 @@ import { Link } from "wouter";
 import type { Task, UserBasic } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Counts, countOf } from "../../ui/counts";
-import { StateIcon, stateWord, VerdictBadge } from "../../ui/status";
+import { StateBadge, StateIcon, VerdictBadge } from "../../ui/status";
 import { Age } from "../../ui/time";
 import * as facts from "../project/runState";
 import { ViewerDots } from "../project/viewers";
@@ -26,7 +26,6 @@ export const TaskRow = memo(function TaskRow(props: Props) {
   const reason = facts.reasonOf(run);
   const { files, additions, deletions } = facts.figuresOf(run);
   const cost = run && facts.usageOf(run)?.cost;
-  const needsPerson = state === "question" || state === "message";
   return (
     <li className={styles.item} data-selected={isSelected || undefined}>
       <input
@@ -56,11 +55,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
           <span className={classes("row small dim figures", styles.about)}>
             <span className={classes("faint", styles.slug)}>{task.slug}</span>
             {/* Most runs are completed: the icon says it. */}
-            {!["completed", "refuted", "inconclusive"].includes(state) && (
-              <span className={needsPerson ? "attention strong" : state === "failed" ? "danger" : undefined}>
-                {stateWord(state)}
-              </span>
-            )}
+            {state !== "completed" && <StateBadge state={state} />}
             {state !== "checking" && <VerdictBadge of={run?.verification} />}
             {reason && (
               <span className={classes("clip", styles.reason, facts.isBad(run) && "danger")} title={reason}>
