@@ -227,7 +227,7 @@ export async function foundCheckIsTakenOverAndItsWorkSentBack(browser, { expect,
   await page.goto(`${base}/projects/1/inbox`);
   const row = page.getByRole("main").getByRole("listitem").filter({ hasText: title });
   await row.locator('[data-unread="false"]').waitFor();
-  await row.getByText("make-test: new failures").waitFor();
+  await row.getByText("make-test: it fails where the base does not").waitFor();
   await checkAccess(page, "a verdict in the inbox");
   const link = await row.getByRole("link", { name: title }).getAttribute("href");
   expect(link.endsWith(`/runs/${run.id}?pane=checks`), "which leads to the checks of the run");
@@ -246,7 +246,7 @@ export async function foundCheckIsTakenOverAndItsWorkSentBack(browser, { expect,
   );
 
   // What it was told has no step for the agent.
-  await row.getByText("make-test: new failures").waitFor();
+  await row.getByText("make-test: it fails where the base does not").waitFor();
   const { latest_run: next } = await call(`/tasks/${task.id}/`);
   await page.goto(`${base}/projects/1/tasks/${task.id}`);
   await badge(page, "Refuted").waitFor();

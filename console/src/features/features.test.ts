@@ -6,7 +6,7 @@ import type { InboxRow, Run, Task, UserBasic } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
 import { StateIcon, VerdictBadge } from "../ui/status";
 import { snoozeSeconds } from "./inbox/snooze";
-import { countsText, reasonText, statusOf } from "./project/checks";
+import { countsText, reasonsInWords, reasonText, statusOf } from "./project/checks";
 import { editorHref } from "./project/EditorLink";
 import { needsText } from "./project/inbox";
 import {
@@ -206,16 +206,21 @@ describe("the state of a run", () => {
     const failure = "The agent's turn failed: Step 3 ended with exit status 128.";
     const idle = run("in_progress", { waiting_for: { kind: "message", failure } });
     expect([reasonOf(idle), isBad(idle)]).toEqual([failure, true]);
-    const checks = [
-      { id: "lint", base: "passed" },
-      { id: "tests", base: "passed" },
-      { id: "docs", base: "not_run" },
+    const reasons = [
+      { code: "new_failures", check: "tests", detail: "exit code 1" },
+      { code: "check_failed", check: "docs", detail: "exit code 2" },
     ];
-    const reasons = [{ check: "tests" }, { check: "docs" }];
-    const verification = { verdict: "refuted", waived: false, reasons, checks };
+    const verification = { verdict: "refuted", waived: false, reasons, checks: [] };
     expect(reasonOf(run("completed", {}, { verification }))).toBe(
-      "tests failed, passed on the base · docs failed",
+      "tests: it fails where the base does not · docs: it fails",
     );
+    const asked =
+      "tests: new failures: exit code 1\nlint: check error: missing_tool\ncheck error\nflaky: flaky";
+    expect(reasonsInWords(asked)).toBe(
+      "tests: it fails where the base does not (exit code 1)\nlint: a program is missing\n" +
+        "It shows nothing about the work\nflaky: it fails at one time and passes at another",
+    );
+    expect(reasonsInWords("Anything: else")).toBe("Anything: else");
     const doubt = (verdict: string, more: object) =>
       reasonOf(
         run("completed", {}, { verification: { verdict, waived: false, reasons: [], checks: [], ...more } }),

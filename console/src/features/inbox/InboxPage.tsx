@@ -12,6 +12,7 @@ import { useKeys } from "../../ui/keys";
 import { Page } from "../../ui/page";
 import { Age, clockTime, spanInWords } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
+import { reasonsInWords } from "../project/checks";
 import { needsText, runHref, useInbox, useNeeds } from "../project/inbox";
 import { useProject } from "../project/project";
 import { runName } from "../project/runState";
@@ -103,6 +104,7 @@ interface ItemProps {
 
 function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
   const snooze = snoozeSeconds(row);
+  const detail = row.kind === "verdict" ? reasonsInWords(row.detail) : row.detail;
   const isHeld = row.snoozed_until !== null && Date.parse(row.snoozed_until) > Date.now();
   const hold = useAction({
     mutationFn: () => snoozeQuestion(row.project_id, row.id, snooze),
@@ -133,7 +135,7 @@ function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
         )}
       </div>
       {isAsking(row) ? (
-        <QuestionCard question={row} hasKeys={isSelected} above={above} />
+        <QuestionCard question={{ ...row, detail }} hasKeys={isSelected} above={above} />
       ) : (
         <p className="dim">
           {row.title}

@@ -85,6 +85,19 @@ export function shortReason({ check, ...reason }: Reason): string {
   return check ? `${check}: ${words.charAt(0).toLowerCase()}${words.slice(1)}` : words;
 }
 
+const NAMED = new RegExp(`^(?:(.+?): )?(${Object.keys(REASONS).join("|").replaceAll("_", " ")})(?:: (.*))?$`);
+
+/** Return the reasons that a question names by their codes, one in each line, as the list has them. */
+export function reasonsInWords(lines: string): string {
+  const words = lines.split("\n").map((line) => {
+    const [, check = null, name = "", said = ""] = NAMED.exec(line) ?? [];
+    const reason = { check, code: name.replaceAll(" ", "_"), detail: said } as Reason;
+    const { detail } = reasonText(reason);
+    return name ? shortReason(reason) + (detail && ` (${detail})`) : line;
+  });
+  return words.join("\n");
+}
+
 export const stopText = (stopped: string): string =>
   `The agent was not asked to correct it: ${STOPS[stopped] ?? stopped}.`;
 

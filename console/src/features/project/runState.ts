@@ -45,7 +45,6 @@ function whyOf(run: Run): string | null {
     return [recoveryText(state.recovery), queueText(run)].filter(Boolean).join(" · ") || null;
   }
   if (run.status === "failed") return run.error_message?.split("\n")[0]?.replace(LAST_LINES, "") ?? null;
-  if (stateOf(run) === "refuted") return refutationOf(run);
   if (run.status !== "in_progress") return doubtOf(run);
   const waits = waitingFor(run);
   const asks =
@@ -55,19 +54,11 @@ function whyOf(run: Run): string | null {
   return [asks, attemptText(run)].filter(Boolean).join(" · ") || null;
 }
 
-/** The checks that refute the work of a run. */
-function refutationOf({ verification }: Run): string | null {
-  const named = new Set(verification?.reasons.map(({ check }) => check));
-  const bad = verification?.checks.filter(({ id }) => named.has(id)) ?? [];
-  const words = bad.map(({ id, base }) => `${id} failed${base === "passed" ? ", passed on the base" : ""}`);
-  return words.join(" · ") || null;
-}
-
-/** What the checks leave open about work that they do not refute. */
+/** What the checks have against the work of a run. */
 function doubtOf({ verification }: Run): string | null {
   if (!verification || verification.waived) return null;
   const { verdict, reasons, checks } = verification;
-  if (verdict === "inconclusive") return reasons.map(shortReason).join(" · ");
+  if (verdict === "refuted" || verdict === "inconclusive") return reasons.map(shortReason).join(" · ");
   const old = checks.filter(({ old_tests: side }) => verdict === "verified" && side === "failed");
   return old.map(({ id }) => `${id}: the old tests fail`).join(" · ") || null;
 }
