@@ -20,13 +20,14 @@ import { OutcomeBadge, VerdictBadge } from "../../ui/status";
 import { Age } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { commandText, reasonText, stopText } from "../project/checks";
-import { nameOf, useProject } from "../project/project";
+import { useProject } from "../project/project";
 import { isOver, outputOf } from "../project/runState";
 import { LONGEST_REASON, QuestionCard } from "../questions/QuestionCard";
 import { isAsking, useRunQuestions } from "../questions/runQuestions";
 import { TaskDialog } from "../tasks/TaskDialog";
 import { CheckRow, Ci, Claims, Names, Step } from "./CheckRow";
 import styles from "./checks.module.css";
+import { Waivers } from "./End";
 
 // Events say when checks begin and end; which of them runs is asked for.
 const PROGRESS_MS = 3000;
@@ -76,7 +77,7 @@ export default function ChecksPane({ task, run, runRef }: { task: Task; run: Run
         <Waive runRef={runRef} />
       )}
       <Why
-        {...{ task, shown }}
+        {...{ task, run, shown }}
         isRepaired={shown === newest && shown.verdict === "refuted" && !isOver(run)}
       />
       <ul>
@@ -108,6 +109,15 @@ export default function ChecksPane({ task, run, runRef }: { task: Task; run: Run
   );
 }
 
+type Defined = Pick<Acceptance, "checks">;
+
+/** The checks that are defined for a run: what the task says counts more than what `sets` say. */
+function checksOf(task: Task, run: Run, sets: readonly Defined[] = []): Defined["checks"] {
+  const own = [task.acceptance, run.state.acceptance as Acceptance | undefined];
+  const all = [...sets, ...own].flatMap((one) => one?.checks ?? []);
+  return [...new Map(all.toReversed().map((check) => [check.id, check])).values()].reverse();
+}
+
 /** What will check the work of a run that is not over. */
 function Planned({ task, run, project }: { task: Task; run: Run; project: number }) {
   const { repository } = task;
@@ -116,9 +126,7 @@ function Planned({ task, run, project }: { task: Task; run: Run; project: number
     queryFn: () => fetchPlanned(project, repository ?? ""),
     enabled: repository !== null && !isOver(run),
   });
-  const own = [task.acceptance, run.state.acceptance as Acceptance | undefined];
-  const all = [...(sets.data ?? []), ...own].flatMap((one) => one?.checks ?? []);
-  const checks = [...new Map(all.toReversed().map((check) => [check.id, check])).values()].reverse();
+  const checks = checksOf(task, run, sets.data);
   const text = isOver(run)
     ? "Work is checked if a worker's agent has finished it."
     : repository === null
@@ -142,7 +150,14 @@ function Planned({ task, run, project }: { task: Task; run: Run; project: number
   );
 }
 
-function Why({ task, shown, isRepaired }: { task: Task; shown: Verification; isRepaired: boolean }) {
+interface WhyProps {
+  task: Task;
+  run: Run;
+  shown: Verification;
+  isRepaired: boolean;
+}
+
+export function Why({ task, run, shown, isRepaired }: WhyProps) {
   const [isEditing, setEditing] = useState(false);
   const rewritten = shown.checks.flatMap(({ id, old_tests: old }) => (old === "failed" ? id : []));
   return (
@@ -150,6 +165,12 @@ function Why({ task, shown, isRepaired }: { task: Task; shown: Verification; isR
       {shown.verdict === "verified" && <p>All checks that decide pass.</p>}
       {rewritten.length > 0 && <p className="attention">The old tests fail: {rewritten.join(", ")}.</p>}
       <ul>
+        {shown.reasons.some(({ code }) => code === "nothing_changed") &&
+          checksOf(task, run).map(({ id }) => (
+            <li key={id}>
+              <strong>{id}:</strong> not run, since the run changed nothing.
+            </li>
+          ))}
         {shown.reasons.map((reason) => {
           const { text, detail } = reasonText(reason);
           return (
@@ -169,11 +190,7 @@ function Why({ task, shown, isRepaired }: { task: Task; shown: Verification; isR
       {isEditing && <TaskDialog task={task} onClose={() => setEditing(false)} />}
       {isRepaired && <p>The agent corrects its work.</p>}
       {shown.stopped && <p>{stopText(shown.stopped)}</p>}
-      {shown.waivers.map(({ user, at, reason }) => (
-        <p key={at}>
-          Waived by {user ? nameOf(user) : "a former member"} <Age at={at} inSentence />: {reason}
-        </p>
-      ))}
+      <Waivers of={shown.waivers} />
       {shown.ci && <Ci ci={shown.ci} />}
       <Names title="Existing tests that were changed" names={shown.changed_tests} />
       <Names title="Protected files that were changed" names={shown.protected_changed} />

@@ -3,7 +3,7 @@ import * as icons from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
 import { downloadPath, type RunRef } from "../../api/commands";
-import type { Run, Task } from "../../api/types";
+import type { Run, Task, Verification } from "../../api/types";
 import { visible } from "../../text/marks";
 import { asObject } from "../../transcript/wire";
 import { classes } from "../../ui/classes";
@@ -15,6 +15,7 @@ import { StateBadge, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
 import { Age } from "../../ui/time";
 import { useOutcome } from "../changes/useReview";
+import { nameOf } from "../project/project";
 import * as facts from "../project/runState";
 import { TaskDialog } from "../tasks/TaskDialog";
 import { Result } from "./Result";
@@ -63,6 +64,7 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
         {run.status === "cancelled" && run.completed_at && <Age at={run.completed_at} inSentence />}
       </p>
       {reason && <p className={state === "refuted" ? "danger" : undefined}>{reason}</p>}
+      <Waivers of={run.verification?.waivers ?? []} />
       {tally && <p>{tally}</p>}
       {printed.length > 0 && (
         <details open>
@@ -127,7 +129,10 @@ export function TurnEnd({ run, runRef, actions, files, onReview }: TurnProps) {
   const hasWork = files + unsent > 0;
   return (
     <section aria-label="The end of the turn" className={classes("column tight card padded dim", styles.end)}>
-      <p className={facts.isBad(run) ? "danger" : undefined}>{facts.reasonOf(run)}</p>
+      {/* Why stands before it, as the agent said it, and at the top of the page. */}
+      <p className={facts.isBad(run) ? "danger" : undefined}>
+        {facts.isBad(run) ? "The agent's turn has failed." : facts.reasonOf(run)}
+      </p>
       {tally && <p>{tally}</p>}
       <p className="small">
         {!hasWork && "No file has changed so far. "}
@@ -162,6 +167,14 @@ export function nextOf(run: Run) {
     return asObject(run.state.recovery).reason === "worker lost" ? "again" : "task";
   return facts.neverBegan(run) ? "again" : "message";
 }
+
+/** Who has accepted work that is not verified, and why. */
+export const Waivers = ({ of: waivers }: { of: Verification["waivers"] }) =>
+  waivers.map(({ user, at, reason }) => (
+    <p key={at}>
+      Waived by {user ? nameOf(user) : "a former member"} <Age at={at} inSentence />: {reason}
+    </p>
+  ));
 
 /** What may stand in a command as it is. */
 const PLAIN = /^\w[\w./-]*$/;

@@ -113,7 +113,7 @@ it("says what became of the comments of the run before, and which are not sent",
 
 it.each([
   [20, undefined, "The agent has finished its turn", "Review 20 files · 1 comment not sent"],
-  [0, "The model refused.", "The model refused.", "Review the changes · 1 comment not sent"],
+  [0, "The model refused.", "The agent's turn has failed.", "Review the changes · 1 comment not sent"],
 ])("leads from the end of a turn that changed %i files to what is next", (files, failure, why, review) => {
   const waits = { kind: "message", ...(failure ? { failure } : {}) };
   const done: string[] = [];
@@ -128,4 +128,11 @@ it.each([
   const next = within(within(end).getByRole("group", { name: "What next?" }));
   for (const name of [review, "Finish the run"]) fireEvent.click(next.getByRole("button", { name }));
   expect(done).toEqual(["review", "finish"]);
+});
+
+it("says who has accepted work that is not verified, and why", () => {
+  const user = { first_name: "Ana", email: "ana@example.com" };
+  const waiver = { user, at: "2026-01-01T00:00:00Z", reason: "The test is wrong." };
+  const refuted = { verdict: "refuted", waived: true, reasons: [], checks: [], waivers: [waiver] };
+  expect(shown({ verification: refuted }).textContent).toMatch(/Waived by Ana .*: The test is wrong\./);
 });
