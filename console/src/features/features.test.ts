@@ -161,10 +161,10 @@ describe("groups of tasks", () => {
         [works, asks],
       ],
       new Set(["ended", "failed", "works"]),
-      new Set(["asks", "idle"]),
+      new Set(["idle", "asks"]),
     );
     expect(groups.map(({ name, tasks }) => [name, tasks.map(({ id }) => id)])).toEqual([
-      ["needs", ["asks", "idle"]],
+      ["needs", ["idle", "asks"]],
       ["running", ["works", "others"]],
       ["queued", ["first", "second"]],
       ["unseen", ["failed", "ended"]],

@@ -1,6 +1,6 @@
 /** Tasks in the order in which a person needs them. Pure. */
 import type { Task } from "../../api/types";
-import { isBad, isOver, stateOf } from "../project/runState";
+import { isBad, isOver } from "../project/runState";
 
 export type GroupName = "needs" | "running" | "queued" | "unseen" | "rest";
 
@@ -27,7 +27,6 @@ function groupOf(task: Task, news: ReadonlySet<string>, needs: ReadonlySet<strin
 }
 
 const position = (task: Task) => Number(task.latest_run?.state.queue_position ?? Infinity);
-const rank = (task: Task) => (stateOf(task.latest_run) === "question" ? 0 : 1);
 
 type Order = (one: Task, other: Task) => number;
 
@@ -35,7 +34,6 @@ const byTrouble: Order = (one, other) => Number(isBad(other.latest_run)) - Numbe
 const newestFirst: Order = (one, other) => other.last_activity_at.localeCompare(one.last_activity_at);
 const ORDERS: Partial<Record<GroupName, Order>> = {
   queued: (one, other) => position(one) - position(other),
-  needs: (one, other) => rank(one) - rank(other),
   unseen: (one, other) => byTrouble(one, other) || newestFirst(one, other),
 };
 
@@ -45,10 +43,17 @@ const ORDERS: Partial<Record<GroupName, Order>> = {
  */
 export function groupTasks(lists: Task[][], news: ReadonlySet<string>, needs: ReadonlySet<string>): Group[] {
   const all = [...new Map(lists.flat().map((task) => [task.id, task])).values()];
+  // As in the inbox.
+  const places = new Map([...needs].map((id, at) => [id, at]));
+  const asInInbox: Order = (one, other) => (places.get(one.id) ?? 0) - (places.get(other.id) ?? 0);
   return (Object.keys(TITLES) as GroupName[])
     .map((name) => {
       const tasks = all.filter((task) => groupOf(task, news, needs) === name);
-      return { name, title: TITLES[name], tasks: tasks.sort(ORDERS[name] ?? newestFirst) };
+      return {
+        name,
+        title: TITLES[name],
+        tasks: tasks.sort(name === "needs" ? asInInbox : (ORDERS[name] ?? newestFirst)),
+      };
     })
     .filter(({ tasks }) => tasks.length > 0);
 }
