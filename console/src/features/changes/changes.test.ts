@@ -219,10 +219,13 @@ describe("a review", () => {
   });
 });
 
-it("puts files in the order of their folders, and those without one last", () => {
-  const files = ["z.txt", "src/c.py", "src/app/b.py", "src/app/a.py"].map((path) => ({ path }));
+it("puts files in the order of their folders and numbers, and those without a folder last", () => {
+  const files = ["z.txt", "src/c_10.py", "src/c_2.py", "src/app/b.py", "src/app/a.py"].map((path) => ({
+    path,
+  }));
   expect(inOrder(files).map(({ path }) => path)).toEqual([
-    "src/c.py",
+    "src/c_2.py",
+    "src/c_10.py",
     "src/app/a.py",
     "src/app/b.py",
     "z.txt",

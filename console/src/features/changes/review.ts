@@ -80,8 +80,11 @@ export function reviewMessage(
 
 export const folderOf = (path: string): string => path.slice(0, path.lastIndexOf("/") + 1);
 
+// Names that end with numbers are in the order of these.
+const { compare } = new Intl.Collator("en", { numeric: true });
+
 /** Return files in the order of their folders and names; those without a folder are last. */
 export function inOrder<File extends { path: string }>(files: readonly File[]): File[] {
-  const key = ({ path }: File) => `${folderOf(path) || "\uffff"}\0${path}`;
-  return files.toSorted((one, other) => (key(one) < key(other) ? -1 : 1));
+  const folder = ({ path }: File) => folderOf(path) || "\uffff";
+  return files.toSorted((one, other) => compare(folder(one), folder(other)) || compare(one.path, other.path));
 }
