@@ -130,7 +130,7 @@ export async function archiveOfAnOpenVerdictIsAskedFor(browser, { expect, watche
   await page.keyboard.press("e");
   await dialog.or(page.getByRole("button", { name: "Undo" })).waitFor();
   expect(!(await call(`/tasks/${task.id}/`)).archived, "e alone does not archive work that is to be judged");
-  await dialog.getByText("“1 check fails” waits for your answer").waitFor();
+  await dialog.getByText("waits for your answer: “1 check fails”").waitFor();
   await checkAccess(page, "an archive that a question is in the way of");
   await dialog.getByRole("link", { name: "Show the question" }).press("Enter");
   await cardOf(page, "1 check fails").waitFor();

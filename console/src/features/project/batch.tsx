@@ -12,7 +12,7 @@ import { say } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
 import { needsText, runHref, useNeeds } from "./inbox";
 import { useProject } from "./project";
-import { isOver } from "./runState";
+import { isOver, titleOf } from "./runState";
 
 interface Batch {
   action: BatchAction;
@@ -100,9 +100,11 @@ export function Question({ batch, needs, onAnswer }: QuestionProps) {
       {open[0] && (
         <p>
           {open.length === 1
-            ? `“${open[0].title}” waits for your answer.`
+            ? `${titleOf(open[0].task)} waits for your answer: “${open[0].title}”.`
             : `Open: ${needsText({ count: open.length, open_count, results: open })}.`}
-          {open.some(({ kind }) => kind === "verdict") && " An archived task asks for no verdict again."}{" "}
+          {action === "archive" &&
+            open.some(({ kind }) => kind === "verdict") &&
+            " An archived task asks for no verdict again."}{" "}
           <Link href={runHref(open[0])} onClick={() => onAnswer(null)}>
             Show {open.length === 1 ? "the question" : "the first"}
           </Link>
