@@ -136,7 +136,7 @@ export function TurnEnd({ run, runRef, actions, files, onReview }: TurnProps) {
       {tally && <p>{tally}</p>}
       <p className="small">
         {!hasWork && "No file has changed so far. "}
-        Write what to do next, or finish: the work is then stored, and checked where checks are defined.
+        Write what to do next, or finish: the work is then stored, and its checks run.
       </p>
       <div className={classes("row wrap", styles.next)} role="group" aria-label="What next?">
         {hasWork && <ReviewButton tone="primary" {...{ files, unsent }} onClick={onReview} />}
