@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     Dialect,
+    Enum,
     MetaData,
     SQLColumnExpression,
     TableValuedAlias,
@@ -45,6 +46,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value
 
 
+def _values(vocabulary: type[StrEnum]) -> list[str]:
+    return [member.value for member in vocabulary]
+
+
 class Base(DeclarativeBase):
     """Base class of all tables. Its naming convention gives each constraint a name for migrations."""
 
@@ -62,6 +67,8 @@ class Base(DeclarativeBase):
         str: Text,
         datetime: UtcDateTime(),
         JsonDict: JSONB(none_as_null=True),
+        # As text, with a CHECK of its own (`one_of`), which a revision can change.
+        StrEnum: Enum(StrEnum, native_enum=False, length=16, values_callable=_values),
     }
 
 

@@ -70,7 +70,7 @@ class Task(Base):
     # the statements of services/runs/transitions.py: a page of tasks joins its runs by key, and the status filter reads
     # an index of this table alone.
     latest_run_id: Mapped[UUID | None]
-    latest_run_status: Mapped[str | None] = mapped_column(String(16))
+    latest_run_status: Mapped[RunStatus | None]
     # How much its verdict asks of people (`urgency`), and what the code host's checks say of its work.
     verdict_urgency: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     latest_run_ci: Mapped[str | None] = mapped_column(String(16))

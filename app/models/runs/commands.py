@@ -42,7 +42,7 @@ class RunCommand(Base):
     params: Mapped[JsonDict] = mapped_column(JSONB)
     # The caller's id of the request, which receipts repeat; NULL if there is none.
     rpc_id: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
-    status: Mapped[str] = mapped_column(String(16))
+    status: Mapped[CommandStatus]
     # Why it was dropped or held back, or what it ended, in words for people. If the run is repeated, it decides what
     # becomes of the command (services/runs/command_delivery.py).
     reason: Mapped[str | None]

@@ -78,7 +78,7 @@ class Question(Base):
     task_creator_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     # The id of the question in the run's log.
     request_id: Mapped[str] = mapped_column(String(64))
-    kind: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[QuestionKind]
     # Masked and shortened; the run's log has the whole text.
     title: Mapped[str] = mapped_column(String(200))
     detail: Mapped[str]
@@ -89,8 +89,8 @@ class Question(Base):
     schema: Mapped[JsonDict | None] = mapped_column(JSON(none_as_null=True))
     # The page that a `url` question asks to open; the service never opens it.
     url: Mapped[str | None]
-    risk: Mapped[str] = mapped_column(String(16))
-    urgency: Mapped[str] = mapped_column(String(16))
+    risk: Mapped[QuestionRisk]
+    urgency: Mapped[Urgency]
     # The order of urgencies, the most urgent first.
     rank: Mapped[int] = mapped_column(SmallInteger, Computed(_RANK, persisted=True))
     # SHA-256 of the question's content, so that an answer is valid only for the content that the person saw.
@@ -98,11 +98,11 @@ class Question(Base):
     opened_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
 
-    status: Mapped[str] = mapped_column(String(16))
+    status: Mapped[QuestionStatus]
     closed_at: Mapped[datetime | None]
     answer: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     answered_by_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
-    answered_via: Mapped[str | None] = mapped_column(String(16))
+    answered_via: Mapped[AnswerVia | None]
     # For an answer by an action token: its notification and device, and the address and program that sent it.
     answered_from: Mapped[JsonDict | None]
     # The command that delivers the answer to the agent; its status is the progress of the answer. The key is checked at
@@ -125,7 +125,7 @@ class QuestionCount(Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
-    kind: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[QuestionKind]
     # The number of questions that opened, negative for questions that closed.
     questions: Mapped[int]
     # Whether this row is the sum of several.

@@ -84,8 +84,8 @@ class Run(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     task_id: Mapped[UUID]
     project_id: Mapped[int]
-    status: Mapped[str] = mapped_column(String(16))
-    environment: Mapped[str] = mapped_column(String(16))
+    status: Mapped[RunStatus]
+    environment: Mapped[Environment]
     stage: Mapped[str | None] = mapped_column(String(100))
     branch: Mapped[str | None] = mapped_column(String(255))
     error_message: Mapped[str | None]

@@ -51,7 +51,7 @@ class Verification(Base):
     # NULL if the run was over before.
     delivery: Mapped[Delivery | None] = mapped_column(JSONB(none_as_null=True))
     # The verdict before, if the run was over.
-    previous_verdict: Mapped[str | None] = mapped_column(String(16))
+    previous_verdict: Mapped[Verdict | None]
     # NULL: they are read when the attempt begins.
     definitions: Mapped[StoredDefinitions | None] = mapped_column(JSONB(none_as_null=True))
     # The attempt as the API shows it.

@@ -163,7 +163,7 @@ def another(column: Any, value: Any) -> Any:
         UUID: new_id(),
     }
     type_ = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
-    return words.get(column.name, others[type_.python_type])
+    return words.get(column.name) or others[type_.python_type]
 
 
 SHOWN = [

@@ -30,7 +30,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.db.statements import Prepared
-from app.enums import NotificationDecision, NotificationKind, PushText, QuestionStatus, Urgency, Verdict
+from app.enums import (
+    NotificationDecision,
+    NotificationKind,
+    PushText,
+    QuestionKind,
+    QuestionRisk,
+    QuestionStatus,
+    Urgency,
+    Verdict,
+)
 from app.json_types import JsonDict
 from app.models import (
     Event,
@@ -69,11 +78,11 @@ log = structlog.get_logger(__name__)
 
 
 class NoticeQuestion(NamedTuple):
-    status: str
-    kind: str
+    status: QuestionStatus
+    kind: QuestionKind
     title: str
-    urgency: str
-    risk: str
+    urgency: Urgency
+    risk: QuestionRisk
     digest: bytes
     options: list[JsonDict]
     expires_at: datetime | None
