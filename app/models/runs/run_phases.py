@@ -75,7 +75,7 @@ _CONDITIONS: Mapping[RunPhase, ColumnElement[bool]] = {
     RunPhase.CHECKING: and_(_IS_IN_PROGRESS, ~_IS_HELD, _HAS_OPEN_ATTEMPT),
     RunPhase.REPAIR_QUEUED: and_(_IS_QUEUED, _HAS_DELIVERED),
     RunPhase.REPAIRING: and_(_IS_IN_PROGRESS, _IS_HELD, _HAS_DELIVERED),
-    RunPhase.OVER: Run.status.in_([constant(status) for status in TERMINAL_STATUSES]),
+    RunPhase.OVER: Run.status.in_([constant(status) for status in sorted(TERMINAL_STATUSES)]),
 }
 # The phase of a run, as SQL reads it.
 PHASE: ColumnElement[str] = case(
