@@ -35,6 +35,7 @@ from app.services.streams.run_streams import final_states
 from app.services.streams.stream_clients import StreamClients
 from app.services.tasks.cached_pages import KnownLists
 from app.services.usage_gates import open_gates
+from app.services.views.queue_position import PROJECT_LIMIT
 
 # Pushes to browsers go to few hosts, so keeping connections pays off.
 _PUSH_CONNECTIONS = 32
@@ -98,7 +99,8 @@ async def open_process(
         opened.push_async_callback(queue.aclose)
         wakes = LedgerWakes(redis)
         opened.push_async_callback(wakes.aclose)
-        sessions = create_session_factory(engine, info={ledger.WAKE: wakes.announce})
+        info = {ledger.WAKE: wakes.announce, PROJECT_LIMIT: settings.project_concurrency}
+        sessions = create_session_factory(engine, info=info)
         events = RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS)
         opened.push_async_callback(events.aclose)
         hub = EventHub(redis, partial(final_states, sessions), pause=LIVE_EVENTS_SECONDS)

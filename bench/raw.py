@@ -281,6 +281,7 @@ def _task(row: asyncpg.Record, project: str) -> dict[str, Any]:
 def _run(row: asyncpg.Record) -> dict[str, Any]:
     state = orjson.loads(row["state"])
     waiting = {name: row[name] for name in ("queue_position", "attempts") if row[name]}
+    waiting |= {"waits_for": "slot"} if row["queue_position"] else {}
     return {
         "id": row["run_id"],
         "task": row["id"],

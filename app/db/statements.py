@@ -44,8 +44,8 @@ class Prepared(Generic[RowT_co]):
     If a field is a NamedTuple itself, the next columns are its fields, and their names may begin with its name; if it
     can be None, it is None where its first column, a key, is NULL.
 
-    Values are given by the names of their parameters; a missing or unknown name is a TypeError. Keep each object in a
-    constant or in a cache of limited size.
+    Values are given by the names of their parameters; a missing or unknown name is a TypeError. The session's `info`
+    goes before defaults. Keep each object in a constant or in a cache of limited size.
     """
 
     @overload
@@ -65,7 +65,7 @@ class Prepared(Generic[RowT_co]):
 
     async def all(self, session: AsyncSession, values: Values = _NO_VALUES) -> Sequence[RowT_co]:
         sent = self._sent
-        arguments = sent.arguments(values)
+        arguments = sent.arguments(values, session.info)
         records = await transaction_of(session).fetch(sent.sql, arguments, alone=sent.is_alone)
         return list(map(sent.read, records))
 
@@ -137,8 +137,9 @@ class _Sent(Generic[RowT_co]):
     # Makes a row from the driver's record.
     read: Callable[[Iterable[object]], RowT_co]
 
-    def arguments(self, values: Values) -> list[object]:
-        given = {**self.defaults, **values}
+    def arguments(self, values: Values, info: Values) -> list[object]:
+        given = {name: info.get(name, default) for name, default in self.defaults.items()}
+        given.update(values)
         if given.keys() != self.parameters.keys():
             raise TypeError(f"missing or unknown: {sorted(given.keys() ^ self.parameters.keys())}")
         return [

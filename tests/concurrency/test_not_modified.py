@@ -3,14 +3,21 @@
 import asyncio
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db import SessionFactory, unit_of_work
+from app.clock import utcnow
+from app.db import SessionFactory, create_session_factory, unit_of_work
+from app.enums import RunStatus
 from app.models import Project, Run, Task, User
+from app.runtime import ProcessContext
+from app.services.views.queue_position import PROJECT_LIMIT
 from tests.support.factories import make_run, make_task
 from tests.support.web.polls import Poller
 
@@ -103,3 +110,29 @@ async def test_change_that_is_committed_late_is_seen(
         assert await poller.check() == len(urls)
     assert await poller.check() < len(urls)
     assert await poller.check() == len(urls)
+
+
+async def test_limit_that_a_late_claim_reaches_is_seen(
+    application: FastAPI,
+    client: httpx.AsyncClient,
+    engine: AsyncEngine,
+    process: ProcessContext,
+    sessions: SessionFactory,
+    tasks_url: str,
+    runs: list[Run],
+) -> None:
+    """The claim writes no row that is shown, and its transaction began before others that were seen earlier."""
+    limited = create_session_factory(engine, info={PROJECT_LIMIT: 1})
+    application.state.process = replace(process, sessions=limited)
+    claimed, waiting = runs[:2]
+    poller = Poller(client, [url for url in urls_of(tasks_url, runs) if str(waiting.task_id) in url])
+    lease = {"status": RunStatus.IN_PROGRESS, "lease_owner": "a", "lease_expires_at": utcnow()}
+    async with unit_of_work(sessions) as session:
+        await session.execute(update(Run).where(Run.id == claimed.id).values(lease))
+        async with unit_of_work(sessions) as other:
+            asked = update(Run).where(Run.id == waiting.id).values(dispatch_requested_at=utcnow())
+            await other.execute(asked)
+        await poller.check()
+        assert await poller.check() == 3
+    assert await poller.check() == 0
+    assert await poller.check() == 3

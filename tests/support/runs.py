@@ -21,7 +21,7 @@ async def started(client: httpx.AsyncClient, run_url: str, body: dict[str, Any])
     response = await client.post(run_url, json=body)
     assert response.status_code == 200, response.text
     run: dict[str, Any] = response.json()["latest_run"]
-    assert run["state"].pop("queue_position") >= 1
+    assert (run["state"].pop("queue_position") >= 1, run["state"].pop("waits_for")) == (True, "slot")
     return run
 
 

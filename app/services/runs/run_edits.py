@@ -40,7 +40,7 @@ from app.services.runs import run_authority, run_lifecycle
 from app.services.runs.run_authority import Intent, authorize_run
 from app.services.runs.usage import reported_usage
 from app.services.runs.verification import verification_lifecycle
-from app.services.views.queue_position import ATTEMPTS, QUEUE_POSITION
+from app.services.views.queue_position import ATTEMPTS, IN_QUEUE
 from app.services.views.runs import retrieve_run
 
 # Keys that clients can neither set nor remove (contract 6.4): the run's authority, and facts that its worker needs.
@@ -51,7 +51,7 @@ PROTECTED_STATE = FACTS | {
     SANDBOX_ENVIRONMENT,
     "sandbox_id",
     ATTEMPTS,
-    QUEUE_POSITION,
+    *IN_QUEUE,
 }
 _CHECKED_AGAIN_SECONDS = 10
 _STOPPED = "Stopped by user"

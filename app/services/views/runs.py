@@ -36,7 +36,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, VISIBLE_TASK, require_task, visibility
 from app.services.storage_keys import RunRef
 from app.services.views.entity_tags import NOTHING_HELD, Held, digest_of, find_held, joined, row_version
-from app.services.views.queue_position import ATTEMPTS, QUEUE_POSITION, position
+from app.services.views.queue_position import ATTEMPTS, IN_QUEUE, queue_columns
 
 _LITTLE_BYTES: ColumnElement[int] = literal_int(1024)
 
@@ -98,18 +98,19 @@ class RunRow(NamedTuple):
     attempts: int
     verification: VerificationOut | None
     queue_position: int | None
+    waits_for: str | None
 
 
-def run_columns(run: object = Run, *, prefix: str = "") -> list[Any]:
+def run_columns(run: type[Run] = Run, *, prefix: str = "") -> list[Any]:
     """Return the columns of a `RunRow`, from `Run` or an alias of it, with a prefix before their names."""
-    columns = {name: getattr(run, name) for name in RunRow._fields if name != QUEUE_POSITION}
-    columns[QUEUE_POSITION] = position(run)
+    columns = {name: getattr(run, name) for name in RunRow._fields if name not in IN_QUEUE}
+    columns |= queue_columns(run)
     return [column.label(f"{prefix}{name}") for name, column in columns.items()]
 
 
 def run_version(run: Any = Run, *, table: str = "runs") -> ColumnElement[str]:
-    """Return the SQL expression for the version of a run, named `table`, except for its place in the queue."""
-    columns = [getattr(run, name) for name in RunRow._fields if name != QUEUE_POSITION]
+    """Return the SQL expression for the version of a run, named `table`, except for what the queue decides."""
+    columns = [getattr(run, name) for name in RunRow._fields if name not in IN_QUEUE]
     digest = func.sha256(func.record_send(func.row(*columns)))
     shown = func.encode(digest, literal_column("'hex'"), type_=Text)
     # A heartbeat writes the row of a run that a worker holds, and changes nothing that is shown.
@@ -124,16 +125,15 @@ def select_digest(
     line_break, nothing, encoding, digits = (
         literal_column(text, Text) for text in ("E'\\n'", "''", "'UTF8'", "'hex'")
     )
-    lines = func.string_agg(
-        joined(version, position(run)), aggregate_order_by(line_break, *greatest_first(table, order))
-    )
+    shown = joined(version, *queue_columns(run).values())
+    lines = func.string_agg(shown, aggregate_order_by(line_break, *greatest_first(table, order)))
     encoded = func.convert_to(func.coalesce(lines, nothing), encoding)
     return func.encode(func.sha256(encoded), digits, type_=Text)
 
 
 def placed(version: str, run: RunRow | None) -> str:
-    """Return the version of a row with its run's place in the queue, which a statement must not count twice."""
-    return f"{version}/{(run and run.queue_position) or ''}"
+    """Return the version of a row with its run's place in the queue and why it waits, which are not counted twice."""
+    return f"{version}/{(run and run.queue_position) or ''}/{(run and run.waits_for) or ''}"
 
 
 class _VersionedRun(NamedTuple):
@@ -230,7 +230,7 @@ async def run_out(run: RunRow, links: ObjectStore | None) -> RunOut:
     state = run.state
     shown_state = state | run.facts
     if run.queue_position:
-        shown_state[QUEUE_POSITION] = run.queue_position
+        shown_state |= {name: getattr(run, name) for name in IN_QUEUE}
     if run.attempts:
         shown_state[ATTEMPTS] = run.attempts
     ref = RunRef(run.project_id, run.task_id, run.id)

@@ -192,6 +192,11 @@ describe("the state of a run", () => {
   it("has its reason", () => {
     expect(reasonOf(run("queued", { queue_position: 1 }))).toBe("Next for a free worker");
     expect(reasonOf(run("queued", { queue_position: 22 }))).toBe("Place 22 in the queue for a worker");
+    const limited = { queue_position: 4, waits_for: "limit" };
+    expect(reasonOf(run("queued", limited))).toBe("Place 4 in the queue: the project is at its limit");
+    expect(reasonOf(run("queued", { ...limited, queue_position: 1 }))).toBe(
+      "Next, when a run of the project ends; runs that wait for you count, too",
+    );
     const recovery = { decision: "queued again", reason: "worker lost" };
     expect(reasonOf(run("in_progress", { attempts: 2, recovery }))).toBe(
       "Recovered: its worker was lost (attempt 2)",

@@ -1,5 +1,6 @@
 """Polls that find nothing new are answered 304, and never hide a change (contract 2.9)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,9 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.clients.storage.object_store import ObjectStore
 from app.clock import utcnow
 from app.config import Settings
+from app.db import create_session_factory
 from app.enums import Environment, OriginProduct, RunStatus
 from app.ids import new_hex_id, new_id
 from app.models import Project, Run, Task, User
+from app.runtime import ProcessContext
+from app.services.views.queue_position import IN_QUEUE, PROJECT_LIMIT
 from app.services.views.runs import RunRow
 from app.services.views.tasks import TaskRow
 from app.services.views.users import Creator
@@ -168,11 +172,7 @@ def another(column: Any, value: Any) -> Any:
 
 SHOWN = [
     *((Task, name) for name in TaskRow._fields if name not in {"id", "creator", "run"}),
-    *(
-        (Run, name)
-        for name in RunRow._fields
-        if name not in {"id", "task_id", "project_id", "queue_position"}
-    ),
+    *((Run, name) for name in RunRow._fields if name not in {"id", "task_id", "project_id", *IN_QUEUE}),
     *((User, name) for name in Creator._fields if name != "id"),
 ]
 # They refer to rows of other tables.
@@ -249,6 +249,36 @@ async def test_rows_that_are_not_shown_themselves_count(
         await session.execute(change)
         assert await poller.check() < len(urls)
         assert await poller.check() == len(urls)
+
+
+async def test_reason_of_a_wait_counts(
+    application: FastAPI,
+    client: httpx.AsyncClient,
+    engine: AsyncEngine,
+    session: AsyncSession,
+    process: ProcessContext,
+    run: Run,
+    urls: list[str],
+    new_run: NewRun,
+    new_task: NewTask,
+) -> None:
+    """A limit is reached, and left, by a run that is neither shown nor ahead of the one that waits."""
+    limited = create_session_factory(engine, info={PROJECT_LIMIT: 1})
+    application.state.process = replace(process, sessions=limited)
+    deleted = await new_task(deleted=True, deleted_at=utcnow())
+    held = await new_run(
+        task=deleted, status=RunStatus.IN_PROGRESS, lease_owner="a", lease_expires_at=utcnow()
+    )
+    await session.execute(update(Run).where(Run.id == run.id).values(dispatch_requested_at=utcnow()))
+    showing = [url for url in urls if "offset" not in url and "status" not in url]
+    poller = Poller(client, showing)
+    await poller.check()
+    for status in (RunStatus.QUEUED, RunStatus.IN_PROGRESS):
+        lease = ("a", utcnow()) if status is RunStatus.IN_PROGRESS else (None, None)
+        values = dict(zip(("lease_owner", "lease_expires_at"), lease, strict=True), status=status)
+        await session.execute(update(Run).where(Run.id == held.id).values(values))
+        assert await poller.check() == 0
+        assert await poller.check() == len(showing)
 
 
 async def test_answer_with_signed_urls_is_renewed_in_time(

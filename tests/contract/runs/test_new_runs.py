@@ -48,7 +48,7 @@ class TestStart:
             "reasoning_effort": None,
             "error_message": None,
             "output": None,
-            "state": {"mode": "background", "queue_position": 1},
+            "state": {"mode": "background", "queue_position": 1, "waits_for": "slot"},
             "artifacts": [],
             "created_at": now,
             "updated_at": now,

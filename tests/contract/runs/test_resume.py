@@ -62,7 +62,7 @@ def run_of(response: httpx.Response) -> tuple[Json, Json]:
     assert response.status_code == 200, response.text
     run: Json = response.json()["latest_run"]
     state = dict(run["state"])
-    assert state.pop("queue_position") >= 1
+    assert (state.pop("queue_position") >= 1, state.pop("waits_for")) == (True, "slot")
     assert state.pop("resume_from_run_id")
     return run, state
 

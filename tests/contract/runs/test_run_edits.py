@@ -206,7 +206,8 @@ class TestUpdate:
     ) -> None:
         for key in (
             *("github_credential_source", "pr_authorship_mode", "sandbox_environment_id", "sandbox_id"),
-            *("agent_started_at", "agent_ended_at", "waiting_for", "attempts", "queue_position", "recovery"),
+            *("agent_started_at", "agent_ended_at", "waiting_for", "attempts", "recovery"),
+            *("queue_position", "waits_for"),
         ):
             url = await make(state={key: "bot"})
             body = {"state": {key: "user", "other": 1}, "state_remove_keys": [key]}
@@ -380,7 +381,7 @@ class TestResumeInCloud:
         run = response.json()
         assert (run["status"], run["environment"]) == ("queued", "cloud")
         assert (run["completed_at"], run["error_message"]) == (None, None)
-        assert run["state"] == {"mode": "background", "queue_position": 1}
+        assert run["state"] == {"mode": "background", "queue_position": 1, "waits_for": "slot"}
         assert [job.arguments for job in queue.jobs] == [{"run_id": run["id"]}]
 
     async def test_run_that_the_cloud_has_is_refused(

@@ -84,7 +84,8 @@ class TestHints:
             assert (await client.get(url)).json() == task, "they are in no answer"
             assert (await client.post(f"{url}/{path}", json=body)).is_success
             run = (await client.get(url)).json()["latest_run"]
-            run["state"].pop("queue_position", None)
+            for name in ("queue_position", "waits_for"):
+                run["state"].pop(name, None)
             assert (run["branch"], run["state"]) == ("next", taken)
             assert await session.scalar(select(Task.encrypted_hints).where(Task.id == task["id"])) is None
             await client.post(f"{url}/{path}", json=body)
@@ -125,7 +126,8 @@ class TestHints:
             assert set(task) == TASK_KEYS
             response = await client.post(f"{tasks_url}/{task['id']}/run")
             state = response.json()["latest_run"]["state"]
-            assert state == {"mode": "background", "queue_position": state["queue_position"]}
+            position = state["queue_position"]
+            assert state == {"mode": "background", "queue_position": position, "waits_for": "slot"}
 
     async def test_wrong_ones_are_refused_in_their_order_and_nothing_is_made(
         self,

@@ -10,7 +10,8 @@ from sqlalchemy.orm import aliased
 
 from app.db.statements import Prepared
 from app.models import Project, Run
-from app.models.runs.run import is_performed, is_waiting
+from app.models.runs.run import is_waiting
+from app.services.views.queue_position import count_performed
 
 _LOCK_NAME = "taskbeacon:claims-of-runs"
 
@@ -47,7 +48,7 @@ def next_project(limit: Any) -> ColumnElement[int]:
     later = aliased(Run)
     following = select(func.min(later.project_id)).where(is_waiting(later), later.project_id > waiting.c.id)
     waiting = waiting.union_all(select(following.scalar_subquery()).where(waiting.c.id.is_not(None)))
-    active = _count_in_hand(Project.id).correlate(Project).lateral("active")
+    active = count_performed(Project.id).correlate(Project).lateral("active")
     return (
         select(Project.id)
         .join(waiting, waiting.c.id == Project.id)
@@ -63,12 +64,6 @@ async def find_next_project(session: AsyncSession, limit: int) -> int | None:
     """Return the `next_project`; None if there is no run to claim."""
     (project_id,) = await _NEXT.one(session, {"limit": limit})
     return project_id
-
-
-def _count_in_hand(project_id: Any) -> Select[int]:
-    held = aliased(Run)
-    counted = func.count().label("count")
-    return select(counted).select_from(held).where(held.project_id == project_id, is_performed(held))
 
 
 _NEXT = Prepared(select(next_project(bindparam("limit", type_=BigInteger()))))
@@ -91,7 +86,7 @@ def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
             line.c.dispatch_requested_at <= asked_before,
             # Redundant, but with it PostgreSQL stops early in a long queue.
             line.c.place <= limit,
-            line.c.place + _count_in_hand(line.c.project_id).scalar_subquery() <= limit,
+            line.c.place + count_performed(line.c.project_id).scalar_subquery() <= limit,
         )
         .order_by(line.c.dispatch_requested_at, line.c.id)
     )

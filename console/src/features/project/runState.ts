@@ -40,10 +40,8 @@ export function reasonOf(run: Run | null): string | null {
 }
 
 function whyOf(run: Run): string | null {
-  const { state } = run;
-  if (run.status === "queued") {
-    return [recoveryText(state.recovery), queueText(run)].filter(Boolean).join(" · ") || null;
-  }
+  if (run.status === "queued")
+    return [recoveryText(run.state.recovery), queueText(run)].filter(Boolean).join(" · ") || null;
   if (run.status === "failed") return run.error_message?.split("\n")[0]?.replace(LAST_LINES, "") ?? null;
   if (run.status !== "in_progress") return doubtOf(run);
   const waits = waitingFor(run);
@@ -72,8 +70,12 @@ function attemptText({ state }: Run): string | null {
 function queueText(run: Run): string | null {
   const position = run.state.queue_position;
   if (typeof position !== "number") return run.environment === "local" ? "A client performs it" : null;
-  if (position === 1) return "Next for a free worker";
-  return `Place ${position >= 1000 ? "1000 or later" : position} in the queue for a worker`;
+  const isLimited = run.state.waits_for === "limit";
+  const place = `Place ${position >= 1000 ? "1000 or later" : position} in the queue`;
+  if (position > 1) return isLimited ? `${place}: the project is at its limit` : `${place} for a worker`;
+  return isLimited
+    ? "Next, when a run of the project ends; runs that wait for you count, too"
+    : "Next for a free worker";
 }
 
 const LOSSES: Record<string, string> = {
@@ -139,11 +141,8 @@ export function branchBefore(run: Run, runs: readonly Run[]): string | null {
 /** The run that a new one goes on from: the branch has the work of the latest of `runs` that has delivered to it. */
 export function tipOf(run: Run, runs: readonly Run[]): Run {
   const branch = outputOf(run).branch || branchBefore(run, runs);
-  const later = runs.slice(
-    0,
-    runs.findIndex(({ id }) => id === run.id),
-  );
-  return later.find((one) => outputOf(one).branch === branch) ?? run;
+  const at = runs.findIndex(({ id }) => id === run.id);
+  return runs.slice(0, at).find((one) => outputOf(one).branch === branch) ?? run;
 }
 
 /** Return the names of the files that the run was started with; later ones belong to messages. */
