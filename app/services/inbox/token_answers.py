@@ -20,9 +20,9 @@ from app.schemas.questions import ActionIn, AnsweredOut
 from app.services.access.authentication import find_member
 from app.services.access.principal import Principal, require_project
 from app.services.access.scopes import require_scope
-from app.services.action_tokens import ActionClaims, read
 from app.services.inbox.answer_acceptance import accept_answer, require_answer_allowance
 from app.services.inbox.inbox_questions import QuestionRow, require_question
+from app.services.notifications.action_tokens import ActionClaims, read
 from app.services.opened_clients import ServiceClients
 from app.services.questions.answer_validation import Origin
 

@@ -15,6 +15,7 @@ from app.enums import NotificationDecision, NotificationKind, Urgency
 from app.ids import new_id
 from app.models import Notification, User
 from app.models.base import constant, literal_int
+from app.services.notifications.notice_reading import Notice
 from app.services.notifications.push_claims import (
     ClaimedRow,
     as_deliveries,
@@ -28,7 +29,6 @@ from app.services.notifications.push_claims import (
 from app.services.notifications.push_messages import Delivery
 from app.services.notifications.push_sentences import digest_body
 from app.services.notifications.rules.decision_transitions import IS_HELD, Change
-from app.services.notifications.rules.notice_reading import Notice
 from app.services.notifications.rules.push_decision import decide
 from app.services.retrying import due_rows
 from app.services.retrying.policies import PUSH_LEASE

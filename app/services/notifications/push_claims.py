@@ -21,10 +21,10 @@ from app.enums import NotificationDecision, Platform, PushPurpose
 from app.models import Notification, PushToken, Run, Task
 from app.models.base import constant, literal_int
 from app.services.notifications import badges, presence, reminders
+from app.services.notifications.notice_reading import Notice, old_notices
 from app.services.notifications.push_delivery import PUSHES_PER_CLAIM
 from app.services.notifications.push_messages import Delivery, PushClaim, StoredPush, Subject
 from app.services.notifications.rules.decision_transitions import Change, store
-from app.services.notifications.rules.notice_reading import Notice, old_notices
 from app.services.notifications.rules.push_decision import (
     NoticeContext,
     NoticeDecision,

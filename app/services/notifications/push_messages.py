@@ -24,9 +24,9 @@ from app.enums import (
     Urgency,
 )
 from app.json_types import JsonDict
-from app.services.action_tokens import ActionClaims, mint
+from app.services.notifications.action_tokens import ActionClaims, mint
+from app.services.notifications.notice_reading import Notice, NoticeQuestion
 from app.services.notifications.push_sentences import closed_body
-from app.services.notifications.rules.notice_reading import Notice, NoticeQuestion
 from app.services.task_links import task_page
 
 _DAY_SECONDS = 24 * 3600

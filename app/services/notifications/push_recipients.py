@@ -24,10 +24,10 @@ from app.models import Notification, PushToken, User
 from app.models.devices.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
 from app.services.notifications import presence
+from app.services.notifications.notice_reading import Notice, new_notices
 from app.services.notifications.push_sentences import message_body, reason_in_words
 from app.services.notifications.rules.cooldowns import COOLDOWNS, end_cooldowns, reached_limit, take_cooldowns
 from app.services.notifications.rules.decision_transitions import entry
-from app.services.notifications.rules.notice_reading import Notice, new_notices
 from app.services.notifications.rules.push_decision import FromAgent, NoticeContext, NoticeDecision, decide
 from app.services.verification_texts import summarize
 

@@ -27,8 +27,8 @@ from app.ids import new_hex_id
 from app.models import Base, Event, Project, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.accounts import integrations
-from app.services.action_tokens import ActionClaims, mint
 from app.services.code_hosts.branch_records import BranchRecord, record_branch
+from app.services.notifications.action_tokens import ActionClaims, mint
 from tests.support.callers import bearer
 from tests.support.database.faults import failing_answer, failing_commits
 from tests.support.devices import expo_token, make_device, make_pending, make_presence

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.config import Settings
 from app.enums import NotificationKind
 from app.models import Notification, Project, PushToken, Question, Run, Task
-from app.services.action_tokens import ActionClaims, mint
+from app.services.notifications.action_tokens import ActionClaims, mint
 from tests.support.devices import make_pending
 from tests.support.questions import make_live_run, make_question
 

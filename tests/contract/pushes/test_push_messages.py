@@ -13,8 +13,8 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import ActionTokens, Platform, PushText, QuestionKind, QuestionRisk, QuestionStatus, Urgency
 from app.models import Project, PushToken, Question, Run, Task, User
 from app.runtime import ProcessContext
-from app.services.action_tokens import read
 from app.services.notifications import push_claims
+from app.services.notifications.action_tokens import read
 from app.worker.loops import pushes
 from tests.contract.pushes.conftest import Asks, Deliver
 from tests.contract.pushes.rows import only_row, prefer

@@ -1,1 +1,1 @@
-"""The rules for push notices: the decision about each, cooldowns, quiet hours, and the reading of notices."""
+"""The rules for push notices: the decision about each, cooldowns, and quiet hours."""

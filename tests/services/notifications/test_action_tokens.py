@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from app.services.action_tokens import ACTION_TOKEN_PREFIX, ActionClaims, mint, read
+from app.services.notifications.action_tokens import ACTION_TOKEN_PREFIX, ActionClaims, mint, read
 from tests.support.clock import MovableClock
 
 _KEYS = (SecretStr("new " * 10), SecretStr("old " * 10))
