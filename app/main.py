@@ -10,6 +10,8 @@ from starlette.middleware.cors import CORSMiddleware
 from app import __version__
 from app.config import Settings, get_settings
 from app.config.values import ANY_PORT
+from app.db.schema_revision import require_current_schema
+from app.db.shared_clock import keep_synchronised
 from app.routers import (
     actions,
     check_sets,
@@ -32,8 +34,6 @@ from app.routers.console import files, sessions, terminals
 from app.routers.devices import presence, push_tokens
 from app.routers.runs import artifacts, commands, diff, logs, reviews, run, stream, verifications
 from app.runtime import ProcessContext, open_process
-from app.services.schema_revision import require_current_schema
-from app.services.shared_clock import keep_synchronised
 from app.tracing.standard_variables import tracing
 from app.web.console.files import FOLDER
 from app.web.errors import install_error_handlers

@@ -14,6 +14,7 @@ from app.clients.live_events.event_hub import EventHub
 from app.clients.live_events.run_event_publisher import RunEventPublisher
 from app.clients.pushes.push import PushSender, ReceiptSource
 from app.clients.redis import RedisClient, create_redis
+from app.clients.request_counter import RateLimiter
 from app.clients.storage.object_store import ObjectStore
 from app.clients.wakes import LedgerWakes
 from app.config import Settings
@@ -23,18 +24,17 @@ from app.security.addresses import AddressPolicy
 from app.security.secrets import Cipher
 from app.services.access.caller_cache import CallerCache
 from app.services.access.stream_watch import StreamWatch
+from app.services.access.usage_gates import open_gates
 from app.services.events import ledger
 from app.services.health import Health
 from app.services.notifications.stream_presence import StreamPresence
 from app.services.opened_clients import ServiceClients
-from app.services.request_counter import RateLimiter
 from app.services.retrying.policies import LIVE_EVENTS_SECONDS, PUSH_PROBES
 from app.services.run_log.log_reading import LogPages
 from app.services.streams.ledger_feed import LedgerFeed
 from app.services.streams.run_streams import final_states
 from app.services.streams.stream_clients import StreamClients
 from app.services.tasks.cached_pages import KnownLists
-from app.services.usage_gates import open_gates
 from app.services.views.queue_position import PROJECT_LIMIT
 
 # Pushes to browsers go to few hosts, so keeping connections pays off.

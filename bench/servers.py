@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from app.config import Settings
+from app.db.schema_revision import upgrade_schema
 from app.devstack.home import Home
 from app.devstack.loopback import status_of
 from app.devstack.processes import Supervisor
 from app.devstack.servers.embedded_servers import EmbeddedServers
-from app.services.schema_revision import upgrade_schema
 
 _START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 10.0

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clock import Reading, adopt, machine_skew, utcnow
 from app.db import SessionFactory
-from app.services.shared_clock import ClockSkewed, keep_synchronised, require_machine_time, synchronise
+from app.db.shared_clock import ClockSkewed, keep_synchronised, require_machine_time, synchronise
 from tests.support.database.faults import replacing
 from tests.support.waiting import eventually
 

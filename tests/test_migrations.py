@@ -14,8 +14,8 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import CheckConstraint
 
+from app.db.schema_revision import migration_config
 from app.models import Base
-from app.services.schema_revision import migration_config
 from tests.fixtures.database import Databases
 from tests.support.database.schema_changes import Schema, breaking_changes, read_schema
 from tests.support.waiting import eventually

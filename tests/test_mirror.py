@@ -46,7 +46,6 @@ COVERED = {
     "cli/test_webhooks.py": "webhook_administration",
     "concurrency/runs/test_run_lifecycle.py": "transitions",
     "services/events/test_event_reading.py": "run_ledger",
-    "test_clock.py": "shared_clock",
     "worker/jobs/test_execute_run.py": "run_spec run_executor",
     "worker/test_main.py": "start_scheduled",
 }

@@ -11,9 +11,9 @@ from sqlalchemy.exc import DBAPIError
 
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory
+from app.db.schema_revision import OutdatedSchema, require_current_schema
+from app.db.shared_clock import ClockSkewed, require_machine_time, synchronise
 from app.outages import DatabaseUnavailable
-from app.services.schema_revision import OutdatedSchema, require_current_schema
-from app.services.shared_clock import ClockSkewed, require_machine_time, synchronise
 
 Result = TypeVar("Result")
 

@@ -7,7 +7,7 @@ from app.cli.database import database_failures, with_sessions
 from app.cli.settings import development_settings
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
-from app.services.schema_revision import database_revision, revisions_between, upgrade_schema
+from app.db.schema_revision import database_revision, revisions_between, upgrade_schema
 
 
 @click.command()

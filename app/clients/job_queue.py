@@ -23,7 +23,7 @@ SCANS_QUEUE = "taskbeacon:scans"
 CHORES_QUEUE = "taskbeacon:chores"
 
 # arq starts a job when it is due by the worker's clock. Jobs are due at once, so they are dated back by more than the
-# clocks of two machines may differ (services/shared_clock.py).
+# clocks of two machines may differ (db/shared_clock.py).
 _BACKDATED = timedelta(minutes=15)
 # An expired job is enqueued again from its row.
 _KEPT = timedelta(days=1)

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Query
 from app.schemas.projects import LimitsOut, ProjectPage, QueueOut
 from app.schemas.runs.agents import AgentsOut, AgentsQuery
 from app.schemas.tasks import ReferenceQuery, ResolvedOut
-from app.services import project_overview
-from app.services.accounts import users
+from app.services.accounts import project_overview, users
 from app.services.tasks import references
 from app.web.auth import ProjectRead, TaskRead
 from app.web.openapi.errors import errors

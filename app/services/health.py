@@ -12,9 +12,9 @@ from app.clients.redis import RedisClient, ping
 from app.clients.storage.object_store import ObjectStore
 from app.coroutines.shielded import JoinedWork
 from app.db import SessionFactory, unit_of_work
+from app.db.schema_revision import schema_is_current
 from app.schemas.health import ReadinessOut
 from app.services.runs.run_metrics import measure_queue
-from app.services.schema_revision import schema_is_current
 
 _TIMEOUT_SECONDS = 3
 _OK = "ok"

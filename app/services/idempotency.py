@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db.statements import row_of
+from app.db.sweeping import delete_batch
 from app.errors import IdempotencyConflict
 from app.models import IdempotencyKey
 from app.services.access.principal import Principal
-from app.services.sweeping import delete_batch
 
 LIFETIME = timedelta(hours=24)
 

@@ -12,7 +12,7 @@ from app.clients.storage.object_store import ObjectStore
 from app.coroutines.shielded import JoinedWork
 from app.db import SessionFactory
 from app.security.secrets import Cipher
-from app.services.usage_gates import UsageGate
+from app.services.access.usage_gates import UsageGate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
+from app.clients.storage.storage_keys import RunRef
 from app.db import release
 from app.enums import Scope
 from app.errors import AppError, NotAuthenticated
@@ -18,7 +19,6 @@ from app.services.access.authentication import authenticate, authenticate_sessio
 from app.services.access.principal import CURRENT_PROJECT, Principal, require_project
 from app.services.access.scopes import require_scope
 from app.services.runs import run_tokens
-from app.services.storage_keys import RunRef
 from app.web.asgi_keys import CALL
 from app.web.body import read_json
 from app.web.console.cookie import session_secret

@@ -16,7 +16,7 @@ from app.errors import MethodNotAllowed, NotFound
 from app.runtime import ProcessContext
 from app.schemas.fields import parse_uuid
 from app.services.access.principal import Principal
-from app.services.project_overview import find_warnings
+from app.services.accounts.project_overview import find_warnings
 from app.web.asgi_keys import CALL, SESSION
 
 

@@ -11,8 +11,8 @@ from fastapi import Depends, Request
 from app.db import undivided
 from app.errors import InvalidInput, too_long
 from app.services.access.principal import Principal
+from app.services.access.usage_gates import GatedWork
 from app.services.idempotency import StoredResponse, claim_key, find_response, store_response
-from app.services.usage_gates import GatedWork
 from app.web.body import read_json
 from app.web.dependencies import Call, call_of
 from app.web.responses import Content, Json, json_by

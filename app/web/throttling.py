@@ -9,12 +9,12 @@ import structlog
 from fastapi import Request
 
 from app import api_limits
+from app.clients.request_counter import Quota, RateLimit
 from app.clock import utcnow
 from app.errors import AppError, Throttled, WrongSignature
 from app.outages import REDIS_ERRORS
 from app.runtime import ProcessContext
 from app.services.access.principal import Principal
-from app.services.request_counter import Quota, RateLimit
 from app.web.asgi_keys import RATE_LIMIT
 
 Result = TypeVar("Result")

@@ -22,6 +22,8 @@ from app.clients.webhooks.webhook_client import WebhookClient
 from app.clients.webhooks.webhook_messages import WebhookSender
 from app.config import Settings
 from app.coroutines.periodic import attempt, repeating
+from app.db.schema_revision import require_current_schema
+from app.db.shared_clock import keep_synchronised
 from app.ids import new_hex_id
 from app.runtime import open_process
 from app.security.addresses import AddressPolicy
@@ -29,8 +31,6 @@ from app.services.check_sources.check_sets import warn_of_networks
 from app.services.code_hosts.host_credentials import CodeHosts
 from app.services.retrying.policies import LOOP_SECONDS
 from app.services.runs.queue.worker_reports import REPORT_SECONDS, report_worker, withdraw_report
-from app.services.schema_revision import require_current_schema
-from app.services.shared_clock import keep_synchronised
 from app.tracing.standard_variables import tracing
 from app.worker.job_table import (
     create_checks_worker,

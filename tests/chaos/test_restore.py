@@ -10,6 +10,7 @@ from sqlalchemy import inspect, select
 from app.clients.job_queue import ArqQueue
 from app.clients.redis import create_redis
 from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.config import Settings
 from app.db import unit_of_work
@@ -17,7 +18,6 @@ from app.enums import RunStatus
 from app.models import Notification, Run
 from app.services.artifacts.bucket_comparison import compare_files
 from app.services.enqueueing import enqueue_run
-from app.services.storage_keys import RunRef
 from tests.support.callers import bearer
 from tests.support.deployment.own_servers import OwnServers
 from tests.support.deployment.restoring import ArchivingPostgres, archiving_postgres

@@ -16,8 +16,8 @@ from sqlalchemy import text
 
 from app.clients.storage.object_store import ObjectStore
 from app.db import unit_of_work
+from app.db.schema_revision import migration_config
 from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
-from app.services.schema_revision import migration_config
 from tests.fixtures.worker import Repositories
 from tests.support.deployment.failing_over import proxy_of
 from tests.support.deployment.ledger import take_stock, wait_for_pushes

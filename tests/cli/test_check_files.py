@@ -5,8 +5,8 @@ import json
 import pytest
 
 from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.storage_keys import RunRef
 from app.ids import new_id
-from app.services.storage_keys import RunRef
 from tests.cli.conftest import Taskbeacon
 from tests.support.deployment.processes import closed_port
 

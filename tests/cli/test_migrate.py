@@ -11,8 +11,8 @@ from sqlalchemy import text
 from app.cli.database import with_sessions
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
+from app.db.schema_revision import expected_revision
 from app.ids import new_hex_id
-from app.services.schema_revision import expected_revision
 from tests.cli.conftest import Taskbeacon
 from tests.fixtures.database import Databases
 from tests.support.deployment.command_line import run_taskbeacon

@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typing_extensions import override
 
 from app.clients.storage.object_store import ObjectContent, ObjectInfo, ObjectStore
+from app.clients.storage.storage_keys import staged_folder
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.ids import new_hex_id
 from app.models import Run, StagedArtifact, Task
-from app.services.storage_keys import staged_folder
 from tests.support.factories import make_staged_artifact
 from tests.support.web.uploads import upload_and_finalize
 

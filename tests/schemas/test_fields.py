@@ -15,8 +15,8 @@ from app.errors import InvalidInput
 from app.schemas.fields import Boolean, Choice, ForeignKey, Integer, Text, Uuid, parse_integer, parse_uuid
 from app.schemas.runs.run import RunIn
 from app.schemas.tasks import SummariesIn, TaskIn, TaskListQuery
-from app.services.task_links import slug_prefix
 from app.services.tasks.task_writing import title_from_description
+from app.services.views.task_links import slug_prefix
 from app.web.body import first_error
 
 # What can come out of a JSON body: no lone surrogates, no NaN.

@@ -6,9 +6,9 @@ import pytest
 from fastapi import Request
 
 from app.clients.redis import create_redis
+from app.clients.request_counter import RateLimiter
 from app.errors import Throttled
 from app.runtime import ProcessContext
-from app.services.request_counter import RateLimiter
 from app.web.throttling import address_of, throttle_address
 from tests.support.deployment.processes import closed_port
 

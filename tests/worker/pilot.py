@@ -10,13 +10,13 @@ import orjson
 from sqlalchemy import select
 
 from app.clients.redis import RedisClient
+from app.clients.storage.storage_keys import RunRef
 from app.db import unit_of_work
 from app.enums import CommandMethod, ServiceMethod
 from app.models import Run, RunCommand
 from app.schemas.runs.commands import CommandIn, CommandOut
 from app.services.access.principal import Principal
 from app.services.runs.command_acceptance import send_command
-from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Workshop
 from tests.support.principals import member_of

@@ -10,11 +10,11 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from app.clients.storage.storage_keys import RunRef
 from app.db import unit_of_work
 from app.models import Integration, Run, UserIntegration
 from app.services.accounts import integrations
 from app.services.accounts.integrations import AppInstallation
-from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.factories import make_run

@@ -12,12 +12,12 @@ from app.cli.admin.transaction import ROW_ID, AdminTransaction, Output, admin, t
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.object_store_errors import ObjectStoreUnavailable
 from app.clients.web_push.vapid import VapidKey
+from app.db.sweeping import until_none_is_left
 from app.enums import CodeHostKind
 from app.services.accounts import integrations, secret_rotation
 from app.services.accounts.integrations import AppInstallation
 from app.services.artifacts.bucket_comparison import compare_files
 from app.services.events.event_sweep import prune_events
-from app.services.sweeping import until_none_is_left
 from app.services.webhook_endpoints import webhook_administration
 
 _STANDARD_INPUT = "-"

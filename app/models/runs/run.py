@@ -91,7 +91,7 @@ class Run(Base):
     error_message: Mapped[str | None]
     output: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     state: Mapped[JsonDict] = mapped_column(JSONB, server_default=text("'{}'"))
-    # Keys that only the service writes, shown in the wire's `state` (services/run_facts.py).
+    # Keys that only the service writes, shown in the wire's `state` (models/runs/run_facts.py).
     facts: Mapped[JsonDict] = mapped_column(JSONB, server_default=text("'{}'"))
     artifacts: Mapped[list[JsonDict]] = mapped_column(JSONB, server_default=text("'[]'"))
     # Unlike the id in `state`, which clients write, this one was checked for the person who started the run. No foreign

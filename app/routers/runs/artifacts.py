@@ -5,12 +5,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
+from app.clients.storage.storage_keys import RunRef
 from app.json_types import JsonDict
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.artifacts import DismissIn, InlineIn, PathIn, RunArtifactsOut, SignedUrlOut
 from app.schemas.staged_artifacts import FinalizeIn, PreparedPage, PrepareIn
 from app.services.artifacts.manifest import RunManifest
-from app.services.storage_keys import RunRef
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import Body
 from app.web.dependencies import RUN_URL, ArtifactId, Call, RunId, TaskId

@@ -5,10 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
+from app.clients.storage.storage_keys import RunRef
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.diff import DiffOut, DiffQuery, FileTextOut, FileTextQuery
 from app.services.artifacts.diff import RunChanges
-from app.services.storage_keys import RunRef
 from app.web.auth import TaskRead
 from app.web.dependencies import RUN_URL, Call, RunId, TaskId
 from app.web.not_modified import HeldDep, conditional

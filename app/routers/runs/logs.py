@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
+from app.clients.storage.storage_keys import RunRef
 from app.json_types import JsonDict
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.logs import AppendIn, LogQuery
@@ -11,7 +12,6 @@ from app.schemas.runs.run import RelayIn, RelayOut, RunOut
 from app.services.run_log import incoming_entries
 from app.services.run_log.log_reading import read_page, read_text
 from app.services.run_log.log_writing import CONTENT_TYPE
-from app.services.storage_keys import RunRef
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import Body
 from app.web.dependencies import RUN_URL, RunId, StartedAt, TaskId

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db.statements import Prepared, row_of, rows_of
+from app.db.sweeping import delete_batch
 from app.errors import InvalidInput, NotFound, SessionEnded
 from app.ids import new_id
 from app.models import ApiKey, ConsoleSession, Project, PushToken, User
@@ -21,7 +22,6 @@ from app.services.access.principal import Principal
 from app.services.access.user_lock import lock_user
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.notifications.devices import session_device
-from app.services.sweeping import delete_batch
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 
 SESSION_LIFETIME = timedelta(days=30)

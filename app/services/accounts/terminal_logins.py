@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db.statements import count_changed, row_of, rows_of
+from app.db.sweeping import delete_batch
 from app.enums import Scope
 from app.errors import LoginRefused, NotFound, PermissionDenied, Throttled, unknown_key
 from app.ids import new_id
@@ -21,7 +22,6 @@ from app.services.access.principal import Principal
 from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
 from app.services.accounts.api_keys import LABEL_LENGTH, create_own_key
-from app.services.sweeping import delete_batch
 
 LIFETIME = timedelta(minutes=10)
 _INTERVAL_SECONDS = 2

@@ -23,14 +23,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.storage.bucket import KEPT_DAYS, STAGED_DAYS, ListedObject
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.object_store_errors import ObjectStoreUnavailable
+from app.clients.storage.storage_keys import ARTIFACTS_PREFIX, KEYS_PREFIX, owner_of_key
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.db.statements import rows_of
+from app.db.sweeping import delete_batch, until_none_is_left
 from app.enums import TERMINAL_STATUSES
 from app.models import Run, StagedArtifact, Task
 from app.services.artifacts.artifact_uploads import UNCLAIMED_LIFETIME, manifest_entry
-from app.services.storage_keys import ARTIFACTS_PREFIX, KEYS_PREFIX, owner_of_key
-from app.services.sweeping import delete_batch, until_none_is_left
 
 # Time for an operator to rescue the files of a deleted task.
 DELETED_LIFETIME = timedelta(days=7)

@@ -18,13 +18,13 @@ from app.api_limits import FILE_BYTES, PDF_BYTES
 from app.clients.storage.bucket import TTL_TAG
 from app.clients.storage.object_store import ObjectInfo, ObjectStore
 from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable
+from app.clients.storage.storage_keys import ArtifactFolder, safe_name
 from app.clock import utcnow
 from app.enums import ArtifactType
 from app.errors import InvalidInput, StateRefused
 from app.ids import new_hex_id
 from app.models.base import AnyColumn
 from app.schemas.staged_artifacts import ArtifactOut, FinalizeItem, PreparedOut, PrepareItem, PresignedPost
-from app.services.storage_keys import ArtifactFolder, safe_name
 
 # Parallel calls of one request to the store.
 PARALLEL_CALLS = 10

@@ -8,13 +8,13 @@ from sqlalchemy import func, select, tuple_
 
 from app.clients.storage.bucket import KEPT_DAYS
 from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.storage_keys import KEYS_PREFIX, LOGS_PREFIX, RunRef, owner_of_key
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.db.statements import rows_of
 from app.models import Run, RunLogState, StagedArtifact, Task
 from app.services.artifacts.artifact_sweep import read_known
 from app.services.artifacts.artifact_uploads import for_each
-from app.services.storage_keys import KEYS_PREFIX, LOGS_PREFIX, RunRef, owner_of_key
 
 # Each run may have a thousand files.
 _AT_ONCE = 20

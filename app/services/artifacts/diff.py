@@ -14,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.git.patches import PatchedFile, PatchReader
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.object_store_errors import ObjectMissing, RangeNotSatisfiable
+from app.clients.storage.storage_keys import RunRef
 from app.db import release
 from app.db.statements import row_of
 from app.enums import ArtifactType, DiffBase, DiffMissing, DiffSource, Environment
 from app.errors import ArtifactNotFound, NotFound
 from app.json_types import JsonDict
 from app.models import PushedBranch, Run, Task
+from app.models.runs.run_facts import CHANGES
 from app.models.runs.run_phases import PHASE, RunPhase
 from app.schemas.runs.artifacts import ManifestEntry
 from app.schemas.runs.diff import (
@@ -36,8 +38,6 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import visible_run
 from app.services.artifacts import live_diff
 from app.services.opened_clients import ServiceClients
-from app.services.run_facts import CHANGES
-from app.services.storage_keys import RunRef
 from app.services.views.entity_tags import Held, digest_of
 
 # Workers store the patch under this name.

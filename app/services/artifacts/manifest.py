@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.storage.bucket import KEPT_DAYS
 from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.storage_keys import RunRef, safe_name
 from app.clock import utcnow
 from app.db import release
 from app.db.statements import count_changed
@@ -47,7 +48,6 @@ from app.services.artifacts.artifact_uploads import (
 )
 from app.services.events.run_ledger import record_artifacts
 from app.services.resume_chain import resume_chain
-from app.services.storage_keys import RunRef, safe_name
 from app.services.views.runs import artifacts_out
 
 # Maximal number of entries; the manifest is read and written with its run.

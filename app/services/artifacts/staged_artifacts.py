@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.storage.bucket import KEPT_DAYS, STAGED_DAYS
 from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.storage_keys import staged_folder
 from app.clock import utcnow
 from app.db import after_commit, release
 from app.errors import RunRefused
@@ -20,7 +21,6 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task, require_task
 from app.services.artifacts import artifact_uploads
 from app.services.artifacts.artifact_uploads import STAGED_LIFETIME, Upload, manifest_entry, tags
-from app.services.storage_keys import staged_folder
 
 
 async def prepare_uploads(

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.config import Settings
 from app.db import release
+from app.db.sweeping import delete_batch
 from app.enums import CodeHostKind
 from app.errors import InvalidInput, MalformedBody, WrongSignature
 from app.ids import new_id
@@ -28,7 +29,6 @@ from app.services.code_hosts.verdict_reports import OWN_CHECK
 from app.services.opened_clients import ServiceClients
 from app.services.runs.code_host_checks import CiReport, fold_ci
 from app.services.runs.follow_ups import follow_up, ignore, require_follow_up_allowance
-from app.services.sweeping import delete_batch
 
 # GitHub can repeat a delivery for three days.
 _REMEMBERED = timedelta(days=7)

@@ -27,11 +27,11 @@ from app.db import SessionFactory
 from app.db.statements import row_of, rows_of
 from app.enums import CodeHostKind, PrAuthorshipMode
 from app.models import Integration, Run, RunCredential, Task, UserIntegration
+from app.models.runs.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.security.secrets import Cipher, DecryptionError
 from app.services.access.visibility import active_member
 from app.services.retrying.policies import CODE_HOST
 from app.services.retrying.retries import RetryBudget, in_transaction
-from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE
 from app.services.runs.run_authority import frozen_or_current, person_of
 from app.services.tasks.task_writing import default_github_integration
 

@@ -35,8 +35,8 @@ from app.services.code_hosts.section_marks import VERIFICATION
 from app.services.retrying import due_rows
 from app.services.retrying.policies import VERDICT_REPORT_LEASE, VERDICT_REPORT_SECONDS
 from app.services.retrying.retries import in_transaction
-from app.services.task_links import task_page
-from app.services.verification_texts import heading_of, page_of
+from app.services.views.task_links import task_page
+from app.services.views.verification_texts import heading_of, page_of
 
 _AT_ONCE: Final = 10
 OWN_CHECK: Final = "taskbeacon"

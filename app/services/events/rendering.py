@@ -11,7 +11,7 @@ from app.enums import EventType
 from app.json_types import JsonDict
 from app.schemas.events import EventOut
 from app.services.events.cursor import Cursor
-from app.services.task_links import task_link
+from app.services.views.task_links import task_link
 
 # The size that receivers are advised to accept.
 _BODY_BYTES = 20_000

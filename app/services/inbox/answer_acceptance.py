@@ -15,6 +15,7 @@ from app.schemas.questions import ActionIn, AnsweredOut
 from app.schemas.runs.run import RunIn
 from app.schemas.runs.verifications import VerificationOut, WaiveIn
 from app.services.access.principal import Principal
+from app.services.access.usage_gates import GatedWork
 from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.inbox.inbox_questions import QuestionRow, require_question, winner
 from app.services.opened_clients import ServiceClients
@@ -24,8 +25,7 @@ from app.services.runs.new_runs import require_new_run_allowance, start_cloud_ru
 from app.services.runs.run_authority import lock_run, lock_to_steer
 from app.services.runs.verification.verification_requests import waive
 from app.services.tasks.follows import follow_if_visible
-from app.services.usage_gates import GatedWork
-from app.services.verification_texts import repair_message
+from app.services.views.verification_texts import repair_message
 from app.verification.definitions import StoredDefinitions, read_definitions
 
 # The longest message with which work is sent back: the state of a run holds it.

@@ -32,7 +32,7 @@ from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_TASK, require_run, visibility
 from app.services.notifications import reminders
 from app.services.questions.question_lifecycle import ClosedQuestion
-from app.services.task_links import slug, slug_prefix, task_link
+from app.services.views.task_links import slug, slug_prefix, task_link
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 
 _USER = bindparam("visible_user_id", type_=User.id.type)

@@ -1,4 +1,4 @@
-"""Read by one statement what push_decision.py needs to decide about many notices."""
+"""Read by one statement what rules/push_decision.py needs to decide about many notices."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace

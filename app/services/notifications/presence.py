@@ -33,6 +33,7 @@ from sqlalchemy.orm import aliased
 
 from app.clock import utcnow
 from app.db.statements import Prepared, count_changed
+from app.db.sweeping import delete_batch
 from app.enums import DeviceKind, NotificationDecision
 from app.errors import InvalidInput, NotFound
 from app.models import ConsoleSession, Event, Notification, Presence, PushToken, QuestionSnooze, Task
@@ -46,7 +47,6 @@ from app.services.access.visibility import VISIBLE_TASK, visibility, visible_tas
 from app.services.notifications.devices import session_device
 from app.services.notifications.rules.decision_transitions import IS_HELD, decision_update, entry
 from app.services.notifications.rules.push_decision import LAPSE, Watching
-from app.services.sweeping import delete_batch
 
 Result = TypeVar("Result")
 

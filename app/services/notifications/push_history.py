@@ -7,6 +7,7 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.sweeping import delete_batch
 from app.enums import NotificationDecision, NotificationKind, Platform, QuestionStatus
 from app.models import Notification, Question
 from app.models.base import constant
@@ -14,7 +15,6 @@ from app.schemas.base import Page
 from app.schemas.notifications import NotificationOut, WatchedBy
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task
-from app.services.sweeping import delete_batch
 
 
 async def list_notifications(

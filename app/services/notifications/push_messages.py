@@ -27,7 +27,7 @@ from app.json_types import JsonDict
 from app.services.notifications.action_tokens import ActionClaims, mint
 from app.services.notifications.notice_reading import Notice, NoticeQuestion
 from app.services.notifications.push_sentences import closed_body
-from app.services.task_links import task_page
+from app.services.views.task_links import task_page
 
 _DAY_SECONDS = 24 * 3600
 _HALF_DAY_SECONDS = 12 * 3600

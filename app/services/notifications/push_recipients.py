@@ -29,7 +29,7 @@ from app.services.notifications.push_sentences import message_body, reason_in_wo
 from app.services.notifications.rules.cooldowns import COOLDOWNS, end_cooldowns, reached_limit, take_cooldowns
 from app.services.notifications.rules.decision_transitions import entry
 from app.services.notifications.rules.push_decision import FromAgent, NoticeContext, NoticeDecision, decide
-from app.services.verification_texts import summarize
+from app.services.views.verification_texts import summarize
 
 _DECISIONS = Counter("taskbeacon_push_decisions_total", "Pushes by what was decided.", ["kind", "decision"])
 _FAILED = Counter(

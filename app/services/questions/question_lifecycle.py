@@ -45,12 +45,12 @@ from app.ids import new_id
 from app.json_types import JsonDict
 from app.models import Question, Run, RunCommand, Task, User
 from app.models.base import constant, literal_int
+from app.models.runs.run_facts import WAITING_FOR, with_fact, with_missed_question, without_fact
 from app.services.events.activity_notes import note_message
 from app.services.events.run_ledger import record_for_runs
 from app.services.notifications import reminders
 from app.services.questions.answer_validation import Answer, Origin
 from app.services.questions.risk import risk_of
-from app.services.run_facts import WAITING_FOR, with_fact, with_missed_question, without_fact
 from app.services.views.users import CREATOR_COLUMNS, Creator
 
 # A question with less time than this to answer is urgent.

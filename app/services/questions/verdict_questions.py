@@ -14,7 +14,7 @@ from app.enums import QuestionKind, Urgency, Verdict, VerdictAnswer
 from app.models import Question, Task
 from app.schemas.runs.verifications import VerificationOut
 from app.services.questions.question_lifecycle import digest_of, lock_asking, open_question, withdraw
-from app.services.verification_texts import reasons_of, summarize
+from app.services.views.verification_texts import reasons_of, summarize
 
 _URGENCY: Mapping[Verdict | None, Urgency] = {
     Verdict.REFUTED: Urgency.NORMAL,

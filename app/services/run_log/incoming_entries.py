@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.live_events.run_events import EventKind
+from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.coroutines.periodic import repeating
 from app.db import SessionFactory, release, unit_of_work
@@ -29,7 +30,6 @@ from app.services.access.visibility import require_run
 from app.services.opened_clients import ServiceClients
 from app.services.run_log.log_entries import LogEvent, log_line, publish_entries
 from app.services.run_log.log_writing import append_events, append_numbered, carries_ids
-from app.services.storage_keys import RunRef
 from app.services.views.runs import retrieve_run
 
 COMPLETE_TYPE = "_posthog/stream_complete"

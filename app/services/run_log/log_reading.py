@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.api_limits import LARGE_RESPONSE_WAIT_SECONDS
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.object_store_errors import ObjectMissing
+from app.clients.storage.storage_keys import RunRef
 from app.db import release
 from app.db.statements import rows_of
 from app.errors import Unavailable
@@ -28,7 +29,6 @@ from app.schemas.runs.logs import LogQuery
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.resume_chain import resume_chain
-from app.services.storage_keys import RunRef
 
 # Bytes after which a page ends, however few entries it has; the entry that exceeds it is included.
 _PAGE_BYTES = 16 * 1024 * 1024

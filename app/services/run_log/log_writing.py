@@ -36,9 +36,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.api_limits import LOG_BYTES
 from app.clients.storage.object_store import LOG_TAGS, ObjectStore
 from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable, ObjectTooShort
+from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.db.statements import Prepared, rows_of
+from app.db.sweeping import delete_batch
 from app.errors import Unavailable
 from app.ids import new_hex_id
 from app.models import Run, RunEventId, RunLogState, Task
@@ -47,8 +49,6 @@ from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
 from app.services.retrying.policies import LOG_LOCK, LOG_LOCK_LEASE, LOG_LOCK_PATIENCE
 from app.services.retrying.retries import RetryBudget
 from app.services.run_log.log_entries import LogEvent
-from app.services.storage_keys import RunRef
-from app.services.sweeping import delete_batch
 
 CONTENT_TYPE = "application/jsonl"
 

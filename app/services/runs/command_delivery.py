@@ -13,8 +13,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.db.statements import rows_of
+from app.db.sweeping import delete_batch
 from app.dialogue.agent_reports import AgentMessage, MessageOutcome, notification_entry
 from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandMethod, CommandStatus, NotificationKind
@@ -22,13 +24,11 @@ from app.json_types import JsonDict
 from app.models import Question, Run, RunCommand, Task
 from app.models.base import constant
 from app.models.runs.run import held_by
+from app.models.runs.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.events.ledger import wake_readers
 from app.services.notifications import push_recipients
 from app.services.questions import question_lifecycle
-from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
-from app.services.storage_keys import RunRef
-from app.services.sweeping import delete_batch
 
 OPEN: ColumnElement[bool] = RunCommand.status.in_(
     [constant(status) for status in (CommandStatus.ACCEPTED, CommandStatus.DELIVERED)]

@@ -23,12 +23,13 @@ from app.ids import new_id
 from app.json_types import JsonDict
 from app.models import CiFailure, Integration, PushedBranch, Run, Task
 from app.models.base import literal_int
+from app.models.runs.run_facts import CI_FOLLOW_UP, SANDBOX_ENVIRONMENT, with_fact
 from app.schemas.github_webhook import WebhookOut
-from app.services import usage_gates
+from app.services.access import usage_gates
+from app.services.access.usage_gates import UsageGate
 from app.services.enqueueing import enqueue_run_after_commit
 from app.services.opened_clients import ServiceClients
 from app.services.questions.question_lifecycle import withdraw
-from app.services.run_facts import CI_FOLLOW_UP, SANDBOX_ENVIRONMENT, with_fact
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import run_lifecycle, run_options
 from app.services.runs.code_host_checks import CiReport, is_from_others
@@ -41,7 +42,6 @@ from app.services.runs.run_authority import (
     frozen_or_current,
     person_of,
 )
-from app.services.usage_gates import UsageGate
 
 MAX_FOLLOW_UPS: Final = 3
 _DEFAULT_PROMPT = (

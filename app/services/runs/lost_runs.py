@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.live_events.run_event_publisher import RunEvents
 from app.clients.storage.object_store_errors import ObjectStoreUnavailable
+from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.db import after_commit, unit_of_work
 from app.db.statements import rows_of
@@ -35,7 +36,6 @@ from app.services.runs.run_lifecycle import (
     silent_runs,
 )
 from app.services.runs.verification import verification_lifecycle
-from app.services.storage_keys import RunRef
 
 # A healthy job is picked up long before. Enqueuing a waiting job again changes nothing.
 _GRACE = timedelta(seconds=15)

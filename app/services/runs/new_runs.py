@@ -15,32 +15,32 @@ from app.api_limits import RUN_STATE_BYTES
 from app.clients.http.host_names import Destinations
 from app.clock import utcnow
 from app.db import release
+from app.db.sweeping import until_none_is_left
 from app.enums import TERMINAL_STATUSES, Environment, QuestionKind, RunStatus, Verdict
 from app.errors import InvalidInput, RunRefused, StateRefused, UsageLimitExceeded
 from app.json_types import JsonDict
 from app.models import Run, Task
+from app.models.runs.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
 from app.models.tasks import VERDICT_URGENCY
 from app.schemas.fields import parse_uuid
 from app.schemas.runs.mcp_servers import McpServerIn
 from app.schemas.runs.run import RunCreateIn, RunIn, RunOut, StartIn
 from app.schemas.tasks import TaskCreateIn, TaskOut, TaskWithRunOut
 from app.security.secrets import Cipher, DecryptionError
-from app.services import usage_gates
+from app.services.access import usage_gates
 from app.services.access.principal import Principal
+from app.services.access.usage_gates import GatedWork
 from app.services.access.visibility import lock_task
 from app.services.artifacts.staged_artifacts import keep_artifacts, take_artifacts
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
 from app.services.questions.question_lifecycle import withdraw
-from app.services.run_facts import AUTHORSHIP, CALLER_TOKEN, CREDENTIAL_SOURCE, SANDBOX_ENVIRONMENT
 from app.services.runs import run_authority, run_lifecycle, run_options
 from app.services.runs.run_credentials import keep_token
 from app.services.runs.run_edits import write_columns
 from app.services.runs.verification import verification_lifecycle
-from app.services.sweeping import until_none_is_left
 from app.services.tasks.task_reading import retrieve_task
 from app.services.tasks.task_writing import create_task, require_references
-from app.services.usage_gates import GatedWork
 from app.services.views.runs import retrieve_run
 
 _MOST_AHEAD = timedelta(days=90)

@@ -36,12 +36,21 @@ from app.db.statements import Prepared
 from app.enums import CodeHostKind, Environment, PrAuthorshipMode, RunStatus
 from app.errors import InvalidInput, NotFound, RunRefused, StateRefused, unknown_key
 from app.models import Integration, Run, RunCredential, SandboxEnvironment, Task, UserIntegration
+from app.models.runs.run_facts import (
+    AGENT_ENDED,
+    AUTHORSHIP,
+    CALLER_TOKEN,
+    CREDENTIAL_SOURCE,
+    LINKED_ACCOUNT,
+    SANDBOX_ENVIRONMENT,
+)
 from app.models.runs.run_phases import PHASE, RunPhase
 from app.schemas.runs.run import RunIn
 from app.schemas.runs.verifications import VerificationOut
 from app.schemas.staged_artifacts import ArtifactOut
-from app.services import usage_gates
+from app.services.access import usage_gates
 from app.services.access.principal import Principal
+from app.services.access.usage_gates import UsageGate
 from app.services.access.visibility import (
     VISIBLE_RUN,
     active_member,
@@ -50,15 +59,6 @@ from app.services.access.visibility import (
     usable_environment,
     visibility,
 )
-from app.services.run_facts import (
-    AGENT_ENDED,
-    AUTHORSHIP,
-    CALLER_TOKEN,
-    CREDENTIAL_SOURCE,
-    LINKED_ACCOUNT,
-    SANDBOX_ENVIRONMENT,
-)
-from app.services.usage_gates import UsageGate
 
 _NOT_THE_CREATOR = "User-authored runs must be started by the task creator, or provide github_user_token."
 _NO_ACCOUNT = "Link a GitHub account with repo access before running user-authored cloud tasks."

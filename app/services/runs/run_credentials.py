@@ -8,9 +8,9 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.sweeping import delete_batch
 from app.models import RunCredential
 from app.security.secrets import Cipher
-from app.services.sweeping import delete_batch
 
 # A run that has not been performed within this time needs a new token anyway.
 _KEPT = timedelta(hours=24)

@@ -21,13 +21,7 @@ from app.enums import TERMINAL_STATUSES, Environment, RunStatus
 from app.errors import StateRefused, Throttled
 from app.json_types import JsonDict
 from app.models import Run, Task
-from app.models.runs.run_phases import DELIVERED
-from app.schemas.runs.run import CancelIn, RunOut, RunUpdateIn
-from app.services.access.principal import Principal
-from app.services.access.visibility import require_run
-from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
-from app.services.opened_clients import ServiceClients
-from app.services.run_facts import (
+from app.models.runs.run_facts import (
     ACCEPTANCE,
     AUTHORSHIP,
     CANCELLATION,
@@ -35,6 +29,12 @@ from app.services.run_facts import (
     FACTS,
     SANDBOX_ENVIRONMENT,
 )
+from app.models.runs.run_phases import DELIVERED
+from app.schemas.runs.run import CancelIn, RunOut, RunUpdateIn
+from app.services.access.principal import Principal
+from app.services.access.visibility import require_run
+from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
+from app.services.opened_clients import ServiceClients
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import run_authority, run_lifecycle
 from app.services.runs.run_authority import Intent, authorize_run

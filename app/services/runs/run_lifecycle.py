@@ -56,6 +56,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.live_events.run_event_publisher import RunEvents
+from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.db.statements import Prepared, row_of, rows_of
 from app.dialogue.storable_text import storable
@@ -66,14 +67,7 @@ from app.json_types import JsonDict
 from app.models import Run, RunLogState, Task
 from app.models.base import constant
 from app.models.runs.run import held_by, is_scheduled, was_held_by
-from app.models.runs.run_phases import RunPhase, is_in
-from app.schemas.runs.verifications import VerificationOut
-from app.schemas.staged_artifacts import ArtifactOut
-from app.services.artifacts.manifest import manifest_with
-from app.services.events.ledger import publish_recorded
-from app.services.events.run_ledger import record_artifacts
-from app.services.retrying.policies import RUN_LEASE, RUN_LOSSES
-from app.services.run_facts import (
+from app.models.runs.run_facts import (
     AGENT_STARTED,
     CANCELLATION,
     CHANGES,
@@ -87,6 +81,13 @@ from app.services.run_facts import (
     with_recovery,
     without_fact,
 )
+from app.models.runs.run_phases import RunPhase, is_in
+from app.schemas.runs.verifications import VerificationOut
+from app.schemas.staged_artifacts import ArtifactOut
+from app.services.artifacts.manifest import manifest_with
+from app.services.events.ledger import publish_recorded
+from app.services.events.run_ledger import record_artifacts
+from app.services.retrying.policies import RUN_LEASE, RUN_LOSSES
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import command_delivery, run_metrics
 from app.services.runs.queue.claim_order import find_next_project, lock_claims
@@ -99,7 +100,6 @@ from app.services.runs.transitions import (
     publish_status,
     transition,
 )
-from app.services.storage_keys import RunRef
 from app.tracing.spans import current_traceparent
 
 Columns = TypeVarTuple("Columns")

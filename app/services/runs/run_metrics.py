@@ -13,9 +13,9 @@ from app.clients.redis import RedisClient
 from app.db import SessionFactory, after_commit, unit_of_work
 from app.enums import RunReason
 from app.json_types import JsonDict
+from app.models.runs.run_facts import USAGE, USAGE_BEFORE
 from app.outages import REDIS_ERRORS, DatabaseUnavailable
 from app.services.events.ledger import Recorded
-from app.services.run_facts import USAGE, USAGE_BEFORE
 from app.services.run_log.log_entries import RunState
 from app.services.runs.queue.queue_figures import read_figures
 from app.services.runs.queue.worker_reports import read_reports

@@ -7,10 +7,10 @@ from app.agents.adapters.catalog import Catalog
 from app.enums import PrAuthorshipMode, RunSource
 from app.errors import InvalidInput
 from app.json_types import JsonDict
+from app.models.runs.run_facts import ACCEPTANCE, AUTHORSHIP, SANDBOX_ENVIRONMENT
 from app.schemas.checks.check_sets import acceptance_of
 from app.schemas.runs.run import LONGEST_BRANCH, MAX_TOKEN_BUDGET, RunIn
 from app.schemas.tasks import ModelOut, TaskCreateIn
-from app.services.run_facts import ACCEPTANCE, AUTHORSHIP, SANDBOX_ENVIRONMENT
 
 _NEEDED = "This field is required when selecting a cloud runtime."
 

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.db import release
 from app.db.statements import rows_of
@@ -28,7 +29,6 @@ from app.security.secrets import Cipher, DecryptionError
 from app.services.access.authentication import find_member, find_open_sessions, find_valid_keys
 from app.services.access.principal import CURRENT_PROJECT, Principal
 from app.services.access.visibility import require_run
-from app.services.storage_keys import RunRef
 
 ALGORITHM = "RS256"
 AUDIENCE = "taskbeacon:run_connection"

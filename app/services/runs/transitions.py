@@ -35,6 +35,7 @@ from app.enums import TERMINAL_STATUSES, Environment, EventType, NotificationKin
 from app.json_types import JsonDict
 from app.models import Project, Run, Task
 from app.models.runs.run import is_waiting
+from app.models.runs.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.models.runs.run_phases import TRANSITIONS
 from app.schemas.runs.artifacts import ManifestEntry
 from app.schemas.runs.verifications import VerificationOut
@@ -48,7 +49,6 @@ from app.services.events.ledger import (
 )
 from app.services.notifications import push_recipients
 from app.services.questions import question_lifecycle
-from app.services.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_entries, announce_state
 from app.services.runs import command_delivery, run_credentials, run_metrics
 from app.services.runs.queue.claim_order import longest_waiting, next_project

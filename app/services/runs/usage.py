@@ -23,10 +23,10 @@ from app.db.statements import Prepared
 from app.dialogue.agent_reports import Spent
 from app.errors import NotFound
 from app.models import Run, Task
+from app.models.runs.run_facts import USAGE
 from app.schemas.runs.run import UsageOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
-from app.services.run_facts import USAGE
 
 # The key of the state under which agents outside our workers report usage, and its names for the keys of the fact.
 _REPORTED = "token_usage"

@@ -15,8 +15,8 @@ from app.models.base import literal_int
 from app.schemas.tasks import ReferenceKind, ResolvedOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK, visibility
-from app.services.task_links import slug, slug_prefix
 from app.services.tasks.search_words import searched_number
+from app.services.views.task_links import slug, slug_prefix
 
 _LATEST: Final = "@latest"
 _DIGITS: Final = 32

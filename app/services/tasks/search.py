@@ -20,10 +20,10 @@ from app.models.runs.run import ARTIFACT_NAMES, PULL_REQUEST_URL
 from app.schemas.tasks import MAX_FOUND, FoundKind, FoundOut, SearchQuery, TaskListQuery, Wanted
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_TASK
-from app.services.task_links import slug, slug_prefix
 from app.services.tasks.cached_pages import PLAN_FOR_THESE_VALUES
 from app.services.tasks.filters import IS_RECENT, recent_first, select_newest, task_filter
 from app.services.tasks.search_words import escape_like
+from app.services.views.task_links import slug, slug_prefix
 
 # Words that the trigram indexes can find; others are looked for in the newest tasks of the project.
 _INDEXED = re.compile(r"[^\W_]{3}")

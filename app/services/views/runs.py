@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import PAGE_BYTES
 from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.storage_keys import RunRef
 from app.db.statements import Prepared
 from app.enums import Environment, RunStatus
 from app.errors import NotFound
@@ -34,7 +35,6 @@ from app.schemas.runs.run import RunOut
 from app.schemas.runs.verifications import VerificationOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, VISIBLE_TASK, require_task, visibility
-from app.services.storage_keys import RunRef
 from app.services.views.entity_tags import NOTHING_HELD, Held, digest_of, find_held, joined, row_version
 from app.services.views.queue_position import ATTEMPTS, IN_QUEUE, queue_columns
 

@@ -13,7 +13,6 @@ from app.models import Run, Task, User
 from app.schemas.checks.check_sets import DefinitionsOut
 from app.schemas.tasks import TaskOut
 from app.services.access.principal import ProjectRef
-from app.services.task_links import slug, slug_prefix
 from app.services.views.entity_tags import joined, row_version
 from app.services.views.runs import (
     Order,
@@ -27,6 +26,7 @@ from app.services.views.runs import (
     text_bytes,
     within_page,
 )
+from app.services.views.task_links import slug, slug_prefix
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 
 _LatestRun = aliased(Run, name="latest_run")

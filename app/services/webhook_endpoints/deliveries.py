@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.webhooks.webhook_messages import FIXED_HEADERS
 from app.clock import utcnow
 from app.db.statements import row_of, rows_of
+from app.db.sweeping import delete_batch
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, EventType, Scope
 from app.errors import InvalidInput, NotFound, Throttled
 from app.ids import new_id
@@ -24,7 +25,6 @@ from app.services.access.scopes import has_scope
 from app.services.access.visibility import own_endpoint, require_endpoint
 from app.services.events import ledger
 from app.services.events.rendering import ping_body
-from app.services.sweeping import delete_batch
 from app.services.views.newest_page import newest_page
 
 _PING_PAUSE = timedelta(seconds=1)

@@ -12,7 +12,7 @@ from app.enums import AnswerVia, FormAction, QuestionKind, QuestionRisk, Questio
 from app.json_types import JsonDict
 from app.schemas.fields import parse_integer
 from app.services.inbox.inbox_questions import QuestionRow
-from app.services.task_links import slug, slug_prefix
+from app.services.views.task_links import slug, slug_prefix
 
 KINDS = {
     QuestionKind.PERMISSION: "The agent asks for permission",

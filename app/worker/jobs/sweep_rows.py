@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.coroutines.periodic import attempt
+from app.db.sweeping import until_none_is_left
 from app.services.accounts.console_sessions import sweep_sessions
 from app.services.accounts.terminal_logins import sweep_logins
 from app.services.code_hosts.github_webhook import sweep_deliveries
@@ -20,7 +21,6 @@ from app.services.run_log.log_writing import sweep_event_ids
 from app.services.runs.command_delivery import sweep_commands
 from app.services.runs.run_credentials import sweep_tokens
 from app.services.runs.verification.kept_bases import sweep_bases
-from app.services.sweeping import until_none_is_left
 from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import disable_orphaned
 from app.worker.worker_context import worker_context

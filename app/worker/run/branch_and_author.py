@@ -4,8 +4,8 @@ from uuid import UUID
 
 from app.agents.git.run_repository import Author
 from app.enums import PrAuthorshipMode
+from app.models.runs.run_facts import AUTHORSHIP
 from app.services.code_hosts.branch_records import BRANCH_PREFIX
-from app.services.run_facts import AUTHORSHIP
 from app.services.runs.run_spec import RunSpec
 
 _SHORT_ID_LENGTH = 8

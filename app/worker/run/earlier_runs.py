@@ -14,9 +14,9 @@ from app.agents.workspace.kept_session import MAX_PACKED_BYTES, KeptSession, unp
 from app.clients.storage.bucket import KEPT_DAYS
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable
+from app.clients.storage.storage_keys import RunRef
 from app.services.artifacts.artifact_uploads import tags
 from app.services.resume_chain import EarlierRun
-from app.services.storage_keys import RunRef
 from app.worker.run.store_retry import StoreRetryBudget
 
 # The bytes to read from the end of each log.

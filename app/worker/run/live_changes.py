@@ -15,9 +15,9 @@ from app.clock import utcnow
 from app.coroutines.periodic import attempt, wait
 from app.db import unit_of_work
 from app.enums import DiffBase, DiffMissing
+from app.models.runs.run_facts import CHANGES, note_fact
 from app.schemas.runs.diff import DiffFacts
 from app.services.artifacts import live_diff
-from app.services.run_facts import CHANGES, note_fact
 from app.services.runs.run_lifecycle import Claim
 from app.worker.run.log_recorder import RunLog
 from app.worker.worker_context import WorkerContext

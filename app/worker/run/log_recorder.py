@@ -14,12 +14,12 @@ import structlog
 from app.api_limits import LOG_BYTES
 from app.clients.live_events.run_event_publisher import RunEvents
 from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.storage_keys import RunRef
 from app.coroutines.periodic import wait
 from app.db import SessionFactory
 from app.services.retrying.policies import RUN_FILES
 from app.services.run_log.log_entries import is_chunk
 from app.services.run_log.log_writing import append_lines
-from app.services.storage_keys import RunRef
 from app.worker.run.store_retry import StoreRetryBudget
 
 # A batch is collected for half a second, and for a second more with each 16 MiB of a log, which get slower to

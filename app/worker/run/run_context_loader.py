@@ -25,6 +25,7 @@ from app.clients.github.github_client import GitHubClient
 from app.config import Settings
 from app.dialogue.agent_reports import Spent
 from app.enums import RunMode
+from app.models.runs.run_facts import USAGE
 from app.schemas.staged_artifacts import ArtifactOut
 from app.security.secrets import Cipher, DecryptionError
 from app.services.code_hosts.branch_records import BranchRecord, ContinuedBranch, branch_to_resume
@@ -32,12 +33,11 @@ from app.services.code_hosts.host_credentials import CodeHost, HostAccess, clone
 from app.services.code_hosts.pull_requests import PullRequestResult, PullRequestSubject, open_pull_request
 from app.services.resume_chain import EarlierRun, earlier_runs, resumes
 from app.services.retrying.retries import in_transaction
-from app.services.run_facts import USAGE
 from app.services.runs.run_lifecycle import Claim
 from app.services.runs.run_options import token_budget
 from app.services.runs.run_spec import RunSpec, SpecEnvironment, read_run_spec
 from app.services.runs.usage import spent_by_others
-from app.services.task_links import task_page
+from app.services.views.task_links import task_page
 from app.tracing.spans import traced
 from app.verification.definitions import StoredDefinitions, read_definitions
 from app.worker.run.branch_and_author import commit_author, new_branch_name

@@ -18,8 +18,8 @@ from app.agents.session.usage_meter import UsageMeter
 from app.coroutines.periodic import attempt, repeating
 from app.db import unit_of_work
 from app.dialogue.agent_reports import notification_entry
+from app.models.runs.run_facts import USAGE, note_fact
 from app.outages import DatabaseUnavailable
-from app.services.run_facts import USAGE, note_fact
 from app.services.runs.run_lifecycle import Claim
 from app.services.runs.usage import spent_by_others
 from app.worker.run.earlier_runs import store_session

@@ -18,6 +18,7 @@ from app.api_limits import FILE_BYTES
 from app.clients.storage.bucket import KEPT_DAYS
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable
+from app.clients.storage.storage_keys import RunRef, safe_name
 from app.enums import ArtifactType, RunReason
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.artifacts.artifact_uploads import guess_content_type, tag_objects, tags
@@ -26,7 +27,6 @@ from app.services.artifacts.live_diff import pack_texts
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.retrying.policies import ATTACHMENT
 from app.services.retrying.retries import RetryBudget
-from app.services.storage_keys import RunRef, safe_name
 from app.tracing.spans import traced
 from app.worker.run.store_retry import StoreRetryBudget
 

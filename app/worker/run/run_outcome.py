@@ -12,10 +12,10 @@ from app.agents.git.patches import summarise
 from app.agents.run_result import RunResult
 from app.enums import RunReason, RunStatus, StopReason
 from app.json_types import JsonDict
+from app.models.runs.run_facts import CHANGES, LEFT_OUT, NOT_STORED
 from app.services.code_hosts.branch_records import BranchRecord, record_branch
 from app.services.enqueueing import enqueue_verification_after_commit
 from app.services.retrying.retries import in_transaction
-from app.services.run_facts import CHANGES, LEFT_OUT, NOT_STORED
 from app.services.runs import run_lifecycle
 from app.services.runs.run_lifecycle import Claim, RunEnd
 from app.services.runs.verification import verification_lifecycle

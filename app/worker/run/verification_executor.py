@@ -15,6 +15,7 @@ from app.agents.execution.active_run import until_stopped
 from app.agents.git.fetch import Source
 from app.agents.git.run_repository import Author
 from app.clients.storage.object_store_errors import ObjectStoreUnavailable
+from app.clients.storage.storage_keys import RunRef
 from app.clock import wire_time
 from app.dialogue.agent_reports import notification_entry, progress_entry
 from app.enums import ArtifactType, CheckCause, RunMode, Verdict, VerdictReason
@@ -25,8 +26,7 @@ from app.services.runs.verification import verification_lifecycle
 from app.services.runs.verification.kept_bases import find_base, keep_base
 from app.services.runs.verification.shown_results import show_lost, show_progress, show_result
 from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
-from app.services.storage_keys import RunRef
-from app.services.verification_texts import repair_message
+from app.services.views.verification_texts import repair_message
 from app.verification.definitions import PlacedCheck, unite
 from app.verification.judgement import (
     DETAIL_CHARACTERS,

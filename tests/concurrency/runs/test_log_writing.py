@@ -16,6 +16,7 @@ from typing_extensions import override
 from app.api_limits import LOG_BYTES
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable
+from app.clients.storage.storage_keys import RunRef
 from app.config import Settings
 from app.db import SessionFactory, create_engine, create_session_factory, unit_of_work
 from app.errors import Unavailable
@@ -24,7 +25,6 @@ from app.outages import DatabaseUnavailable
 from app.services.retrying.policies import LOG_LOCK_PATIENCE
 from app.services.run_log.log_entries import log_line
 from app.services.run_log.log_writing import append_lines, hold_lock, within_limit
-from app.services.storage_keys import RunRef
 from app.worker.run.log_recorder import open_log
 from app.worker.run.store_retry import StoreRetryBudget
 from tests.support.clock import MovableClock, let_time_pass

@@ -6,8 +6,8 @@ import pytest
 
 from app.db import SessionFactory
 from app.models import Run
+from app.models.runs.run_facts import CHANGES, USAGE, note_fact
 from app.services.retrying.policies import RUN_LEASE
-from app.services.run_facts import CHANGES, USAGE, note_fact
 from tests.concurrency.races import perform
 from tests.concurrency.runs.test_run_lifecycle import (
     OTHER,

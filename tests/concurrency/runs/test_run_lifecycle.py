@@ -17,13 +17,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.errors import StateRefused
 from app.models import Project, Run, Task, User
-from app.models.runs.run_phases import TRANSITIONS
-from app.runtime import ProcessContext
-from app.schemas.runs.run import RunUpdateIn, StartIn
-from app.schemas.tasks import BatchAction, BatchIn
-from app.services.enqueueing import EXECUTE_RUN
-from app.services.retrying.policies import RUN_LEASE, RUN_LOSSES
-from app.services.run_facts import (
+from app.models.runs.run_facts import (
     AGENT_STARTED,
     CANCELLATION,
     FACTS,
@@ -32,6 +26,12 @@ from app.services.run_facts import (
     RECOVERY,
     WAITING_FOR,
 )
+from app.models.runs.run_phases import TRANSITIONS
+from app.runtime import ProcessContext
+from app.schemas.runs.run import RunUpdateIn, StartIn
+from app.schemas.tasks import BatchAction, BatchIn
+from app.services.enqueueing import EXECUTE_RUN
+from app.services.retrying.policies import RUN_LEASE, RUN_LOSSES
 from app.services.runs import run_edits, run_lifecycle
 from app.services.runs.new_runs import start_run
 from app.services.runs.run_lifecycle import RunEnd

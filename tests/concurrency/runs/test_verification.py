@@ -18,11 +18,11 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.enums import EventType, RunStatus
 from app.models import Event, Project, Run, Task, User, VerdictReport, Verification
+from app.models.runs.run_facts import CHANGES, with_fact
 from app.runtime import ProcessContext
 from app.schemas.runs.run import CancelIn
 from app.services.code_hosts import verdict_reports
 from app.services.retrying.retries import in_transaction
-from app.services.run_facts import CHANGES, with_fact
 from app.services.runs import run_lifecycle
 from app.services.runs.code_host_checks import CiReport, fold_ci
 from app.services.runs.lost_runs import recover_runs

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.models import Task
-from tests.services.test_storage_keys import ID, NAMES
+from tests.clients.storage.test_storage_keys import ID, NAMES
 
 # One set-up serves all examples: prepared files are not stored, and refused ones change nothing.
 PROPERTY = settings(

@@ -9,10 +9,10 @@ import pytest
 from fastapi import FastAPI
 
 from app.clients.storage.object_store import LOG_TAGS, ObjectStore
+from app.clients.storage.storage_keys import RunRef
 from app.config import Settings
 from app.ids import new_hex_id
 from app.models import Run
-from app.services.storage_keys import RunRef
 from app.web.responses import LargeResponses
 from tests.support.callers import Caller
 from tests.support.web.clients import socket_client

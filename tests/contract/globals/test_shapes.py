@@ -9,9 +9,9 @@ from uuid import UUID
 import httpx
 
 from app.clients.storage.object_store import LOG_TAGS, ObjectStore
+from app.clients.storage.storage_keys import RunRef
 from app.enums import Environment, OriginProduct, RunStatus
 from app.models import Run, Task, User
-from app.services.storage_keys import RunRef
 from tests.support.assertions import assert_page, concerning
 from tests.support.clock import MovableClock
 from tests.support.makers import NewRun, NewTask

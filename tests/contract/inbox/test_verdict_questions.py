@@ -15,8 +15,8 @@ from app.db import SessionFactory
 from app.enums import CheckStatus, NotificationKind, QuestionStatus, Verdict
 from app.models import Event, Project, PushToken, Question, Run, RunCommand, Task, User
 from app.runtime import ProcessContext
+from app.services.access.usage_gates import Limit
 from app.services.notifications.action_tokens import ActionClaims, mint
-from app.services.usage_gates import Limit
 from tests.contract.inbox.conftest import INBOX
 from tests.contract.inbox.test_answer_acceptance import NO_WINNER, assert_settled
 from tests.contract.inbox.test_token_answers import press

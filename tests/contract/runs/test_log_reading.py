@@ -11,10 +11,10 @@ from typing_extensions import override
 
 from app.clients.storage.object_store import LOG_TAGS, ObjectStore
 from app.clients.storage.object_store_errors import ObjectStoreUnavailable
+from app.clients.storage.storage_keys import RunRef
 from app.config import Settings
 from app.ids import new_id
 from app.models import Run
-from app.services.storage_keys import RunRef
 from tests.support.assertions import assert_invalid, assert_not_found, concerning
 from tests.support.makers import NewRun
 from tests.support.web.clients import socket_client

@@ -17,7 +17,7 @@ from app.db import SessionFactory
 from app.enums import Environment, LimitType, RunStatus
 from app.models import Run, StagedArtifact, Task, User
 from app.runtime import ProcessContext
-from app.services.usage_gates import Limit, UsageGate, UsageGateInvalid, open_gates
+from app.services.access.usage_gates import Limit, UsageGate, UsageGateInvalid, open_gates
 from tests.support.assertions import assert_invalid, assert_not_found
 from tests.support.factories import make_run
 from tests.support.stand_ins.fakes import RecordingQueue, ScriptedGate

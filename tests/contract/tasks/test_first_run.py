@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.models import Event, Project, Run, SandboxEnvironment, Task, User
 from app.runtime import ProcessContext
+from app.services.access.usage_gates import Limit
 from app.services.runs.new_runs import start_scheduled_runs
 from app.services.runs.run_lifecycle import claim
-from app.services.usage_gates import Limit
 from tests.contract.globals.test_shapes import RUN_KEYS, TASK_KEYS
 from tests.support.assertions import assert_invalid, concerning
 from tests.support.clock import MovableClock

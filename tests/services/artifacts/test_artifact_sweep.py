@@ -9,14 +9,14 @@ from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.storage_keys import RunRef, staged_folder
 from app.clock import utcnow
 from app.db import SessionFactory
+from app.db.sweeping import delete_batch, until_none_is_left
 from app.enums import RunStatus
 from app.ids import new_hex_id, new_id
 from app.models import Project, Run, StagedArtifact, Task, User
 from app.services.artifacts.artifact_sweep import DELETED_LIFETIME, sweep_artifacts, write_lifecycle
-from app.services.storage_keys import RunRef, staged_folder
-from app.services.sweeping import delete_batch, until_none_is_left
 from tests.support.clock import MovableClock
 from tests.support.database.queries import recorded
 from tests.support.factories import make_run, make_staged_artifact, make_task

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.enums import ArtifactType
 from app.services.artifacts.artifact_uploads import content_disposition, size_error
-from tests.services.test_storage_keys import NAMES
+from tests.clients.storage.test_storage_keys import NAMES
 
 MEBIBYTE = 2**20
 

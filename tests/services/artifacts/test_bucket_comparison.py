@@ -8,13 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.storage.bucket import KEPT_DAYS
 from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.storage_keys import RunRef, staged_folder
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.enums import RunStatus
 from app.ids import new_hex_id, new_id
 from app.models import Project, RunLogState, Task, User
 from app.services.artifacts.bucket_comparison import compare_files
-from app.services.storage_keys import RunRef, staged_folder
 from tests.support.clock import MovableClock
 from tests.support.factories import make_run, make_staged_artifact, make_task
 

@@ -7,11 +7,11 @@ from uuid import UUID
 from sqlalchemy import select
 
 from app.db import SessionFactory, unit_of_work
+from app.db.sweeping import until_none_is_left
 from app.models import Event, EventHorizon, EventSnapshot, Project
 from app.services.access.principal import Principal
 from app.services.events.cursor import Cursor
 from app.services.events.event_sweep import adopt_events, prune_events
-from app.services.sweeping import until_none_is_left
 from app.services.webhook_endpoints.relay import relay_events
 from tests.services.events.conftest import Reader, note, page
 from tests.support.clock import MovableClock

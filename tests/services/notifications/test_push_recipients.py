@@ -39,13 +39,13 @@ from app.models import (
     TaskMute,
     User,
 )
+from app.models.runs.run_facts import AGENT_STARTED, with_fact
 from app.services.notifications import push_claims
 from app.services.notifications import push_recipients as notifications
 from app.services.notifications.devices import hash_token
 from app.services.notifications.presence import PRESENCE_LIFETIME
 from app.services.notifications.push_sentences import message_body
 from app.services.notifications.rules.cooldowns import COOLDOWNS
-from app.services.run_facts import AGENT_STARTED, with_fact
 from app.services.runs import run_lifecycle
 from app.services.runs.run_lifecycle import RunEnd
 from tests.support import runs

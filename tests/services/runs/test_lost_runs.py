@@ -14,17 +14,17 @@ from typing_extensions import override
 
 from app.clients.live_events.run_event_publisher import RunEvents
 from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.storage_keys import RunRef
 from app.db import SessionFactory, unit_of_work
 from app.enums import CommandMethod, CommandStatus, RunStatus
 from app.ids import new_id
 from app.models import Run, RunCommand, Task
+from app.models.runs.run_facts import CHANGES, note_fact
 from app.runtime import ProcessContext
 from app.services.retrying.policies import RUN_LEASE
-from app.services.run_facts import CHANGES, note_fact
 from app.services.runs import command_delivery
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.run_lifecycle import claim, mark_agent_started
-from app.services.storage_keys import RunRef
 from tests.support.clock import MovableClock
 from tests.support.database.faults import refusing_some
 from tests.support.factories import make_run

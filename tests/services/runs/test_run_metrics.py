@@ -11,7 +11,7 @@ from app.clients.redis import RedisClient, create_redis
 from app.db import SessionFactory, unit_of_work
 from app.enums import RunStatus
 from app.models import Run, Task
-from app.services.run_facts import note_fact
+from app.models.runs.run_facts import note_fact
 from app.services.runs import run_lifecycle
 from app.services.runs.queue.worker_reports import report_worker, withdraw_report
 from app.services.runs.run_lifecycle import RunEnd

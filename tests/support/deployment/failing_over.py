@@ -16,11 +16,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from app.config import Settings
+from app.db.schema_revision import upgrade_schema
 from app.devstack.home import keep_private, write_private
 from app.devstack.processes import Child, Supervisor
 from app.devstack.servers import embedded_servers
 from app.devstack.servers.postgres import Postgres
-from app.services.schema_revision import upgrade_schema
 from tests.support.deployment.processes import free_port
 from tests.support.deployment.restoring import take_base_backup
 from tests.support.waiting import eventually

@@ -13,10 +13,10 @@ from app.clients.live_events.run_events import EventKind
 from app.clients.redis import RedisClient, create_redis
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.object_store_errors import ObjectMissing
+from app.clients.storage.storage_keys import RunRef
 from app.db import unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus
 from app.models import Run, RunLogState, Task
-from app.services.storage_keys import RunRef
 from tests.support.deployment.site import ARTIFACT, PATCHED, Site
 from tests.support.stand_ins.push import PushService
 from tests.support.waiting import eventually

@@ -7,11 +7,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from app.config import Settings
+from app.db.schema_revision import upgrade_schema
 from app.devstack.home import Home
 from app.devstack.processes import Supervisor
 from app.devstack.servers.embedded_servers import Valkey
 from app.devstack.servers.postgres import Postgres
-from app.services.schema_revision import upgrade_schema
 
 _START_SECONDS = 180.0
 

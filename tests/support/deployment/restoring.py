@@ -9,11 +9,11 @@ from pathlib import Path
 import asyncpg
 
 from app.config import Settings
+from app.db.schema_revision import upgrade_schema
 from app.devstack.home import keep_private
 from app.devstack.processes import Supervisor
 from app.devstack.servers import postgres
 from app.devstack.servers.postgres import Postgres
-from app.services.schema_revision import upgrade_schema
 from tests.support.deployment.processes import free_port
 
 _START_SECONDS = 180.0

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from app.clients.job_queue import ArqQueue
 from app.clients.redis import create_redis
 from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
@@ -21,7 +22,6 @@ from app.models import Project, Run, User, Verification
 from app.outages import DatabaseUnavailable
 from app.services.enqueueing import enqueue_run, wake_run_worker_after_commit
 from app.services.runs import run_lifecycle
-from app.services.storage_keys import RunRef
 from tests.support.callers import bearer
 from tests.support.deployment.processes import ServiceProcess, address_of, service_process, wait_until_ready
 from tests.support.factories import make_key, make_run, make_task

@@ -11,7 +11,7 @@ from typing_extensions import override
 from app.clients.job_queue import QUEUE_NAME, JobQueue
 from app.clients.live_events.run_event_publisher import RunEvents
 from app.clients.live_events.run_events import EventKind
-from app.services.usage_gates import Limit, UsageGate
+from app.services.access.usage_gates import Limit, UsageGate
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from app.enums import CheckStatus, QuestionStatus, RunStatus, Verdict
 from app.ids import new_id
 from app.models import CiFailure, PushedBranch, Question, Run, Task, User
 from app.runtime import ProcessContext
+from app.services.access.usage_gates import Limit
 from app.services.runs.code_host_checks import CiReport
 from app.services.runs.follow_ups import follow_up
-from app.services.usage_gates import Limit
 from tests.concurrency.races import is_waiting
 from tests.support.database.faults import rolled_back
 from tests.support.stand_ins.fakes import RecordingQueue, ScriptedGate

@@ -11,11 +11,11 @@ from typing_extensions import override
 
 from app.agents.workspace.folders import FolderRemover, reclaim
 from app.clients.job_queue import ArqQueue
+from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
-from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.stand_ins.outage import behind, interruptible

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from app.clients.storage.storage_keys import RunRef
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Run
 from app.services.retrying.policies import RUN_LEASE
 from app.services.run_log.log_writing import hold_lock
 from app.services.runs.run_lifecycle import claim, mark_agent_started
-from app.services.storage_keys import RunRef
 from app.worker.jobs.recover_runs import recover_runs
 from tests.fixtures.worker import Workshop
 from tests.support.clock import MovableClock

@@ -7,9 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.storage_keys import staged_folder
 from app.ids import new_hex_id
 from app.models import StagedArtifact, Task
-from app.services.storage_keys import staged_folder
 from app.worker.jobs.sweep_artifacts import sweep_artifacts
 from tests.fixtures.worker import Workshop
 from tests.support.clock import MovableClock

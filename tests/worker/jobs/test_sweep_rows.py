@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clock import utcnow
 from app.db import unit_of_work
+from app.db.sweeping import delete_batch
 from app.enums import (
     ActivityKind,
     CommandMethod,
@@ -42,7 +43,6 @@ from app.models import (
     WebhookEndpointDelivery,
 )
 from app.services.notifications.devices import session_device
-from app.services.sweeping import delete_batch
 from app.worker.jobs.sweep_rows import sweep_rows
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_deletions

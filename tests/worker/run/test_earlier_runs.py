@@ -6,10 +6,10 @@ from typing import Any
 
 from app.agents.adapters.adapter import Adapter
 from app.agents.adapters.catalog import Catalog, load_catalog
+from app.clients.storage.storage_keys import RunRef
 from app.db import unit_of_work
 from app.models import Run
 from app.services.resume_chain import earlier_runs
-from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.earlier_runs import recall
 from tests.agents.conftest import remembering_adapter, scripted_adapter

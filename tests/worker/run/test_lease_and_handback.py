@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.clients.redis import create_redis
+from app.clients.storage.storage_keys import RunRef
 from app.clients.wakes import publish_change
 from app.clock import utcnow
 from app.config import Settings
@@ -18,7 +19,6 @@ from app.ids import new_id
 from app.models import Run
 from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.runs import run_lifecycle
-from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.lease_and_handback import hold_lease
 from tests.fixtures.worker import Workshop

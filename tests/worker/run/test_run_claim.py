@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import select, update
 
 from app.agents.git.mirrors import Mirrors
+from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.config import Settings
 from app.db import create_engine, create_session_factory, unit_of_work
@@ -23,7 +24,6 @@ from app.services.retrying.policies import DATABASE
 from app.services.runs import run_lifecycle
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.run_lifecycle import Claim
-from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.log_recorder import RunLog
 from app.worker.run.run_claim import claim_run

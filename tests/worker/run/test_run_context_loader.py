@@ -10,6 +10,7 @@ from sqlalchemy import delete, update
 
 from app.agents.errors import EnvironmentUnavailable
 from app.clients.http.host_names import Destinations
+from app.clients.storage.storage_keys import RunRef
 from app.config import Settings
 from app.db import unit_of_work
 from app.enums import NetworkAccessLevel, RunStatus
@@ -17,7 +18,6 @@ from app.models import Project, Run, SandboxEnvironment
 from app.security.addresses import AddressPolicy
 from app.security.secrets import Cipher
 from app.services.runs.run_spec import SpecEnvironment
-from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.run_context_loader import decrypt_variables
 from tests.agents.conftest import scripted_adapter

@@ -7,13 +7,13 @@ import pytest
 
 from app.agents.files.attachments import take_artifacts
 from app.clients.storage.bucket import STAGED_DAYS
+from app.clients.storage.storage_keys import RunRef, staged_folder
 from app.db import unit_of_work
 from app.enums import ArtifactType, RunStatus
 from app.ids import new_hex_id
 from app.models import Run
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.artifacts.artifact_uploads import tags
-from app.services.storage_keys import RunRef, staged_folder
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.deployment.small_disk import fill, small_disk

@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from app.clients.storage.storage_keys import RunRef
 from app.enums import RunStatus
-from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Workshop
 from tests.support.waiting import eventually

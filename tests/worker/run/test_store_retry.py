@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
 from app.clients.storage.object_store import ObjectInfo, ObjectStore
+from app.clients.storage.storage_keys import RunRef
 from app.config import Settings
 from app.enums import RunStatus
 from app.models import Run
-from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_some

@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.agents.adapters.catalog import Catalog, load_catalog
 from app.agents.session.usage_meter import UsageMeter
+from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import EventType, RunStatus
 from app.models import Event, Run
 from app.services.runs.run_lifecycle import Claim
 from app.services.runs.usage import spent_by_others
-from app.services.storage_keys import RunRef
 from app.worker.jobs.execute_run import execute_run
 from app.worker.run.run_executor import record_usage
 from tests.agents.conftest import scripted_adapter

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 
 from app.agents.errors import AgentCancelled, AgentStopped, BudgetSpent
 from app.agents.run_result import RunResult, WorkBase
+from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.enums import CheckSource, RunStatus
@@ -22,7 +23,6 @@ from app.services.runs.lost_runs import recover_runs
 from app.services.runs.run_edits import cancel_run
 from app.services.runs.run_lifecycle import Claim
 from app.services.runs.verification import verification_lifecycle
-from app.services.storage_keys import RunRef
 from app.verification.definitions import Check, unite
 from app.verification.definitions import CheckSet as CheckSetOf
 from app.worker.run.run_files import StoredFiles

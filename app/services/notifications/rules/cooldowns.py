@@ -11,10 +11,10 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from app.clock import utcnow
 from app.db.statements import Prepared
+from app.db.sweeping import delete_batch
 from app.enums import NotificationKind
 from app.models import Notification, PushCooldown
 from app.models.base import given_rows
-from app.services.sweeping import delete_batch
 
 COOLDOWNS = {
     NotificationKind.COMPLETED: timedelta(seconds=600),

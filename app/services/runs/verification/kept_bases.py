@@ -11,9 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
+from app.db.sweeping import delete_batch
 from app.enums import CaseOutcome
 from app.models import KeptBase
-from app.services.sweeping import delete_batch
 from app.verification.judgement import Case, Execution
 
 

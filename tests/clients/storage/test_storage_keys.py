@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.services.storage_keys import RunRef, owner_of_key, safe_name, staged_folder
+from app.clients.storage.storage_keys import RunRef, owner_of_key, safe_name, staged_folder
 
 PROJECT = 7
 TASK = UUID("019ca8a6-8d1b-7c3e-9f62-0b5c1d2e3f40")

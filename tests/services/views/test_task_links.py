@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.services.task_links import task_link
+from app.services.views.task_links import task_link
 
 TASK = UUID(int=7)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.enums import CheckGate, CheckSource, CheckStatus, Verdict, VerdictReason
-from app.services.verification_texts import heading_of, page_of, repair_message, summarize
+from app.services.views.verification_texts import heading_of, page_of, repair_message, summarize
 from app.verification.definitions import Check, CheckSet, unite
 from tests.support.verification import shown_check, shown_verdict
 

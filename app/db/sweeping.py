@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, inspect, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import DeclarativeBase
 
 from app.db import SessionFactory, unit_of_work
 from app.db.statements import count_changed
-from app.models import Base
 
 SWEEP_BATCH = 10_000
 
@@ -32,7 +32,7 @@ async def until_none_is_left(
 
 async def delete_batch(
     session: AsyncSession,
-    model: type[Base],
+    model: type[DeclarativeBase],
     expired: ColumnElement[bool],
     *,
     oldest: Any = None,

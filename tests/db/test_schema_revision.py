@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory
-from app.services.schema_revision import (
+from app.db.schema_revision import (
     Revision,
     database_revision,
     expected_revision,

@@ -3,8 +3,8 @@
 import pytest
 
 from app.clients.redis import RedisClient
+from app.clients.request_counter import Quota, RateLimit, RateLimiter
 from app.ids import new_hex_id
-from app.services.request_counter import Quota, RateLimit, RateLimiter
 
 MINUTE = [RateLimit(60, 480)]
 # The start of a window.

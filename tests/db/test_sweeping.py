@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory
-from app.services.sweeping import until_none_is_left
+from app.db.sweeping import until_none_is_left
 
 
 @pytest.mark.parametrize(("seconds", "swept"), [(3600, [2, 1, 0]), (0, [2])])

@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.enums import RunReason
 from app.json_types import JsonDict
-from app.models import Run
-from app.models.runs.run import held_by, was_held_by
+from app.models.runs.run import Run, held_by, was_held_by
 
 # The time from which a lost worker fails the run instead of repeating it.
 AGENT_STARTED: Final = "agent_started_at"
