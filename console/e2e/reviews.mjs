@@ -135,7 +135,7 @@ export async function sendBackShowsWhatWasAsked(browser, { expect, watched, chec
     async () => (await call(`/tasks/${task.id}/`)).latest_run.status === "completed",
   );
   for (const place of [pane, page.getByRole("region", { name: "The end of the run" })])
-    await place.getByText("3 comments: 1 changed here, 2 not", { exact: true }).waitFor();
+    await place.getByText("3 comments: changed at the lines of 1, not of 2", { exact: true }).waitFor();
   expect(true, "how much of it the run has changed is said above the files and at the end");
   const panes = page.getByRole("navigation", { name: "Panes of the run" });
   expect(
@@ -156,7 +156,9 @@ export async function sendBackShowsWhatWasAsked(browser, { expect, watched, chec
   await page.locator("body").press("n");
   await page.locator("body").press("n");
   expect(
-    (await page.evaluate(() => document.activeElement.textContent)).includes("Is that so?"),
+    await page.evaluate(() =>
+      document.activeElement.closest("[data-comment]").textContent.includes("Is that so?"),
+    ),
     "keys find it",
   );
   await checkAccess(page, "what was asked of a run");
@@ -173,6 +175,50 @@ export async function sendBackShowsWhatWasAsked(browser, { expect, watched, chec
   await phone.getByText("Asked of this run: changed here").waitFor();
   await checkAccess(phone, "what was asked, on a phone");
   await phone.context().close();
+}
+
+export async function sentCommentsGoAlongToLaterRuns(browser, { expect, watched, checkAccess }) {
+  const task = await finishedRun("Acceptance: comments of an earlier run", ADDS);
+  const review = `/tasks/${task.id}/runs/${task.latest_run.id}/review/`;
+  const page = await watched(browser);
+  const pane = page.getByRole("complementary", { name: "Changes" });
+  const file = pane.getByRole("region", { name: "new.txt" });
+  const place = `${base}/projects/1/tasks/${task.id}?pane=changes`;
+  await page.goto(place);
+  await pane.getByRole("button", { name: "Comment on line 2 of new.txt" }).click();
+  await pane.getByRole("textbox", { name: "Comment on line 2" }).fill("Why two?");
+  await pane.getByRole("button", { name: "Add the comment" }).click();
+  const [{ version, comments }] = await until("the comment", async () => {
+    const stored = await call(review);
+    return stored.comments.length > 0 && [stored];
+  });
+  const sent = { ...comments[0], message_id: "m" };
+  const all = [sent, { ...sent, id: "b", path: "gone.txt", text: "Where is it?" }];
+  await call(review, { version, viewed: [], comments: all }, "PUT");
+  await call(`/tasks/${task.id}/run/`, {
+    mode: "background",
+    resume_from_run_id: task.latest_run.id,
+    pending_user_message: "```sh\nsed -i '1i zero' new.txt\n```",
+  });
+  await until("the end of the next run", async () => {
+    const { latest_run: run } = await call(`/tasks/${task.id}/`);
+    return run.id !== task.latest_run.id && run.status === "completed";
+  });
+  await page.goto(place);
+  await file.getByText(/Sent by .+ in Run 1/).waitFor();
+  const rows = await file.locator("tr").allInnerTexts();
+  const at = (text) => rows.findIndex((row) => row.includes(text));
+  expect(at("two") >= 0 && at("two") + 1 === at("Why two?"), "a later run shows it where its lines are now");
+  await pane.getByText("gone.txt, line 2: not in this diff").waitFor();
+  await checkAccess(page, "comments of an earlier run");
+  await file.getByRole("button", { name: "Resolve the comment: Why two?" }).click();
+  await file.getByText(/in Run 1 · Resolved/).waitFor();
+  await page.reload();
+  await file.getByText(/in Run 1 · Resolved/).waitFor();
+  expect((await call(review)).comments[0].resolved === true, "the service keeps that it is resolved");
+  await file.getByRole("button", { name: "Reopen the comment: Why two?" }).click();
+  await file.getByRole("button", { name: "Resolve the comment: Why two?" }).waitFor();
+  await page.context().close();
 }
 
 export async function startingOverIsAskedFirst(browser, { expect, watched, checkAccess }) {

@@ -185,6 +185,7 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
             onViewed: nothing,
             onComment: nothing,
             onDiscard: nothing,
+            onResolve: nothing,
           }}
         />
       </>,

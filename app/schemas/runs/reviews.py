@@ -2,12 +2,14 @@
 
 from datetime import datetime
 from typing import Annotated, ClassVar
+from uuid import UUID
 
 from typing_extensions import TypedDict
 
 from app.enums import DiffSide
 from app.schemas.base import Input, doc
-from app.schemas.fields import Choice, Integer, Items, Text, Timestamp
+from app.schemas.fields import Boolean, Choice, Integer, Items, Text, Timestamp
+from app.schemas.users import UserBasic
 
 _MOST_MARKS = 5000
 _MOST_COMMENTS = 500
@@ -49,6 +51,7 @@ class ReviewComment(Input):
         Text(max_length=64, null=True),
         doc("The `id` of the `user_message` with it, or `run:` and the id of a run; null: not sent."),
     ] = None
+    resolved: Annotated[bool, Boolean(), doc("Whether the person needs nothing more of it.")] = False
 
 
 class ReviewIn(Input):
@@ -71,10 +74,22 @@ class ReviewIn(Input):
     ]
 
 
+class SentComments(TypedDict):
+    """The comments on one run that a person has sent."""
+
+    run_id: UUID
+    sent_by: UserBasic
+    comments: list[ReviewComment]
+
+
 class ReviewOut(TypedDict):
-    """The caller's own review of a run's changes."""
+    """The caller's own review of a run's changes, and what has been sent before."""
 
     version: Annotated[int, doc("The number of writes.", 3)]
     viewed: list[ViewedFile]
     comments: list[ReviewComment]
     updated_at: Annotated[datetime | None, doc("When it was last written.")]
+    earlier: Annotated[
+        list[SentComments],
+        doc("Sent by others on this run, and by all on runs of the task before it, newest run first."),
+    ]

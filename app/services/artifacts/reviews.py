@@ -9,8 +9,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import and_, bindparam, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, and_, bindparam, func, literal_column, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -18,15 +18,19 @@ from app.clock import utcnow
 from app.db.statements import Prepared, count_changed
 from app.errors import InvalidInput, NotFound, VersionConflict
 from app.json_types import JsonDict
-from app.models import Run, RunReview, Task
-from app.schemas.runs.reviews import ReviewIn, ReviewOut
+from app.models import Run, RunReview, Task, User
+from app.schemas.runs.reviews import ReviewIn, ReviewOut, SentComments
 from app.services.access.principal import Principal
 from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
 from app.services.views.entity_tags import Held, digest_of
+from app.services.views.users import Creator
 
 # The most bytes of both lists together as JSON; each has its own bounds too.
 _MOST_BYTES = 64 * 2**10
+# The most reviews of which the comments are shown with another run.
+_MOST_EARLIER = 50
 _Other = aliased(Run)
+_Earlier = aliased(RunReview)
 _USER = bindparam("visible_user_id", type_=RunReview.user_id.type)
 
 
@@ -35,13 +39,52 @@ class _Review(NamedTuple):
     version: int | None
     content: JsonDict | None
     updated_at: datetime | None
+    earlier: list[SentComments]
 
 
+def _json(**columns: object) -> ColumnElement[JsonDict]:
+    pairs = [part for name, column in columns.items() for part in (literal_column(f"'{name}'"), column)]
+    return func.jsonb_build_object(*pairs, type_=JSONB)
+
+
+# What a person has sent is in the log of the run; a draft is shown to nobody else.
+_WHICH: ColumnElement[str] = literal_column("CAST('$.comments[*] ? (@.message_id != null)' AS jsonpath)")
+_FIRST: ColumnElement[str] = literal_column(f"CAST('$[0 to {_MOST_EARLIER - 1}]' AS jsonpath)")
+_SENT = _json(
+    run_id=_Earlier.run_id,
+    sent_by=_json(**{name: getattr(User, name) for name in Creator._fields}),
+    comments=func.jsonb_path_query_array(_Earlier.content, _WHICH),
+)
+_ALL_SENT = func.jsonb_agg(aggregate_order_by(_SENT, _Other.created_at.desc(), User.id))
+_EARLIER = (
+    select(
+        func.coalesce(
+            func.jsonb_path_query_array(_ALL_SENT, _FIRST), literal_column("CAST('[]' AS jsonb)"), type_=JSONB
+        )
+    )
+    .select_from(_Earlier)
+    .join(_Other, _Other.id == _Earlier.run_id)
+    .join(User, User.id == _Earlier.user_id)
+    .where(
+        _Other.task_id == Run.task_id,
+        _Other.created_at <= Run.created_at,
+        or_(_Earlier.run_id != Run.id, _Earlier.user_id != _USER),
+        func.jsonb_path_exists(_Earlier.content, _WHICH),
+    )
+    .correlate(Run)
+    .scalar_subquery()
+)
 _OF_TASK = select(_Other.id).where(_Other.task_id == Run.task_id)
 _IS_OWN = RunReview.run_id == Run.id
 # The review of the run; without one, the newest review of another run of the task.
 _REVIEW = Prepared(
-    select(_IS_OWN.label("is_own"), RunReview.version, RunReview.content, RunReview.updated_at)
+    select(
+        _IS_OWN.label("is_own"),
+        RunReview.version,
+        RunReview.content,
+        RunReview.updated_at,
+        _EARLIER.label("earlier"),
+    )
     .select_from(Run)
     .join(Task, Task.id == Run.task_id)
     .outerjoin(RunReview, and_(RunReview.run_id.in_(_OF_TASK), RunReview.user_id == _USER))
@@ -57,7 +100,8 @@ async def read_review(
 ) -> tuple[str, ReviewOut | None]:
     """Return the tag of the caller's review, and the review; None if the client has it already."""
     review = await _read(session, caller, task_id, run_id)
-    tag = held.tag(review["version"], digest_of([str(review["updated_at"])]))
+    changed = [str(review["updated_at"]), orjson.dumps(review["earlier"]).decode()]
+    tag = held.tag(review["version"], digest_of(changed))
     return tag, None if held.has(tag) else review
 
 
@@ -97,6 +141,7 @@ async def _read(session: AsyncSession, caller: Principal, task_id: UUID, run_id:
         "viewed": content["viewed"],
         "comments": content["comments"] if row.is_own else [],
         "updated_at": row.updated_at,
+        "earlier": row.earlier,
     }
 
 

@@ -5,10 +5,9 @@ import { describe, expect, it } from "vitest";
 import type { InboxRow, Run, Task, UserBasic } from "../api/types";
 import { append, EMPTY } from "../transcript/append";
 import { StateIcon, VerdictBadge } from "../ui/status";
-import { snoozeSeconds } from "./inbox/snooze";
 import { countsText, reasonsInWords, reasonText, statusOf } from "./project/checks";
 import { editorHref } from "./project/EditorLink";
-import { needsText } from "./project/inbox";
+import { needsText, snoozeSeconds } from "./project/inbox";
 import {
   filesAtStart,
   isBad,

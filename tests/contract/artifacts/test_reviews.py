@@ -1,6 +1,7 @@
 """The review of a run's changes by one person, on all their devices (contract 19.5)."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -17,7 +18,7 @@ from tests.support.web.clients import in_process_client
 
 JSON = dict[str, Any]
 
-NOTHING = {"version": 0, "viewed": [], "comments": [], "updated_at": None}
+NOTHING = {"version": 0, "viewed": [], "comments": [], "updated_at": None, "earlier": []}
 MARK = {"path": " a b.py", "hash": "9fceb0"}
 COMMENT = {
     "id": "c1",
@@ -29,6 +30,7 @@ COMMENT = {
     "hash": None,
     "created_at": "2026-03-01T10:00:00Z",
     "message_id": None,
+    "resolved": False,
 }
 
 
@@ -84,6 +86,43 @@ async def test_marks_go_along_with_the_person_to_other_runs_of_the_task(
     assert (await client.get(url)).json()["viewed"] == [other]
     apart = task_url.replace(str(task.id), str(elsewhere.task_id))
     assert (await client.get(f"{apart}/runs/{elsewhere.id}/review")).json() == NOTHING
+
+
+async def test_sent_comments_go_along_to_later_runs_of_the_task_for_all_who_see_it(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    application: FastAPI,
+    url: str,
+    project: Project,
+    owner: User,
+    run: Run,
+    task: Task,
+    task_url: str,
+) -> None:
+    """They were missing in the review of the next run, and nothing said whether they were done."""
+    await session.execute(update(Task).values(origin_product="onboarding"))
+    later = await make_run(session, task=task, created_at=run.created_at + timedelta(seconds=1))
+    key = await make_key(session, user=await make_user(session, projects=[project]))
+    await session.commit()
+    next_url = f"{task_url}/runs/{later.id}/review"
+    sent = COMMENT | {"message_id": "m1"}
+    await put(client, url, 0, comments=[sent, COMMENT | {"id": "draft"}])
+
+    read = await client.get(next_url)
+    [earlier] = read.json()["earlier"]
+    assert (earlier["run_id"], earlier["sent_by"]["id"]) == (str(run.id), owner.id)
+    assert earlier["comments"] == [sent]
+    assert (await client.get(url)).json()["earlier"] == []
+    async with in_process_client(application, headers=bearer(key)) as other:
+        for each in (url, next_url):
+            assert [one["comments"] for one in (await other.get(each)).json()["earlier"]] == [[sent]]
+
+    resolved = sent | {"resolved": True}
+    await put(client, url, 1, comments=[resolved])
+    again = await client.get(next_url, headers={"If-None-Match": read.headers["etag"]})
+    assert (again.status_code, again.json()["earlier"][0]["comments"]) == (200, [resolved])
+    same = await client.get(next_url, headers={"If-None-Match": again.headers["etag"]})
+    assert same.status_code == 304
 
 
 async def test_second_of_two_writers_gets_the_review_of_the_first(

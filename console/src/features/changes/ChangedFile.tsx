@@ -15,11 +15,11 @@ import { useKept } from "../../ui/kept";
 import { Near } from "../../ui/near";
 import { EditorLink } from "../project/EditorLink";
 import { CommentForm } from "./CommentForm";
-import { CommentNote, StaleNote } from "./CommentNote";
+import { type CommentActions, CommentNote, StaleNote } from "./CommentNote";
 import styles from "./changes.module.css";
 import { Amount, StatusLetter } from "./FileList";
-import { anchorOf, hunksOf, isChangedAt, linesOf, placeOf, placeText, type Range, reaching } from "./range";
-import { type Comment, headOf, type ShownComment, standingOf, type View } from "./review";
+import { hunksOf, isChangedAt, linesOf, placeOf, placeText, type Range, reaching } from "./range";
+import { headOf, type ShownComment, standingOf, type View } from "./review";
 import { useDrag } from "./useDrag";
 import { linesQuery } from "./useReview";
 
@@ -32,7 +32,7 @@ const NONE: patches.Hunk[] = [];
 /** A comment that is being written. */
 const NOTHING: { range: Range | null; text: string } = { range: null, text: "" };
 
-interface Props {
+interface Props extends CommentActions {
   index: number;
   file: FileChange;
   base: Base;
@@ -46,8 +46,6 @@ interface Props {
   view: View;
   onViewed: (file: FileChange) => void;
   comments: readonly ShownComment[];
-  onComment: (comment: Comment) => void;
-  onDiscard: (comments: readonly Comment[]) => void;
 }
 
 export const ChangedFile = memo(function ChangedFile(props: Props) {
@@ -119,17 +117,18 @@ interface DiffProps extends Props {
 
 function FileDiff(props: DiffProps) {
   const { file, base, mode, hidesSpaces, found, runRef, patchPath, written, keep } = props;
-  const { comments, onComment, onDiscard } = props;
+  const { comments, onComment, onDiscard, onResolve } = props;
   const all = useMemo(() => patches.parseHunks(file.patch ?? ""), [file.patch]);
   const hunks = useMemo(() => hunksOf(file, hidesSpaces), [file, hidesSpaces]);
   const language = languageOfFile(file.path);
   /** Whether the patch does not have all of the file: what its lines belong to may have begun above them. */
   const isPart = hunks.length > 0 && (file.status === "M" || file.status === "R");
   const [opened, setOpened] = useState<ReadonlyMap<number, patches.Opened>>(new Map());
-  const isBetween = useMemo(
-    () => comments.some((comment) => !comment.asked && anchorOf(hunks, comment).length === 0),
-    [hunks, comments],
-  );
+  const side = base === "start" ? "old" : "new";
+  const isBetween = useMemo(() => {
+    const open = comments.filter(({ asked, isOlder, resolved }) => (!asked || isOlder) && !resolved);
+    return open.some((comment) => standingOf(hunks, comment, side).length === 0);
+  }, [hunks, comments, side]);
   const before = useQuery({
     ...linesQuery(runRef, base, file),
     enabled: opened.size > 0 || ((isBetween || (language !== null && isPart)) && !file.truncated),
@@ -137,7 +136,6 @@ function FileDiff(props: DiffProps) {
   const lines = before.data && patches.isOf(all, before.data) ? before.data : null;
   const hasGaps = !(file.truncated || before.isError || (before.data !== undefined && !lines));
   const whole = useMemo(() => (lines ? patches.wholeOf(hunks, lines) : hunks), [hunks, lines]);
-  const side = base === "start" ? "old" : "new";
   const reached = useMemo(
     () =>
       (lines ? comments : []).reduce(
@@ -164,7 +162,8 @@ function FileDiff(props: DiffProps) {
   const inRange = dragged ? linesOf(shown, dragged) : picked;
   const anchored = comments.map((comment) => {
     const at = standingOf(shown, comment, side).at(-1)?.at;
-    if (!comment.asked || at === undefined || side === "new") return [comment, at] as const;
+    if (!comment.asked || comment.isOlder || at === undefined || side === "new")
+      return [comment, at] as const;
     const isUntouched = !isChangedAt(all, comment);
     const sent = `${comment.sent}: ${isUntouched ? "nothing changed here" : "changed here"}`;
     return [{ ...comment, isUntouched, sent }, at] as const;
@@ -176,7 +175,7 @@ function FileDiff(props: DiffProps) {
     return (
       <>
         {here.map(([comment]) => (
-          <CommentNote key={comment.id} {...{ comment, onComment, onDiscard }} />
+          <CommentNote key={comment.id} {...{ comment, onComment, onDiscard, onResolve }} />
         ))}
         {isForm && (
           <CommentForm
@@ -203,8 +202,8 @@ function FileDiff(props: DiffProps) {
         ([comment, anchor]) =>
           anchor === undefined &&
           !before.isLoading && (
-            <StaleNote key={comment.id} {...{ comment, onComment, onDiscard }}>
-              {comment.asked
+            <StaleNote key={comment.id} {...{ comment, onComment, onDiscard, onResolve }}>
+              {comment.asked && !comment.isOlder
                 ? `On ${placeText(comment)} of the run before: ${side === "old" ? "not among these changes" : comment.side === "old" ? "not shown here" : "changed since"}.`
                 : `The lines of this comment (${placeText(comment)}) have changed since, or are not shown.`}
             </StaleNote>

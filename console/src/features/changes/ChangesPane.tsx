@@ -51,7 +51,7 @@ interface Props extends Sending {
   isFull: boolean;
   onFull: ((isFull: boolean) => void) | undefined;
   /** How far a comment has come, in words; empty: it was not read, and will not be. */
-  sentText: (comment: Comment) => string;
+  sentText: (comment: Comment & Partial<ShownComment>) => string;
 }
 
 export default function ChangesPane(props: Props) {
@@ -77,19 +77,19 @@ export default function ChangesPane(props: Props) {
   }, [isOld, tree, refetch, base]);
   const [look, keep] = useKept(localStorage, "taskbeacon.diff", UNIFIED);
   const { hidesSpaces } = look;
-  const { review, toggleViewed, write, discard, isStored } = useReview(runRef);
-  const kept = review?.comments ?? NONE;
-  const texts = kept.map(sentText).join();
+  const { review, toggleViewed, act, isStored } = useReview(runRef);
+  const { earlier, tally } = useOutcome(run, runRef);
+  const kept = useMemo(() => [...(review?.comments ?? NONE), ...earlier], [review?.comments, earlier]);
+  const texts = kept.map(sentText).join("\n");
   const files = useMemo(() => inOrder(changes.data?.files ?? NOTHING), [changes.data?.files]);
-  const { asked, tally } = useOutcome(run, runRef);
   const comments = useMemo<readonly ShownComment[]>(() => {
-    const text = texts.split(",");
+    const text = texts.split("\n");
     const names = new Map(files.map(({ old_path, path }) => [old_path ?? path, path]));
-    return [
-      ...kept.map((one, index) => ({ ...one, sent: text[index] ?? "" })),
-      ...asked.map((one) => ({ ...one, path: names.get(one.path) ?? one.path })),
-    ];
-  }, [kept, texts, asked, files]);
+    return kept.map((one: Comment & Partial<ShownComment>, index) => {
+      const path = (one.from && names.get(one.path)) ?? one.path;
+      return { ...one, path, sent: text[index] ?? "" };
+    });
+  }, [kept, texts, files]);
   const unsent = comments.filter(({ sent }) => !sent);
   const commentsByPath = useMemo(() => Map.groupBy(comments, ({ path }) => path), [comments]);
   const views = useMemo(() => {
@@ -261,9 +261,9 @@ export default function ChangesPane(props: Props) {
           )}
           <div className={styles.list} ref={list} data-scrolls {...scrolling("Diffs")} onScroll={onScroll}>
             {left.map((comment) => (
-              <StaleNote key={comment.id} comment={comment} onComment={write} onDiscard={discard}>
+              <StaleNote key={comment.id} comment={comment} {...act}>
                 {visible(comment.path)}, {placeText(comment)}
-                {comment.asked && " of the run before"}: {leftText}.
+                {comment.asked && !comment.isOlder && " of the run before"}: {leftText}.
               </StaleNote>
             ))}
             {drawn.map((file, index) => (
@@ -276,8 +276,7 @@ export default function ChangesPane(props: Props) {
                 view={views.get(file.path) ?? "new"}
                 onViewed={toggleViewed}
                 comments={commentsByPath.get(file.path) ?? NONE}
-                onComment={write}
-                onDiscard={discard}
+                {...act}
               />
             ))}
           </div>
@@ -288,7 +287,7 @@ export default function ChangesPane(props: Props) {
           {...{ run, runRef, base, files, ...sending }}
           comments={unsent}
           isStored={isStored}
-          onDiscard={discard}
+          onDiscard={act.onDiscard}
         />
       )}
     </div>

@@ -1,5 +1,5 @@
 /** A comment of the review, where it stands. */
-import { Pencil, Send, X } from "lucide-react";
+import { Check, Pencil, RotateCcw, Send, X } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { visible } from "../../text/marks";
 import { classes } from "../../ui/classes";
@@ -14,15 +14,18 @@ import type { Comment, ShownComment } from "./review";
 const NAMED = 40;
 const QUOTED = 400;
 
-interface NoteProps {
-  comment: ShownComment;
+export interface CommentActions {
   onComment: (comment: Comment) => void;
   onDiscard: (comments: readonly Comment[]) => void;
+  onResolve: (comment: ShownComment) => void;
 }
+
+type NoteProps = CommentActions & { comment: ShownComment };
 
 /** A comment that stands at no line; `children` say why. */
 export function StaleNote({ children, ...note }: NoteProps & { children: ReactNode }) {
-  const { sent, asked } = note.comment;
+  const { sent, asked, resolved } = note.comment;
+  if (resolved) return <CommentNote {...note} />;
   const isOpen = !sent || asked !== undefined;
   const code = asked?.length ? quoteOf(asked).code : keptCode(note.comment);
   return (
@@ -34,7 +37,7 @@ export function StaleNote({ children, ...note }: NoteProps & { children: ReactNo
   );
 }
 
-export function CommentNote({ comment: shown, onComment, onDiscard }: NoteProps) {
+export function CommentNote({ comment: shown, onComment, onDiscard, onResolve }: NoteProps) {
   const { sent, isUntouched, ...comment } = shown;
   const [text, setText] = useState<string | null>(null);
   const name = comment.text.slice(0, NAMED);
@@ -57,14 +60,22 @@ export function CommentNote({ comment: shown, onComment, onDiscard }: NoteProps)
       <div className="grow">
         {comment.start_line !== comment.line && <p className="small dim">On {placeText(comment)}</p>}
         <div className={sent && "dim"}>
-          <Markdown text={comment.text} />
+          {comment.resolved ? visible(name) : <Markdown text={comment.text} />}
         </div>
         {sent && (
           <p className={classes("row tight small", isUntouched ? "attention" : "faint")}>
             <Send size={13} /> {sent}
+            {comment.resolved && " · Resolved"}
           </p>
         )}
       </div>
+      {sent && shown.from?.isOwn !== false && (
+        <IconButton
+          label={`${comment.resolved ? "Reopen" : "Resolve"} the comment: ${name}`}
+          onClick={() => onResolve(shown)}
+          icon={comment.resolved ? RotateCcw : Check}
+        />
+      )}
       {/* What the agent reads is not changed, and not taken back, by what is done here. */}
       {!sent && (
         <IconButton label={`Edit the comment: ${name}`} onClick={() => setText(comment.text)} icon={Pencil} />

@@ -137,12 +137,14 @@ describe("a review", () => {
       ...{ ...comment, side, start_line, line },
     });
     const tally = (...asked: ReturnType<typeof on>[]) => tallyOf(asked, [file]);
-    expect(tally(on(2, 2), on(9, 9), on(2, 2, "old"))).toBe("3 comments: 1 changed here, 2 not");
+    expect(tally(on(2, 2), on(9, 9), on(2, 2, "old"))).toBe(
+      "3 comments: changed at the lines of 1, not of 2",
+    );
     // A change between two lines, and one at the end of lines that begin above the hunk.
-    expect(tally(on(20, 20), on(21, 21), on(18, 20))).toBe("3 comments: all changed here");
-    expect(tally(on(19, 19), on(22, 22))).toBe("2 comments: nothing changed here");
-    expect(tally(on(2, 2))).toBe("1 comment: changed here");
-    expect(tally({ ...on(2, 2), path: "y" })).toBe("1 comment: nothing changed here");
+    expect(tally(on(20, 20), on(21, 21), on(18, 20))).toBe("3 comments: changed at their lines");
+    expect(tally(on(19, 19), on(22, 22))).toBe("2 comments: nothing changed at their lines");
+    expect(tally(on(2, 2))).toBe("1 comment: changed at its lines");
+    expect(tally({ ...on(2, 2), path: "y" })).toBe("1 comment: nothing changed at its lines");
   });
 
   it("is one message that quotes file, lines and code, whatever the code holds", () => {

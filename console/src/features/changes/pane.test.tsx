@@ -4,6 +4,7 @@ import { fireEvent, render, within } from "@testing-library/react";
 import { expect, it, vi } from "vitest";
 import type { Base } from "../../api/changes";
 import type { FileChange, Run } from "../../api/types";
+import { parseHunks } from "../../text/patch";
 import { ChangedFile } from "./ChangedFile";
 import ChangesPane from "./ChangesPane";
 import type { ShownComment } from "./review";
@@ -57,12 +58,12 @@ function paneOf(
 ) {
   const queries = new QueryClient({ defaultOptions: { queries: { refetchOnMount: false } } });
   sessionStorage.setItem("taskbeacon.base.t", JSON.stringify({ base }));
-  queries.setQueryData(["review", "one"], { version: 1, viewed: [], comments: asked });
-  queries.setQueryData(["asked", "r", ...asked.map(({ id }) => id)], asked);
+  const earlier = asked.length > 0 ? [{ run_id: "one", sent_by: { id: 1 }, comments: asked }] : [];
+  queries.setQueryData(["asked", "r", ...asked.map(({ id }) => `one${id}`)], [[]]);
   const diff = { files, source, tree: "a", missing: null, left_out: [] };
   queries.setQueryData(changesQuery(queries, runRef, "start").queryKey, diff as never);
   queries.setQueryData(changesQuery(queries, runRef, base).queryKey, diff as never);
-  queries.setQueryData(["review", "r"], { version: 1, viewed: [], comments });
+  queries.setQueryData(["review", "r"], { version: 1, viewed: [], comments, earlier });
   const state = { resume_from_run_id: asked.length > 0 ? "one" : null };
   const run = { id: "r", status, state, output: null, artifacts: [] } as unknown as Run;
   const { container } = render(
@@ -111,7 +112,7 @@ it("says that a file is paused while a comment on its lines is written, once it 
           runRef,
           comments: [],
         }}
-        {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing }}
+        {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing, onResolve: nothing }}
         file={one(patch)}
       />
     </QueryClientProvider>
@@ -146,6 +147,42 @@ it("shows the line as it was that a comment stood at, once the line is another",
   expect(pane.querySelector("pre")?.textContent).toBe("    t += price*qty");
 });
 
+it("shows an earlier comment where its lines are now, and lets its person alone resolve it", () => {
+  const onResolve = vi.fn();
+  const patch = "@@ -7,2 +7,3 @@\n a\n+new\n b\n";
+  const asked = parseHunks("@@ -1 +1,2 @@\n a\n+b\n")[0]?.lines.slice(1) ?? [];
+  const earlier = {
+    asked,
+    isOlder: true,
+    line: 2,
+    start_line: 2,
+    text: "Why b?",
+    sent: "Sent by Ana in Run 1",
+  };
+  const shown = (more: Partial<ShownComment>) =>
+    render(
+      <QueryClientProvider client={new QueryClient()}>
+        <ChangedFile
+          {...{ index: 0, base: "start", mode: "unified", view: "new", patchPath: null, runRef }}
+          {...{ hidesSpaces: false, found: null }}
+          {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing, onResolve }}
+          comments={[comment({ ...earlier, ...more })]}
+          file={file("x", { additions: 1, patch })}
+        />
+      </QueryClientProvider>,
+    );
+  const own = shown({});
+  expect(own.container.textContent).not.toContain("changed since");
+  expect(own.container.textContent).toContain("Sent by Ana in Run 1");
+  fireEvent.click(own.getByRole("button", { name: "Resolve the comment: Why b?" }));
+  expect(onResolve).toHaveBeenCalledOnce();
+  own.unmount();
+  expect(shown({ resolved: true }).getByRole("button", { name: "Reopen the comment: Why b?" })).toBeTruthy();
+  expect(
+    shown({ from: { isOwn: false } as NonNullable<ShownComment["from"]> }).container.textContent,
+  ).not.toContain("Resolve");
+});
+
 it.each([
   ["first", "old", "not shown here"],
   ["first", "new", "changed since"],
@@ -166,7 +203,7 @@ it.each([
           runRef,
           comments: [asked],
         }}
-        {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing }}
+        {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing, onResolve: nothing }}
         file={file("x", { additions: 1, patch: "@@ -4,0 +5 @@\n+new\n" })}
       />
     </QueryClientProvider>,
@@ -215,11 +252,11 @@ it("finds one of many files by a part of its name", () => {
 });
 
 it.each([
-  ["start", "1 comment: nothing changed here", "line 1 of the run before: not in this diff."],
+  ["start", "1 comment: nothing changed at its lines", "line 1 of the run before: not in this diff."],
   ["first", "", "line 1 of the run before: its file is the same as in the base."],
 ] as const)("counts what became of comments beside the run's own changes alone: %s", (base, tally, why) => {
   const asked = [comment({ message_id: "run:r", sent: "Asked of this run", asked: [] })];
   const text = paneOf("completed", "stored", [MODE], [], false, { base, asked }).textContent;
   expect(text).toContain(`x, ${why}`);
-  expect(text?.match(/\d comments?: [a-z ]+ here/)?.[0] ?? "").toBe(tally);
+  expect(text?.match(/\d comments?: [a-z ]+ lines/)?.[0] ?? "").toBe(tally);
 });

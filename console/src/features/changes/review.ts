@@ -1,5 +1,5 @@
 /** A person's review of a run's changes: what was viewed, and comments for the agent. Pure. */
-import type { FileChange, Review } from "../../api/types";
+import type { FileChange, Review, UserBasic } from "../../api/types";
 import { closed } from "../../text/blocks";
 import { type DiffLine, type Hunk, parseHunks } from "../../text/patch";
 import { countOf } from "../../ui/counts";
@@ -13,8 +13,12 @@ export const isSame = (one: Comment, sent: Comment) => one.id === sent.id && one
 export interface ShownComment extends Comment {
   /** How far it has been sent, in words; empty: it can be changed, and sent. */
   sent: string;
-  /** The lines that it is about, if this run began with it: it was sent back from the run before. */
+  /** The lines that it is about, if it was sent before: with the message that this run began with, or earlier. */
   asked?: readonly DiffLine[];
+  /** Who has sent it on the work of which run, if it is of another review. */
+  from?: { run: string; by: UserBasic; isOwn: boolean };
+  /** Whether this run did not begin with it: its lines are wherever they are now. */
+  isOlder?: boolean;
   /** Whether this run has changed nothing there. */
   isUntouched?: boolean;
 }
@@ -47,8 +51,8 @@ export function viewOf(viewed: Viewed, file: FileChange): View {
 
 /** Return the lines at which a comment stands; `side` is that of the run's own changes. Removed ones keep their numbers. */
 export const standingOf = (hunks: readonly Hunk[], comment: ShownComment, side: "old" | "new"): DiffLine[] =>
-  comment.asked && (comment.side === "new" || side === "old")
-    ? laterOf(hunks, comment, comment.asked, side)
+  comment.asked && (comment.isOlder || comment.side === "new" || side === "old")
+    ? laterOf(hunks, comment, comment.asked, comment.isOlder ? "new" : side)
     : anchorOf(hunks, comment);
 
 /** What a run has done at the comments with which it began: `files` are those that it has changed itself. */
@@ -56,8 +60,9 @@ export function tallyOf(asked: readonly ShownComment[], files: readonly FileChan
   const patches = new Map(files.map(({ old_path, path, patch }) => [old_path ?? path, patch]));
   const changed = asked.filter((one) => isChangedAt(parseHunks(patches.get(one.path) ?? ""), one)).length;
   const rest = asked.length - changed;
-  const some = rest > 0 ? `${changed} changed here, ${rest} not` : `${changed > 1 ? "all " : ""}changed here`;
-  return `${countOf(asked.length, "comment")}: ${changed === 0 ? "nothing changed here" : some}`;
+  const lines = `${asked.length === 1 ? "its" : "their"} lines`;
+  const some = rest > 0 ? `changed at the lines of ${changed}, not of ${rest}` : `changed at ${lines}`;
+  return `${countOf(asked.length, "comment")}: ${changed === 0 ? `nothing changed at ${lines}` : some}`;
 }
 
 /** One message for the agent: a remark on the whole, and each comment with its file and the lines that it is about. */

@@ -3,10 +3,10 @@ import { useMemo, useRef, useState } from "react";
 import { type Base, fetchChanges, fetchLines, fetchReview, storeReview } from "../../api/changes";
 import type { RunRef } from "../../api/commands";
 import { ApiError, isTransient } from "../../api/errors";
-import type { Diff, FileChange, Review, Run } from "../../api/types";
+import type { Diff, FileChange, Review, Run, Session } from "../../api/types";
 import { type DiffLine, isOf, parseHunks, wholeOf } from "../../text/patch";
 import { say, sayError } from "../../ui/feedback";
-import { earlierOf, isOver } from "../project/runState";
+import { isOver } from "../project/runState";
 import { missingOf } from "./bases";
 import { anchorOf } from "./range";
 import { type Comment, fingerprint, isSame, reviewMessage, type ShownComment, tallyOf } from "./review";
@@ -78,36 +78,50 @@ export const remarkOf = (run: string) => `taskbeacon.remark.${run}`;
 
 const NONE: readonly ShownComment[] = [];
 
-/** The comments with which the person has sent the run before back to this one. */
-function useAsked(run: Run, ref: RunRef): readonly ShownComment[] {
+/** The comments that were sent before, with the lines that they are about. */
+function useEarlier(run: Run, ref: RunRef): readonly ShownComment[] {
   const queries = useQueryClient();
-  const before = { ...ref, run: earlierOf(run) ?? "" };
-  const review = useQuery({ ...reviewQuery(queries, before), enabled: before.run !== "" });
-  const comments = review.data?.comments.filter((one) => one.message_id === `run:${run.id}`) ?? [];
-  const asked = useQuery({
-    queryKey: ["asked", run.id, ...comments.map(({ id }) => id)],
+  const { earlier } = useQuery(reviewQuery(queries, ref)).data ?? {};
+  const ids = earlier?.flatMap(({ run_id, comments }) => comments.map(({ id }) => run_id + id)) ?? [];
+  const lines = useQuery({
+    queryKey: ["asked", run.id, ...ids],
     queryFn: async () => {
-      const diff = await queries.fetchQuery(changesQuery(queries, before, "start")).catch(() => null);
-      const lines = comments.map((one) => linesAbout(one, diff?.files ?? [], queries, before, "start"));
-      const found = await Promise.all(lines);
-      return comments.map((one, at) => ({ ...one, sent: "Asked of this run", asked: found[at] ?? [] }));
+      const found = earlier?.map(async ({ run_id, comments }) => {
+        const before = { ...ref, run: run_id };
+        const diff = await queries.fetchQuery(changesQuery(queries, before, "start")).catch(() => null);
+        const files = diff?.files ?? [];
+        return Promise.all(comments.map((one) => linesAbout(one, files, queries, before, "start")));
+      });
+      return (await Promise.all(found ?? [])).flat();
     },
-    enabled: comments.length > 0,
+    enabled: ids.length > 0,
     staleTime: Number.POSITIVE_INFINITY,
-  });
-  return asked.data ?? NONE;
+  }).data;
+  const me = queries.getQueryData<Session>(["session"])?.user.id;
+  return useMemo(() => {
+    const all = earlier?.flatMap(({ run_id, sent_by: by, comments }) => {
+      const from = { run: run_id, by, isOwn: by.id === me };
+      return comments.map((one) => ({ ...one, sent: "", from, isOlder: one.message_id !== `run:${run.id}` }));
+    });
+    return lines && all ? all.map((one, at) => ({ ...one, asked: lines[at] ?? [] })) : NONE;
+  }, [earlier, lines, me, run.id]);
 }
 
-/** What the run has done at the comments with which it began, in words, and how many new ones are not sent. */
+/** What was sent before, what the run has done at the comments with which it began, in words, and how many new ones are not sent. */
 export function useOutcome(run: Run, ref: RunRef) {
   const queries = useQueryClient();
-  const asked = useAsked(run, ref);
+  const earlier = useEarlier(run, ref);
+  const asked = earlier.filter(({ isOlder }) => !isOlder);
   const staleTime = isOver(run) ? Number.POSITIVE_INFINITY : 0;
   const own = useQuery({ ...changesQuery(queries, ref, "start"), enabled: asked.length > 0, staleTime });
   const review = useQuery(reviewQuery(queries, ref));
   const unsent = review.data?.comments.filter(({ message_id }) => !message_id).length ?? 0;
-  return { asked, tally: own.data && asked.length > 0 ? tallyOf(asked, own.data.files) : "", unsent };
+  return { earlier, tally: own.data && asked.length > 0 ? tallyOf(asked, own.data.files) : "", unsent };
 }
+
+const mapped = (to: (one: Comment) => Comment): Change => {
+  return ({ comments, ...rest }) => ({ ...rest, comments: comments.map(to) });
+};
 
 const without = ({ comments, ...rest }: Review, gone: readonly Comment[]): Review => ({
   ...rest,
@@ -127,12 +141,11 @@ async function rewrite(queries: QueryClient, ref: RunRef, one: Change): Promise<
 
 /** Note with which message comments have been sent; one that was edited meanwhile was not. */
 export const markSent = (queries: QueryClient, ref: RunRef, sent: readonly Comment[], message_id: string) =>
-  rewrite(queries, ref, ({ comments, ...rest }) => ({
-    ...rest,
-    comments: comments.map((one) =>
-      sent.some((other) => isSame(one, other)) ? { ...one, message_id } : one,
-    ),
-  }));
+  rewrite(
+    queries,
+    ref,
+    mapped((one) => (sent.some((other) => isSame(one, other)) ? { ...one, message_id } : one)),
+  );
 
 /** The person's review, which the service keeps. Changes show at once, and are made again on those of another device. */
 export function useReview(ref: RunRef) {
@@ -144,7 +157,7 @@ export function useReview(ref: RunRef) {
     () => data && pending.reduce((review, change) => change(review), data),
     [data, pending],
   );
-  const actions = useMemo(() => {
+  const { toggleViewed, ...act } = useMemo(() => {
     const change = (one: Change) => {
       setPending((all) => [...all, one]);
       last.current = last.current
@@ -160,14 +173,21 @@ export function useReview(ref: RunRef) {
           return { ...rest, viewed: isViewed ? others : [...others, { path, hash }] };
         }),
       /** Add a comment, or replace the one with its id. */
-      write: (comment: Comment) =>
+      onComment: (comment: Comment) =>
         change(({ comments, ...rest }) => ({
           ...rest,
           comments: comments.some(({ id }) => id === comment.id)
             ? comments.map((one) => (one.id === comment.id ? comment : one))
             : [...comments, comment],
         })),
-      discard: (gone: readonly Comment[]) => {
+      /** Resolve a comment that was sent, or reopen it, in the review that it is in. */
+      onResolve: ({ id, resolved, from }: ShownComment) => {
+        const one = mapped((each) => (each.id === id ? { ...each, resolved: !resolved } : each));
+        if (!from) return change(one);
+        const refresh = () => queries.invalidateQueries({ queryKey: ["review", ref.run] });
+        void rewrite(queries, { ...ref, run: from.run }, one).then(refresh);
+      },
+      onDiscard: (gone: readonly Comment[]) => {
         change((review) => without(review, gone));
         const back: Change = (all) => ({ ...all, comments: [...without(all, gone).comments, ...gone] });
         const what = gone.length === 1 ? "The comment is" : `${gone.length} comments are`;
@@ -175,5 +195,5 @@ export function useReview(ref: RunRef) {
       },
     };
   }, [queries, ref]);
-  return { review, isStored: pending.length === 0, ...actions };
+  return { review, isStored: pending.length === 0, toggleViewed, act };
 }

@@ -1,9 +1,7 @@
-import { useQuery } from "@tanstack/react-query";
 import { AlarmClock, Inbox } from "lucide-react";
 import { useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { snoozeQuestion } from "../../api/inbox";
-import { fetchRuns } from "../../api/tasks";
 import type { InboxRow } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
@@ -13,14 +11,12 @@ import { Page } from "../../ui/page";
 import { Age, clockTime, spanInWords } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { reasonsInWords } from "../project/checks";
-import { needsText, runHref, useInbox, useNeeds } from "../project/inbox";
+import { HOUR, MINUTE, needsText, runHref, snoozeSeconds, useInbox, useNeeds } from "../project/inbox";
 import { useProject } from "../project/project";
-import { runName } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { closedText } from "../questions/question";
 import { isAsking } from "../questions/runQuestions";
 import styles from "./inbox.module.css";
-import { HOUR, MINUTE, snoozeSeconds } from "./snooze";
 
 const openFirst = (rows: readonly InboxRow[]): InboxRow[] =>
   rows.toSorted((one, other) => Number(other.status === "open") - Number(one.status === "open"));
@@ -33,7 +29,7 @@ export function InboxPage() {
   const inbox = useInbox(isAll ? "all" : "open");
   const needs = useNeeds();
   const missed = useInbox("missed").data?.results ?? [];
-  const rows = openFirst(inbox.data?.results ?? []);
+  const rows = openFirst([...(inbox.data?.results ?? []), ...(isAll ? [] : missed)]);
   const ids = rows.map(({ id }) => id);
   const list = useRef<HTMLUListElement>(null);
   const move = (by: number) => {
@@ -70,25 +66,9 @@ export function InboxPage() {
         {needs && needs.count > 0 && <p className="dim">Open: {needsText(needs)}</p>}
         <ul ref={list} className="column spaced">
           {rows.map((row, index) => (
-            <InboxItem
-              key={row.id}
-              row={row}
-              isSelected={index === at}
-              isOneOfSeveral={rows.some(({ task, run }) => task.id === row.task.id && run.id !== row.run.id)}
-              above={ids.slice(0, index).join()}
-            />
+            <InboxItem key={row.id} row={row} isSelected={index === at} above={ids.slice(0, index).join()} />
           ))}
         </ul>
-        {!isAll && missed.length > 0 && (
-          <>
-            <h2>Missed in the last day</h2>
-            <ul className="column spaced">
-              {missed.map((row) => (
-                <InboxItem key={row.id} row={row} isSelected={false} isOneOfSeveral={false} above="" />
-              ))}
-            </ul>
-          </>
-        )}
       </div>
     </Page>
   );
@@ -97,12 +77,11 @@ export function InboxPage() {
 interface ItemProps {
   row: InboxRow;
   isSelected: boolean;
-  isOneOfSeveral: boolean;
   /** The rows above it. */
   above: string;
 }
 
-function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
+function InboxItem({ row, isSelected, above }: ItemProps) {
   const snooze = snoozeSeconds(row);
   const detail = row.kind === "verdict" ? reasonsInWords(row.detail) : row.detail;
   const isHeld = row.snoozed_until !== null && Date.parse(row.snoozed_until) > Date.now();
@@ -119,7 +98,6 @@ function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
           <span className="visually-hidden"> {row.task.slug}</span>
         </Link>
         <span aria-hidden="true">{row.task.slug}</span>
-        {isOneOfSeveral && <RunName row={row} />}
         {row.task.repository && <span>{row.task.repository}</span>}
         <Age at={row.opened_at} />
         {row.status === "open" && isHeld && (
@@ -144,13 +122,4 @@ function InboxItem({ row, isSelected, isOneOfSeveral, above }: ItemProps) {
       )}
     </li>
   );
-}
-
-/** The number of the row's run, as its page has it. */
-function RunName({ row }: { row: InboxRow }) {
-  const runs = useQuery({
-    queryKey: ["task", row.task.id, "runs"],
-    queryFn: () => fetchRuns(row.project_id, row.task.id),
-  });
-  return <span>{runs.data && runName(runs.data, row.run.id)}</span>;
 }

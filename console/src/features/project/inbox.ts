@@ -28,3 +28,12 @@ export function needsText({
 /** The place of a row's run: it may be of another project. */
 export const runHref = (row: InboxRow) =>
   `~/console/projects/${row.project_id}/tasks/${row.task.id}/runs/${row.run.id}${row.kind === "verdict" ? "?pane=checks" : ""}`;
+
+export const MINUTE = 60;
+export const HOUR = 3600;
+
+/** Return how long a question can be snoozed: an hour, or whole minutes to its end. */
+export function snoozeSeconds({ expires_at: end }: Pick<InboxRow, "expires_at">, now = Date.now()): number {
+  const left = end ? (Date.parse(end) - now) / 1000 : HOUR;
+  return left >= HOUR ? HOUR : Math.max(Math.floor(left / MINUTE) * MINUTE, 0);
+}

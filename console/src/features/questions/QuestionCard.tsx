@@ -9,7 +9,7 @@ import { isPlainKey, useKeys } from "../../ui/keys";
 import { clockTime } from "../../ui/time";
 import { isSeen, useUnread } from "../../ui/unmeant";
 import { Explanation } from "./Explanation";
-import { isAllowing, isChoice, type Option, optionForKey } from "./question";
+import { isAllowing, type Option, optionForKey } from "./question";
 import styles from "./questions.module.css";
 import { SchemaForm } from "./SchemaForm";
 import { useAnswer } from "./useAnswer";
@@ -49,8 +49,6 @@ export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun 
   const [isExplained, setExplained] = useState(false);
   const isRisky = question.risk === "high";
   const Icon = isRisky ? TriangleAlert : CircleHelp;
-  // Of two answers neither is the one to give.
-  const hasPrimary = question.options.length > 2 && !isChoice(question.options);
   const isBusy = answer.isPending || answer.isSuccess;
   const isLocked = isRisky && typed.trim().toLowerCase() !== CONFIRMATION;
   const choose = (option: Option | undefined) => {
@@ -126,7 +124,6 @@ export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun 
               <Button
                 key={option.id}
                 large
-                tone={hasPrimary && option.kind === "allow_once" ? "primary" : undefined}
                 disabled={isBusy || (isLocked && isAllowing(option))}
                 onClick={() => choose(option)}
               >

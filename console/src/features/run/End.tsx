@@ -89,7 +89,9 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
             See the check
           </Button>
         )}
-        {hasWork(run) && <ReviewButton {...tone("changes")} {...{ files, unsent }} onClick={onReview} />}
+        {(hasWork(run) || unsent > 0) && (
+          <ReviewButton {...tone("changes")} {...{ files, unsent }} onClick={onReview} />
+        )}
         {next === "task" && (
           <Button {...tone("task")} onClick={() => setEditing(true)}>
             Edit the task

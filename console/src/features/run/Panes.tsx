@@ -3,7 +3,7 @@ import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { later } from "../../ui/later";
 import { StateIcon } from "../../ui/status";
-import { useProject } from "../project/project";
+import { nameOf, useProject } from "../project/project";
 import { isOver, runName, stateOf } from "../project/runState";
 import type { ConversationProps } from "./Conversation";
 import { FilesPane } from "./FilesPane";
@@ -95,7 +95,9 @@ export function Side(props: SideProps) {
             onFull={full?.[1]}
             isBusy={actions.isBusy}
             onConversation={full && !full[0] ? undefined : () => onChoose(null)}
-            sentText={(comment) => {
+            sentText={({ from, isOlder, ...comment }) => {
+              const where = from && (runName(runs, from.run) ?? "an earlier run");
+              if (from) return isOlder ? `Sent by ${nameOf(from.by)} in ${where}` : "Asked of this run";
               const started = /^run:(.+)/.exec(comment.message_id ?? "")?.[1];
               if (started) return `Sent · ${runName(runs, started) ?? "A later run"}`;
               const ways = messagesWith(comment, outbox.list).map((id) =>
