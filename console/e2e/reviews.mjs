@@ -66,7 +66,7 @@ export async function sendBackShowsTheWholeBranch(browser, { expect, watched, ch
   const end = page.getByRole("region", { name: "The end of the run" });
   const ways = await end.locator("details code").allInnerTexts();
   expect(
-    ways.length === 1 && ways[0].startsWith("taskbeacon run apply"),
+    ways[0].endsWith(` --detach ${task.latest_run.output.head_sha}`) && ways[1].startsWith("taskbeacon"),
     `no command takes the work of Run 2 (${ways})`,
   );
   await checkAccess(page, "an earlier run");

@@ -25,13 +25,15 @@ from app.worker.worker_context import WorkerContext
 log = structlog.get_logger(__name__)
 # The interval at which to look for a new step of the agent.
 _STEP_SECONDS = 5.0
+# How old the figures are at most that lists show while no client follows the run.
+_UNFOLLOWED_SECONDS = 15.0
 _LONGEST_SECONDS = 20.0
 # How long the end of a turn waits for the figures of its changes.
 _PATIENT_SECONDS = 1.0
 
 
 class LiveDiffs:
-    """Makes the diffs of one run: when a client asks, after a turn, and after a step while a client follows."""
+    """Makes the diffs of one run: when a client asks, after a turn, and after steps, sooner while a client follows."""
 
     def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog) -> None:
         self._worker = worker
@@ -40,6 +42,7 @@ class LiveDiffs:
         self._redis = worker.process.redis
         self._tree: str | None = None
         self._seen = 0
+        self._made_at = 0.0
         self._asked = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._is_due = False
@@ -68,12 +71,13 @@ class LiveDiffs:
                 await attempt(partial(self._step, look, base, is_asked), event="live_diff.not_made")
 
     async def _step(self, look: Look, base: DiffBase, is_asked: bool) -> None:
-        followers, is_due = 0, False
+        is_shown = is_due = False
         if base is DiffBase.START:
             is_due, self._is_due = self._is_due, False
-            followers = await count_followers(self._redis, self._claim.run_id)
-        if is_asked or (followers and self._log.entries != self._seen):
-            await self._refresh(look, base, is_noted=followers > 0 or is_due, is_due=is_due)
+            is_old = asyncio.get_running_loop().time() - self._made_at >= _UNFOLLOWED_SECONDS
+            is_shown = is_old or await count_followers(self._redis, self._claim.run_id) > 0
+        if is_asked or (is_shown and self._log.entries != self._seen):
+            await self._refresh(look, base, is_noted=is_shown or is_due, is_due=is_due)
         if is_due:
             self._caught_up.set()
 
@@ -104,7 +108,7 @@ class LiveDiffs:
         }
         await live_diff.keep(self._redis, topic, facts, shown, took=loop.time() - began)
         if base is DiffBase.START:
-            self._seen = entries
+            self._seen, self._made_at = entries, loop.time()
             if is_noted and facts["tree"] not in (None, self._tree):
                 totals: Any = facts["totals"]
                 async with unit_of_work(self._worker.process.sessions) as session:

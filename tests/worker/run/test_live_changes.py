@@ -256,6 +256,24 @@ async def test_followers_learn_of_an_edit_that_a_request_came_too_soon_for(
     await job
 
 
+async def test_figures_of_a_run_that_no_client_follows_are_made_while_its_agent_works(
+    workshop: Workshop, repositories: Repositories
+) -> None:
+    """The list of tasks showed those of the turn before, or none, until somebody opened the run."""
+    pilot = await queued(workshop, repositories, FIRST)
+    job = pilot.start()
+    await pilot.until_waiting_for("permission")
+
+    async def shows_them() -> bool:
+        return (await pilot.state()).get("changes") == {"files": 3, "additions": 2, "deletions": 2}
+
+    await eventually(shows_them, within_seconds=100)
+    await pilot.answer("go")
+    await pilot.until_waiting_for("message")
+    await pilot.send("close")
+    await job
+
+
 async def test_figures_of_a_run_that_no_client_looks_at_are_made_when_its_turn_ends(
     workshop: Workshop, repositories: Repositories, watcher: httpx.AsyncClient
 ) -> None:

@@ -5,7 +5,7 @@ import { Link, useLocation, useSearchParams } from "wouter";
 import { downloadPath, type RunRef } from "../../api/commands";
 import type { Run, Task, Verification } from "../../api/types";
 import { visible } from "../../text/marks";
-import { asObject } from "../../transcript/wire";
+import { asObject, asText } from "../../transcript/wire";
 import { classes } from "../../ui/classes";
 import { Button, type ButtonProps } from "../../ui/controls";
 import { CopyButton } from "../../ui/copy";
@@ -188,8 +188,8 @@ function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "run
   const before = branch || !isLatest ? "" : (facts.branchBefore(run, runs) ?? "");
   const named = branch || before;
   // Later runs may have added to the branch.
-  const commit = run.verification?.commit ?? "";
-  const target = isLatest ? named : commit && `--detach ${commit}`;
+  const commit = run.verification?.commit ?? asText(asObject(run.output).head_sha);
+  const target = isLatest ? named : PLAIN.test(commit) && `--detach ${commit}`;
   const patch = facts.patchOf(run);
   // A phone has no clone.
   const isDesk = useMedia("(min-width: 761px)");

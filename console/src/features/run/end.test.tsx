@@ -85,13 +85,14 @@ it("says of no other run's patch that it needs a branch", () => {
 
 it("names no command for an earlier run that takes the work of a later one", () => {
   const later = runOf("three", {});
-  const output = { head_branch: "notes" };
-  const ways = (verification: object | null) => waysOf(shown({ output, verification }, null, later));
+  const ways = (verification: object | null, head_sha?: string) =>
+    waysOf(shown({ output: { head_branch: "notes", head_sha }, verification }, null, later));
   expect(ways({ verdict: "verified", commit: "5f3a", reasons: [], checks: [] })).toEqual([
     "git fetch origin notes && git switch --detach 5f3a",
     "taskbeacon run apply two",
   ]);
-  expect(ways(null)).toEqual(["taskbeacon run apply two"]);
+  expect(ways(null, "ab12")[0]).toBe("git fetch origin notes && git switch --detach ab12");
+  for (const commit of [undefined, "a; b"]) expect(ways(null, commit)).toEqual(["taskbeacon run apply two"]);
 });
 
 it("leads from work that was not checked to its checks, and nowhere else", () => {
@@ -105,6 +106,8 @@ it("says what became of the comments of the run before, and which are not sent",
   const text = shown({ state: CONTINUES }).textContent;
   expect(text).toContain("2 comments: changed at the lines of 1, not of 1");
   expect(text).toContain("Review the changes · 1 comment not sent");
+  const lost = { status: "failed", artifacts: [], state: { recovery: { reason: "worker lost" } } };
+  expect(shown(lost).textContent).toContain("1 comment not sent");
 });
 
 it.each([

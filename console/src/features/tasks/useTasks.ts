@@ -5,6 +5,7 @@ import type { RunStatus, Task } from "../../api/types";
 
 const PAGE = 50;
 const ACTIVE = 100;
+const AGAIN_MS = 10_000;
 
 export function useTaskLists(project: number, filters: TaskFilters) {
   const pages = useInfiniteQuery({
@@ -36,6 +37,8 @@ export function useActive(
     queryKey: ["tasks", project, wanted, "active"],
     queryFn: () => fetchTasks(project, wanted, ACTIVE, 0),
     enabled,
+    // No event says that an agent has changed more.
+    refetchInterval: ({ state: { data } }) => (status === "in_progress" && data?.count ? AGAIN_MS : false),
   });
   return enabled ? (query.data?.results ?? []) : [];
 }
