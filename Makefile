@@ -35,14 +35,14 @@ test: $(STAMP) ## Run the test suite in parallel, then test-console (ARGS="-k na
 	@$(if $(ARGS),,$(MAKE) --no-print-directory test-console)
 
 # The wire and the rules behind it, without processes that take seconds to start: agents, workers, sandboxes, browsers.
-QUICK := tests/contract tests/services tests/schemas tests/verification tests/web tests/dialogue tests/clients
+QUICK := tests/contract tests/services tests/schemas tests/verdicts tests/web tests/dialogue tests/clients
 
 .PHONY: test-quick
 test-quick: $(STAMP) ## Test the API and its rules, without processes that are slow to start, after each edit (ARGS="-k name" for a part)
 	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal -m "not walls and not chaos" $(QUICK) $(ARGS)
 
 # Held to more than the rest (`fail_under` in pyproject.toml): who sees what, the status of runs, keys, ciphers and verdicts.
-STRICTLY_COVERED := app/services/access/*,app/services/runs/run_lifecycle.py,app/services/runs/transitions.py,app/security/secrets.py,app/verification/*
+STRICTLY_COVERED := app/services/access/*,app/services/runs/run_lifecycle.py,app/services/runs/transitions.py,app/security/secrets.py,app/verdicts/*
 
 # `coverage run` and no plugin of pytest, which would begin behind the imports of the service. A part of the suite is
 # measured without a bar.

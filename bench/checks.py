@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import click
 
-from app.agents.checks.check_context import Checked, Preparation
-from app.agents.checks.commit_verification import verify
-from app.agents.checks.reports import Reports
+from app.agents.check_execution.check_context import Checked, Preparation
+from app.agents.check_execution.commit_verification import verify
+from app.agents.check_execution.reports import Reports
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
 from app.agents.git.mirrors import Mirrors
@@ -31,9 +31,9 @@ from app.agents.sandbox.probing import probe
 from app.agents.workspace.run_workspace import Workspaces
 from app.enums import ChecksNetwork, CheckSource
 from app.processes.own_program import module_command
-from app.verification.definitions import Check, CheckSet, PlacedCheck
-from app.verification.judgement import CheckResult, Execution, Facts, judge, judge_check
-from app.verification.suggested_checks import find_checks
+from app.verdicts.definitions import Check, CheckSet, PlacedCheck
+from app.verdicts.judgement import CheckResult, Execution, Facts, judge, judge_check
+from app.verdicts.suggested_checks import find_checks
 
 _FILES: Final = 20_000
 _CASES: Final = 50_000
@@ -90,7 +90,7 @@ async def _measure_report(root: Path, preparation: Preparation) -> tuple[float, 
         result = CheckResult(placed=placed, executions=[execution], base=execution)
         judge([judge_check(result, is_tampered=False)], Facts())
         taken = (time.perf_counter() - began) * 1000
-        reader = module_command("app.agents.checks.junit")
+        reader = module_command("app.agents.check_execution.junit")
         # By itself, so that it is the largest child of a process that has no other.
         alone = f'import resource, subprocess; subprocess.run({reader!r}, input=b\'["", ["r.xml"]]\', stdout=-3); '
         alone += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"

@@ -35,7 +35,7 @@ LISTED: Final[dict[str, tuple[str, str]]] = {
     "app/devstack/servers": ("app.devstack.servers.embedded_servers", "a file for each server"),
 }
 # Folders in which a module is found by its name alone; the others share the nouns of the API.
-ROOMS: Final = ("app/agents", "app/clients", "app/services", "app/verification", "app/worker")
+ROOMS: Final = ("app/agents", "app/clients", "app/services", "app/verdicts", "app/worker")
 NOUNS: Final = "app/services/views"
 # Files, classes and functions that may exceed a limit, with the reason.
 EXCEPTIONS: Final[dict[str, str]] = {
@@ -46,7 +46,7 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/services/notifications/push_trial.py": "has the SQL of a route; routes have none",
     "app/services/notifications/rules/quiet_hours.py": "holds the arithmetic of time zones, to be found by its name",
     "app/agents/tools/report_result.py": "is one tool of an agent; the protocol that uses it is no tool",
-    "app/agents/checks/reports.py": "starts a program in the sandbox; the module beside it is that program",
+    "app/agents/check_execution/reports.py": "starts a program in the sandbox; the module beside it is that program",
     "app/services/health.py": "asks the servers of a process; the process context that uses it only holds them",
     "app/services/webhook_endpoints/webhook_administration.py": "has the SQL of a command; commands have none",
     "app/services/artifacts/bucket_comparison.py": "has the SQL of a command; commands have none",

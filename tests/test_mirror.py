@@ -11,7 +11,7 @@ _BRANCHES = (ast.If, ast.Match, ast.Try, ast.While)
 # Modules that branch and have no test of their name, by the test that covers them.
 COVERED = {
     # Seen by what programs in the sandbox, or agents that break the rules, can do.
-    "agents/checks/test_commit_verification.py": "check_context clone sandboxed_commands supervisor",
+    "agents/check_execution/test_commit_verification.py": "check_context clone sandboxed_commands supervisor",
     "agents/execution/test_run_steps.py": "conversation_step",
     "agents/git/test_run_repository.py": "askpass git_command work_bundle",
     "agents/runbook/test_connection.py": "runbook/__main__ programs",

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import NamedTuple, Self  # Any: JSON
 
 from app.agents.masking import Masker
-from app.verification.agent_claims import AgentClaim
-from app.verification.definitions import Definitions
+from app.verdicts.agent_claims import AgentClaim
+from app.verdicts.definitions import Definitions
 
 
 class WorkBase(NamedTuple):

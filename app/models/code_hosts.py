@@ -35,7 +35,7 @@ class PushedBranch(Base):
     # For release 0.1.0 alone; the next release drops it (migrations/README.md).
     pull_request_number: Mapped[int | None] = mapped_column(deferred=True)
     pull_request_url: Mapped[str | None]
-    # What the code host's own checks have said of `head_sha` (services/runs/code_host_checks.py).
+    # What the code host's own checks have said of `head_sha` (services/runs/ci_reports.py).
     ci: Mapped[JsonDict] = mapped_column(server_default=text("'{}'"))
     # The end of the lease of the process that writes about the branch; it stands in all rows of the branch.
     writing_until: Mapped[datetime | None]

@@ -22,9 +22,9 @@ from app.schemas.tasks import BatchAction, BatchIn
 from app.services.access.principal import Principal
 from app.services.inbox.answer_acceptance import answer_question
 from app.services.runs.new_runs import start_cloud_run
-from app.services.runs.verification import verification_lifecycle, verification_requests
+from app.services.runs.verification_attempts import verification_lifecycle, verification_requests
 from app.services.tasks.batches import change_tasks
-from app.verification.definitions import store_definitions, unite
+from app.verdicts.definitions import store_definitions, unite
 from tests.concurrency.races import is_waiting, perform, race
 from tests.support.factories import make_task
 from tests.support.principals import member_of

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents.checks.checking import needs
-from tests.agents.checks.test_recipes import RECIPES
+from tests.agents.check_execution.checking import needs
+from tests.agents.check_execution.test_recipes import RECIPES
 from tests.e2e.conftest import Service
 from tests.e2e.desk import Desk, do
 from tests.support.stand_ins.packages import serving_mirror

@@ -2,7 +2,7 @@
 
 from _pytest.terminal import TerminalReporter
 
-from tests.agents.checks.conftest import checking as checking  # noqa: PLC0414 - a fixture
+from tests.agents.check_execution.conftest import checking as checking  # noqa: PLC0414 - a fixture
 
 FOUND = "found by the gate"
 

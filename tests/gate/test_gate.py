@@ -9,7 +9,7 @@ from _pytest.mark import ParameterSet
 from app.agents.network.network_access import NetworkRules
 from app.agents.network.proxy import Service
 from app.enums import AgentNetwork, CheckCause, CheckStatus, Verdict
-from tests.agents.checks.checking import MIB, Checking, Seen, needs
+from tests.agents.check_execution.checking import MIB, Checking, Seen, needs
 from tests.gate.conftest import FOUND
 from tests.gate.repositories import QUICK, REPOSITORIES, Repository
 from tests.support.stand_ins.packages import serving_mirror

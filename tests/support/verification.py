@@ -13,10 +13,10 @@ from app.ids import new_id
 from app.models import CheckSet, Project, PushedBranch, Run, Task, Verification
 from app.models.runs.run_phases import DELIVERED, RunPhase
 from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
-from app.services.runs.verification import verification_lifecycle
-from app.services.runs.verification.shown_results import OPEN
+from app.services.runs.verification_attempts import verification_lifecycle
+from app.services.runs.verification_attempts.shown_results import OPEN
 from app.services.tasks.latest_run import mirror_verification
-from app.verification.definitions import store_definitions, unite
+from app.verdicts.definitions import store_definitions, unite
 from tests.support.factories import added, make_run
 from tests.support.stand_ins.fakes import RecordingEvents
 

@@ -16,8 +16,8 @@ from app.agents.session.run_clock import WorkingTime
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.run_workspace import Workspace
 from app.dialogue.agent_reports import progress_entry
-from app.verification.agent_claims import AgentClaim
-from app.verification.definitions import Definitions
+from app.verdicts.agent_claims import AgentClaim
+from app.verdicts.definitions import Definitions
 
 log = structlog.get_logger(__name__)
 # The work of a cancelled run is kept, and gathering it can take more than two seconds in a large repository.

@@ -1,14 +1,14 @@
 """Sets up the agent's clone as for checks, and starts the services of set-up beside the agent."""
 
-from app.agents.checks.clone import LONGEST_NAME, environment_of, open_clone, why_failed
-from app.agents.checks.commit_verification import read_definitions
-from app.agents.checks.sandboxed_commands import SandboxEnded, Start, request_for, start_commands
+from app.agents.check_execution.clone import LONGEST_NAME, environment_of, open_clone, why_failed
+from app.agents.check_execution.commit_verification import read_definitions
+from app.agents.check_execution.sandboxed_commands import SandboxEnded, Start, request_for, start_commands
 from app.agents.errors import AgentOverLimit, PathRefused, RepositoryError
 from app.agents.execution.active_run import ActiveRun
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.confinement import confined_environment
 from app.tracing.spans import traced
-from app.verification.definitions import Definitions, Step, command_of, unite
+from app.verdicts.definitions import Definitions, Step, command_of, unite
 
 _SECONDS = 120
 _MOST_FILES = 5000

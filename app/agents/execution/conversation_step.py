@@ -11,7 +11,7 @@ from acp.schema import HttpHeader, HttpMcpServer
 
 from app.agents.adapters.adapter import WorkspaceAccess
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.checks.sandboxed_commands import PROGRAM
+from app.agents.check_execution.sandboxed_commands import PROGRAM
 from app.agents.errors import AgentFailed, SandboxUnavailable, SessionLost
 from app.agents.execution.active_run import ActiveRun
 from app.agents.execution.clone_setup import services_of, start_agent
@@ -35,7 +35,7 @@ from app.coroutines.shielded import shielded
 from app.dialogue.agent_reports import AgentMessage, MessageOutcome, notification_entry
 from app.enums import SandboxKind
 from app.tracing.spans import traced
-from app.verification.agent_claims import AgentClaim
+from app.verdicts.agent_claims import AgentClaim
 
 log = structlog.get_logger(__name__)
 _SUMMARY_CHARACTERS = 10_000

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from app.agents.adapters.adapter import Adapter, AgentOptions
-from app.agents.checks.check_context import Preparation
+from app.agents.check_execution.check_context import Preparation
 from app.agents.files.attachments import Attachment
 from app.agents.git.askpass import CredentialSource
 from app.agents.git.fetch import Source

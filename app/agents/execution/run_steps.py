@@ -48,7 +48,7 @@ from app.agents.workspace.live_patch import Comparison
 from app.enums import DiffBase
 from app.outages import DatabaseUnavailable
 from app.tracing.spans import traced
-from app.verification.definitions import unite
+from app.verdicts.definitions import unite
 
 log = structlog.get_logger(__name__)
 _FILE_BYTES = 2**16

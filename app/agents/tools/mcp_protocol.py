@@ -11,7 +11,7 @@ from app.agents.tools import notify_user, report_result
 from app.agents.tools.arguments import WrongArguments
 from app.agents.tools.notify_user import NotifyUser
 from app.json_types import JsonDict
-from app.verification.agent_claims import AgentClaim
+from app.verdicts.agent_claims import AgentClaim
 
 # The newest first.
 VERSIONS = ("2025-11-25", "2025-06-18")

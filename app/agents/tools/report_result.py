@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.agents.tools.arguments import WrongArguments, describe, in_one_line, read
 from app.enums import ClaimKind
-from app.verification.agent_claims import AgentClaim
+from app.verdicts.agent_claims import AgentClaim
 
 NAME: Final = "report_result"
 _DESCRIPTION = (

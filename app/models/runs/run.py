@@ -103,7 +103,7 @@ class Run(Base):
     # (services/runs/run_authority.py).
     asked_task: Mapped[JsonDict | None]
     # The newest verification of what the run delivered, as the API shows it
-    # (services/runs/verification/verification_lifecycle.py).
+    # (services/runs/verification_attempts/verification_lifecycle.py).
     verification: Mapped[JsonDict | None]
     # MCP servers for the agent, as JSON, encrypted by `security.Cipher`; NULL once the run is over.
     encrypted_mcp_servers: Mapped[str | None]

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from app.enums import Verdict
 from app.json_types import JsonDict
 from app.models.base import Base, has_lease_of, one_of
-from app.verification.definitions import StoredDefinitions
+from app.verdicts.definitions import StoredDefinitions
 
 
 class Delivery(TypedDict):

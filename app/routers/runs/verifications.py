@@ -4,7 +4,7 @@ from fastapi import APIRouter
 
 from app.schemas.errors import StateRefusedOut
 from app.schemas.runs.verifications import VerificationOut, VerificationsOut, VerifyOut, WaiveIn
-from app.services.runs.verification import verification_requests
+from app.services.runs.verification_attempts import verification_requests
 from app.web.auth import TaskRead, TaskWrite
 from app.web.body import Body
 from app.web.dependencies import RUN_URL, RunId, TaskId

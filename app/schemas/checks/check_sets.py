@@ -24,7 +24,7 @@ from app.schemas.base import Input, ListPage, QueryInput, doc
 from app.schemas.checks.check_commands import Arguments, CommandLine, check_relative, refuse_if_it_cannot_fail
 from app.schemas.fields import Boolean, Choice, Integer, Items, Text, check_repository, fail, require_object
 from app.schemas.users import UserBasic
-from app.verification.definitions import CHECK_SET, Check, CheckSet, Step
+from app.verdicts.definitions import CHECK_SET, Check, CheckSet, Step
 
 MAX_CHECKS: Final = 20
 FILE_BYTES: Final = 64 * 1024

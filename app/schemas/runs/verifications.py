@@ -10,7 +10,7 @@ from app.schemas.base import Input, doc
 from app.schemas.checks.check_sets import FoundCheckOut
 from app.schemas.fields import Text
 from app.schemas.users import UserBasic
-from app.verification.agent_claims import AgentClaim
+from app.verdicts.agent_claims import AgentClaim
 
 MAX_REASON = 500
 

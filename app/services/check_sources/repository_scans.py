@@ -18,7 +18,7 @@ from app.json_types import JsonDict
 from app.schemas.checks.check_sets import FoundCheckOut, ScanningOut, ScanOut
 from app.services.access.principal import Principal
 from app.services.enqueueing import enqueue_scan
-from app.verification.definitions import Check, FoundCheck
+from app.verdicts.definitions import Check, FoundCheck
 
 _KEPT_SECONDS = 60
 _CHECK = TypeAdapter(Check)

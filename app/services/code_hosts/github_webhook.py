@@ -27,7 +27,7 @@ from app.security.secrets import Cipher, DecryptionError
 from app.services.code_hosts.branch_records import BRANCH_PREFIX
 from app.services.code_hosts.verdict_reports import OWN_CHECK
 from app.services.opened_clients import ServiceClients
-from app.services.runs.code_host_checks import CiReport, fold_ci
+from app.services.runs.ci_reports import CiReport, fold_ci
 from app.services.runs.follow_ups import follow_up, ignore, require_follow_up_allowance
 
 # GitHub can repeat a delivery for three days.

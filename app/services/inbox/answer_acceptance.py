@@ -23,10 +23,10 @@ from app.services.questions.answer_validation import Answer, Origin, read_answer
 from app.services.questions.question_lifecycle import ClosedQuestion, close_question
 from app.services.runs.new_runs import require_new_run_allowance, start_cloud_run
 from app.services.runs.run_authority import lock_run, lock_to_steer
-from app.services.runs.verification.verification_requests import waive
+from app.services.runs.verification_attempts.verification_requests import waive
 from app.services.tasks.follows import follow_if_visible
 from app.services.views.verification_texts import repair_message
-from app.verification.definitions import StoredDefinitions, read_definitions
+from app.verdicts.definitions import StoredDefinitions, read_definitions
 
 # The longest message with which work is sent back: the state of a run holds it.
 _MESSAGE_CHARACTERS = 200_000

@@ -29,7 +29,7 @@ from app.services.run_log.log_entries import announce_entries
 from app.services.runs.command_delivery import OPEN, REPEATED_REASON, QueuedMessage, clear_queue, read_queue
 from app.services.runs.run_authority import lock_to_steer
 from app.services.runs.run_edits import cancel_checks
-from app.services.runs.verification.verification_requests import skip as skip_verification
+from app.services.runs.verification_attempts.verification_requests import skip as skip_verification
 from app.services.tasks.follows import follow_if_visible
 
 # The most unsettled commands of a run, for an agent that is busy for hours.

@@ -32,7 +32,7 @@ from app.services.opened_clients import ServiceClients
 from app.services.questions.question_lifecycle import withdraw
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
 from app.services.runs import run_lifecycle, run_options
-from app.services.runs.code_host_checks import CiReport, is_from_others
+from app.services.runs.ci_reports import CiReport, is_from_others
 from app.services.runs.run_authority import (
     HOLDINGS,
     Holdings,

@@ -35,7 +35,7 @@ from app.services.runs.run_lifecycle import (
     recover_lapsed,
     silent_runs,
 )
-from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification_attempts import verification_lifecycle
 
 # A healthy job is picked up long before. Enqueuing a waiting job again changes nothing.
 _GRACE = timedelta(seconds=15)

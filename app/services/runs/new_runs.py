@@ -38,7 +38,7 @@ from app.services.questions.question_lifecycle import withdraw
 from app.services.runs import run_authority, run_lifecycle, run_options
 from app.services.runs.run_credentials import keep_token
 from app.services.runs.run_edits import write_columns
-from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification_attempts import verification_lifecycle
 from app.services.tasks.task_reading import retrieve_task
 from app.services.tasks.task_writing import create_task, require_references
 from app.services.views.runs import retrieve_run

@@ -39,7 +39,7 @@ from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_s
 from app.services.runs import run_authority, run_lifecycle
 from app.services.runs.run_authority import Intent, authorize_run
 from app.services.runs.usage import reported_usage
-from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification_attempts import verification_lifecycle
 from app.services.views.queue_position import ATTEMPTS, IN_QUEUE
 from app.services.views.runs import retrieve_run
 

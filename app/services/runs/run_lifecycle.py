@@ -480,7 +480,7 @@ async def recover_lapsed(
         events,
         RunStatus.FAILED,
         *lapsed,
-        # The ends of repairs are decided elsewhere (services/runs/verification/verification_lifecycle.py).
+        # The ends of repairs are decided elsewhere (services/runs/verification_attempts/verification_lifecycle.py).
         is_in(RunPhase.WORKING),
         reason=RunReason.WORKER_LOST,
         error_message=_WORKER_LOST,

@@ -18,7 +18,7 @@ from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.visibility import usable_environment
 from app.services.runs.run_authority import frozen_or_current, person_of
 from app.services.views.task_links import slug, slug_prefix
-from app.verification.definitions import CHECK_SET, CheckSet, StoredDefinitions
+from app.verdicts.definitions import CHECK_SET, CheckSet, StoredDefinitions
 
 _LONGEST_OPTION = 1000
 

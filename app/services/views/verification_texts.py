@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from app.enums import CheckGate, CheckStatus, Verdict, VerdictReason
 from app.schemas.runs.verifications import CheckResultOut, ReasonOut, ResultOut, SetupStepOut, VerificationOut
-from app.verification.definitions import Definitions, command_of
-from app.verification.judgement import Case
+from app.verdicts.definitions import Definitions, command_of
+from app.verdicts.judgement import Case
 
 _PASSING = (CheckStatus.PASSED, CheckStatus.FAILED_BEFORE)
 _REFUTING = (VerdictReason.CHECK_FAILED, VerdictReason.NEW_FAILURES)

@@ -7,7 +7,7 @@ from typing import Unpack
 
 import structlog
 
-from app.agents.checks.commit_verification import find_suggested
+from app.agents.check_execution.commit_verification import find_suggested
 from app.agents.errors import AgentError
 from app.agents.git.fetch import Source
 from app.agents.git.run_repository import Author
@@ -17,7 +17,7 @@ from app.services.check_sources.repository_scans import keep_scan, show_scan
 from app.services.code_hosts.host_credentials import read_project_host
 from app.services.enqueueing import ScanArguments
 from app.services.retrying.retries import in_transaction
-from app.verification.definitions import FoundCheck
+from app.verdicts.definitions import FoundCheck
 from app.worker.run.run_context_loader import open_remote
 from app.worker.worker_context import WorkerContext, worker_context
 

@@ -20,7 +20,7 @@ from app.services.notifications.rules.cooldowns import sweep_cooldowns
 from app.services.run_log.log_writing import sweep_event_ids
 from app.services.runs.command_delivery import sweep_commands
 from app.services.runs.run_credentials import sweep_tokens
-from app.services.runs.verification.kept_bases import sweep_bases
+from app.services.runs.verification_attempts.kept_bases import sweep_bases
 from app.services.webhook_endpoints.deliveries import prune_deliveries
 from app.services.webhook_endpoints.disabling import disable_orphaned
 from app.worker.worker_context import worker_context

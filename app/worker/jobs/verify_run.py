@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.job_queue import CHECKS_QUEUE
 from app.services import enqueueing
 from app.services.retrying.retries import in_transaction
-from app.services.runs.verification import verification_lifecycle
-from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
+from app.services.runs.verification_attempts import verification_lifecycle
+from app.services.runs.verification_attempts.verification_lifecycle import Conclusion, OpenAttempt
 from app.tracing.spans import span
 from app.worker.run import verification_executor
 from app.worker.run.lease_and_handback import perform_claimed

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.adapters.adapter import AgentOptions
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.checks.check_context import Preparation
+from app.agents.check_execution.check_context import Preparation
 from app.agents.errors import EnvironmentUnavailable
 from app.agents.execution.run_context import RunAgent, RunContext, RunFiles, RunLimits, RunRepository
 from app.agents.git.fetch import Source
@@ -39,7 +39,7 @@ from app.services.runs.run_spec import RunSpec, SpecEnvironment, read_run_spec
 from app.services.runs.usage import spent_by_others
 from app.services.views.task_links import task_page
 from app.tracing.spans import traced
-from app.verification.definitions import StoredDefinitions, read_definitions
+from app.verdicts.definitions import StoredDefinitions, read_definitions
 from app.worker.run.branch_and_author import commit_author, new_branch_name
 from app.worker.run.earlier_runs import take_up
 from app.worker.run.run_files import Exchange, fetch_attachments

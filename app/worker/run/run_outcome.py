@@ -18,11 +18,11 @@ from app.services.enqueueing import enqueue_verification_after_commit
 from app.services.retrying.retries import in_transaction
 from app.services.runs import run_lifecycle
 from app.services.runs.run_lifecycle import Claim, RunEnd
-from app.services.runs.verification import verification_lifecycle
-from app.services.runs.verification.shown_results import show_unchecked
-from app.services.runs.verification.verification_lifecycle import RunDelivery
+from app.services.runs.verification_attempts import verification_lifecycle
+from app.services.runs.verification_attempts.shown_results import show_unchecked
+from app.services.runs.verification_attempts.verification_lifecycle import RunDelivery
 from app.tracing.spans import traced
-from app.verification.judgement import Facts
+from app.verdicts.judgement import Facts
 from app.worker.run.run_files import StoredFiles
 from app.worker.worker_context import WorkerContext
 

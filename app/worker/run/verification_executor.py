@@ -8,8 +8,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.agents.adapters.catalog import DEFAULT_ADAPTER
-from app.agents.checks.check_context import Checked
-from app.agents.checks.commit_verification import verify
+from app.agents.check_execution.check_context import Checked
+from app.agents.check_execution.commit_verification import verify
 from app.agents.errors import AgentError, AgentStopped
 from app.agents.execution.active_run import until_stopped
 from app.agents.git.fetch import Source
@@ -22,13 +22,13 @@ from app.enums import ArtifactType, CheckCause, RunMode, Verdict, VerdictReason
 from app.outages import DatabaseUnavailable
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.retrying.retries import in_transaction
-from app.services.runs.verification import verification_lifecycle
-from app.services.runs.verification.kept_bases import find_base, keep_base
-from app.services.runs.verification.shown_results import show_lost, show_progress, show_result
-from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
+from app.services.runs.verification_attempts import verification_lifecycle
+from app.services.runs.verification_attempts.kept_bases import find_base, keep_base
+from app.services.runs.verification_attempts.shown_results import show_lost, show_progress, show_result
+from app.services.runs.verification_attempts.verification_lifecycle import Conclusion, OpenAttempt
 from app.services.views.verification_texts import repair_message
-from app.verification.definitions import PlacedCheck, unite
-from app.verification.judgement import (
+from app.verdicts.definitions import PlacedCheck, unite
+from app.verdicts.judgement import (
     DETAIL_CHARACTERS,
     Execution,
     Facts,

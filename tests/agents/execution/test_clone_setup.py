@@ -5,11 +5,11 @@ import shlex
 
 import pytest
 
-from app.agents.checks.check_context import Preparation
+from app.agents.check_execution.check_context import Preparation
 from app.agents.network.network_access import NetworkRules
 from app.enums import CheckSource
-from app.verification.definitions import CheckSet, Step
-from tests.agents.checks.checking import needs
+from app.verdicts.definitions import CheckSet, Step
+from tests.agents.check_execution.checking import needs
 from tests.agents.conftest import Runner, scripted_adapter
 
 SERVER = ("python3", "-m", "http.server", "--bind", "127.0.0.1", "8765")

@@ -14,7 +14,7 @@ from app.agents.tools.mcp_protocol import Tools
 from app.agents.tools.server import BODY_BYTES, serve_tools
 from app.dialogue.agent_reports import AgentMessage, MessageOutcome
 from app.enums import AgentNetwork, NotificationDecision, SandboxKind, Urgency
-from app.verification.agent_claims import AgentClaim
+from app.verdicts.agent_claims import AgentClaim
 from tests.agents.conftest import Outcome, Runner, find_sandbox, scripted_adapter
 from tests.support.waiting import eventually
 

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES, CheckStatus, RunStatus, Verdict
 from app.models import Event, Run, Task, Verification
-from app.services.runs.code_host_checks import CiReport, fold_ci
-from app.services.runs.verification import verification_lifecycle
-from app.services.runs.verification.verification_lifecycle import Conclusion
+from app.services.runs.ci_reports import CiReport, fold_ci
+from app.services.runs.verification_attempts import verification_lifecycle
+from app.services.runs.verification_attempts.verification_lifecycle import Conclusion
 from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.verification import COMMIT, make_verified_run, shown_verdict
 

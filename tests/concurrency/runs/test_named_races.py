@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.services.runs import run_lifecycle
-from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification_attempts import verification_lifecycle
 from tests.concurrency import test_verdicts
 from tests.concurrency.runs import test_command_delivery, test_run_lifecycle, test_verification
 

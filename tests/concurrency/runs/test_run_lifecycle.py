@@ -36,7 +36,7 @@ from app.services.runs import run_edits, run_lifecycle
 from app.services.runs.new_runs import start_run
 from app.services.runs.run_lifecycle import RunEnd
 from app.services.runs.transitions import transition
-from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification_attempts import verification_lifecycle
 from app.services.tasks.batches import change_tasks
 from tests.concurrency.races import perform, race
 from tests.support import runs

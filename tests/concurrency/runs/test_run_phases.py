@@ -22,9 +22,9 @@ from app.runtime import ProcessContext
 from app.schemas.runs.run import CancelIn, RunUpdateIn
 from app.services.runs import run_edits, run_lifecycle
 from app.services.runs.run_lifecycle import RunEnd
-from app.services.runs.verification import verification_lifecycle, verification_requests
-from app.services.runs.verification.verification_lifecycle import Conclusion, RunDelivery
-from app.verification.definitions import unite
+from app.services.runs.verification_attempts import verification_lifecycle, verification_requests
+from app.services.runs.verification_attempts.verification_lifecycle import Conclusion, RunDelivery
+from app.verdicts.definitions import unite
 from tests.concurrency.races import perform
 from tests.support import runs
 from tests.support.factories import make_run

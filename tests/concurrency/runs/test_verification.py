@@ -1,4 +1,4 @@
-"""The checks phase of runs: every race that services/runs/verification/verification_lifecycle.py names, decided.
+"""Every race of the checks phase that services/runs/verification_attempts/verification_lifecycle.py names.
 
 Each race is two real transactions: the second begins before the first commits. A sweep does not wait for its lock.
 """
@@ -24,13 +24,13 @@ from app.schemas.runs.run import CancelIn
 from app.services.code_hosts import verdict_reports
 from app.services.retrying.retries import in_transaction
 from app.services.runs import run_lifecycle
-from app.services.runs.code_host_checks import CiReport, fold_ci
+from app.services.runs.ci_reports import CiReport, fold_ci
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.run_edits import cancel_run
 from app.services.runs.run_lifecycle import Claim
-from app.services.runs.verification import verification_lifecycle
-from app.services.runs.verification.verification_lifecycle import Conclusion, OpenAttempt
-from app.verification.definitions import unite
+from app.services.runs.verification_attempts import verification_lifecycle
+from app.services.runs.verification_attempts.verification_lifecycle import Conclusion, OpenAttempt
+from app.verdicts.definitions import unite
 from app.worker.run.run_files import StoredFiles
 from app.worker.run.run_outcome import RunReport, end_run
 from tests.concurrency.races import is_waiting, perform, race

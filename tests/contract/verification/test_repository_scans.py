@@ -10,7 +10,7 @@ from app.models import Project
 from app.runtime import ProcessContext
 from app.services.check_sources.repository_scans import keep_scan, show_scan
 from app.services.code_hosts.host_credentials import read_project_host
-from app.verification.definitions import Check, FoundCheck
+from app.verdicts.definitions import Check, FoundCheck
 from tests.support.assertions import assert_invalid, concerning
 from tests.support.factories import make_integration, make_project
 from tests.support.stand_ins.fakes import RecordingQueue

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from app.enums import BaseUse, CheckGate, ChecksNetwork, OnUnverified
 from app.schemas.checks.check_sets import CheckSetIn, ChecksFileInvalid, DefinitionsIn, read_checks_file
-from app.verification.definitions import Check, CheckSet, Step
+from app.verdicts.definitions import Check, CheckSet, Step
 from app.web.body import first_error
 from tests.support.verification import CHECK_DEFAULTS, DEFINITIONS_DEFAULTS, STEP_DEFAULTS
 

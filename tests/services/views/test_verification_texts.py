@@ -6,7 +6,7 @@ import pytest
 
 from app.enums import CheckGate, CheckSource, CheckStatus, Verdict, VerdictReason
 from app.services.views.verification_texts import heading_of, page_of, repair_message, summarize
-from app.verification.definitions import Check, CheckSet, unite
+from app.verdicts.definitions import Check, CheckSet, unite
 from tests.support.verification import shown_check, shown_verdict
 
 TESTS = Check(id="tests", run=("pytest", "-k", "a b"), reports=("r.xml",))

@@ -19,7 +19,7 @@ from app.ids import new_id
 from app.models import CiFailure, PushedBranch, Question, Run, Task, User
 from app.runtime import ProcessContext
 from app.services.access.usage_gates import Limit
-from app.services.runs.code_host_checks import CiReport
+from app.services.runs.ci_reports import CiReport
 from app.services.runs.follow_ups import follow_up
 from tests.concurrency.races import is_waiting
 from tests.support.database.faults import rolled_back

@@ -19,8 +19,8 @@ from app.models import Run, Verification
 from app.services.enqueueing import VERIFY_RUN
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.run_edits import cancel_checks
-from app.services.runs.verification import verification_lifecycle
-from app.services.runs.verification.verification_requests import skip
+from app.services.runs.verification_attempts import verification_lifecycle
+from app.services.runs.verification_attempts.verification_requests import skip
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.marked import processes_with
 from tests.support.principals import member_of

@@ -7,7 +7,7 @@ from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.probing import probe
 from app.clients.storage.storage_keys import RunRef
 from app.enums import SandboxKind
-from tests.agents.checks.test_commit_verification import SERVER
+from tests.agents.check_execution.test_commit_verification import SERVER
 from tests.fixtures.worker import Repositories, Workshop
 from tests.worker.verification.test_verification_executor import define, perform, shown, verify
 

@@ -22,9 +22,9 @@ from app.services.runs import run_lifecycle
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.run_edits import cancel_run
 from app.services.runs.run_lifecycle import Claim
-from app.services.runs.verification import verification_lifecycle
-from app.verification.definitions import Check, unite
-from app.verification.definitions import CheckSet as CheckSetOf
+from app.services.runs.verification_attempts import verification_lifecycle
+from app.verdicts.definitions import Check, unite
+from app.verdicts.definitions import CheckSet as CheckSetOf
 from app.worker.run.run_files import StoredFiles
 from app.worker.run.run_outcome import RunReport, end_run
 from tests.agents.conftest import remembering_adapter

@@ -16,7 +16,7 @@ from app.clock import utcnow
 from app.db import unit_of_work
 from app.models import CheckSet, Integration, Run, VerdictReport, Verification
 from app.services.enqueueing import VERIFY_RUN
-from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification_attempts import verification_lifecycle
 from app.worker.jobs.report_verdicts import report_verdicts
 from app.worker.jobs.verify_run import verify_run
 from tests.support.database.queries import recorded

@@ -11,7 +11,7 @@ from app.clients.storage.storage_keys import RunRef
 from app.db import unit_of_work
 from app.enums import RunStatus
 from app.models import Event, Run, Task, Verification
-from app.services.runs.verification import verification_lifecycle
+from app.services.runs.verification_attempts import verification_lifecycle
 from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.verify_run import verify_run
 from tests.fixtures.worker import Repositories, Workshop
