@@ -27,6 +27,7 @@ AppError                        answered as the four-key envelope (contract 2.4)
 ├── UnsupportedMediaType   415  the body is not sent as JSON
 ├── Throttled              429  the caller is over a rate limit
 ├── HeadTooLarge           431  the path, the query or the headers are too large; the connection is closed
+├── ServerError            500  not expected: web/middleware.py answers it for any other exception
 └── Unavailable            503  a server that we depend on does not respond, or the service is too busy
 RequestRefused                  answered with another body (contract 2.4, "other bodies")
 ├── RunRefused             400  {"detail": …}: the run cannot be created (5.8, steps 4 to 8)
@@ -253,6 +254,12 @@ class HeadTooLarge(AppError):
 
     def __init__(self, limit: str) -> None:
         super().__init__(f"Request head exceeds the limit of {limit}.")
+
+
+class ServerError(AppError):
+    status = 500
+    type = "server_error"
+    detail = "A server error occurred."
 
 
 class Unavailable(AppError):

@@ -2,8 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
+from typing_extensions import override
 
+from app.errors import AppError, InvalidInput
 from app.schemas.tasks import (
     BatchIn,
     BatchOut,
@@ -23,17 +25,47 @@ from app.schemas.tasks import (
     TaskPage,
     TaskWithRunOut,
 )
+from app.services.access.visibility import require_task
 from app.services.runs import new_runs, run_options
 from app.services.tasks import batches, pins, search, task_reading, task_writing
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import Body, TaskBodyReader, TaskChangeBodyReader
-from app.web.dependencies import TaskId
+from app.web.body import Body, BodyReader, Model, read_json
+from app.web.dependencies import TaskId, call_of, task_id_of
 from app.web.idempotency import OnceDep
 from app.web.not_modified import HeldDep, conditional, conditional_page
 from app.web.openapi.errors import UNCHANGED
 from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
+
+
+class TaskBodyReader(BodyReader[Model]):
+    """Reads a task. A wrong reference in a field before the first invalid one is reported first (contract 2.3)."""
+
+    @override
+    async def __call__(self, request: Request) -> Model:
+        try:
+            return await super().__call__(request)
+        except InvalidInput as error:
+            call, wrong = call_of(request), (error.attr or "").partition("__")[0]
+            await task_writing.require_references_before(
+                call.session, call.caller, await read_json(request), wrong
+            )
+            raise
+
+
+class TaskChangeBodyReader(TaskBodyReader[Model]):
+    """Reads changes to a task. With an invalid body for an unknown task, the task is reported as not found."""
+
+    @override
+    async def __call__(self, request: Request) -> Model:
+        try:
+            return await super().__call__(request)
+        except AppError:
+            call = call_of(request)
+            await require_task(call.session, call.caller, task_id_of(request))
+            raise
+
 
 TaskBody = Annotated[TaskCreateIn, Depends(TaskBodyReader(TaskCreateIn))]
 TaskChange = Annotated[TaskIn, Depends(TaskChangeBodyReader(TaskIn))]

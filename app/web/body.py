@@ -13,7 +13,6 @@ import orjson
 from fastapi import Depends, Request
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
-from typing_extensions import override
 
 from app.api_limits import BODY_BYTES, BODY_BYTES_PER_SECOND, BODY_SECONDS, DRAINED_BYTES, JSON_DEPTH
 from app.errors import (
@@ -25,9 +24,6 @@ from app.errors import (
     UnsupportedMediaType,
 )
 from app.schemas.base import Input
-from app.services.access.visibility import require_task
-from app.services.tasks.task_writing import require_references_before
-from app.web.dependencies import call_of, task_id_of
 
 _CACHED = "taskbeacon.body"
 
@@ -59,32 +55,6 @@ else:
 
         def __class_getitem__(cls, model: type[Model]) -> object:
             return Annotated[model, Depends(BodyReader(model))]
-
-
-class TaskBodyReader(BodyReader[Model]):
-    """Reads a task. A wrong reference in a field before the first invalid one is reported first (contract 2.3)."""
-
-    @override
-    async def __call__(self, request: Request) -> Model:
-        try:
-            return await super().__call__(request)
-        except InvalidInput as error:
-            call, wrong = call_of(request), (error.attr or "").partition("__")[0]
-            await require_references_before(call.session, call.caller, await read_json(request), wrong)
-            raise
-
-
-class TaskChangeBodyReader(TaskBodyReader[Model]):
-    """Reads changes to a task. With an invalid body for an unknown task, the task is reported as not found."""
-
-    @override
-    async def __call__(self, request: Request) -> Model:
-        try:
-            return await super().__call__(request)
-        except AppError:
-            call = call_of(request)
-            await require_task(call.session, call.caller, task_id_of(request))
-            raise
 
 
 async def read_json(request: Request) -> Any:

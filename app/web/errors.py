@@ -1,8 +1,7 @@
 """Map expected errors, and outages of servers, to HTTP responses with JSON (contract 2.4).
 
-Three other modules answer errors: `web/middleware.py` unexpected ones, `web/pages/action_route.py` those of routes with
-an action token, with the functions below or as a page, and `cli/serving/http_protocol.py` those of requests that never
-reach the application.
+With the functions below, `web/middleware.py` answers unexpected errors, and `web/pages/action_route.py` those of routes
+with an action token, or as a page. `cli/serving/http_protocol.py` answers requests that never reach the application.
 """
 
 import structlog

@@ -10,14 +10,11 @@ from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import MethodNotAllowed
+from app.errors import MethodNotAllowed, ServerError
 from app.ids import new_hex_id
 from app.tracing.spans import Attributes, Span, span_of_request
 from app.web.asgi_keys import IS_ENDLESS, IS_HEAD, ORIGINAL_PATH, RATE_LIMIT
-from app.web.responses import Json
-
-# The only error answer without a class in `app.errors`, since it is not an expected failure.
-SERVER_ERROR = {"type": "server_error", "code": "error", "detail": "A server error occurred.", "attr": None}
+from app.web.errors import answer_error
 
 _REQUESTS = Counter("taskbeacon_http_requests_total", "Answered requests.", ["method", "route", "status"])
 _SECONDS = Histogram(
@@ -124,7 +121,7 @@ class ObservabilityMiddleware:
             if status:
                 # The answer has begun, so it can only be aborted visibly.
                 raise
-            await Json(SERVER_ERROR, status_code=500)(scope, receive, send_with_id)
+            await answer_error(ServerError())(scope, receive, send_with_id)
         finally:
             self._record(scope, method, status, time.perf_counter() - started)
             _end(span, scope, method, status, request_id)

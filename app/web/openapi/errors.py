@@ -12,13 +12,13 @@ from app.errors import (
     MethodNotAllowed,
     NotFound,
     PermissionDenied,
+    ServerError,
     Throttled,
     Unavailable,
     UnsupportedMediaType,
 )
 from app.json_types import JsonDict
 from app.schemas.errors import ErrorOut, QuestionSettledOut, UsageLimitOut
-from app.web.middleware import SERVER_ERROR
 from app.web.responses import Json
 
 Responses = dict[int | str, JsonDict]
@@ -46,6 +46,10 @@ _ERRORS: dict[int, tuple[str, AppError]] = {
         "The request limit is exceeded; `Retry-After` gives the seconds to wait.",
         Throttled(retry_after=17),
     ),
+    500: (
+        "An unexpected error. The service's log has the details under the response's `X-Request-Id`.",
+        ServerError(),
+    ),
     503: (
         "A server that the service depends on does not respond.",
         Unavailable("The database does not answer. Please try again in a moment."),
@@ -63,10 +67,7 @@ UNCHANGED: Responses = {
     200: {"headers": _TAG},
     304: {"description": "The answer is still the one with a tag in `If-None-Match`.", "headers": _TAG},
 }
-_SERVER_ERROR, _OVER_LIMIT = 500, 429
-_SERVER_ERROR_MEANING = (
-    "An unexpected error. The service's log has the details under the response's `X-Request-Id`."
-)
+_OVER_LIMIT = 429
 _OVER_LIMIT_MEANING = (
     "The request limit is exceeded, and `Retry-After` gives the seconds to wait; or the project is over its usage "
     "limit."
@@ -83,7 +84,7 @@ def errors(*statuses: int) -> Responses:
     """Return, for the `responses` of a route, errors that follow from neither its gate nor its body (document.py)."""
     # FastAPI adds a description where there is none, and that would override the description of the component.
     return {
-        status: {"$ref": f"#/components/responses/Error{status}", "description": _meaning(status)}
+        status: {"$ref": f"#/components/responses/Error{status}", "description": _ERRORS[status][0]}
         for status in statuses
     }
 
@@ -108,17 +109,12 @@ def _own(description: str, *others: type) -> JsonDict:
     return {"model": Union[(ErrorOut, *others)], "description": description}
 
 
-def _meaning(status: int) -> str:
-    return _SERVER_ERROR_MEANING if status == _SERVER_ERROR else _ERRORS[status][0]
-
-
 def shared_errors() -> JsonDict:
     """Return the components of the OpenAPI document to which the responses of routes refer, by their names."""
-    examples = {status: error.body for status, (_, error) in _ERRORS.items()}
     components = {}
-    for status, example in {**examples, _SERVER_ERROR: SERVER_ERROR}.items():
-        content = {"schema": {"$ref": "#/components/schemas/ErrorOut"}, "example": example}
-        component = {"description": _meaning(status), "content": {Json.media_type: content}}
+    for status, (meaning, error) in _ERRORS.items():
+        content = {"schema": {"$ref": "#/components/schemas/ErrorOut"}, "example": error.body}
+        component = {"description": meaning, "content": {Json.media_type: content}}
         if status == _OVER_LIMIT:
             component["headers"] = _RETRY_AFTER
         components[f"Error{status}"] = component
