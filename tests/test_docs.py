@@ -23,7 +23,7 @@ _DOCUMENTS = sorted(
 )
 _PREFIX = str(Settings.model_config["env_prefix"])
 # Paths of the code, as prose writes them.
-_CODE_PATH = re.compile(r"`((?:app|tests|migrations|docs|bench)(?:/[\w.]+)+/?)`")
+_CODE_PATH = re.compile(r"`((?:app|tests|migrations|docs|bench)(?:/[\w.]+)+/?|(?:[\w.-]+/)+[\w.-]+\.py)`")
 # Files of the code, as comments and docstrings write them; no patterns such as `*.py`.
 _FILE_NAME = re.compile(r"(?<![\w/.*-])[\w./-]*\w\.(?:py|md)\b")
 _LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)]*))?\)")

@@ -1,4 +1,4 @@
-"""Each exception from a rule of ruff or mypy has its reason beside it: in the code, or in pyproject.toml."""
+"""Each exception from a rule has its reason beside it, in the code or in pyproject.toml, and no reason is left over."""
 
 import re
 import tokenize
@@ -11,17 +11,22 @@ _IGNORE = re.compile(r"noqa\b|type: ignore|pragma\b")
 _EXPLAINED = re.compile(
     r"(noqa: [A-Z0-9, ]+ -|type: ignore\[[a-z, -]+\] +#|pragma: [a-z ]+ -) (?!as above|as in |likewise|see above)\S"
 )
+# The reason for an `Any` on a line of code that has none.
+_LEFT_OVER = re.compile(r"^(?!.*\bAny\b.*#).*[^\s#].*#[ ]Any: ", re.MULTILINE)
 _RULE = re.compile(r'"[A-Z]+[0-9]*"')
 
 
 def test_every_ignore_has_a_reason() -> None:
-    folders = ("app", "bench", "checks", "client", "migrations", "tests")
-    texts = {path: path.read_text() for folder in folders for path in (_ROOT / folder).rglob("*.py")}
-    found = [
-        f"{path.relative_to(_ROOT)}:{line}" for path, text in texts.items() for line in _unexplained(text)
-    ]
+    found = [f"{path.relative_to(_ROOT)}:{line}" for path, text in _texts() for line in _unexplained(text)]
 
     assert found == []
+
+
+def test_every_reason_for_any_is_on_a_line_with_any() -> None:
+    assert [str(path.relative_to(_ROOT)) for path, text in _texts() if _LEFT_OVER.search(text)] == []
+    line = "from typing import Any  # Any: JSON"
+    assert not _LEFT_OVER.search(f"{line}\n{line[-11:]}\nvalue: Any = 1")
+    assert _LEFT_OVER.search(line.replace("Any", "Protocol", 1))
 
 
 def test_every_rule_that_is_off_has_a_reason() -> None:
@@ -48,6 +53,11 @@ def test_ignore_without_a_reason_is_found() -> None:
     )
     for planted, is_found in cases:
         assert bool(list(_unexplained(planted))) is is_found, planted
+
+
+def _texts() -> Iterator[tuple[Path, str]]:
+    for folder in ("app", "bench", "checks", "client", "migrations", "tests"):
+        yield from ((path, path.read_text()) for path in (_ROOT / folder).rglob("*.py"))
 
 
 def _unexplained(text: str) -> Iterator[int]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import NamedTuple, Self  # Any: JSON
+from typing import NamedTuple, Self
 
 from app.agents.masking import Masker
 from app.verdicts.agent_claims import AgentClaim

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple  # Any: JSON
+from typing import NamedTuple
 from uuid import UUID
 
 from app.clock import utcnow

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Self  # Any: JSON
+from typing import Self
 from uuid import UUID
 
 import orjson

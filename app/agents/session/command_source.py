@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Protocol  # Any: JSON
+from typing import Protocol
 from uuid import UUID
 
 from app.agents.files.attachments import Attachment

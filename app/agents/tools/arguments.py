@@ -1,7 +1,7 @@
 """Describes tools, and reads the arguments of their calls."""
 
 from collections.abc import Callable
-from typing import TypeVar  # Any: JSON
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 

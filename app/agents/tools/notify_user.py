@@ -1,7 +1,7 @@
 """The tool `notify_user`: its description and arguments, and the agent's answer (contract 16.13)."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Literal  # Any: JSON
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 

@@ -1,7 +1,7 @@
 """The tool `report_result`: its description and arguments (contract 18.6)."""
 
 from collections.abc import Callable
-from typing import Annotated, Final  # Any: JSON
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
