@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
+from collections.abc import Collection, Mapping
 from contextvars import Context
 from itertools import islice
 from typing import NamedTuple, Protocol
@@ -9,14 +10,14 @@ from uuid import UUID
 
 import orjson
 import structlog
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, OutOfMemoryError
 from typing_extensions import override
 
 from app.clients.live_events.run_event_stream import APPEND_SCRIPT, script_arguments, stream_keys
 from app.clients.live_events.run_events import MAX_EVENT_BYTES, EventKind
 from app.clients.redis import RedisClient
 from app.ids import new_hex_id
-from app.outages import REDIS_ERRORS
+from app.outages import REDIS_ERRORS, is_outage
 
 # Maximal number of events, of all runs, that wait while Redis is away; further events are dropped.
 MAX_WAITING_EVENTS = 20_000
@@ -25,6 +26,8 @@ _MAX_ANSWERED = 10_000
 _BATCH_EVENTS = 500
 _BATCH_BYTES = 1024 * 1024
 _LAST_WORDS_SECONDS = 3.0
+# The errors in a row, without an outage, after which the events of a run are left out.
+_MOST_FAULTS = 3
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +64,8 @@ class RunEventPublisher(RunEvents):
         self._waiting: deque[_Event] = deque()
         self._waiting_bytes = 0
         self._lost: Counter[UUID] = Counter()
+        # The errors in a row of a run whose events alone Redis refuses.
+        self._faults: Counter[UUID] = Counter()
         self._is_away = False
         self._script: str | None = None
         # The number of the last event of a run for which Redis has answered; the runs of the latest answers come last.
@@ -115,7 +120,7 @@ class RunEventPublisher(RunEvents):
             while self._waiting:
                 batch = self._next_batch()
                 try:
-                    await self._send_batch(batch)
+                    refused = await self._send_batch(batch)
                 except Exception as error:
                     # Continue: if no further event comes, nothing else would send the waiting ones.
                     if not isinstance(error, REDIS_ERRORS):
@@ -126,10 +131,15 @@ class RunEventPublisher(RunEvents):
                 for event in batch:
                     self._waiting.popleft()
                     self._waiting_bytes -= len(event.data)
-                    self._note_answer(event)
+                    if event.run_id in refused:
+                        is_gap = event.kind is EventKind.GAP
+                        self._lost[event.run_id] += orjson.loads(event.data)["lost"] if is_gap else 1
+                    else:
+                        self._note_answer(event)
                 self._release(batch[-1].number)
                 if not self._is_full():
-                    for run_id in list(self._lost):
+                    # The gap of a run that is refused waits for its next event.
+                    for run_id in self._lost.keys() - self._faults.keys():
                         self._admit_loss(run_id)
         finally:
             self._sending = None
@@ -164,28 +174,46 @@ class RunEventPublisher(RunEvents):
             size += len(event.data)
         return batch
 
-    async def _send_batch(self, batch: list[_Event], *, is_repeated: bool = False) -> None:
-        # In one round trip. What an earlier, failed attempt has added is not added twice.
+    async def _send_batch(self, batch: list[_Event], *, is_repeated: bool = False) -> Collection[UUID]:
+        # In one round trip. What an earlier, failed attempt has added is not added twice. Returns the runs whose events
+        # are left out.
         by_run: dict[UUID, list[str | int | bytes]] = {}
         for event in batch:
             by_run.setdefault(event.run_id, []).extend((event.number, event.kind, event.data))
         if self._script is None:
             self._script = await self._redis.script_load(APPEND_SCRIPT)
-        try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for run_id, events in by_run.items():
-                    pipeline.execute_command(
-                        "EVALSHA",
-                        self._script,
-                        2,
-                        *stream_keys(run_id),
-                        *script_arguments(run_id, self._writer, self._answered.get(run_id, 0)),
-                        *events,
-                    )
-                await pipeline.execute()
-        except NoScriptError:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for run_id, events in by_run.items():
+                pipeline.execute_command(
+                    "EVALSHA",
+                    self._script,
+                    2,
+                    *stream_keys(run_id),
+                    *script_arguments(run_id, self._writer, self._answered.get(run_id, 0)),
+                    *events,
+                )
+            answers = await pipeline.execute(raise_on_error=False)
+        answered = zip(by_run, answers, strict=True)
+        errors = {run_id: answer for run_id, answer in answered if isinstance(answer, Exception)}
+        if any(isinstance(error, NoScriptError) for error in errors.values()):
             # Redis was restarted. If it lacks the script again, that is an outage.
             self._script = None
-            if is_repeated:
-                raise
-            await self._send_batch(batch, is_repeated=True)
+            if not is_repeated:
+                return await self._send_batch(batch, is_repeated=True)
+        self._note_faults(by_run, errors)
+        return errors.keys()
+
+    def _note_faults(self, run_ids: Collection[UUID], errors: Mapping[UUID, Exception]) -> None:
+        # Raises an error after which the batch is to be repeated.
+        for run_id in run_ids:
+            error = errors.get(run_id)
+            if error is None:
+                self._faults.pop(run_id, None)
+            elif is_outage(error) or isinstance(error, OutOfMemoryError | NoScriptError):
+                raise error
+            else:
+                self._faults[run_id] += 1
+        for run_id, error in errors.items():
+            if self._faults[run_id] < _MOST_FAULTS:
+                raise error
+            log.error("run_events.refused", run_id=str(run_id), error=repr(error))

@@ -48,7 +48,7 @@ for i = 7, #ARGV, 3 do
 end
 redis.call('HSET', writers, writer, string.format('%.0f', sent))
 local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
-while bytes - tonumber(first[2][6]) > max_bytes do
+while first and bytes - tonumber(first[2][6]) > max_bytes do
   redis.call('XTRIM', key, 'MAXLEN', redis.call('XLEN', key) - 50)
   first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
 end

@@ -262,6 +262,27 @@ async def test_streams_that_began_within_a_millisecond_differ(
     assert epochs == sorted(set(epochs))
 
 
+async def test_event_that_always_fails_delays_no_other_run(
+    redis: RedisClient, events: RunEvents, run_id: UUID
+) -> None:
+    """Regression: the batch with it was repeated for ever, and what did not fit into that batch was never sent."""
+    other = new_id()
+    await redis.set(stream_keys(run_id)[0], "not a stream")
+    events.put(run_id, line(1))
+    for n in range(600):
+        events.put(other, line(n))
+
+    await eventually(lambda: has_event(redis, other, 599), within_seconds=20)
+    await write(events, run_id, line(2))
+    await redis.delete(stream_keys(run_id)[0])
+    await write(events, run_id, line(3))
+
+    gap, after = await all_of(redis, run_id)
+    assert (gap.kind, orjson.loads(gap.data)) == (EventKind.GAP, {"type": "gap", "lost": 2})
+    assert orjson.loads(after.data)["n"] == 3
+    assert await numbers(redis, other) == list(range(600))
+
+
 class TestOutage:
     async def test_events_wait_and_keep_their_order(
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
@@ -291,6 +312,30 @@ class TestOutage:
         await eventually(lambda: has_event(redis, run_id, 3))
         assert await numbers(redis, run_id) == [0, 1, 2, 3]
         await events.aclose()
+
+    async def test_batch_without_an_answer_whose_stream_is_gone_is_sent(
+        self,
+        redis: RedisClient,
+        distant: RedisClient,
+        server: Interruptible,
+        run_id: UUID,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """Regression: the script failed where nothing was left to add, each time that the batch was repeated."""
+        other = new_id()
+        events = RunEventPublisher(distant, pause=LIVE_EVENTS_SECONDS)
+        await write(events, run_id, line(0))
+        server.mute()
+        await write(events, run_id, line(1))
+        await redis.delete(stream_keys(run_id)[0])
+        await server.resume()
+        events.put(other, line(2))
+
+        await eventually(lambda: has_event(redis, other, 2))
+        await events.aclose()
+
+        assert "attempt to index" not in caplog.text
+        assert "run_events.dropped" not in caplog.text
 
     async def test_what_found_no_room_is_counted_where_it_is_missing(
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
