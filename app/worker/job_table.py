@@ -18,7 +18,6 @@ from app.worker.jobs.execute_run import execute_run
 from app.worker.jobs.fetch_receipts import fetch_receipts
 from app.worker.jobs.fold_counts import fold_counts
 from app.worker.jobs.recover_runs import recover_runs
-from app.worker.jobs.report_verdicts import report_verdicts
 from app.worker.jobs.scan_repository import scan_repository
 from app.worker.jobs.start_scheduled import start_scheduled
 from app.worker.jobs.sweep_artifacts import sweep_artifacts
@@ -43,7 +42,7 @@ _UNLIMITED_TRIES = 1_000_000
 
 
 def _chores() -> Iterator[CronJob]:
-    # Each tick on one worker. A long chore of one tick may still be under way on another.
+    # Each tick on one worker, beside a longer chore of an earlier tick, there or on another worker.
     def every(chore: Any, *, timeout: int = _CHORE_SECONDS, **times: Any) -> CronJob:
         return cron(traced(f"chore.{chore.__name__}")(chore), unique=True, timeout=timeout, **times)
 
@@ -54,7 +53,6 @@ def _chores() -> Iterator[CronJob]:
     yield hourly(sweep_artifacts, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS)
     yield hourly(sweep_rows, run_at_startup=True, timeout=_LONG_SWEEP_SECONDS)
     yield every(fetch_receipts, second=5)
-    yield every(report_verdicts, second=_EVERY_TEN_SECONDS)
     yield every(fold_counts, second=_EVERY_TEN_SECONDS)
 
 

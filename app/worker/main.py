@@ -21,7 +21,7 @@ from app.clients.wakes import WakeListener
 from app.clients.webhooks.webhook_client import WebhookClient
 from app.clients.webhooks.webhook_messages import WebhookSender
 from app.config import Settings
-from app.coroutines.periodic import attempt, repeating
+from app.coroutines.periodic import attempt, every, repeating
 from app.db.schema_revision import require_current_schema
 from app.db.shared_clock import keep_synchronised
 from app.ids import new_hex_id
@@ -29,6 +29,7 @@ from app.runtime import open_process
 from app.security.addresses import AddressPolicy
 from app.services.check_sources.check_sets import warn_of_networks
 from app.services.code_hosts.host_credentials import CodeHosts
+from app.services.code_hosts.verdict_reports import report_due
 from app.services.retrying.policies import LOOP_SECONDS
 from app.services.runs.queue.worker_reports import REPORT_SECONDS, report_worker, withdraw_report
 from app.tracing.standard_variables import tracing
@@ -48,6 +49,7 @@ from app.worker.worker_context import WorkerContext
 # Longer than a request for receipts and their storing take, unless the database is unavailable. Work that takes
 # longer is cancelled; a later job does it.
 _DRAIN_SECONDS = 20
+_VERDICT_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -65,11 +67,15 @@ async def looping(
     """
     deliver_webhooks = partial(WebhookDeliverer(context.process, webhooks).run, context.changes)
     deliver_pushes = partial(deliver_as_due, context.process, context.changes)
+    report = partial(report_due, context.process.sessions, context.code_hosts, context.process.settings)
+    # One call at a time, and in no slot of chores: a host that does not answer delays no recovery of runs.
+    report_verdicts = partial(every, _VERDICT_SECONDS, report, event="verdict_report.not_claimed")
     listening = asyncio.create_task(keep_running("run changes", context.changes.listen))
     beside = [
         asyncio.create_task(keep_running("webhooks", deliver_webhooks)),
         asyncio.create_task(keep_running("pushes", deliver_pushes)),
         asyncio.create_task(keep_running("digests", partial(release_as_due, context.process))),
+        asyncio.create_task(keep_running("verdicts", report_verdicts)),
         *(asyncio.create_task(_stay_in(block)) for block in blocks),
     ]
     try:

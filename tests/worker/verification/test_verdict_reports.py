@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -12,13 +12,20 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.clients.http.guarded_http import create_guarded_client
+from app.clients.job_queue import CHORES_QUEUE
+from app.clients.webhooks.webhook_client import WebhookClient
 from app.clock import utcnow
 from app.db import unit_of_work
 from app.models import CheckSet, Integration, Run, VerdictReport, Verification
+from app.security.addresses import AddressPolicy
+from app.services.code_hosts.verdict_reports import report_due
 from app.services.enqueueing import VERIFY_RUN
 from app.services.runs.verification_attempts import verification_lifecycle
-from app.worker.jobs.report_verdicts import report_verdicts
+from app.worker.job_table import create_chores_worker
 from app.worker.jobs.verify_run import verify_run
+from app.worker.main import looping, working
+from tests.support.clock import let_time_pass
 from tests.support.database.queries import recorded
 from tests.support.stand_ins.github import Reply
 from tests.support.verification import make_check_set
@@ -48,7 +55,8 @@ async def verify(host: Host) -> None:
 
 
 async def report(host: Host) -> None:
-    await report_verdicts(host.workshop.arq_context)
+    context = host.workshop.context
+    await report_due(context.process.sessions, context.code_hosts, context.process.settings)
 
 
 async def performed(host: Host, integration: Integration) -> Run:
@@ -222,6 +230,43 @@ async def test_report_that_cannot_be_made_is_given_up_and_logged(
 
     assert await due_at(host, run) is None
     assert "verdict_report.failed" in caplog.text
+
+
+async def test_host_that_does_not_answer_takes_no_slot_of_other_chores(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: the reports of a few ticks took all slots, and the recovery of runs waited for them."""
+    await define(host, PASSES)
+    await host.perform(await host.integrate(token=TOKEN))
+    await verify(host)
+    context, is_asked, answers = host.workshop.context, asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        is_asked.set()
+        await answers.wait()
+
+    host.service.while_clients_wait = wait
+    chores = create_chores_worker(context)
+    tick = datetime.now(tz=chores.timezone) - timedelta(minutes=1)
+    await chores.run_cron(tick, 0)
+    await chores.run_cron(tick + timedelta(seconds=11), 0)
+
+    async def are_done() -> bool:
+        queued = await context.process.redis.zcard(CHORES_QUEUE)
+        return chores.jobs_complete > 0 and not queued and not chores.job_counter
+
+    async with (
+        create_guarded_client(AddressPolicy(())) as http,
+        looping(context, WebhookClient(http), working("chores", chores), close_worker=close_nothing),
+    ):
+        let_time_pass(monkeypatch, seconds=10)
+        await is_asked.wait()
+        await eventually(are_done, within_seconds=20)
+        answers.set()
+        await eventually(lambda: host.service.statuses)
+
+
+async def close_nothing() -> None: ...
 
 
 async def test_run_without_checks_reports_nothing(host: Host) -> None:
