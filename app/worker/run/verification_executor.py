@@ -121,12 +121,6 @@ class _Performance:
     async def perform(self) -> Conclusion:
         try:
             await self._verify()
-        except TimeoutError:
-            if self._checked is not None:
-                self._checked.fill(CheckCause.DEADLINE)
-            else:
-                seconds = self._worker.process.settings.verification_timeout_seconds
-                await self._note_fault(f"The checks had not begun after {seconds} seconds.")
         except AgentStopped:
             raise
         except AgentError as error:
@@ -157,10 +151,19 @@ class _Performance:
         preparation = preparation_for(
             worker, run, *environment_of(worker, run), base=claimed.base, definitions=claimed.definitions
         )
-        timeout = asyncio.timeout(settings.verification_timeout_seconds)
-        async with timeout, worker.workspaces.open(run_id) as workspace:
-            await workspace.prepare(source, branch.name if branch else "", author=Author())
-            self._checked = await verify(workspace, source, claimed.commit, preparation, self)
+        seconds = settings.verification_timeout_seconds
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit, worker.workspaces.open(run_id) as workspace:
+                await workspace.prepare(source, branch.name if branch else "", author=Author())
+                self._checked = await verify(workspace, source, claimed.commit, preparation, self)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            if self._checked is not None:
+                self._checked.fill(CheckCause.DEADLINE)
+            else:
+                await self._note_fault(f"The checks had not begun after {seconds} seconds.")
 
     def _conclude(self) -> Conclusion:
         claimed, checked = self._claimed, self._checked or Checked(definitions=unite(()), checks=[])

@@ -1,12 +1,16 @@
 """What a run delivers is checked in fresh clones, and what follows from the verdict (contract 18.3, 18.5)."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from typing_extensions import override
 
+from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.storage_keys import RunRef
 from app.db import unit_of_work
 from app.enums import RunStatus
@@ -141,6 +145,31 @@ async def test_attempt_whose_time_ends_before_its_first_check_says_so(
     told = "The checks had not begun after 0 seconds."
     assert shown(ended)["reasons"] == [{"code": "setup_failed", "check": None, "detail": told}]
     assert told in await workshop.stored(RunRef(run.project_id, run.task_id, run.id).log_key)
+
+
+class TimingOutStore(ObjectStore):
+    """A store in which a write of the output of checks meets a time limit of its own."""
+
+    @override
+    async def put(self, key: str, body: bytes | Path, *, content_type: str, tags: Mapping[str, str]) -> None:
+        if "-execution-" in key:
+            raise TimeoutError
+        await super().put(key, body, content_type=content_type, tags=tags)
+
+
+async def test_time_limit_of_a_step_is_not_shown_as_the_deadline_of_the_attempt(
+    workshop: Workshop, repositories: Repositories, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: checks that had hours left were shown as ended by the deadline."""
+    run = await delivered(workshop, repositories)
+
+    async with TimingOutStore(workshop.context.process.settings) as store:
+        await verify(workshop.with_process(store=store))
+
+    ended = await workshop.read(run)
+    assert shown(ended)["verdict"] == "inconclusive"
+    assert [check["cause"] for check in shown(ended)["checks"]] == ["worker"]
+    assert "verification.unexpected_error" in caplog.text
 
 
 async def test_attempt_that_the_database_fails_is_left_to_its_lease(
