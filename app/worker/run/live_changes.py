@@ -45,14 +45,16 @@ class LiveDiffs:
         self._made_at = 0.0
         self._asked = asyncio.Event()
         self._caught_up = asyncio.Event()
-        self._is_due = False
+        # The turns that have ended, and those whose changes are noted.
+        self._turns = 0
+        self._noted_turns = 0
 
     async def catch_up(self) -> None:
         """Note the changes of the agent's turn before people are notified that it waits.
 
         Wait at most a second; changes that take longer are noted afterwards.
         """
-        self._is_due = True
+        self._turns += 1
         self._caught_up.clear()
         self._asked.set()
         await wait(self._caught_up, _PATIENT_SECONDS)
@@ -71,15 +73,17 @@ class LiveDiffs:
                 await attempt(partial(self._step, look, base, is_asked), event="live_diff.not_made")
 
     async def _step(self, look: Look, base: DiffBase, is_asked: bool) -> None:
-        is_shown = is_due = False
+        is_shown, is_due, turns = False, False, self._turns
         if base is DiffBase.START:
-            is_due, self._is_due = self._is_due, False
+            is_due = turns > self._noted_turns
             is_old = asyncio.get_running_loop().time() - self._made_at >= _UNFOLLOWED_SECONDS
             is_shown = is_old or await count_followers(self._redis, self._claim.run_id) > 0
-        if is_asked or (is_shown and self._log.entries != self._seen):
+        if is_asked or is_due or (is_shown and self._log.entries != self._seen):
             await self._refresh(look, base, is_noted=is_shown or is_due, is_due=is_due)
         if is_due:
-            self._caught_up.set()
+            self._noted_turns = turns
+            if turns == self._turns:
+                self._caught_up.set()
 
     async def _refresh(self, look: Look, base: DiffBase, *, is_noted: bool, is_due: bool) -> None:
         topic = live_diff.topic_of(self._claim.run_id, base)

@@ -1,6 +1,7 @@
 """What clients see of a run's changes while its agent works or waits, and afterwards (contract 19)."""
 
 import asyncio
+import tempfile
 from typing import Any
 from uuid import uuid4
 
@@ -9,8 +10,12 @@ import orjson
 import pytest
 
 from app.db import unit_of_work
-from app.enums import RunStatus
+from app.enums import DiffBase, RunStatus
+from app.ids import new_hex_id
 from app.models import Task
+from app.services.runs.run_lifecycle import Claim
+from app.worker.run.live_changes import LiveDiffs
+from app.worker.run.log_recorder import RunLog
 from tests.fixtures.worker import Repositories, Workshop
 from tests.support.factories import make_run
 from tests.support.waiting import eventually
@@ -296,3 +301,23 @@ async def test_figures_of_a_run_that_no_client_looks_at_are_made_when_its_turn_e
     assert shown["totals"] == (await pilot.state())["changes"]
     await pilot.send("close")
     await job
+
+
+async def test_turn_that_ended_before_the_diffs_began_is_compared(workshop: Workshop) -> None:
+    """Regression: it counted as compared, and its figures were missing until a client asked."""
+    run = await workshop.queued_run(FIRST)
+    compared: list[DiffBase] = []
+
+    async def send(_lines: bytes) -> None: ...
+
+    async def look(base: DiffBase) -> None:
+        compared.append(base)
+
+    with tempfile.TemporaryFile() as file:
+        claim = Claim(run.id, run.task_id, run.project_id, new_hex_id())
+        diffs = LiveDiffs(workshop.context, claim, RunLog(lambda _: None, send, file))
+        await diffs.catch_up()
+        showing = asyncio.create_task(diffs.show(look))
+        await eventually(lambda: DiffBase.START in compared, within_seconds=20)
+        showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)
