@@ -118,14 +118,16 @@ async def hold_lease(
 
     beating = asyncio.create_task(beat())
     try:
-        yield lost
+        try:
+            yield lost
+        finally:
+            beating.cancel()
+            # The cancellation of the block can come here too.
+            await asyncio.gather(beating, return_exceptions=True)
     except asyncio.CancelledError as error:
         if is_cancelled and block.uncancel() == 0:
             raise LeaseLost from error
         raise
-    finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
 
 
 async def _extend_until_lost(

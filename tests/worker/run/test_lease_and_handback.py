@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from functools import partial
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.redis import create_redis
 from app.clients.storage.storage_keys import RunRef
@@ -20,7 +22,7 @@ from app.models import Run
 from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.runs import run_lifecycle
 from app.worker.jobs.execute_run import execute_run
-from app.worker.run.lease_and_handback import hold_lease
+from app.worker.run.lease_and_handback import LeaseLost, hold_lease
 from tests.fixtures.worker import Workshop
 from tests.support.callers import bearer
 from tests.support.clock import let_time_pass
@@ -221,6 +223,36 @@ async def test_heartbeat_that_fails_unexpectedly_ends_the_work(workshop: Worksho
 
         await eventually(is_lost)
     await engine.dispose()
+
+
+async def test_work_that_ends_as_it_is_cut_off_has_lost_its_lease(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: it ended as cancelled, so the worker handed back what it had lost."""
+    context, run_id = workshop.context, new_id()
+    is_extending = asyncio.Event()
+
+    async def extend(_session: AsyncSession) -> bool:
+        # A driver can hide a cancellation in the same way.
+        with suppress(asyncio.CancelledError):
+            is_extending.set()
+            await asyncio.Event().wait()
+        return False
+
+    async def work(lost: list[asyncio.Event]) -> None:
+        async with hold_lease(workshop.sessions, context.changes, run_id, extend, since=utcnow()) as event:
+            lost.append(event)
+            await publish_change(context.process.redis, run_id)
+            await is_extending.wait()
+
+    lost: list[asyncio.Event] = []
+    working = asyncio.create_task(work(lost))
+    await is_extending.wait()
+    await lost[0].wait()
+    let_time_pass(monkeypatch, minutes=1)
+
+    with pytest.raises(LeaseLost):
+        await working
 
 
 async def test_run_that_was_taken_over_gets_nothing_of_the_old_agent(
