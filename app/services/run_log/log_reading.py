@@ -117,7 +117,9 @@ class LogPages:
         self._turns = asyncio.Semaphore(_MOST_READING)
 
     def find(self, key: Hashable) -> _Known | None:
-        return self._known.get(key)
+        if (known := self._known.pop(key, None)) is not None:
+            self.keep(key, known)
+        return known
 
     def keep(self, key: Hashable, known: _Known) -> None:
         self._known[key] = known
