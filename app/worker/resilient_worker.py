@@ -1,7 +1,6 @@
 """The arq workers, which poll their queue when woken, and twice a second in case a wake-up is lost (ADR 4).
 
-Only this file overrides parts of arq's worker. `_poll_iteration`, `_release_sem_dec_counter_on_complete` and
-`_handle_signals` are private in arq: if they change, wake-ups, outages and stops break, and tests fail.
+Only this file overrides parts of arq's worker, and none that are private in arq.
 """
 
 import asyncio
@@ -24,9 +23,17 @@ log = structlog.get_logger(__name__)
 class ResilientWorker(Worker):
     """An arq worker that survives outages of Redis, and polls at once when it is woken or a slot becomes free."""
 
-    def __init__(self, *, changes: WakeListener, poll_seconds: float = 0.5, **options: Any) -> None:
-        # arq would sleep for this delay after each poll; `_poll_iteration` waits instead.
-        super().__init__(poll_delay=0, **options)
+    def __init__(
+        self,
+        *,
+        changes: WakeListener,
+        poll_seconds: float = 0.5,
+        handle_signals: bool = True,
+        **options: Any,
+    ) -> None:
+        # arq would sleep for this delay after each poll; `heart_beat`, which it calls then, waits instead.
+        super().__init__(poll_delay=0, handle_signals=handle_signals, **options)
+        self._heeds_signals = handle_signals
         self._changes = changes
         self._poll_seconds = poll_seconds
         self._woken = asyncio.Event()
@@ -39,23 +46,21 @@ class ResilientWorker(Worker):
                 try:
                     return await super().main()
                 except REDIS_ERRORS as error:
-                    # arq asks the server about itself first; a poll handles its own errors.
-                    await _sit_out(error)
+                    log.warning("worker.redis_unavailable", error=repr(error))
+                    _end_if_cancelled()
+                    await asyncio.sleep(LOOP_SECONDS)
 
     @override
-    async def _poll_iteration(self) -> None:
-        await wait(self._woken, self._poll_seconds)
-        # Before the poll, so that a job queued meanwhile wakes the worker again.
-        self._woken.clear()
-        try:
-            await super()._poll_iteration()
-        except REDIS_ERRORS as error:
-            await _sit_out(error)
+    async def heart_beat(self) -> None:
+        await super().heart_beat()
         _end_if_cancelled()
+        await wait(self._woken, self._poll_seconds)
+        # Before the next poll, so that a job queued meanwhile wakes the worker again.
+        self._woken.clear()
 
     @override
     async def close(self) -> None:
-        if not self._handle_signals:
+        if not self._heeds_signals:
             self.handle_sig(signal.SIGUSR1)
         # arq would stop waiting at the first job that ends as cancelled, and would cancel the others and its poll a
         # second time.
@@ -79,19 +84,13 @@ class ResilientWorker(Worker):
                 await super().start_jobs([job_id])
             except REDIS_ERRORS:
                 # arq has taken a slot and does not release it.
-                self._release_sem_dec_counter_on_complete()
+                self.job_counter -= 1
+                self.sem.release()
                 raise
-
-    @override
-    def _release_sem_dec_counter_on_complete(self) -> None:
-        super()._release_sem_dec_counter_on_complete()
-        self._woken.set()
-
-
-async def _sit_out(error: Exception) -> None:
-    log.warning("worker.redis_unavailable", error=repr(error))
-    _end_if_cancelled()
-    await asyncio.sleep(LOOP_SECONDS)
+            started = self.tasks.get(job_id.decode())
+            if started is not None and started is not task:
+                # After arq has released its slot.
+                started.add_done_callback(lambda _: self._woken.set())
 
 
 def _end_if_cancelled() -> None:

@@ -400,7 +400,7 @@ class LateWorker(ResilientWorker):
     polls: asyncio.Event
 
     @override
-    async def heart_beat(self) -> None:
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
         self.polls.set()
         with suppress(asyncio.CancelledError):
             await asyncio.Event().wait()
