@@ -35,12 +35,14 @@ def _nodes(path: Path) -> tuple[ast.AST, ...]:
     return tuple(_looked_at(_module(path)))
 
 
+_KINDS = ast.Call | ast.Import | ast.ImportFrom | ast.Attribute | ast.ExceptHandler | ast.Raise
+_KINDS |= ast.arg | ast.Assign | ast.AnnAssign | ast.NamedExpr
+
+
 def _looked_at(module: ast.Module) -> Iterator[ast.AST]:
     """Yield what rules may be about, which is a small part of what a module is made of."""
     for node in ast.walk(module):
-        if isinstance(
-            node, ast.Call | ast.Import | ast.ImportFrom | ast.Attribute | ast.ExceptHandler | ast.Raise
-        ):
+        if isinstance(node, _KINDS):
             yield node
 
 
@@ -73,7 +75,26 @@ def _imports_arq(node: ast.AST) -> bool:
 
 
 def _speaks_redis(node: ast.AST) -> bool:
-    return _called(node).rpartition(".")[0].rpartition(".")[2] in {"redis", "_redis"}
+    return isinstance(node, ast.Call) and _is_redis(getattr(node.func, "value", node))
+
+
+def _is_redis(node: ast.AST) -> bool:
+    return _dotted(node).rpartition(".")[2] in {"redis", "_redis"}
+
+
+def _renames_redis(node: ast.AST) -> bool:
+    """Find a client of Redis that gets a name by which the rule above does not know it."""
+    match node:
+        case ast.arg(arg=name, annotation=ast.expr() as type_):
+            return name != "redis" and _dotted(type_) == "RedisClient"
+        case (
+            ast.Assign(targets=[to], value=of)
+            | ast.AnnAssign(target=to, value=ast.expr() as of)
+            | ast.NamedExpr(target=to, value=of)
+        ):
+            return _is_redis(of) and not _is_redis(to)
+        case _:
+            return False
 
 
 def _imports_a_statement(node: ast.AST) -> bool:
@@ -302,6 +323,7 @@ RULES = {
         "app",
         {"app/clients": "the commands, by what they do"},
     ),
+    "Redis has one name": _Rule(_renames_redis, "r = clients.redis", "app", {"app/clients": "speaks it"}),
     "one clock": _Rule(_reads_the_clock, "now = datetime.now(UTC)", "app", {"app/clock.py": "the clock"}),
     "one clock, by its full name": _Rule(_imports_the_clock, "from time import time", "app", {}),
     "one maker of ids": _Rule(_makes_an_id, "key = uuid.uuid4()", "app", {"app/ids.py": "the maker"}),
