@@ -1,6 +1,13 @@
 /** Buttons and fields. */
 import { ChevronRight, type LucideIcon } from "lucide-react";
-import { type ComponentProps, type FormEvent, type MouseEvent, type ReactNode, useId } from "react";
+import {
+  type ComponentProps,
+  type ElementType,
+  type FormEvent,
+  type MouseEvent,
+  type ReactNode,
+  useId,
+} from "react";
 import { classes } from "./classes";
 import styles from "./controls.module.css";
 
@@ -43,20 +50,21 @@ interface Labelled {
   hint?: ReactNode;
 }
 
-interface FieldProps extends Labelled {
-  children: (ids: { id?: string; "aria-describedby"?: string | undefined }) => ReactNode;
-}
+type Control = "input" | "textarea" | "select";
+type FieldProps<Tag extends Control> = ComponentProps<Tag> & Labelled;
 
 /** A field with its label, and what is said about it. */
-function Field({ label, hint, children }: FieldProps) {
+function Field<Tag extends Control>({ of, label, hint, className, ...rest }: FieldProps<Tag> & { of: Tag }) {
   const id = useId();
-  if (label === undefined) return children({});
+  const Element = of as ElementType;
+  const own = { ...rest, className: classes(styles.input, className) };
+  if (label === undefined) return <Element {...own} />;
   return (
     <div className="column tight">
       <label className="small strong dim" htmlFor={id}>
         {label}
       </label>
-      {children({ id, "aria-describedby": hint ? `${id}-about` : undefined })}
+      <Element {...{ id, ...own }} aria-describedby={hint ? `${id}-about` : undefined} />
       {hint && (
         <span id={`${id}-about`} className="small faint">
           {hint}
@@ -66,49 +74,25 @@ function Field({ label, hint, children }: FieldProps) {
   );
 }
 
-export function Input({ className, label, hint, ...rest }: ComponentProps<"input"> & Labelled) {
-  return (
-    <Field {...{ label, hint }}>
-      {(ids) => <input {...ids} {...rest} className={classes(styles.input, className)} />}
-    </Field>
-  );
-}
-
-type TextAreaProps = ComponentProps<"textarea"> & Labelled;
-
-export function TextArea({ className, label, hint, ...rest }: TextAreaProps) {
-  return (
-    <Field {...{ label, hint }}>
-      {(ids) => <textarea {...ids} {...rest} className={classes(styles.input, className)} />}
-    </Field>
-  );
-}
+export const Input = (props: FieldProps<"input">) => <Field of="input" {...props} />;
+export const TextArea = (props: FieldProps<"textarea">) => <Field of="textarea" {...props} />;
 
 /** A choice that cannot be taken is shown all the same. */
 export type Choices = readonly (readonly [value: string | number, name: string, isDisabled?: boolean])[];
 
-interface SelectProps extends Omit<ComponentProps<"select">, "onChange">, Labelled {
+interface SelectProps extends Omit<FieldProps<"select">, "onChange"> {
   choices: Choices;
   onChoose: (value: string) => void;
 }
 
-export function Select({ className, label, hint, choices, onChoose, ...rest }: SelectProps) {
+export function Select({ choices, onChoose, ...rest }: SelectProps) {
   return (
-    <Field {...{ label, hint }}>
-      {(ids) => (
-        <select
-          {...ids}
-          {...rest}
-          className={classes(styles.input, className)}
-          onChange={(event) => onChoose(event.target.value)}
-        >
-          {choices.map(([value, name, isDisabled]) => (
-            <option key={value} value={value} disabled={isDisabled}>
-              {name}
-            </option>
-          ))}
-        </select>
-      )}
+    <Field of="select" {...rest} onChange={({ target }) => onChoose(target.value)}>
+      {choices.map(([value, name, isDisabled]) => (
+        <option key={value} value={value} disabled={isDisabled}>
+          {name}
+        </option>
+      ))}
     </Field>
   );
 }

@@ -63,12 +63,6 @@ const STATUSES: Record<string, [word: string, tone: Tone]> = {
   tampered: ["Passed, after protected files were changed", "attention"],
 };
 
-export const CI: Record<NonNullable<Verification["ci"]>["state"], { word: string; tone: Tone }> = {
-  success: { word: "Passed", tone: "success" },
-  failure: { word: "Failed", tone: "danger" },
-  pending: { word: "Running", tone: "running" },
-};
-
 export const SIDES = { passed: "Passed", failed: "Failed", error: "Error", not_run: "Not executed" } as const;
 
 /** Return why the work has its verdict, without the check that it is about. */

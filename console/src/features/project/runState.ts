@@ -1,5 +1,5 @@
 /** What a run's row says in the words of the console: its state, and the reason for it. */
-import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
+import { type Run, type RunList, type Task, type Verification, waitingFor } from "../../api/types";
 import { safeLink } from "../../text/links";
 import { asObject, asText } from "../../transcript/wire";
 import { countOf } from "../../ui/counts";
@@ -10,14 +10,18 @@ export function stateOf(run: Run | null): State {
   if (!run) return "draft";
   if (run.status === "queued") return "queued";
   // What is to be judged looks like nothing that is done.
-  const { verdict, waived } = run.verification ?? {};
-  if (run.status === "completed" && (verdict === "refuted" || verdict === "inconclusive") && !waived)
-    return verdict;
+  const doubt = doubtIn(run.verification);
+  if (run.status === "completed" && doubt) return doubt;
   if (run.status !== "in_progress") return run.status;
   if (run.stage === "verifying") return "checking";
   const waits = waitingFor(run);
   if (!waits) return "running";
   return waits.kind === "message" ? "message" : "question";
+}
+
+/** The verdict on work that its checks do not prove, until a person accepts it. */
+export function doubtIn(of: Pick<Verification, "verdict" | "waived"> | null) {
+  return !of?.waived && (of?.verdict === "refuted" || of?.verdict === "inconclusive") ? of.verdict : null;
 }
 
 export const isOver = (run: Run | null): boolean =>
@@ -56,7 +60,7 @@ function whyOf(run: Run): string | null {
 function doubtOf({ verification }: Run): string | null {
   if (!verification || verification.waived) return null;
   const { verdict, reasons, checks } = verification;
-  if (verdict === "refuted" || verdict === "inconclusive") return reasons.map(shortReason).join(" · ");
+  if (doubtIn(verification)) return reasons.map(shortReason).join(" · ");
   const old = checks.filter(({ old_tests: side }) => verdict === "verified" && side === "failed");
   return old.map(({ id }) => `${id}: the old tests fail`).join(" · ") || null;
 }
@@ -78,15 +82,11 @@ function queueText(run: Run): string | null {
     : "Next for a free worker";
 }
 
-const LOSSES: Record<string, string> = {
-  "worker lost": "Recovered: its worker was lost",
-  "worker stopped": "Recovered: its worker was stopped",
-};
-
 function recoveryText(recovery: unknown): string | null {
   const { decision, reason } = (recovery ?? {}) as { decision?: string; reason?: string };
   if (decision !== "queued again") return null;
-  return LOSSES[reason ?? ""] ?? "Recovered";
+  const [, loss] = /^worker (lost|stopped)$/.exec(reason ?? "") ?? [];
+  return loss ? `Recovered: its worker was ${loss}` : "Recovered";
 }
 
 export function usageOf(run: Run) {

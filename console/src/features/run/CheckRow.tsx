@@ -9,7 +9,7 @@ import { Chevron } from "../../ui/controls";
 import { OutcomeBadge, type Tone, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
 import { durationText } from "../../ui/time";
-import { CI, caseText, countsText, SIDES, statusOf } from "../project/checks";
+import { caseText, countsText, SIDES, statusOf } from "../project/checks";
 import styles from "./checks.module.css";
 
 interface RowProps {
@@ -138,9 +138,11 @@ export function Claims({ claims }: { claims: Verification["claims"] }) {
   );
 }
 
+const STATES = { success: "passed", failure: "failed", pending: "running" } as const;
+
 /** What the code host's own checks say of the commit. */
 export function Ci({ ci }: { ci: NonNullable<Verification["ci"]> }) {
-  const { word, tone } = CI[ci.state];
+  const { word, tone } = statusOf({ status: STATES[ci.state], cause: null, old_tests: "not_run" });
   const link = safeLink(ci.url ?? "");
   return (
     <p>

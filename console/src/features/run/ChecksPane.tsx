@@ -21,7 +21,7 @@ import { Age } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { commandText, reasonText, stopText } from "../project/checks";
 import { useProject } from "../project/project";
-import { isOver, outputOf } from "../project/runState";
+import { doubtIn, isOver, outputOf } from "../project/runState";
 import { LONGEST_REASON, QuestionCard } from "../questions/QuestionCard";
 import { isAsking, useRunQuestions } from "../questions/runQuestions";
 import { TaskDialog } from "../tasks/TaskDialog";
@@ -73,7 +73,7 @@ export default function ChecksPane({ task, run, runRef }: { task: Task; run: Run
       </header>
       {/* Why stands below, in full. */}
       {question && <QuestionCard question={{ ...question, detail: "" }} onRun={follow} />}
-      {questions && !question && shown === newest && isOver(run) && isToAccept(shown) && (
+      {questions && !question && shown === newest && isOver(run) && doubtIn(shown) && (
         <Waive runRef={runRef} />
       )}
       <Why
@@ -197,9 +197,6 @@ export function Why({ task, run, shown, isRepaired }: WhyProps) {
     </div>
   );
 }
-
-const isToAccept = ({ verdict, waived }: Verification): boolean =>
-  !waived && (verdict === "refuted" || verdict === "inconclusive");
 
 /** No question asks about a verdict of checks that ran again after its answer. */
 function Waive({ runRef }: { runRef: RunRef }) {

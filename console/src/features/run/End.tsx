@@ -162,8 +162,7 @@ const hasWork = (run: Run) => facts.figuresOf(run).files > 0 || facts.patchOf(ru
 
 /** What a person most likely does next. */
 export function nextOf(run: Run) {
-  const { verdict, waived } = run.verification ?? {};
-  if ((verdict === "refuted" || verdict === "inconclusive") && !waived) return "check";
+  if (facts.doubtIn(run.verification)) return "check";
   if (hasWork(run)) return "changes";
   if (run.status === "failed")
     return asObject(run.state.recovery).reason === "worker lost" ? "again" : "task";

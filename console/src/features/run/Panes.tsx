@@ -1,6 +1,7 @@
 /** The panes beside the conversation: on a phone one of them takes its place. */
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
+import { inWords } from "../../ui/counts";
 import { later } from "../../ui/later";
 import { StateIcon } from "../../ui/status";
 import { nameOf, useProject } from "../project/project";
@@ -15,15 +16,9 @@ const ChangesPane = later(() => import("../changes/ChangesPane"), false);
 const ChecksPane = later(() => import("./ChecksPane"), false);
 const NotificationsPane = later(() => import("../attention/NotificationsPane"), false);
 
-export const PANES = [
-  { name: "changes", label: "Changes" },
-  { name: "plan", label: "Plan" },
-  { name: "checks", label: "Checks" },
-  { name: "files", label: "Files" },
-  { name: "notifications", label: "Notifications" },
-] as const;
+export const PANES = ["changes", "plan", "checks", "files", "notifications"] as const;
 
-export type PaneName = (typeof PANES)[number]["name"];
+export type PaneName = (typeof PANES)[number];
 
 interface TabsProps {
   shown: PaneName | null;
@@ -40,16 +35,16 @@ const showTab = (tab: HTMLElement | null) => tab?.scrollIntoView?.({ block: "nea
 export function Tabs({ shown, onChoose, files, isRefuted, isWhole }: TabsProps) {
   return (
     <nav className={classes("row tight fixed scrolled", styles.tabs)} aria-label="Panes of the run">
-      {[...(isWhole ? [{ name: null, label: "Transcript" }] : []), ...PANES].map(({ name, label }) => (
+      {[...(isWhole ? [null] : []), ...PANES].map((name) => (
         <button
-          key={label}
+          key={name}
           type="button"
           className="row tight line small strong dim"
           ref={shown === name ? showTab : undefined}
           aria-current={shown === name ? "true" : undefined}
           onClick={() => onChoose(name)}
         >
-          {label}
+          {inWords(name ?? "transcript")}
           {/* The pane itself counts those that it shows, which may be those of the whole branch. */}
           {name === "changes" && files && shown !== name && <span className="faint figures"> {files}</span>}
           {name === "checks" && isRefuted && <StateIcon state="refuted" size={14} />}
@@ -75,10 +70,7 @@ export function Side(props: SideProps) {
   const { transcript, actions, outbox, isLogRead, isAsked } = props;
   const { isOffline } = useProject();
   return (
-    <aside
-      className={classes("fill", styles.side)}
-      aria-label={PANES.find(({ name }) => name === shown)?.label}
-    >
+    <aside className={classes("fill", styles.side)} aria-label={inWords(shown)}>
       {full && !full[0] && <Tabs {...{ shown, onChoose, files }} isRefuted={stateOf(run) === "refuted"} />}
       {isAsked && (
         <p className={classes("attention", styles.boundary)} role="status">

@@ -53,7 +53,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   const field = useRef<HTMLTextAreaElement>(null);
   const actions = useFinish(useRunActions(task, run, runs.results), ref, outbox, field);
   useFreshTask(task.id, transcript);
-  const pane = PANES.find(({ name }) => name === search.get("pane"))?.name ?? null;
+  const pane = PANES.find((name) => name === search.get("pane")) ?? null;
   const isPhone = useMedia("(max-width: 760px)");
   const isWide = useMedia("(min-width: 1160px)");
   const [{ isFull }, keepFull] = useKept(sessionStorage, `taskbeacon.full.${task.id}`, BESIDE);
@@ -64,10 +64,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   };
   useKeys(
     Object.fromEntries(
-      PANES.map(({ name, label }, index) => [
-        `p ${index + 1}`,
-        [`Show ${label.toLowerCase()}`, () => choose(name)] as const,
-      ]),
+      PANES.map((name, index) => [`p ${index + 1}`, [`Show ${name}`, () => choose(name)] as const]),
     ),
   );
   // Those of the stored patch count in the end.

@@ -42,12 +42,6 @@ export const TranscriptRow = memo(function TranscriptRow({ row }: { row: Row }) 
 const OUTPUT = /(?<=^output:\n)((?:\| .*(?:\n|$))+)/gm;
 const LONG_MESSAGE = 1200;
 
-/** What the task asks for: the beginning of its first run's transcript. */
-export function TaskText({ text, files }: { text: string; files: string[] }) {
-  if (!text && files.length === 0) return null;
-  return <UserMessage item={{ kind: "user", id: "task", at: "", text, files, receipt: null }} />;
-}
-
 export function UserMessage({ item }: Props<"user">) {
   const isLong = item.text.length > LONG_MESSAGE;
   const isFound = useIsFound(item.id);

@@ -27,7 +27,7 @@ export function AccountSection() {
     },
   });
   return (
-    <Section name="account" title="Account">
+    <Section name="account">
       <div className={classes("row wrap spaced card padded", styles.panel)}>
         <div className={styles.said}>
           <p className="strong">{nameOf(session.user)}</p>

@@ -41,7 +41,6 @@ export function DevicesSection() {
   return (
     <Section
       name="devices"
-      title="Devices"
       lead="A device rings when a run ends or an agent needs you, unless one of them shows the task."
     >
       <div className={classes("row wrap spaced card padded", styles.panel)}>

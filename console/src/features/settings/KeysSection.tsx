@@ -16,7 +16,6 @@ export function KeysSection() {
   return (
     <Section
       name="keys"
-      title="Keys"
       lead="With a key a program acts as you, within the key's scopes."
       add={{ label: "Create a key", form: (onDone) => <NewKey onDone={onDone} /> }}
     >

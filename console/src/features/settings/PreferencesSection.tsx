@@ -43,7 +43,7 @@ export function PreferencesSection() {
   if (!preferences.data) return <Failure error={preferences.error} onRetry={() => preferences.refetch()} />;
   const now = preferences.data;
   return (
-    <Section name="notifications" title="Notifications">
+    <Section name="notifications">
       <fieldset className={classes("column card", styles.box)}>
         <legend>Push me when</legend>
         {KINDS.map(([kind, name]) => (

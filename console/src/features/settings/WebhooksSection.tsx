@@ -23,7 +23,6 @@ export function WebhooksSection() {
   return (
     <Section
       name="webhooks"
-      title="Webhooks"
       lead={`Taskbeacon sends signed events of your tasks in ${project.name} to these addresses.`}
       add={{ label: "Add an endpoint", form: (onDone) => <NewEndpoint onDone={onDone} /> }}
     >

@@ -5,6 +5,7 @@ import { type ReactNode, useState } from "react";
 import { classes } from "../../ui/classes";
 import { Button, type ButtonProps, Check, Form } from "../../ui/controls";
 import { CopyButton } from "../../ui/copy";
+import { inWords } from "../../ui/counts";
 import { Failure, Loading } from "../../ui/feedback";
 import { PageHeading } from "../../ui/heading";
 import { SureButton, useAction } from "../../ui/unmeant";
@@ -12,14 +13,15 @@ import styles from "./settings.module.css";
 
 interface SectionProps {
   name: string;
-  title: string;
+  /** Its name, unless there is more to say. */
+  title?: string;
   lead?: ReactNode;
   /** A button, and the form that it shows. */
   add?: { label: string; form: (onDone: () => void) => ReactNode };
   children: ReactNode;
 }
 
-export function Section({ name, title, lead, add, children }: SectionProps) {
+export function Section({ name, title = inWords(name), lead, add, children }: SectionProps) {
   const [isAdding, setAdding] = useState(false);
   return (
     <section className={styles.section} aria-labelledby={name}>
