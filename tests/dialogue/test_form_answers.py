@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.dialogue.forms import AnswerInvalid, FormRefused, read_form
+from app.dialogue.form_schemas import FormRefused, read_form
+from app.dialogue.forms import AnswerInvalid
 
 JSON = dict[str, Any]
 

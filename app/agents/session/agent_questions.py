@@ -19,7 +19,8 @@ from app.agents.session.permissions import PermissionAnswer, PermissionRequest, 
 from app.agents.session.transport import Message
 from app.coroutines.periodic import wait
 from app.dialogue.agent_reports import notification_entry, progress_entry
-from app.dialogue.forms import REJECT, Form, FormRefused, read_form
+from app.dialogue.form_schemas import FormRefused, read_form
+from app.dialogue.forms import REJECT, Form
 from app.dialogue.shown_questions import ShownQuestion
 from app.dialogue.storable_text import storable
 from app.enums import QuestionKind

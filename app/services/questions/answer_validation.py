@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol  # Any: JSON
 
-from app.dialogue.forms import REJECT, AnswerInvalid, FormRefused, read_form
+from app.dialogue.form_schemas import FormRefused, read_form
+from app.dialogue.forms import REJECT, AnswerInvalid
 from app.enums import AnswerVia, CommandMethod, QuestionKind, VerdictAnswer
 from app.errors import no_more_than
 from app.json_types import JsonDict

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.clock import utcnow
-from app.dialogue.forms import NO, YES, Form, FormQuestion, FormRefused, read_form
+from app.dialogue.form_schemas import FormRefused, read_form
+from app.dialogue.forms import NO, YES, Form, FormQuestion
 from app.enums import AnswerVia, FormAction, QuestionKind, QuestionRisk, QuestionStatus
 from app.json_types import JsonDict
 from app.schemas.fields import parse_integer

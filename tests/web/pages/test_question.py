@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.dialogue.forms import AnswerInvalid, Form, read_form
+from app.dialogue.form_schemas import read_form
+from app.dialogue.forms import AnswerInvalid, Form
 from app.web.pages.question import content_of, defaults_of
 
 
