@@ -33,13 +33,13 @@ export function onSignedOut(listener: () => void): () => void {
   return () => window.removeEventListener(SIGNED_OUT, listener);
 }
 
+type Init = Omit<RequestInit, "body"> & { json?: unknown };
+
 /** Send a request that the description does not have (yet), or that answers with something else than JSON. */
-export async function request<T>(path: string, init: RequestInit & { json?: unknown } = {}): Promise<T> {
-  const { json, ...rest } = init;
-  const headers = new Headers(rest.headers);
+export async function request<T>(path: string, { json, ...init }: Init = {}): Promise<T> {
+  const headers = new Headers(init.headers);
   if (json !== undefined) headers.set("Content-Type", "application/json");
-  const body = json === undefined ? rest.body : JSON.stringify(json);
-  const response = await fetch(path, { ...rest, headers, ...(body == null ? {} : { body }) });
+  const response = await fetch(path, { ...init, headers, body: JSON.stringify(json) });
   if (!response.ok) throw await toError(response);
   if (response.status === 204) return undefined as T;
   const isJson = response.headers.get("Content-Type")?.includes("json");

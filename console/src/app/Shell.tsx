@@ -36,17 +36,17 @@ export function Shell({ children }: { children: ReactNode }) {
     c: ["New task", () => navigate(href("/?new=1"))],
   });
   return (
-    <div className={classes(styles.shell, isRun && styles.onRun)}>
-      <a className={classes("visually-hidden", styles.skip)} href="#content">
+    <div className={styles.shell}>
+      <a className={classes("visually-hidden raised", styles.skip)} href="#content">
         Skip to the content
       </a>
-      <nav className={classes("fill at-desk", styles.side)} aria-label="Console">
+      <nav className={classes("fill sunken at-desk", styles.side)} aria-label="Console">
         <div className={classes("row", styles.brand)}>
           <img src="/console/icon.svg" alt="" width="20" height="20" />
           {session.projects.length > 1 ? (
-            <ProjectSelect className={classes("clip", styles.project)} />
+            <ProjectSelect className={classes("clip grow", styles.project)} />
           ) : (
-            <span className={classes(styles.project, "clip")}>{project.name}</span>
+            <span className={classes("clip grow", styles.project)}>{project.name}</span>
           )}
           <IconButton label="New task" onClick={() => navigate(href("/?new=1"))} icon={Plus} />
         </div>
@@ -59,7 +59,7 @@ export function Shell({ children }: { children: ReactNode }) {
           <IconButton label="Keyboard shortcuts" onClick={() => setOverlay("keys")} icon={Keyboard} />
         </div>
       </nav>
-      <div className={classes("fill", styles.content)} id="content">
+      <div className="fill scrolls" id="content">
         {isOffline && (
           <p className={classes("row small attention", styles.offline)} role="status">
             <WifiOff size={14} /> Not connected. What you see may be old; trying again.
@@ -67,7 +67,7 @@ export function Shell({ children }: { children: ReactNode }) {
         )}
         {children}
       </div>
-      <nav className={classes("on-phone", styles.bottom)} aria-label="Console, short">
+      <nav className={classes("on-phone", styles.bottom)} hidden={isRun} aria-label="Console, short">
         <Places />
       </nav>
       {overlay === "keys" && <KeyboardHelp onClose={() => setOverlay(null)} />}
@@ -137,7 +137,7 @@ function Active() {
     { name: "Running", count: runs.length, rows: runs },
   ];
   return (
-    <div className={classes("fill", styles.active)}>
+    <div className={classes("fill scrolls", styles.active)}>
       {groups
         .filter(({ rows }) => rows.length > 0)
         .map(({ name, count, rows }) => (

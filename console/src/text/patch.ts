@@ -164,25 +164,15 @@ export interface SplitRow {
 /** Return lines side by side: deletions beside the additions that follow them. */
 export function splitRows(lines: readonly DiffLine[]): SplitRow[] {
   const rows: SplitRow[] = [];
-  for (let index = 0; index < lines.length; ) {
-    const line = lines[index] as DiffLine;
-    if (line.kind === "context") {
-      rows.push({ left: line, right: line });
-      index += 1;
-      continue;
-    }
-    const deleted = takeWhile(lines, index, "delete");
-    const added = takeWhile(lines, index + deleted.length, "add");
-    for (let row = 0; row < Math.max(deleted.length, added.length); row += 1) {
-      rows.push({ left: deleted[row] ?? null, right: added[row] ?? null });
-    }
-    index += deleted.length + added.length;
+  /** The row of the next addition: the first deletion that has none beside it. */
+  let next = 0;
+  for (const [index, line] of lines.entries()) {
+    const isAdded = line.kind === "add";
+    if (line.kind === "delete" && lines[index - 1]?.kind !== "delete") next = rows.length;
+    if (isAdded && rows[next]) rows[next] = { left: rows[next]?.left ?? null, right: line };
+    else rows.push({ left: isAdded ? null : line, right: line.kind === "delete" ? null : line });
+    if (isAdded) next += 1;
+    else if (line.kind === "context") next = rows.length;
   }
   return rows;
-}
-
-function takeWhile(lines: readonly DiffLine[], start: number, kind: LineKind): DiffLine[] {
-  let end = start;
-  while (lines[end]?.kind === kind) end += 1;
-  return lines.slice(start, end);
 }

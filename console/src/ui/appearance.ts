@@ -16,6 +16,7 @@ export const useTheme = () => useStore(theme);
 export function applyTheme(): void {
   const chosen = theme.get();
   document.documentElement.dataset.theme = chosen;
+  document.documentElement.style.colorScheme = chosen === "system" ? "" : chosen;
   // The colour of the browser's own bars.
   for (const meta of document.querySelectorAll<HTMLMetaElement>('meta[name="theme-color"]')) {
     const own = meta.dataset.theme;

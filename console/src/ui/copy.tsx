@@ -1,5 +1,6 @@
 import { Check, Copy } from "lucide-react";
 import { type ReactNode, useState } from "react";
+import { classes } from "./classes";
 import { IconButton } from "./controls";
 import styles from "./copy.module.css";
 import { sayError } from "./feedback";
@@ -10,7 +11,7 @@ const NAMED = 40;
 /** Shows a text that can be copied. */
 export function Copied({ text, children }: { text: string; children: ReactNode }) {
   return (
-    <div className={styles.copied}>
+    <div className={classes("anchor", styles.copied)}>
       {children}
       {text !== "" && <CopyButton text={text} />}
     </div>

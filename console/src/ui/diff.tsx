@@ -133,7 +133,7 @@ function Between({ hunk: { gap, header, lines }, after, name, onOpen }: BetweenP
     ["all", UnfoldVertical, `Show all lines ${isLast ? above : below}`, true],
   ] as const;
   return (
-    <div className={classes("row faint", styles.hunk)}>
+    <div className={classes("row sunken faint", styles.hunk)}>
       {gap &&
         onOpen &&
         ways.map(
@@ -206,7 +206,7 @@ function Piece({ rows, ...shared }: Shared & { rows: SplitRow[] }) {
 
 function Side({ line, isOld = false, ...shared }: Shared & { line: DiffLine | null; isOld?: boolean }) {
   const { name, actions } = shared;
-  if (!line) return <td colSpan={2} className={styles.nothing} />;
+  if (!line) return <td colSpan={2} className="sunken" />;
   const number = isOld ? line.oldNumber : line.newNumber;
   return (
     <>

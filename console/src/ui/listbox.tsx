@@ -47,7 +47,7 @@ export function useListbox<C extends Choice>(
           onClick={() => onChoose(choice)}
           onKeyDown={(event) => event.key === "Enter" && onChoose(choice)}
         >
-          <span className="clip strong">{choice.label}</span>{" "}
+          <span className="clip strong fixed">{choice.label}</span>{" "}
           <span className="clip small dim">{choice.hint}</span>
         </div>
       ))}

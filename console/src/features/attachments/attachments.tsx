@@ -71,7 +71,7 @@ export function AttachmentList({ list, remove, retry }: ReturnType<typeof useAtt
         {list.map(({ key, name, file, base, progress, id, problem }) => (
           <li key={key} className={classes("row card small", problem && "bad")}>
             <Paperclip size={14} />
-            <span className={classes("clip", styles.name)}>{name}</span>
+            <span className={classes("clip fixed", styles.name)}>{name}</span>
             {problem ? (
               <span>{problem}</span>
             ) : (

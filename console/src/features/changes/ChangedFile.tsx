@@ -65,7 +65,7 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
   const isKept = written.range !== null || comments.length > 0 || found !== null;
   return (
     <section className={styles.file} data-file={index} aria-label={visible(file.path)}>
-      <header className={classes("row", styles.fileHead)} data-comment={isHiding || undefined}>
+      <header className={classes("row sunken", styles.fileHead)} data-comment={isHiding || undefined}>
         <button
           type="button"
           className={classes("row grow", styles.fileTitle)}
@@ -74,10 +74,10 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
         >
           <Chevron isOpen={isOpen} />
           <StatusLetter status={file.status} />
-          <span className={styles.path}>
+          <code className="small">
             {file.old_path && <s className="faint">{visible(file.old_path)}</s>} {visible(file.path)}{" "}
             <span className="faint">{kindText(file)}</span>
-          </span>
+          </code>
         </button>
         {isHiding && <span className="small running fixed">{countOf(comments.length, "comment")}</span>}
         {file !== newest && <span className="small attention fixed">paused while you write</span>}

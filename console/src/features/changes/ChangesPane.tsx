@@ -255,7 +255,7 @@ export default function ChangesPane(props: Props) {
         </Empty>
       )}
       {files.length + left.length > 0 && (
-        <div className={styles.body}>
+        <div className={classes("fill", styles.body)}>
           {isListed && files.length > 1 && (
             <FileList files={drawn} views={views} comments={commentsByPath} current={at} onChoose={choose} />
           )}

@@ -52,7 +52,7 @@ export const FileList = memo(function FileList({ files, views, comments, current
         />
       )}
       {shown.length === 0 && <p className="faint">No file has this name.</p>}
-      <ul ref={list} className={styles.lines}>
+      <ul ref={list} className={classes("scrolls", styles.lines)}>
         {shown.map(([index, file], at) => {
           const folder = folderOf(file.path);
           const isFirst = folder !== folderOf(shown[at - 1]?.[1].path ?? "");
@@ -98,7 +98,7 @@ const FileLine = memo(function FileLine(props: LineProps) {
       onClick={() => onChoose(index)}
     >
       <StatusLetter status={file.status} />
-      <span className={classes("row grow", styles.name)} aria-hidden="true">
+      <span className="inline grow" aria-hidden="true">
         <span className="clip">{pieces[0]}</span>
         <span className="fixed">{pieces[1]}</span>
       </span>

@@ -30,7 +30,7 @@ export default function DevicePage({ session }: { session: Session }) {
       ) : (
         <Form className={styles.card} onSubmit={() => find.mutate()}>
           <PageHeading>Sign a terminal in</PageHeading>
-          <p>
+          <p className="dim">
             <code>taskbeacon login</code> shows a code.
           </p>
           <Input
@@ -64,18 +64,20 @@ function Decision({ session, code, of: terminal }: { session: Session; code: str
     return (
       <div className={styles.card} role="status">
         <PageHeading>{`The terminal is ${decide.variables ? "signed in" : "refused"}`}</PageHeading>
-        <p>{decide.variables ? GO_ON : "It gets no key."}</p>
+        <p className="dim">{decide.variables ? GO_ON : "It gets no key."}</p>
       </div>
     );
   return (
     <div className={styles.card}>
       <PageHeading>Is this your terminal?</PageHeading>
-      <p>
+      <p className="dim">
         <strong>{terminal.client}</strong> asks from {terminal.address || "an unknown address"} (
         <Age at={terminal.created_at} inSentence />
         ). It would act as you: {terminal.scopes.join(", ")}.
       </p>
-      <p>Confirm only if you have started this yourself. If somebody sent you the code, refuse.</p>
+      <p className="dim">
+        Confirm only if you have started this yourself. If somebody sent you the code, refuse.
+      </p>
       {session.projects.length > 1 && (
         <Select
           label="Project"

@@ -51,7 +51,7 @@ export function LoginPage({ isSignedIn }: { isSignedIn: boolean }) {
       <Form className={styles.card} onSubmit={() => mutate({ api_key: key.trim() })}>
         <img src="/console/icon.svg" alt="" width="32" height="32" />
         <PageHeading>Sign in to Taskbeacon</PageHeading>
-        <p>
+        <p className="dim">
           <code>taskbeacon console</code> prints a link that signs you in; in a checkout, it is{" "}
           <code>.venv/bin/taskbeacon console</code>. Or use your API key:
         </p>

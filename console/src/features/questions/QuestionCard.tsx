@@ -192,9 +192,9 @@ function PageToOpen({ question, isBusy, onAnswer }: PartProps) {
     <>
       <p className="dim">
         The agent asks you to open a page of <strong>{question.link_host ?? "an unknown host"}</strong>:
-        <span className={classes("small", styles.address)} {...scrolling("Address")}>
+        <code className={classes("small scrolls", styles.address)} {...scrolling("Address")}>
           {question.link}
-        </span>
+        </code>
       </p>
       <div className={classes("row wrap spaced", styles.buttons)}>
         <Button large disabled={isBusy} onClick={() => onAnswer({ action: "decline" })}>

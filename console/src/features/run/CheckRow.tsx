@@ -70,7 +70,7 @@ export function CheckRow({ check, files, runRef }: CheckProps) {
         {sides.flatMap(([title, text]) =>
           text ? (
             <div key={title}>
-              <dt>{title}</dt>
+              <dt className="small dim">{title}</dt>
               <dd>{text}</dd>
             </div>
           ) : (

@@ -58,7 +58,6 @@ export default function ChecksPane({ task, run, runRef }: { task: Task; run: Run
         {attempts.data.length > 1 && (
           <Select
             aria-label="Attempt"
-            className={styles.attempts}
             value={shown.attempt}
             choices={attempts.data.map(({ attempt }) => [
               attempt,

@@ -101,7 +101,7 @@ export function Conversation(props: ConversationProps) {
     sendText: "Start a run",
   };
   return (
-    <div className={classes("fill", styles.conversation)}>
+    <div className="fill" hidden={props.onReveal !== undefined}>
       <RunQuestions.Provider value={questions}>
         <TranscriptView
           items={items}
@@ -144,7 +144,7 @@ export function Conversation(props: ConversationProps) {
           }
         />
       </RunQuestions.Provider>
-      <div className={classes("column fixed", styles.below)}>
+      <div className={classes("column fixed scrolls", styles.below)}>
         {question && <QuestionCard key={question.id} question={question} onReveal={props.onReveal} />}
         {newer}
         {/* One for all: a person who types when the run begins or ends goes on typing. */}

@@ -1,6 +1,7 @@
 import { Play } from "lucide-react";
 import { useState } from "react";
 import type { Task } from "../../api/types";
+import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Empty } from "../../ui/feedback";
 import { TaskDialog } from "../tasks/TaskDialog";
@@ -17,7 +18,7 @@ export function DraftView({ task }: { task: Task }) {
   return (
     <main className="fill">
       <RunHeader task={task} run={null} runs={{ count: 0, results: [] }} usage={null} actions={actions} />
-      <div className={styles.draft}>
+      <div className={classes("scrolls", styles.draft)}>
         {text && <UserMessage item={{ kind: "user", id: "task", at: "", text, files: [], receipt: null }} />}
         <Empty icon={Play} title="No run yet">
           <p>A run is one attempt of an agent at this task.</p>

@@ -220,7 +220,7 @@ function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "run
 
 const Command = ({ text }: { text: string }) => (
   <div className="row tight">
-    <code className={classes("well", styles.command)}>{text}</code>
+    <code className="well">{text}</code>
     <CopyButton text={text} />
   </div>
 );

@@ -34,7 +34,7 @@ const showTab = (tab: HTMLElement | null) => tab?.scrollIntoView?.({ block: "nea
 
 export function Tabs({ shown, onChoose, files, isRefuted, isWhole }: TabsProps) {
   return (
-    <nav className={classes("row tight fixed scrolled", styles.tabs)} aria-label="Panes of the run">
+    <nav className={classes("row tight fixed scrolled anchor", styles.tabs)} aria-label="Panes of the run">
       {[...(isWhole ? [null] : []), ...PANES].map((name) => (
         <button
           key={name}
@@ -77,7 +77,7 @@ export function Side(props: SideProps) {
           The agent asks you. <Button onClick={() => onChoose(null)}>Show the question</Button>
         </p>
       )}
-      <div className={classes("fill", styles.pane)}>
+      <div className={classes("fill scrolls", styles.pane)}>
         {shown === "changes" && (
           <ChangesPane
             {...{ run, runRef, isOffline }}
@@ -104,7 +104,7 @@ export function Side(props: SideProps) {
           />
         )}
         {shown === "plan" && (
-          <div className={styles.draft}>
+          <div className={classes("scrolls", styles.draft)}>
             <PlanList entries={transcript.standing.plan} />
           </div>
         )}

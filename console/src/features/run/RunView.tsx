@@ -86,7 +86,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
         <main className="fill">
           <RunHeader {...{ task, run, runs, figures, actions }} usage={transcript.standing.usage} />
           {!wasLatest && newer}
-          <div className={styles.body} data-layout={layout}>
+          <div className={classes("fill", styles.body)} data-layout={layout}>
             {layout !== "both" && <Tabs {...{ shown, files, isRefuted }} onChoose={choose} isWhole />}
             <Conversation
               {...{ task, run, runs, transcript, load, actions, outbox, field }}

@@ -96,8 +96,8 @@ export const ToolRow = memo(function ToolRow({ item: tool }: { item: ToolItem })
 function FileEdit({ diff }: { diff: ToolDiff }) {
   const hunks = useMemo(() => diffTexts(diff.oldText, diff.newText), [diff]);
   return (
-    <div className={classes("card", styles.edit)}>
-      <p className={classes("row apart small", styles.editHead)}>
+    <div className={classes("card clips", styles.edit)}>
+      <p className={classes("row apart small sunken", styles.editHead)}>
         <span>{shortPath(diff.path)}</span>
         <EditorLink path={shortPath(diff.path)} />
         <Counts {...countLines(hunks)} />

@@ -88,13 +88,13 @@ export function TranscriptView({ items, hasCard, head, foot, onReveal }: Props) 
   };
 
   return (
-    <div className={classes("fill", styles.viewport)}>
+    <div className="fill anchor">
       {isFinding && (
         <FindBar
           {...{ field, content }}
           label="Find in the transcript"
           unit="row"
-          className={styles.find}
+          className={classes("raised", styles.find)}
           find={(text) => findRows(rows, text)}
           isFromEnd
           onShow={show}
@@ -103,7 +103,7 @@ export function TranscriptView({ items, hasCard, head, foot, onReveal }: Props) 
       )}
       <div
         ref={scroller}
-        className={styles.scroller}
+        className={classes("grow scrolls", styles.scroller)}
         role="log"
         aria-live="off"
         aria-label="Transcript"

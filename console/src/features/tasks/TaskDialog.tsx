@@ -177,7 +177,7 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
           <p className="small dim">The run under way keeps what it began with; the next one takes this.</p>
         )}
         {store.isError && !checkErrorOf(store.error) && <Failure error={store.error} />}
-        <div className={classes("row wrap ends", styles.actions)}>
+        <div className={classes("row wrap ends raised", styles.actions)}>
           <AttachButton onAdd={files.add} />
           <Button {...(task ? SUBMITS : { onClick: () => store.mutate(false) })} disabled={!isReady}>
             {task ? "Save" : "Save as draft"}

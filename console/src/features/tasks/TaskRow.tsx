@@ -25,9 +25,10 @@ export const TaskRow = memo(function TaskRow(props: Props) {
   const state = facts.stateOf(run);
   const reason = facts.reasonOf(run);
   const { files, additions, deletions } = facts.figuresOf(run);
+  const Title = isUnseen ? "b" : "span";
   const cost = run && facts.usageOf(run)?.cost;
   return (
-    <li className={styles.item} data-selected={isSelected || undefined}>
+    <li className={classes("anchor", styles.item)} data-selected={isSelected || undefined}>
       <input
         type="checkbox"
         aria-label={`Select ${task.slug} ${facts.titleOf(task)}`}
@@ -48,12 +49,12 @@ export const TaskRow = memo(function TaskRow(props: Props) {
       >
         <StateIcon state={state} />
         <span className={classes("column grow", styles.main)}>
-          <span className={classes("clip title strong", isUnseen && styles.unseen)}>
+          <Title className={classes("clip title", !isUnseen && "strong")}>
             {facts.titleOf(task)}
             {isUnseen && <span className="visually-hidden"> (not seen)</span>}
-          </span>
+          </Title>
           <span className={classes("row small dim figures", styles.about)}>
-            <span className={classes("faint", styles.slug)}>{task.slug}</span>
+            <span className={classes("faint fixed", styles.slug)}>{task.slug}</span>
             {/* Most runs are completed: the icon says it. */}
             {state !== "completed" && <StateBadge state={state} />}
             {state !== "checking" && <VerdictBadge of={run?.verification} />}
@@ -63,7 +64,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
               </span>
             )}
             {task.repository && (
-              <span className={classes("clip faint", styles.repository)}>{task.repository}</span>
+              <span className={classes("clip faint fixed", styles.repository)}>{task.repository}</span>
             )}
           </span>
         </span>

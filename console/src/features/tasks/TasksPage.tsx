@@ -93,8 +93,22 @@ export function TasksPage() {
       <Filters search={search} onSet={set} searchBox={searchBox} />
       {pages.isError && !pages.data && <Failure error={pages.error} onRetry={() => pages.refetch()} />}
       {pages.isPending && <Loading what="tasks" />}
-      {pages.data && tasks.length === 0 && (
-        <NoTasks onShowAll={isFiltered ? () => setSearch({}) : null} onNew={() => open(true)} />
+      {pages.data && tasks.length === 0 && isFiltered && (
+        <Empty icon={SearchX} title="No task matches">
+          <p>Search for other words, or look through all tasks that are not archived.</p>
+          <Button onClick={() => setSearch({})}>Remove the filters</Button>
+        </Empty>
+      )}
+      {pages.data && tasks.length === 0 && !isFiltered && (
+        <Empty icon={ListTodo} title="No tasks yet">
+          <p>
+            A task is a piece of work for an agent. Describe it, choose a repository, and follow the agent
+            here.
+          </p>
+          <Button tone="primary" onClick={() => open(true)}>
+            <Plus size={16} /> Create the first task
+          </Button>
+        </Empty>
       )}
       {tasks.length > 1 && (
         <p className="row ends on-phone">
@@ -121,7 +135,7 @@ export function TasksPage() {
               </Button>
             )}
           </header>
-          <ul className={classes("card divided", styles.rows)}>
+          <ul className={classes("card divided clips", styles.rows)}>
             {group.tasks.map((task) => (
               <TaskRow
                 key={task.id}
@@ -146,25 +160,5 @@ export function TasksPage() {
       )}
       {isNew && <TaskDialog onClose={() => open(false)} />}
     </Page>
-  );
-}
-
-function NoTasks({ onShowAll, onNew }: { onShowAll: (() => void) | null; onNew: () => void }) {
-  if (onShowAll)
-    return (
-      <Empty icon={SearchX} title="No task matches">
-        <p>Search for other words, or look through all tasks that are not archived.</p>
-        <Button onClick={onShowAll}>Remove the filters</Button>
-      </Empty>
-    );
-  return (
-    <Empty icon={ListTodo} title="No tasks yet">
-      <p>
-        A task is a piece of work for an agent. Describe it, choose a repository, and follow the agent here.
-      </p>
-      <Button tone="primary" onClick={onNew}>
-        <Plus size={16} /> Create the first task
-      </Button>
-    </Empty>
   );
 }
