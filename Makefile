@@ -42,7 +42,7 @@ test-quick: $(STAMP) ## Test the API and its rules, without processes that are s
 	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal -m "not walls and not chaos" $(QUICK) $(ARGS)
 
 # Held to more than the rest (`fail_under` in pyproject.toml): who sees what, the status of runs, keys, ciphers and verdicts.
-STRICTLY_COVERED := app/services/access/*,app/services/runs/run_lifecycle.py,app/services/runs/transitions.py,app/security/secrets.py,app/verdicts/*
+STRICTLY_COVERED := app/services/access/*,app/services/runs/run_lifecycle.py,app/services/runs/status_changes.py,app/security/secrets.py,app/verdicts/*
 
 # `coverage run` and no plugin of pytest, which would begin behind the imports of the service. A part of the suite is
 # measured without a bar.

@@ -104,8 +104,8 @@ def _imports_a_statement(node: ast.AST) -> bool:
     )
 
 
-def _imports_transitions(node: ast.AST) -> bool:
-    return "app.services.runs.transitions" in _imported(node)
+def _imports_status_changes(node: ast.AST) -> bool:
+    return "app.services.runs.status_changes" in _imported(node)
 
 
 # The columns of a run that services/runs/run_lifecycle.py alone writes.
@@ -276,8 +276,8 @@ RULES = {
         {},
     ),
     "one writer of the status of runs": _Rule(
-        _imports_transitions,
-        "from app.services.runs import transitions",
+        _imports_status_changes,
+        "from app.services.runs import status_changes",
         "app",
         {"app/services/runs/run_lifecycle.py": "the writer"},
     ),
@@ -287,7 +287,7 @@ RULES = {
         "app",
         {
             "app/services/runs/run_lifecycle.py": "the writer",
-            "app/services/runs/transitions.py": "its statements",
+            "app/services/runs/status_changes.py": "its statements",
         },
     ),
     "written columns of runs are seen": _Rule(
@@ -296,7 +296,7 @@ RULES = {
         "app",
         {
             "app/services/runs/run_lifecycle.py": "the writer of the status",
-            "app/services/runs/transitions.py": "its statements",
+            "app/services/runs/status_changes.py": "its statements",
             "app/services/runs/run_authority.py": "writes who the run acts for",
             "app/services/runs/run_edits.py": "writes what a client may change, and leaves the status to run_lifecycle.py",
         },

@@ -44,7 +44,7 @@ COVERED = {
     "worker/jobs/test_fetch_receipts.py": "push_receipts",
     # Parts of a longer way, which the test goes as a whole.
     "cli/test_webhooks.py": "webhook_administration",
-    "concurrency/runs/test_run_lifecycle.py": "transitions",
+    "concurrency/runs/test_run_lifecycle.py": "status_changes",
     "services/events/test_event_reading.py": "run_ledger",
     "worker/jobs/test_execute_run.py": "run_spec run_executor",
     "worker/test_main.py": "start_scheduled",

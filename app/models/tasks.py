@@ -67,8 +67,8 @@ class Task(Base):
     encrypted_hints: Mapped[str | None]
 
     # The run with the greatest (created_at, id) and its status (contract 9.4), kept by services/tasks/latest_run.py in
-    # the statements of services/runs/transitions.py: a page of tasks joins its runs by key, and the status filter reads
-    # an index of this table alone.
+    # the statements of services/runs/status_changes.py: a page of tasks joins its runs by key, and the status filter
+    # reads an index of this table alone.
     latest_run_id: Mapped[UUID | None]
     latest_run_status: Mapped[RunStatus | None]
     # How much its verdict asks of people (`urgency`), and what the code host's checks say of its work.

@@ -1,1 +1,1 @@
-"""The live events of runs: publish them to Redis, keep them for a day, follow them (ADR 17)."""
+"""The live events of runs in Redis: publish, keep for a day, follow them (ADR 17). A copy, not the record."""

@@ -1,1 +1,1 @@
-"""The ledger of events about tasks and runs: its event types, and how it is written, read and swept."""
+"""The ledger: what happened to tasks and runs, in PostgreSQL. Its event types, its writing, reading and sweep."""

@@ -1,1 +1,1 @@
-"""The log of a run in the object store, and the live events that the run's followers receive."""
+"""The log of a run: each entry of its agent, in the object store, and published to those who follow the run."""

@@ -1,4 +1,4 @@
-"""Change the status and the lease of runs, by the statements of `transitions`. No other module may.
+"""Change the status and the lease of runs, by the statements of `status_changes`. No other module may.
 
 Every change is one conditional UPDATE: the database decides each race, and both sides learn the result:
 
@@ -81,7 +81,7 @@ from app.models.runs.run_facts import (
     with_recovery,
     without_fact,
 )
-from app.models.runs.run_phases import RunPhase, is_in
+from app.models.runs.run_statuses import RunPhase, is_in
 from app.schemas.runs.verifications import VerificationOut
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.artifacts.manifest import manifest_with
@@ -92,7 +92,7 @@ from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_s
 from app.services.runs import command_delivery, run_metrics
 from app.services.runs.queue.claim_order import find_next_project, lock_claims
 from app.services.runs.run_metrics import MovedRun
-from app.services.runs.transitions import (
+from app.services.runs.status_changes import (
     OpenedRun,
     RunChanges,
     claim_statement,

@@ -1,1 +1,1 @@
-"""Live streams (server-sent events) of runs, projects and inboxes."""
+"""What clients follow live, as server-sent events: runs, projects and inboxes. Reads ledger, log and live events."""

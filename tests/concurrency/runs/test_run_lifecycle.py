@@ -26,7 +26,7 @@ from app.models.runs.run_facts import (
     RECOVERY,
     WAITING_FOR,
 )
-from app.models.runs.run_phases import TRANSITIONS
+from app.models.runs.run_statuses import TRANSITIONS
 from app.runtime import ProcessContext
 from app.schemas.runs.run import RunUpdateIn, StartIn
 from app.schemas.tasks import BatchAction, BatchIn
@@ -35,7 +35,7 @@ from app.services.retrying.policies import RUN_LEASE, RUN_LOSSES
 from app.services.runs import run_edits, run_lifecycle
 from app.services.runs.new_runs import start_run
 from app.services.runs.run_lifecycle import RunEnd
-from app.services.runs.transitions import transition
+from app.services.runs.status_changes import transition
 from app.services.runs.verification_attempts import verification_lifecycle
 from app.services.tasks.batches import change_tasks
 from tests.concurrency.races import perform, race
