@@ -97,17 +97,16 @@ async function show({ notification: said }: Push): Promise<void> {
   }
   const actions = (said?.actions ?? []).slice(0, 2);
   const data: Shown = { navigate: said?.navigate, actions, taskId: said?.data?.taskId };
-  const options: NotificationOptions & { renotify?: boolean; actions?: { action: string; title: string }[] } =
-    {
-      body: said?.body ?? "",
-      tag,
-      data,
-      icon: `${SCOPE}icon-192.png`,
-      silent: said?.silent ?? false,
-      // Only what has a tag can be said again.
-      renotify: tag !== "" && (said?.renotify ?? false),
-      actions: actions.map(({ action, title }) => ({ action, title })),
-    };
+  const options: NotificationOptions & { renotify?: boolean; actions?: Action[] } = {
+    body: said?.body ?? "",
+    tag,
+    data,
+    icon: `${SCOPE}icon-192.png`,
+    silent: said?.silent ?? false,
+    // Only what has a tag can be said again.
+    renotify: tag !== "" && (said?.renotify ?? false),
+    actions: actions.map(({ action, title }) => ({ action, title })),
+  };
   await self.registration.showNotification(said?.title ?? "Taskbeacon", options);
 }
 

@@ -1,7 +1,7 @@
 /** Which grammar a file or a block of code is written in, by its name. Pure. */
 
 /** By grammar: endings of files, names of files without one, and what people write behind a fence. */
-const NAMES: Record<string, string> = {
+export const NAMES: Record<string, string> = {
   c: "c cc cpp cxx h hpp c++",
   csharp: "cs",
   css: "css",
@@ -32,8 +32,6 @@ const NAMES: Record<string, string> = {
 const GRAMMARS = new Map(
   Object.entries(NAMES).flatMap(([grammar, words]) => words.split(" ").map((word) => [word, grammar])),
 );
-
-export const LANGUAGES: readonly string[] = Object.keys(NAMES);
 
 /** Return the grammar of a file: by its ending, or by its whole name, as of `Makefile`. */
 export const languageOfFile = (path: string) => languageOfFence(/[^./]*$/.exec(path)?.[0] ?? "");

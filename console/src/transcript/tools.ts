@@ -6,6 +6,18 @@ import { asList, asNumber, asObject, asText, blockText, type Json } from "./wire
 const KINDS = new Set("read edit delete move search execute think fetch switch_mode".split(" "));
 const STATUSES = new Set<string>(["pending", "in_progress", "completed", "failed", "cancelled"]);
 const ENDED = new Set<ToolStatus>(["completed", "failed", "cancelled"]);
+const NEW: Omit<ToolItem, "id" | "at"> = {
+  kind: "tool",
+  title: "",
+  toolKind: "other",
+  status: "pending",
+  parentId: null,
+  paths: [],
+  command: "",
+  output: "",
+  exitStatus: null,
+  diffs: [],
+};
 // A tool that floods must not fill the memory of the page; the end of its output counts most.
 const MAX_OUTPUT = 400_000;
 
@@ -13,24 +25,7 @@ export function toolCall(draft: Draft, update: Json, at: string): void {
   const id = asText(update.toolCallId);
   if (!id) return;
   const known = draft.find(`tool:${id}`, "tool");
-  draft.put(known ? merge(known, update) : merge(newTool(id, at), update));
-}
-
-function newTool(id: string, at: string): ToolItem {
-  return {
-    kind: "tool",
-    id: `tool:${id}`,
-    at,
-    title: "",
-    toolKind: "other",
-    status: "pending",
-    parentId: null,
-    paths: [],
-    command: "",
-    output: "",
-    exitStatus: null,
-    diffs: [],
-  };
+  draft.put(merge(known ?? { ...NEW, id: `tool:${id}`, at }, update));
 }
 
 function merge(tool: ToolItem, update: Json): ToolItem {

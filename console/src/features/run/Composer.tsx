@@ -104,7 +104,7 @@ export function Composer(props: Props) {
           } else if (event.key === "Escape") event.currentTarget.blur();
         }}
       />
-      <div className={classes("row", styles.bar)}>
+      <div className="row wrap">
         <AttachButton onAdd={files.add} />
         <div className={classes("row tight grow scrolled", styles.options)}>
           {onOption &&
