@@ -70,7 +70,7 @@ ROUTERS = (
     terminals.router,
     projects.router,
     projects.offers_router,
-    projects.references_router,
+    tasks.references_router,
     github_webhook.router,
     health.router,
     files.router,

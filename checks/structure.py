@@ -22,7 +22,7 @@ MAX_AGENT_PARAMETERS: Final = 7
 MAX_ROUTER_LINES: Final = 12
 MAX_FUNCTION_LINES: Final = 50
 MAX_FIELDS: Final = 10
-_DECIDING: Final = (ast.If, ast.IfExp, ast.Try, ast.Match, ast.With, ast.AsyncWith, ast.Assert)
+_DECIDING: Final = (ast.If, ast.IfExp, ast.Try, ast.Match, ast.With, ast.AsyncWith, ast.Assert, ast.Raise)
 METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 
 # Folders with small modules that one module imports, which lists them, with the reason.
@@ -53,6 +53,7 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/services/tasks/references.py": "has the SQL of a route; routes have none",
     "app/services/tasks/pins.py": "has the SQL of routes; routes have none",
     "app/worker/run/branch_and_author.py": "decides who commits, and to which branch; reading a context decides nothing",
+    "app/web/task_bodies.py": "catches errors and queries; routers do neither",
     "app/web/proxies.py": "is a part of HTTP, of which the command `serve` makes use",
 }
 
@@ -156,8 +157,11 @@ def functions(root: Path) -> Iterator[tuple[str, str]]:
 
 
 def routes(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield the route functions that decide something: what does is a dependency or a service."""
+    """Yield the route functions that decide something, and classes beside them: both are dependencies or services."""
     for path in _modules(root / "app/routers"):
+        for node in ast.walk(_parse(path)):
+            if isinstance(node, ast.ClassDef):
+                yield f"{_name(path, root)}:{node.name}", "is a class; routers have routes only"
         for function in filter(_is_route, _functions(path)):
             if any(isinstance(node, _DECIDING) for node in ast.walk(function)):
                 yield (

@@ -38,6 +38,8 @@ PLANTED = {
         "has `if`, `try`, `with`",
     ),
     "routers/asserting.py": ('@router.get("")\nasync def act():\n    assert b\n', "has `if`, `try`, `with`"),
+    "routers/raising.py": ('@router.get("")\nasync def act():\n    raise b\n', "has `if`, `try`, `with`"),
+    "routers/reading.py": ("class Reader:\n    pass\n", "is a class"),
     "routers/catching.py": (
         '@router.get("")\nasync def act():\n    async with a:\n        b()\n',
         "has `if`, `try`, `with`",

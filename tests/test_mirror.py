@@ -22,7 +22,7 @@ COVERED = {
     "worker/run/test_steering.py": "prompt_content",
     # Seen by what routes answer: a rule for every route, or a step within one.
     "contract/access/test_authentication.py": "auth",
-    "contract/access/test_gates.py": "principal scopes",
+    "contract/access/test_gates.py": "principal scopes task_bodies",
     "contract/console/test_console_sessions.py": "cookie",
     "contract/globals/test_errors.py": "web/errors",
     "contract/globals/test_idempotency.py": "services/idempotency web/idempotency",

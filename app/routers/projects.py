@@ -1,4 +1,4 @@
-"""Routes of projects: the list, what a reference in one means; agents, limits and queue (contract 19, 20)."""
+"""Routes of projects: the list, and the agents, limits and queue of one (contract 19, 20)."""
 
 from typing import Annotated
 
@@ -6,20 +6,14 @@ from fastapi import APIRouter, Query
 
 from app.schemas.projects import LimitsOut, ProjectPage, QueueOut
 from app.schemas.runs.agents import AgentsOut, AgentsQuery
-from app.schemas.tasks import ReferenceQuery, ResolvedOut
 from app.services.accounts import project_overview, users
-from app.services.tasks import references
 from app.web.auth import ProjectRead, TaskRead
-from app.web.openapi.errors import errors
 from app.web.pagination import PageDep
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
 router = APIRouter(prefix="/api/projects", tags=["projects"], route_class=UnitRoute)
 offers_router = APIRouter(prefix="/api/projects/{project_id}", tags=["projects"], route_class=UnitRoute)
-references_router = APIRouter(
-    prefix="/api/projects/{project_id}/resolve", tags=["tasks"], route_class=UnitRoute
-)
 
 
 @router.get("", summary="List projects")
@@ -27,19 +21,6 @@ async def list_projects(call: ProjectRead, page: PageDep) -> Json[ProjectPage]:
     """Return the projects that the caller is a member of and that the key may use."""
     count, projects = await users.list_projects(call.session, call.caller, page.asked)
     return Json(page.page(count, projects))
-
-
-@references_router.get(
-    "",
-    summary="Resolve a reference",
-    responses=errors(409),
-)
-async def resolve_reference(call: TaskRead, query: Annotated[ReferenceQuery, Query()]) -> ResolvedOut:
-    """Return the ids of the task or run that a number, a slug, an id or the beginning of one means to the caller.
-
-    More than one match is 409 `ambiguous_reference`.
-    """
-    return await references.resolve(call.session, call.caller, query.kind, query.ref)
 
 
 @offers_router.get("/agents", summary="List agents")

@@ -2,10 +2,8 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
-from typing_extensions import override
+from fastapi import APIRouter, Query
 
-from app.errors import AppError, InvalidInput
 from app.schemas.tasks import (
     BatchIn,
     BatchOut,
@@ -14,63 +12,34 @@ from app.schemas.tasks import (
     PinIn,
     PinnedOut,
     PinOut,
+    ReferenceQuery,
     RepositoriesOut,
+    ResolvedOut,
     SearchQuery,
     SummariesIn,
     SummaryPage,
-    TaskCreateIn,
-    TaskIn,
     TaskListQuery,
     TaskOut,
     TaskPage,
     TaskWithRunOut,
 )
-from app.services.access.visibility import require_task
 from app.services.runs import new_runs, run_options
-from app.services.tasks import batches, pins, search, task_reading, task_writing
+from app.services.tasks import batches, pins, references, search, task_reading, task_writing
 from app.web.auth import TaskRead, TaskWrite
-from app.web.body import Body, BodyReader, Model, read_json
-from app.web.dependencies import TaskId, call_of, task_id_of
+from app.web.body import Body
+from app.web.dependencies import TaskId
 from app.web.idempotency import OnceDep
 from app.web.not_modified import HeldDep, conditional, conditional_page
-from app.web.openapi.errors import UNCHANGED
+from app.web.openapi.errors import UNCHANGED, errors
 from app.web.pagination import PageDep
 from app.web.responses import Json
+from app.web.task_bodies import TaskBody, TaskChange
 from app.web.unit_route import UnitRoute
 
-
-class TaskBodyReader(BodyReader[Model]):
-    """Reads a task. A wrong reference in a field before the first invalid one is reported first (contract 2.3)."""
-
-    @override
-    async def __call__(self, request: Request) -> Model:
-        try:
-            return await super().__call__(request)
-        except InvalidInput as error:
-            call, wrong = call_of(request), (error.attr or "").partition("__")[0]
-            await task_writing.require_references_before(
-                call.session, call.caller, await read_json(request), wrong
-            )
-            raise
-
-
-class TaskChangeBodyReader(TaskBodyReader[Model]):
-    """Reads changes to a task. With an invalid body for an unknown task, the task is reported as not found."""
-
-    @override
-    async def __call__(self, request: Request) -> Model:
-        try:
-            return await super().__call__(request)
-        except AppError:
-            call = call_of(request)
-            await require_task(call.session, call.caller, task_id_of(request))
-            raise
-
-
-TaskBody = Annotated[TaskCreateIn, Depends(TaskBodyReader(TaskCreateIn))]
-TaskChange = Annotated[TaskIn, Depends(TaskChangeBodyReader(TaskIn))]
-
 router = APIRouter(prefix="/api/projects/{project_id}/tasks", tags=["tasks"], route_class=UnitRoute)
+references_router = APIRouter(
+    prefix="/api/projects/{project_id}/resolve", tags=["tasks"], route_class=UnitRoute
+)
 
 
 @router.get(
@@ -209,3 +178,16 @@ async def pin_task(call: TaskWrite, body: Body[PinIn], task_id: TaskId) -> PinOu
     A task that is pinned already keeps its place; one that is unpinned and pinned again comes first.
     """
     return await pins.set_pin(call.session, call.caller, task_id, pinned=body.pinned)
+
+
+@references_router.get(
+    "",
+    summary="Resolve a reference",
+    responses=errors(409),
+)
+async def resolve_reference(call: TaskRead, query: Annotated[ReferenceQuery, Query()]) -> ResolvedOut:
+    """Return the ids of the task or run that a number, a slug, an id or the beginning of one means to the caller.
+
+    More than one match is 409 `ambiguous_reference`.
+    """
+    return await references.resolve(call.session, call.caller, query.kind, query.ref)

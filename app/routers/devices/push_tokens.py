@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter
 
-from app.errors import PermissionDenied
 from app.schemas.devices.push_tokens import (
     DeviceList,
     DeviceOut,
@@ -66,7 +65,7 @@ async def delete_device(call: DeviceWrite, device_id: DeviceId) -> None:
 @router.post("/users/{user_id}/push_tokens/unregister", include_in_schema=False)
 async def refuse_other_users(_call: DeviceWrite) -> None:
     """Refuse requests about the devices of a user other than `@me` with 403, whether that user exists or not."""
-    raise PermissionDenied("Push tokens can only be managed via the `@me` path.")
+    devices.refuse_other_users()
 
 
 @router.get(

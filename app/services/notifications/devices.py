@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 from uuid import UUID
 
 import structlog
@@ -20,7 +20,7 @@ from app.config import Settings
 from app.db import after_commit
 from app.db.statements import Prepared, rows_of
 from app.enums import Platform
-from app.errors import NotFound, too_long
+from app.errors import NotFound, PermissionDenied, too_long
 from app.ids import new_id
 from app.models import Presence, PushToken
 from app.models.base import given_rows
@@ -90,6 +90,10 @@ async def unregister(session: AsyncSession, caller: Principal, device: UUID | st
     """Delete a device of the caller by its id or its token."""
     named = PushToken.id == device if isinstance(device, UUID) else PushToken.token_hash == hash_token(device)
     await session.execute(delete(PushToken).where(named, PushToken.user_id == caller.user_id, HAS_ADDRESS))
+
+
+def refuse_other_users() -> NoReturn:
+    raise PermissionDenied("Push tokens can only be managed via the `@me` path.")
 
 
 async def forget_dead(session: AsyncSession, dead: Sequence[DeadDevice]) -> None:

@@ -55,13 +55,8 @@ async def send_command(
 ) -> CommandOut:
     """Store a command for the agent of a run, and wake the worker after the commit; return the JSON-RPC response.
 
-    Only the first answer to a question is accepted; a later one, and one that does not fit, gets a response with a
-    JSON-RPC error. A `cancel` changes nothing while an earlier `cancel` is still undelivered, and a `close` changes
-    nothing while an earlier `close` is, unless that one is repeated for a new worker. If Redis is down, the worker
-    finds the command at its next poll. A `queue_get` or `queue_clear` is answered with the messages that the agent has
-    not been given yet; the latter drops them. A run whose work is being checked has no agent: `skip_verification` ends
-    the checks, and `cancel` cancels the run. Raises as `lock_to_steer`, and StateRefused if the run lacks a file that
-    the command names.
+    A run whose work is being checked has no agent: `skip_verification` ends the checks, and `cancel` cancels the run.
+    Raises as `lock_to_steer`, and StateRefused if the run lacks a file that the command names.
     """
     arguments = (session, caller, task_id, run_id)
     if body.method is ServiceMethod.SKIP_VERIFICATION:
@@ -70,22 +65,27 @@ async def send_command(
     if body.method is CommandMethod.CANCEL and await cancel_checks(*arguments, clients):
         return _response(body, result={"queued": True})
     run = await lock_to_steer(session, caller, task_id, run_id, is_stop=body.method in STOPS)
-    if body.method is ServiceMethod.QUEUE_GET:
-        return _response(body, result=_queued_messages(await read_queue(session, run_id)))
-    is_answer = body.method is CommandMethod.PERMISSION_RESPONSE
-    result: dict[str, bool] | QueuedMessages = {"resolved" if is_answer else "queued": True}
-    if body.method is ServiceMethod.QUEUE_CLEAR:
-        cleared, receipts = await clear_queue(session, run_id, body.params.get("command_id"))
-        announce_entries(session, clients.events, receipts)
-        result = _queued_messages(cleared)
-    else:
-        if body.method is CommandMethod.USER_MESSAGE:
+    origin = Origin(caller, caller.answers_via, rpc_id=body.id)
+    result: dict[str, bool] | QueuedMessages = {"queued": True}
+    refusal: RpcError | None = None
+    match body.method:
+        case ServiceMethod.QUEUE_GET:
+            return _response(body, result=_queued_messages(await read_queue(session, run_id)))
+        case ServiceMethod.QUEUE_CLEAR:
+            cleared, receipts = await clear_queue(session, run_id, body.params.get("command_id"))
+            announce_entries(session, clients.events, receipts)
+            result = _queued_messages(cleared)
+        case CommandMethod.PERMISSION_RESPONSE:
+            result, refusal = {"resolved": True}, await _answer(session, run_id, body, origin)
+        case CommandMethod.USER_MESSAGE:
             _require_artifacts(body.params["artifact_ids"], run.artifacts)
-        if await _has_undelivered(session, run_id, body.method):
-            return _response(body, result=result)
-        origin = Origin(caller, caller.answers_via, rpc_id=body.id)
-        if (refusal := await _take(session, task_id, run_id, body, origin)) is not None:
-            return _response(body, error=refusal)
+            refusal = await _take(session, task_id, run_id, body, origin)
+        case CommandMethod.CANCEL | CommandMethod.CLOSE | CommandMethod.SET_CONFIG_OPTION:
+            if await _has_undelivered(session, run_id, body.method):
+                return _response(body, result=result)
+            refusal = await _take(session, task_id, run_id, body, origin)
+    if refusal is not None:
+        return _response(body, error=refusal)
     await follow_if_visible(session, caller, task_id)
     wake_run_worker_after_commit(session, clients.redis, run_id)
     return _response(body, result=result)
@@ -112,22 +112,22 @@ def _require_artifacts(ids: Sequence[str], artifacts: Sequence[Mapping[str, Any]
         raise StateRefused("Some artifact_ids are invalid for this run", missing_artifact_ids=missing)
 
 
+async def _answer(session: AsyncSession, run_id: UUID, body: CommandIn, origin: Origin) -> RpcError | None:
+    question = await question_lifecycle.find_by_request(session, run_id, body.params["request_id"])
+    if question is None:
+        return _NO_QUESTION
+    try:
+        answer = read_answer(question, body.params, is_command=True)
+    except AnswerInvalid as invalid:
+        return {"code": RpcErrorCode.INVALID_PARAMS, "message": str(invalid)}
+    # The first answer counts.
+    is_first = await question_lifecycle.close_question(session, question.id, answer, origin)
+    return None if is_first else _NO_QUESTION
+
+
 async def _take(
     session: AsyncSession, task_id: UUID, run_id: UUID, body: CommandIn, origin: Origin
 ) -> RpcError | None:
-    if body.method is CommandMethod.PERMISSION_RESPONSE:
-        question = await question_lifecycle.find_by_request(session, run_id, body.params["request_id"])
-        if question is None:
-            return _NO_QUESTION
-        try:
-            answer = read_answer(question, body.params, is_command=True)
-        except AnswerInvalid as invalid:
-            return {"code": RpcErrorCode.INVALID_PARAMS, "message": str(invalid)}
-        return (
-            None
-            if await question_lifecycle.close_question(session, question.id, answer, origin)
-            else _NO_QUESTION
-        )
     if body.method not in STOPS and await _has_too_many(session, run_id):
         return _TOO_MANY
     if body.method is CommandMethod.USER_MESSAGE:
