@@ -137,7 +137,7 @@ def find_importers(root: Path) -> dict[str, set[str]]:
 
 
 def functions(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield functions of services and agents with too many parameters, and all with too many lines."""
+    """Yield functions of services and agents with too many parameters, long ones, and private ones with a docstring."""
     for folder, allowed in (("services", MAX_SERVICE_PARAMETERS), ("agents", MAX_AGENT_PARAMETERS)):
         for path in _modules(root / "app" / folder):
             for function in _functions(path):
@@ -154,6 +154,15 @@ def functions(root: Path) -> Iterator[tuple[str, str]]:
             lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
             if lines > limit:
                 yield f"{_name(path, root)}:{function.name}", f"has {lines} lines; {limit} are allowed"
+            if _is_private(function.name) and ast.get_docstring(function):
+                yield (
+                    f"{_name(path, root)}:{function.name}",
+                    "is private and has a docstring; a comment says why",
+                )
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")
 
 
 def routes(root: Path) -> Iterator[tuple[str, str]]:

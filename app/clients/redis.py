@@ -71,7 +71,7 @@ def create_pool(url: str) -> BlockingConnectionPool:
 
 
 def _by_sentinel(url: str) -> dict[str, Any]:
-    """Return the options of connections for `redis+sentinel://user:password@host:port,host/service/0`."""
+    # The URL is `redis+sentinel://user:password@host:port,host/service/0`.
     parts = urlsplit(url)
     account, at, hosts = parts.netloc.rpartition("@")
     service, _, database = parts.path[1:].partition("/")

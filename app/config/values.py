@@ -77,7 +77,7 @@ def _check_database_url(value: str) -> str:
 def _place_of_several(
     each: Sequence[tuple[str | None, str | None]], *, account: str, path: str, query: str, **_: str
 ) -> str:
-    """Return the rest of a URL in the form that SQLAlchemy, asyncpg and libpq all accept."""
+    # In the form that SQLAlchemy, asyncpg and libpq all accept.
     if not all(name for name, _ in each):
         raise ValueError("this is no URL")
     names = ",".join((name or "").strip("[]") for name, _ in each)

@@ -103,10 +103,7 @@ def connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: A
 
 
 def _connect_to_any(dialect: Any, args: Any, parameters: dict[str, Any]) -> Any:
-    """Connect to the first host that accepts; the next call begins with that one.
-
-    The driver has one time limit for all of them: a first host that is silent would use it up, each time.
-    """
+    # The driver has one time limit for all hosts: a first one that is silent would use it up, each time.
     parameters.setdefault("timeout", _CONNECT_TIMEOUT_SECONDS)
     hosts, ports = parameters.get("host"), parameters.get("port")
     if not (isinstance(hosts, list) and isinstance(ports, list)):

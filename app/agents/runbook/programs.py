@@ -136,7 +136,7 @@ def _follow(
 
 
 def _end(process: "subprocess.Popen[bytes]", exited: int) -> None:
-    """Kill the whole process group, unless the program itself has ended before and was waited for."""
+    # The whole group, unless the program has ended by itself and was waited for.
     if process.returncode is None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):

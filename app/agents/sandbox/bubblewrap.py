@@ -54,7 +54,7 @@ def bubblewrap_options(
 def _mounts(
     confinement: Confinement, *, network: bool, private: Sequence[Path]
 ) -> Iterable[tuple[int, list[str]]]:
-    """Yield the mounts with the depths of their paths: bubblewrap applies the deepest last, so it wins."""
+    # With their depths: bubblewrap applies the deepest last, so it wins.
     for path in _readable(confinement, network=network):
         if path.is_symlink() and path in SYSTEM_FOLDERS:
             yield len(path.parts), ["--symlink", os.readlink(path), str(path)]  # noqa: PTH115 - Path loses "usr/bin/"

@@ -124,11 +124,8 @@ class ConfinedProcess:
                 os.close(launcher)
 
     def _open_first_process(self) -> int | None:
-        """Return a handle on the sandbox's first process, which ends after all others in it.
-
-        bubblewrap itself ends a moment earlier, while the kernel is still killing the others. Code that reads
-        or removes the workspace next must not race with them.
-        """
+        # The first process ends after all others. bubblewrap itself ends a moment earlier, while the kernel is still
+        # killing them: code that reads or removes the workspace next must not race with them.
         if self._descriptors is None:
             return None
         (reader, worker), self._descriptors = self._descriptors, None

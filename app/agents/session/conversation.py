@@ -252,7 +252,6 @@ class Conversation:
         return bool(self._messages) and not self._is_closed
 
     async def _end(self) -> bool:
-        """Stop accepting commands, and return True; if there are commands to execute first, execute them."""
         # Under the lock every command that was fetched is executed, too.
         async with self._taking:
             if self._has_message:
@@ -280,7 +279,7 @@ class Conversation:
         return not self._is_reviewed and not self._is_closed and self._failure is None
 
     async def _stop_waiting(self) -> bool:
-        """Close the question for a message that did not come; return False if one came at this very moment."""
+        # False if a message came at this very moment.
         unanswered, self._unanswered = self._unanswered, None
         return unanswered is None or await self._commands.withdraw(unanswered.request_id)
 
@@ -378,7 +377,6 @@ class Conversation:
                 await self._channel.drop(command, "The agent was doing nothing that could be cancelled.")
 
     async def _leave_turn(self, command: Command) -> None:
-        """Cancel the agent's turn; end the run if the agent does not obey, or if it would end with this turn."""
         if command in self._cancels and self.is_working and (session := self._session) is not None:
             await session.cancel()
         policy = self._policy

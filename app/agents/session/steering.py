@@ -73,7 +73,7 @@ class Steering:
         return next((each for each in self._messages if each.params.get("steer") is not False), None)
 
     async def _give(self, session: AgentSession, message: Command) -> bool:
-        """Send a message to the agent; return False, and keep the message, if it must be the next prompt."""
+        # False if the message is kept, to be the next prompt.
         commands = self._channel.commands
         blocks: list[ContentBlock] = []
         # Before it is sent: people must not take back what the agent has.

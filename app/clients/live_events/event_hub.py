@@ -95,10 +95,7 @@ class EventHub:
             ]
 
     async def _reconcile(self, name: str) -> None:
-        """Subscribe to a channel that has followers, or unsubscribe from one that has none; repeatable.
-
-        Calls run one after the other, so that a leaving follower cannot end the subscription of a new one.
-        """
+        # One call after the other: a leaving follower must not end the subscription of a new one.
         async with self._commanding:
             if self._pubsub is None:
                 # The next connection subscribes to all channels.

@@ -164,7 +164,7 @@ def _granted(caller: Principal) -> list[Scope]:
 
 
 def _hash_user_code(text: str) -> str:
-    """Return the hash of a code as a person types it: in small letters, without the hyphen, with spaces."""
+    # People type it in small letters, without the hyphen, with spaces.
     return hash_session_secret(re.sub(r"[^A-Z]", "", text.upper()))
 
 

@@ -195,11 +195,8 @@ def _let_go_values() -> dict[str, object]:
 
 
 def _let_go(source: CTE, *, is_leaving: bool = False) -> CTE:
-    """Return a CTE that drops or releases deferred notices, for a statement that writes presences (`source`).
-
-    Seen are the notices up to `seen_seq`; without it, all of the task if a focused device leaves. A snoozed question is
-    not dropped. The others fall due soon after the last device stopped showing the task.
-    """
+    # Seen are the notices up to `seen_seq`; without it, all of the task if a focused device leaves. A snoozed question
+    # is not dropped. The others fall due soon after the last device stopped showing the task.
     held = _held(source, is_leaving=is_leaving)
     decided = decision_update(
         constant(NotificationDecision.NOT_NEEDED),

@@ -228,11 +228,7 @@ async def _append(
     *,
     before_storing: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Append entries to a run's log, and publish them as soon as their place in it is certain.
-
-    If storing fails after that, followers get a gap and read the log, which does not have the entries. Raises as
-    `append_events`.
-    """
+    # Published as soon as their place is certain: if storing fails then, followers get a gap, and read the log.
     sessions, events = clients.sessions, clients.events
     is_published = False
 

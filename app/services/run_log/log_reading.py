@@ -173,7 +173,6 @@ async def read_page(
 async def _scan(
     store: ObjectStore, logs: Sequence[_StoredLog], query: LogQuery, begin: _Place, *, is_whole: bool
 ) -> tuple[LogPage, list[_Place]]:
-    """Return a page and places of a log, read from `begin` to the end of the log if `is_whole`, else of the page."""
     page, places, matches = LogPage(matching=begin.matching), [begin], _Filter(query)
     ends_at = query.offset + query.limit
     async with aclosing(_lines(store, logs, begin)) as lines:
@@ -272,7 +271,7 @@ async def _pieces(
 async def _lines(
     store: ObjectStore, logs: Sequence[_StoredLog], begin: _Place
 ) -> AsyncGenerator[tuple[int, int, bytes], None]:
-    """Yield the lines from a place on, each with its log and the byte there at which it begins."""
+    # Each with its log, and the byte there at which it begins.
     start = begin.byte
     for log in range(begin.log, len(logs)):
         at, rest = start, list[bytes]()

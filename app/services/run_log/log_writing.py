@@ -201,7 +201,7 @@ async def hold_lock(
 
 
 async def _release(sessions: SessionFactory, ref: RunRef, lock: LogLock, writer: str) -> None:
-    """Store the valid size and release the lock; repeated, since a try may be committed without an answer."""
+    # Repeated, since a try may be committed without an answer.
     values = {
         "run": ref.run_id,
         "own": writer,

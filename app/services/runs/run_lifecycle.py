@@ -392,7 +392,7 @@ def with_state(added: Mapping[str, object]) -> RunChanges:
 
 
 def _without_figures(facts: ColumnElement[JsonDict]) -> ColumnElement[JsonDict]:
-    """Return facts without the figures of the workspace of a run that loses its worker, unless it has delivered."""
+    # A run that loses its worker loses the figures of its workspace, unless it has delivered.
     return case((is_in(RunPhase.WORKING), facts.op("-")(CHANGES)), else_=facts)
 
 
@@ -420,11 +420,8 @@ async def _restart(
     reason: RunReason,
     **values: Unpack[RunChanges],
 ) -> bool:
-    """Move the run that satisfies `conditions` to a status before its start; return whether it was moved.
-
-    The next agent starts from the beginning and gets the commands again (ADR 18); until it starts, a lost worker does
-    not fail the run.
-    """
+    # The next agent starts from the beginning and gets the commands again (ADR 18); until it starts, a lost worker does
+    # not fail the run.
     # Only the holder of the lease writes this fact. Read it before the move below removes it.
     columns = select(Run.id, Run.facts.has_key(AGENT_STARTED), Run.state["mode"].astext).where(*conditions)
     if (found := await row_of(session, columns)) is None:

@@ -159,10 +159,7 @@ class LedgerFeed:
                 await wait(are_over, _FLOOD_SECONDS if count > _FLOOD_EVENTS else self._look_seconds)
 
     async def _read(self, sessions: SessionFactory, link: str, are_over: asyncio.Event) -> int:
-        """Read new events and give them to all streams; return their number: `LIVE_PAGE` if there may be more.
-
-        If `are_over` is set meanwhile, the streams belong to the next task, which reads for them.
-        """
+        # If `are_over` is set meanwhile, the streams belong to the next task, which reads for them.
         user_ids = {stream.user_id for stream in self._streams}
         start = self._end
         async with unit_of_work(sessions) as session:

@@ -304,7 +304,7 @@ async def _end(
 
 
 async def _waivers_of_same_work(session: AsyncSession, last: OpenAttempt) -> list[WaiverOut]:
-    """Return the waivers of the task's newest other run that delivered this commit, as one to be explained did."""
+    # Of the task's newest other run that delivered this commit, as one to be explained did.
     is_same = (Run.task_id == last.task_id, Run.verification["commit"].astext == last.commit)
     others = select(Run.verification).where(*is_same, Run.id != last.run_id)
     newest = await row_of(session, others.order_by(Run.created_at.desc(), Run.id.desc()).limit(1), _OfRun)
