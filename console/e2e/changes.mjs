@@ -11,6 +11,9 @@ const MORE = "```file path=later.txt\nmore\n```\n\n```sh\nrm made-10.txt made-11
 /** Whether a text is not cut. */
 const fits = (text) => text.evaluate((one) => one.scrollWidth <= one.clientWidth);
 
+/** Whether there is nothing below the page to scroll to. */
+const isWithin = (page) => page.evaluate(() => document.scrollingElement.scrollHeight <= innerHeight);
+
 export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, watched, checkAccess }) {
   const task = await call("/tasks/", {
     title: "Acceptance: changes as they happen",
@@ -42,6 +45,7 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
     return lines.filter((line) => line.top < bottom - 1 && line.bottom > bottom + 1).length;
   });
   expect(cut === 0, "and no line of the list of files is cut");
+  expect(await isWithin(page), "a long list of files makes the page no higher than its window");
   expect((await pane.getByRole("button", { name: "Show side by side" }).count()) === 0, "but no two columns");
   await page.keyboard.press("f");
   await pane.getByRole("button", { name: "Show side by side" }).click();
@@ -87,6 +91,8 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
   await phone.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
   const small = phone.getByRole("region", { name: "notes.txt" });
   await phone.getByRole("button", { name: "List the files" }).click();
+  await small.waitFor();
+  expect(await isWithin(phone), "nor on a phone");
   await phone
     .getByRole("navigation", { name: "Changed files" })
     .getByRole("button", { name: /^notes/ })

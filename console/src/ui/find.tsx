@@ -56,7 +56,9 @@ export function FindBar({ label, unit, className, field, content, find, isFromEn
         }}
       />
       <span className={classes("small dim fixed", styles.found)} role="status">
-        {found.length ? `${at < 0 ? "–" : at + 1} of ${found.length} ${unit}s` : wanted && "Not found"}
+        {found.length
+          ? `${at < 0 ? "–" : at + 1} of ${found.length} ${unit}s`
+          : wanted && label.replace("Find", "Not")}
       </span>
       <IconButton label="Find before" onClick={() => go(at - 1)} icon={ChevronUp} />
       <IconButton label="Find after" onClick={() => go(at + 1)} icon={ChevronDown} />

@@ -3,6 +3,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Columns2, FileDiff, ListTree, Maximize2, Minimize2, Pilcrow, Rows2, Search } from "lucide-react";
 import { useCallback, useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { flushSync } from "react-dom";
+import { useSearchParams } from "wouter";
 import type { Base } from "../../api/changes";
 import { downloadPath } from "../../api/commands";
 import type { FileChange } from "../../api/types";
@@ -29,7 +30,6 @@ import { SendBar, type Sending } from "./SendBar";
 import { usePlace } from "./usePlace";
 import { changesQuery, useOutcome, useReview } from "./useReview";
 
-const SINCE_START: { base: Base } = { base: "start" };
 const UNIFIED: { mode: DiffMode; hidesSpaces: boolean } = { mode: "unified", hidesSpaces: false };
 const AGAIN_MS = 1500;
 const FRESH_MS = 4000;
@@ -58,9 +58,10 @@ export default function ChangesPane(props: Props) {
   const { run, runRef, tree, isOffline, isFull, onFull, sentText, ...sending } = props;
   const queries = useQueryClient();
   const over = isOver(run);
-  const [chosen, setBase] = useKept(sessionStorage, `taskbeacon.base.${runRef.task}`, SINCE_START);
+  const [search, setSearch] = useSearchParams();
   const bases = basesOf(run);
-  const base = bases.some(([name]) => name === chosen.base) ? chosen.base : "start";
+  const base = bases.find(([name]) => name === search.get("base"))?.[0] ?? "start";
+  const setBase = (base: Base) => setSearch({ pane: "changes", base }, { replace: true });
   const changes = useQuery({
     ...changesQuery(queries, runRef, base),
     refetchInterval: ({ state }) => (missingOf(state.data, base).passes ? AGAIN_MS : false),
@@ -188,7 +189,7 @@ export default function ChangesPane(props: Props) {
               className={styles.base}
               value={base}
               choices={bases}
-              onChoose={(value) => setBase({ base: value as Base })}
+              onChoose={(value) => setBase(value as Base)}
             />
           )}
           {changes.data.source === "live" && run.status === "in_progress" && !isOffline && (
@@ -250,7 +251,7 @@ export default function ChangesPane(props: Props) {
             {missing ?? (over ? noChangesText(run) : "What the agent changes appears here as it happens.")}
           </p>
           {bases.length > 1 && base === "start" && earlierOf(run) && (
-            <Button onClick={() => setBase({ base: "first" })}>Show the whole branch</Button>
+            <Button onClick={() => setBase("first")}>Show the whole branch</Button>
           )}
         </Empty>
       )}

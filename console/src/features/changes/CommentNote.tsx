@@ -25,9 +25,8 @@ type NoteProps = CommentActions & { comment: ShownComment };
 /** A comment that stands at no line; `children` say why. */
 export function StaleNote({ children, ...note }: NoteProps & { children: ReactNode }) {
   const { sent, asked, resolved } = note.comment;
-  if (resolved) return <CommentNote {...note} />;
-  const isOpen = !sent || asked !== undefined;
-  const code = asked?.length ? quoteOf(asked).code : keptCode(note.comment);
+  const isOpen = !resolved && (!sent || asked !== undefined);
+  const code = !resolved && (asked?.length ? quoteOf(asked).code : keptCode(note.comment));
   return (
     <div className={classes("column tight", isOpen ? styles.stale : "padded")}>
       <p className={isOpen ? "small attention" : "small faint"}>{children}</p>
@@ -59,8 +58,8 @@ export function CommentNote({ comment: shown, onComment, onDiscard, onResolve }:
     <div className={classes("row card raised", styles.comment)} data-comment={comment.id} tabIndex={-1}>
       <div className="grow">
         {comment.start_line !== comment.line && <p className="small dim">On {placeText(comment)}</p>}
-        <div className={sent && "dim"}>
-          {comment.resolved ? visible(name) : <Markdown text={comment.text} />}
+        <div className={classes(sent && "dim", comment.resolved && "clip")}>
+          {comment.resolved ? visible(comment.text) : <Markdown text={comment.text} />}
         </div>
         {sent && (
           <p className={classes("row tight small", isUntouched ? "attention" : "faint")}>

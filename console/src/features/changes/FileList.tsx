@@ -65,7 +65,7 @@ export const FileList = memo(function FileList({ files, views, comments, current
                 {...{ file, folder, index, onChoose }}
                 isHere={index === current}
                 view={views.get(file.path) ?? "new"}
-                comments={comments.get(file.path)?.length ?? 0}
+                comments={comments.get(file.path)?.filter(({ sent }) => !sent).length ?? 0}
               />
             </li>
           );

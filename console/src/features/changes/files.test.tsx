@@ -72,7 +72,7 @@ it("keeps the end of a long name, by which files differ", () => {
 
 it("names every file by its path, with what has changed", () => {
   const views = new Map(FILES.map(({ path }) => [path, "viewed" as const]));
-  const comments = new Map([["run.sh", [{}, {}] as ShownComment[]]]);
+  const comments = new Map([["run.sh", [{}, {}, { sent: "Sent" }] as ShownComment[]]]);
   const list = <FileList files={FILES} views={views} comments={comments} current={0} onChoose={nothing} />;
   const found = within(render(list).container);
   for (const name of [

@@ -57,7 +57,7 @@ function paneOf(
   { base = "start" as Base, asked = [] as ShownComment[] } = {},
 ) {
   const queries = new QueryClient({ defaultOptions: { queries: { refetchOnMount: false } } });
-  sessionStorage.setItem("taskbeacon.base.t", JSON.stringify({ base }));
+  history.replaceState(null, "", `?base=${base}`);
   const earlier = asked.length > 0 ? [{ run_id: "one", sent_by: { id: 1 }, comments: asked }] : [];
   queries.setQueryData(["asked", "r", ...asked.map(({ id }) => `one${id}`)], [[]]);
   const diff = { files, source, tree: "a", missing: null, left_out: [] };
@@ -227,7 +227,7 @@ it("finds a text in files that are not drawn, counts its lines, and shows one af
   expect(pane.getByText("2 of 2 lines")).toBeTruthy();
   expect(pane.getByText("no Needle").closest("td")?.className).toContain("picked");
   fireEvent.change(field, { target: { value: "nowhere" } });
-  expect(pane.getByText("Not found")).toBeTruthy();
+  expect(pane.getByText("Not in the changes")).toBeTruthy();
 });
 
 it("leaves out changes of white space when that is asked for, and says so of a file that has no others", () => {

@@ -6,7 +6,7 @@ import { ApiError, isTransient } from "../../api/errors";
 import type { Diff, FileChange, Review, Run, Session } from "../../api/types";
 import { type DiffLine, isOf, parseHunks, wholeOf } from "../../text/patch";
 import { say, sayError } from "../../ui/feedback";
-import { isOver } from "../project/runState";
+import { earlierOf, isOver } from "../project/runState";
 import { missingOf } from "./bases";
 import { anchorOf } from "./range";
 import { type Comment, fingerprint, isSame, reviewMessage, type ShownComment, tallyOf } from "./review";
@@ -117,6 +117,13 @@ export function useOutcome(run: Run, ref: RunRef) {
   const review = useQuery(reviewQuery(queries, ref));
   const unsent = review.data?.comments.filter(({ message_id }) => !message_id).length ?? 0;
   return { earlier, tally: own.data && asked.length > 0 ? tallyOf(asked, own.data.files) : "", unsent };
+}
+
+/** How many files all runs on the branch have changed; 0: this run is the first, or it is not known. */
+export function useWhole(run: Run, ref: RunRef): number {
+  const rest = { enabled: earlierOf(run) !== null, staleTime: isOver(run) ? Number.POSITIVE_INFINITY : 0 };
+  const whole = useQuery({ ...changesQuery(useQueryClient(), ref, "first"), ...rest });
+  return whole.data?.files.length ?? 0;
 }
 
 const mapped = (to: (one: Comment) => Comment): Change => {

@@ -2,6 +2,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, type RefObject, useDeferredValue, useMemo } from "react";
 import { Link } from "wouter";
+import type { Base } from "../../api/changes";
 import { cancelTurn, type RunRef, runPath, setOption } from "../../api/commands";
 import { stagedFiles } from "../../api/tasks";
 import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
@@ -39,7 +40,7 @@ export interface ConversationProps {
   outbox: Outbox;
   /** The field to write in. */
   field: RefObject<HTMLTextAreaElement | null>;
-  onReview: () => void;
+  onReview: (base: Base) => void;
   onReveal: (() => void) | undefined;
   /** That there is a newer run, if the page has stayed at this one. */
   newer: ReactNode;

@@ -2,6 +2,7 @@
 import * as icons from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
+import type { Base } from "../../api/changes";
 import { downloadPath, type RunRef } from "../../api/commands";
 import type { Run, Task, Verification } from "../../api/types";
 import { visible } from "../../text/marks";
@@ -14,7 +15,7 @@ import { useMedia } from "../../ui/media";
 import { StateBadge, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
 import { Age } from "../../ui/time";
-import { useOutcome } from "../changes/useReview";
+import { useOutcome, useWhole } from "../changes/useReview";
 import { nameOf } from "../project/project";
 import * as facts from "../project/runState";
 import { TaskDialog } from "../tasks/TaskDialog";
@@ -31,7 +32,7 @@ interface Props {
   /** Go to the field in which a message continues the run. */
   onWrite: () => void;
   /** Show the changes; where they stand beside the conversation, at the whole width. */
-  onReview: () => void;
+  onReview: (base: Base) => void;
   /** How many questions the permission mode has answered. */
   unasked: number;
 }
@@ -90,7 +91,7 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
           </Button>
         )}
         {(hasWork(run) || unsent > 0) && (
-          <ReviewButton {...tone("changes")} {...{ files, unsent }} onClick={onReview} />
+          <ReviewButtons {...tone("changes")} {...{ run, runRef, files, unsent, onReview }} />
         )}
         {next === "task" && (
           <Button {...tone("task")} onClick={() => setEditing(true)}>
@@ -141,7 +142,7 @@ export function TurnEnd({ run, runRef, actions, files, onReview }: TurnProps) {
         Write what to do next, or finish: the work is then stored, and its checks run.
       </p>
       <div className={classes("row wrap", styles.next)} role="group" aria-label="What next?">
-        {hasWork && <ReviewButton tone="primary" {...{ files, unsent }} onClick={onReview} />}
+        {hasWork && <ReviewButtons tone="primary" {...{ run, runRef, files, unsent, onReview }} />}
         <Button onClick={actions.finish} disabled={actions.isBusy}>
           <icons.Check size={14} /> Finish the run
         </Button>
@@ -150,12 +151,21 @@ export function TurnEnd({ run, runRef, actions, files, onReview }: TurnProps) {
   );
 }
 
-const ReviewButton = ({ files, unsent, ...rest }: ButtonProps & { files: number; unsent: number }) => (
-  <Button {...rest}>
-    <icons.FileDiff size={14} /> Review {files === 0 ? "the changes" : countOf(files, "file")}
-    {unsent > 0 && ` · ${countOf(unsent, "comment")} not sent`}
-  </Button>
-);
+type ReviewProps = Omit<TurnProps, "actions"> & Pick<ButtonProps, "tone"> & { unsent: number };
+
+/** Each opens what it counts, whatever was compared before. */
+function ReviewButtons({ run, runRef, files, unsent, onReview, ...look }: ReviewProps) {
+  const whole = useWhole(run, runRef);
+  return (
+    <>
+      <Button {...look} onClick={() => onReview("start")}>
+        <icons.FileDiff size={14} /> Review {files === 0 ? "the changes" : countOf(files, "file")}
+        {unsent > 0 && ` · ${countOf(unsent, "comment")} not sent`}
+      </Button>
+      {whole > 0 && <Button onClick={() => onReview("first")}>Whole branch: {countOf(whole, "file")}</Button>}
+    </>
+  );
+}
 
 /** A client that performs a run leaves a patch, and no figures. */
 const hasWork = (run: Run) => facts.figuresOf(run).files > 0 || facts.patchOf(run) !== undefined;

@@ -59,7 +59,9 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   const [{ isFull }, keepFull] = useKept(sessionStorage, `taskbeacon.full.${task.id}`, BESIDE);
   const setFull = (isFull: boolean) => keepFull({ isFull });
   const choose = (name: PaneName | null) => {
-    setSearch(name ? { pane: name } : {}, { replace: true });
+    // Back at the changes, they are those that were compared before.
+    const base = search.get("base");
+    setSearch({ ...(name && { pane: name }), ...(base && { base }) }, { replace: true });
     if (!name) setFull(false);
   };
   useKeys(
@@ -92,8 +94,8 @@ export function RunView({ task, run, runs, isLatest }: Props) {
               {...{ task, run, runs, transcript, load, actions, outbox, field }}
               runRef={ref}
               onReveal={layout === "pane" ? () => choose(null) : undefined}
-              onReview={() => {
-                choose("changes");
+              onReview={(base) => {
+                setSearch({ pane: "changes", base }, { replace: true });
                 // Beside the conversation they are there already.
                 if (shown === "changes") setFull(true);
               }}
