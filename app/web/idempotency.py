@@ -91,9 +91,10 @@ def _replay(kept: StoredResponse) -> Json[Any]:
 
 
 async def _hash(request: Request, caller: Principal) -> str:
-    # A path may name a project in two ways.
+    # A path may name a project in two ways, and begins with the root path.
+    route = request.scope["route"].path.split("/")
     path = request.scope["path"].split("/")
-    path[path.index("projects") + 1] = str(caller.project.id)
+    path[route.index("{project_id}") - len(route)] = str(caller.project.id)
     body = await read_json(request)
     if isinstance(body, dict):
         body = {name: value for name, value in body.items() if name != _CREDENTIAL}

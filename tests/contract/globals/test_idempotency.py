@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -94,6 +95,20 @@ async def test_order_of_keys_in_the_body_and_name_of_the_project_do_not_matter(
     first = await client.post(url, json=body | {"a": 1}, headers=KEY)
     other = url.replace(f"/projects/{project.id}/", "/projects/@current/")
     again = await client.post(other, json={"a": 1} | body, headers=KEY)
+    assert again.content == first.content
+    assert again.headers[REPLAYED] == "true"
+
+
+async def test_name_of_the_project_does_not_matter_below_a_root_path_with_its_word(
+    application: FastAPI, client: httpx.AsyncClient, url: str, body: JSON, project: Project
+) -> None:
+    """Regression: a segment of the root path was taken for the name, and the repetition was a conflict."""
+    transport = httpx.ASGITransport(application, root_path="/projects/one")
+    base_url = "http://testserver/projects/one"
+    async with httpx.AsyncClient(transport=transport, base_url=base_url, headers=client.headers) as caller:
+        first = await caller.post(url, json=body, headers=KEY)
+        other = url.replace(f"/projects/{project.id}/", "/projects/@current/")
+        again = await caller.post(other, json=body, headers=KEY)
     assert again.content == first.content
     assert again.headers[REPLAYED] == "true"
 
