@@ -37,6 +37,7 @@ class ResilientWorker(Worker):
         self._changes = changes
         self._poll_seconds = poll_seconds
         self._woken = asyncio.Event()
+        self._ended = 0
 
     @override
     async def main(self) -> None:
@@ -80,17 +81,23 @@ class ResilientWorker(Worker):
             task = self.tasks.get(job_id.decode())
             if task is not None and not task.done():
                 continue  # arq would start a second copy and lose track of the first
+            taken = self.job_counter + self._ended
             try:
                 await super().start_jobs([job_id])
             except REDIS_ERRORS:
-                # arq has taken a slot and does not release it.
-                self.job_counter -= 1
-                self.sem.release()
+                # arq has taken a slot, and has released it only if it found the job taken.
+                if self.job_counter + self._ended > taken:
+                    self.job_counter -= 1
+                    self.sem.release()
                 raise
             started = self.tasks.get(job_id.decode())
             if started is not None and started is not task:
                 # After arq has released its slot.
-                started.add_done_callback(lambda _: self._woken.set())
+                started.add_done_callback(self._note_end)
+
+    def _note_end(self, _: object) -> None:
+        self._ended += 1
+        self._woken.set()
 
 
 def _end_if_cancelled() -> None:

@@ -11,8 +11,10 @@ import pytest
 from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 from arq.worker import func
+from redis.asyncio.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from typing_extensions import override
 
 from app.clients.job_queue import ArqQueue, JobQueue, decode_job, encode_job
@@ -187,6 +189,32 @@ async def test_start_that_fails_keeps_no_slot(worker: Worker, queue: JobQueue, r
         with pytest.raises(RedisError):
             await worker.arq.start_jobs([b"hold:1"])
     await redis.delete(QUEUE)
+    await enqueue(queue, "hold:1")
+    await worker.until_started("hold:1")
+
+
+async def test_start_of_a_job_that_is_taken_frees_one_slot_though_leaving_the_pipeline_fails(
+    worker: Worker, queue: JobQueue, redis: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: the slot was freed twice. The worker ended, or performed a job more than it may."""
+
+    class Leaving(Pipeline):
+        @override
+        async def reset(self) -> None:
+            await super().reset()  # type: ignore[no-untyped-call] # of redis
+            raise RedisTimeoutError("Timeout reading from socket")
+
+    def pipeline(*, transaction: bool) -> Pipeline:
+        pool = worker.arq.pool
+        return Leaving(pool.connection_pool, pool.response_callbacks, transaction, None)
+
+    await redis.set(f"{in_progress_key_prefix}hold:taken", b"1")
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.arq.pool, "pipeline", pipeline)
+        with pytest.raises(RedisTimeoutError):
+            await worker.arq.start_jobs([b"hold:taken"])
+
+    assert worker.arq.job_counter == 0
     await enqueue(queue, "hold:1")
     await worker.until_started("hold:1")
 
