@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.session.transcript import Emit
+from app.clients.github.github_errors import GitHubUnavailable
 from app.clock import utcnow
 from app.db import SessionFactory
 from app.db.statements import count_changed
@@ -38,15 +39,15 @@ async def sole_writer(
     """Wait until no other process writes about a pushed branch, and keep others waiting during the block.
 
     The text of a pull request is read, changed and replaced as a whole: two writers at once would undo each other. A
-    wait longer than `patience`, or a block that takes too long, ends with TimeoutError. The lease of a lost process
-    expires. `emit` gets the beginning and the end of a wait.
+    wait longer than `patience`, or a block that takes too long, ends with GitHubUnavailable. The lease of a lost
+    process expires. `emit` gets the beginning and the end of a wait.
     """
     gives_up_at = utcnow() + patience
     where = (PushedBranch.repository == repository.lower(), PushedBranch.branch == branch)
     has_waited = False
     while (until := await in_transaction(sessions, partial(_take, where=where))) is None:
         if utcnow() >= gives_up_at:
-            raise TimeoutError
+            raise GitHubUnavailable(f"Other processes write about the branch {branch}.")
         if emit and not has_waited:
             message = f"The pull request waits: another process writes about the branch {branch}."
             await emit(progress_entry("pull_request", message))
@@ -57,6 +58,8 @@ async def sole_writer(
             if emit and has_waited:
                 await emit(progress_entry("pull_request", "The pull request goes on."))
             yield
+    except TimeoutError as error:
+        raise GitHubUnavailable(f"Writing about the branch {branch} took too long.") from error
     finally:
         held = update(PushedBranch).where(*where, PushedBranch.writing_until == until)
         released = held.values(writing_until=None)

@@ -106,8 +106,8 @@ async def _perform(sessions: SessionFactory, hosts: CodeHosts, settings: Setting
                 found = await in_transaction(sessions, lambda session: _read(session, settings, due.run_id))
                 if found is not None:
                     await _send(sessions, hosts, settings, *found)
-    except (GitHubError, AgentError, TimeoutError) as error:
-        may_work_later = isinstance(error, GitHubUnavailable | RepositoryUnreachable | TimeoutError)
+    except (GitHubError, AgentError) as error:
+        may_work_later = isinstance(error, GitHubUnavailable | RepositoryUnreachable)
         if may_work_later and utcnow() - due.asked_at < timedelta(seconds=VERDICT_REPORT_SECONDS):
             # The row is due again when its lease ends.
             log.info("verdict_report.delayed", run_id=str(due.run_id), error=repr(error))

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clients.github.github_errors import GitHubUnavailable
 from app.db import SessionFactory
 from app.models import Run, Task
 from app.services.code_hosts.branch_records import record_branch
@@ -19,8 +20,19 @@ async def test_busy_branch_is_not_waited_for_without_end(
     await record_branch(session, task_id=task.id, run_id=run.id, pushed=PUSHED)
     await session.commit()
     async with sole_writer(sessions, "acme/app", PUSHED.branch):
-        with pytest.raises(TimeoutError):
+        with pytest.raises(GitHubUnavailable, match="Other processes write about the branch"):
             async with sole_writer(sessions, "acme/app", PUSHED.branch, patience=timedelta()):
                 pytest.fail("there are two writers")
     async with sole_writer(sessions, "acme/app", PUSHED.branch, patience=timedelta()):
         pass
+
+
+async def test_writer_that_takes_too_long_is_an_outage_of_the_code_host(
+    sessions: SessionFactory, session: AsyncSession, task: Task, run: Run
+) -> None:
+    """Regression: it was logged and reported as an unexpected error of the worker."""
+    await record_branch(session, task_id=task.id, run_id=run.id, pushed=PUSHED)
+    await session.commit()
+    with pytest.raises(GitHubUnavailable, match="took too long"):
+        async with sole_writer(sessions, "acme/app", PUSHED.branch):
+            raise TimeoutError  # as its limit does
