@@ -64,10 +64,10 @@ class StreamWatch:
             self._streams.discard(stream)
             if not self._streams and (task := self._looking) is not None:
                 self._looking = None
-                # Not cancelled: that would break the connection of a query that is under way.
+                # Not cancelled, even with the caller: that would break the connection of a query that is under way.
                 self._are_over.set()
                 self._are_over = asyncio.Event()
-                await task
+                await asyncio.wait({task})
 
     async def _look(self, sessions: SessionFactory) -> None:
         streams = tuple(self._streams)

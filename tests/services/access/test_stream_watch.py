@@ -1,10 +1,11 @@
 """The watch over the callers of live streams in a process (contract 6.4 and 17.5)."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, event, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -14,10 +15,11 @@ from app.ids import new_id
 from app.models import ApiKey, ConsoleSession
 from app.services.access.principal import Principal
 from app.services.access.stream_watch import StreamWatch
+from tests.concurrency.races import is_waiting
 from tests.support.factories import make_key, make_project, make_user
 from tests.support.principals import member_of
 from tests.support.stand_ins.outage import behind, interruptible
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, next_round
 
 
 async def open_session(sessions: SessionFactory) -> Principal:
@@ -95,3 +97,31 @@ async def test_unexpected_error_does_not_end_the_watch(
         await end(sessions, caller)
         await eventually(lambda: bool(ended))
     assert "ZeroDivisionError" in caplog.text
+
+
+async def test_cancelled_stream_breaks_no_connection_of_a_query_that_is_under_way(
+    sessions: SessionFactory, settings: Settings
+) -> None:
+    """Regression: a stream that was cancelled while it waited for the last look cancelled the look."""
+    caller = await open_session(sessions)
+    engine = create_engine(settings, application_name="taskbeacon-tests")
+    broken: list[object] = []
+    event.listen(engine.sync_engine, "close", lambda *closed: broken.append(closed))
+    over = asyncio.Event()
+
+    async def stream() -> None:
+        async with StreamWatch().watching(create_session_factory(engine), caller, (), over.set):
+            await over.wait()
+
+    streaming = asyncio.create_task(stream())
+    async with unit_of_work(sessions) as session:
+        await session.execute(text("LOCK TABLE console_sessions"))
+        await eventually(lambda: is_waiting(sessions))
+        over.set()
+        await next_round()
+        streaming.cancel()
+        await asyncio.wait({streaming})
+        assert streaming.cancelled()
+    await eventually(lambda: "Current Checked out connections: 0" in engine.pool.status())
+    assert broken == []
+    await engine.dispose()
