@@ -27,6 +27,7 @@ LIFETIME = timedelta(minutes=10)
 _INTERVAL_SECONDS = 2
 # The most open sign-ins from one address: the limit of requests does not hold while Redis is away.
 _MAX_WAITING = 100
+_UNDECIDED = (TerminalLogin.key_id.is_(None), ~TerminalLogin.is_refused)
 # The scopes of the key: from each pair, the first that the confirming person has.
 _SCOPES = (
     (Scope.TASK_WRITE, Scope.TASK_READ),
@@ -44,7 +45,7 @@ async def begin_login(session: AsyncSession, client: str, address: str, *, base:
     device_code, user_code = new_session_secret(), new_user_code()
     now = utcnow()
     waiting = select(func.count(), func.min(TerminalLogin.expires_at)).where(
-        TerminalLogin.address == address, TerminalLogin.expires_at > now
+        TerminalLogin.address == address, *_UNDECIDED, TerminalLogin.expires_at > now
     )
     ((number, first_end),) = await rows_of(session, waiting)
     if number >= _MAX_WAITING:
@@ -153,8 +154,7 @@ def _waiting(user_code: str) -> tuple[ColumnElement[bool], ...]:
     return (
         TerminalLogin.code_hash == _hash_user_code(user_code),
         TerminalLogin.expires_at > utcnow(),
-        TerminalLogin.key_id.is_(None),
-        ~TerminalLogin.is_refused,
+        *_UNDECIDED,
     )
 
 
