@@ -5,7 +5,8 @@ Every change is one conditional UPDATE: the database decides each race, and both
     claim against claim        one job gets the run, the other the next that waits, in this project or another, or
                                none; with a limit on the runs of a project, the other counts the first
     finish against cancel      the first commit sets the status; the worker that held a cancelled run still adds the
-                               results of its agent: artifacts, and an output if the run has none
+                               results of its agent, unless that corrected its work: artifacts, and an output if the
+                               run has none
     finish against recovery    the first decides: the run is over, even if its lease has lapsed; or it is queued again
                                or failed as lost, and the finish is refused
     heartbeat against recovery the first decides: the run keeps its job, or the job learns that it has lost the run
@@ -352,8 +353,8 @@ async def finish(
 ) -> bool:
     """End a run that the job `owner` holds, or (None) one whose work was checked; return whether this has ended it.
 
-    If the run was cancelled while it was held so, it stays cancelled and gets the results of its agent. In texts from
-    agents and servers, characters that the database cannot store are replaced.
+    If the run was cancelled while it was held so, it stays cancelled and gets the results of its agent, unless that
+    corrected its work. In texts from agents and servers, characters that the database cannot store are replaced.
     """
     assert end.status in TERMINAL_STATUSES
     output = storable(end.output)
@@ -374,7 +375,8 @@ async def finish(
     brought = [Run.artifacts.contains([{"id": artifact["id"]}]) for artifact in end.artifacts]
     left = (
         update(Run)
-        .where(*was_held_by(run_id, owner), not_(or_(false(), *brought)))
+        # A cancelled repair keeps what was delivered, which its last verdict is about.
+        .where(*was_held_by(run_id, owner), Run.verification.is_(None), not_(or_(false(), *brought)))
         .values(remains | {"updated_at": utcnow()})
         .returning(*STATE_COLUMNS)
     )

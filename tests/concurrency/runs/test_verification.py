@@ -27,7 +27,7 @@ from app.services.runs import run_lifecycle
 from app.services.runs.ci_reports import CiReport, fold_ci
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.run_edits import cancel_run
-from app.services.runs.run_lifecycle import Claim
+from app.services.runs.run_lifecycle import Claim, RunEnd
 from app.services.runs.verification_attempts import verification_lifecycle
 from app.services.runs.verification_attempts.verification_lifecycle import Conclusion, OpenAttempt
 from app.verdicts.definitions import unite
@@ -423,6 +423,21 @@ class TestRepairs:
         cancelled = repaired if is_repair else run
         assert await perform(sessions, cancel(cancelled)) is True
         assert (await read(sessions, cancelled)).facts[CHANGES] == {"files": 1}
+
+    async def test_worker_of_a_cancelled_repair_leaves_what_was_delivered(
+        self, sessions: SessionFactory, repaired: Run, cancel: Callable[[Run], Step]
+    ) -> None:
+        """Regression: its state and files took the place of those that the last verdict is about."""
+        await perform(sessions, cancel(repaired))
+        before = await read(sessions, repaired)
+        state = {"head_sha": "d" * 40, CHANGES: {"files": 9}}
+        end = RunEnd(status=RunStatus.CANCELLED, state=state, artifacts=[ARTIFACT])
+        late = partial(run_lifecycle.finish, run_id=repaired.id, end=end, owner=JOB, events=EVENTS)
+
+        assert await perform(sessions, late) is False
+
+        after = await read(sessions, repaired)
+        assert (after.state, after.facts, after.artifacts) == (before.state, before.facts, before.artifacts)
 
 
 REPORT = CiReport(
