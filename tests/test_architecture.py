@@ -165,12 +165,12 @@ def _columns(node: ast.Call) -> set[str]:
 
 def _reads_the_clock(node: ast.AST) -> bool:
     return _called(node).endswith(
-        ("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time")
+        ("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns")
     )
 
 
 def _imports_the_clock(node: ast.AST) -> bool:
-    return "time.time" in _imported(node)
+    return any(name.startswith("time.time") for name in _imported(node))
 
 
 def _makes_an_id(node: ast.AST) -> bool:
@@ -324,7 +324,15 @@ RULES = {
         {"app/clients": "the commands, by what they do"},
     ),
     "Redis has one name": _Rule(_renames_redis, "r = clients.redis", "app", {"app/clients": "speaks it"}),
-    "one clock": _Rule(_reads_the_clock, "now = datetime.now(UTC)", "app", {"app/clock.py": "the clock"}),
+    "one clock": _Rule(
+        _reads_the_clock,
+        "now = datetime.now(UTC)",
+        "app",
+        {
+            "app/clock.py": "the clock",
+            "app/ids.py": "begins ids with the time, in the order in which they are made",
+        },
+    ),
     "one clock, by its full name": _Rule(_imports_the_clock, "from time import time", "app", {}),
     "one maker of ids": _Rule(_makes_an_id, "key = uuid.uuid4()", "app", {"app/ids.py": "the maker"}),
     "one maker of HTTP clients": _Rule(
