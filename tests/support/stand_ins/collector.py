@@ -1,6 +1,7 @@
 """A collector of OpenTelemetry on a real socket: it takes spans by OTLP over HTTP, as Jaeger or Tempo do."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -99,3 +100,5 @@ async def collecting() -> AsyncGenerator[Collector, None]:
     async with serving(collector.application()) as collector.url:
         yield collector
         collector.may_answer.set()
+        # An exporter that still sends would try again without us, and draw random numbers during other tests.
+        await eventually(lambda: not any(each.name.startswith("Otel") for each in threading.enumerate()))
