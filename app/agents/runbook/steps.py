@@ -121,7 +121,7 @@ class StepExecutor:
         tolerated = 0
         for number, step in enumerate(steps, start=1):
             self._client.turn.check()
-            name = f"Step {number} of {len(steps)} ({step.kind} block at line {step.line} of the prompt)"
+            name = f"Step {number} of {len(steps)} ({step.kind}, line {step.line})"
             tolerated += not self._execute(step, name)
         if not any(step.kind == "say" for step in steps):
             count = "1 step" if len(steps) == 1 else f"{len(steps)} steps"

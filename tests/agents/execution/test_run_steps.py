@@ -249,7 +249,7 @@ async def test_failing_step_fails_the_run_with_its_last_lines(runner: Runner, or
     assert isinstance(failed, AgentStepFailed)
     assert (
         failed.message
-        == "Step 2 of 3 (sh block at line 5 of the prompt) ended with exit status 1. Its last lines:\nfirst\nthe reason"
+        == "Step 2 of 3 (sh, line 5) ended with exit status 1. Its last lines:\nfirst\nthe reason"
     )
     assert failed.partial is not None
     assert failed.partial.files_changed == ["kept"]
@@ -263,7 +263,7 @@ async def test_failing_step_that_printed_nothing_quotes_no_line(runner: Runner) 
     assert outcome.failed is not None
     # Regression: "it said nothing" stood where the printed lines do.
     assert outcome.failed.message == (
-        "Step 1 of 1 (sh block at line 1 of the prompt) ended with exit status 1. It printed nothing."
+        "Step 1 of 1 (sh, line 1) ended with exit status 1. It printed nothing."
     )
 
 
@@ -279,10 +279,7 @@ async def test_step_with_a_timeout_is_ended(runner: Runner) -> None:
     outcome = await runner.run("```sh timeout=3\necho started\nsleep 60 & sleep 60\n```")
 
     assert isinstance(outcome.failed, AgentStepFailed)
-    assert (
-        outcome.failed.message
-        == "Step 1 of 1 (sh block at line 1 of the prompt) took too long. Its last lines:\nstarted"
-    )
+    assert outcome.failed.message == "Step 1 of 1 (sh, line 1) took too long. Its last lines:\nstarted"
 
 
 async def test_python_imports_from_the_workspace(runner: Runner, origin: GitFolder) -> None:
@@ -323,7 +320,7 @@ async def test_ask_without_an_allowing_answer_fails(runner: Runner) -> None:
     outcome = await runner.run("```ask options=no,never\nSure?\n```")
 
     assert isinstance(outcome.failed, AgentStepFailed)
-    assert outcome.failed.message == "Step 1 of 1 (ask block at line 1 of the prompt) got no answer to: Sure?"
+    assert outcome.failed.message == "Step 1 of 1 (ask, line 1) got no answer to: Sure?"
     assert "No answer was given." in json.dumps(outcome.entries)
 
 

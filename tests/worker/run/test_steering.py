@@ -168,7 +168,7 @@ class TestMessages:
         assert (await workshop.read(pilot.run)).status == RunStatus.COMPLETED
         assert (
             failed["failure"]
-            == "The agent's turn failed: Step 1 of 1 (sh block at line 1 of the prompt) ended with exit status 3."
+            == "The agent's turn failed: Step 1 of 1 (sh, line 1) ended with exit status 3. It printed nothing."
         )
         assert "failure" not in well
         [error] = await pilot.log("_posthog/error")
