@@ -47,7 +47,7 @@ export async function messageThatNoTurnReadsCanStillBeSent(browser, { expect, wa
   const page = await watched(browser);
   await keep(page, id, "```say\nNext, this.\n```");
   await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
-  await page.getByText("Not completed by the agent").waitFor();
+  await page.getByText("Never given to the agent").waitFor();
   expect(
     (await page.getByText("Queued for the agent").count()) === 0,
     "a message does not wait for a run that is over",

@@ -201,7 +201,11 @@ describe("messages of people", () => {
 
   it("say why they were dropped", () => {
     const transcript = read([receipt("accepted"), receipt("dropped", { reason: "the run has ended" })]);
-    expect(transcript.receipts.get("c1")).toEqual({ status: "dropped", reason: "the run has ended" });
+    const ungiven = { status: "dropped", reason: "the run has ended", isUngiven: true };
+    expect(transcript.receipts.get("c1")).toEqual(ungiven);
+    // A message that was queued still was said to be "not completed by the agent".
+    const given = read([receipt("accepted"), receipt("delivered"), receipt("dropped")]);
+    expect(given.receipts.get("c1")).toEqual({ status: "dropped", reason: "" });
   });
 
   it("are one item with their files", () => {

@@ -4,6 +4,8 @@ export type ReceiptStatus = "sending" | "accepted" | "delivered" | "consumed" | 
 export interface Receipt {
   status: ReceiptStatus;
   reason: string;
+  /** Whether it was dropped while it was still queued. */
+  isUngiven?: boolean;
 }
 
 interface Base {

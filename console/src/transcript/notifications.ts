@@ -61,7 +61,8 @@ function receipt(draft: Draft, params: Json): void {
   if (typeof given === "string" || typeof given === "number") draft.commandIds.set(String(given), id);
   const before = draft.receipts.get(id);
   if (before && (RANK[before.status] ?? 0) >= (RANK[status] ?? 0)) return;
-  const after = { status, reason: asText(params.reason) };
+  const isUngiven = status === "dropped" && before?.status === "accepted";
+  const after = { status, reason: asText(params.reason), ...(isUngiven && { isUngiven }) };
   draft.receipts.set(id, after);
   const message = draft.find(`user:${id}`, "user");
   if (message) draft.put({ ...message, receipt: after });

@@ -91,7 +91,7 @@ export function ReceiptLine({ receipt }: { receipt: Receipt }) {
   const isBad = receipt.status === "dropped" || receipt.status === "failed";
   return (
     <p className={classes("row tight ends small", isBad ? "danger" : "faint")}>
-      <Icon size={13} /> {words}
+      <Icon size={13} /> {receipt.isUngiven ? "Never given to the agent" : words}
       {receipt.reason && `: ${receipt.reason}`}
     </p>
   );
