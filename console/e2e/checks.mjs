@@ -5,7 +5,8 @@ import { base, cardOf, until } from "./browser.mjs";
 
 const TESTS = { id: "tests", run: ["sh", "tests/run.sh"], reports: ["report.xml"] };
 
-const NOTE = "Message to the agent, or why the work is accepted";
+const NOTE = "Message to the agent";
+const WHY = "Why the work is accepted";
 
 /** Define the checks of a repository, and create a task of it. Return the task. */
 async function checkedTask(title, repository, definitions, script) {
@@ -68,14 +69,15 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   await page
     .locator("main header")
     .first()
-    .getByText(/^tests failed/)
+    .getByText(/^tests: it fails where the base does not/)
     .waitFor();
   expect(true, "its head says which check refutes it");
   await checkAccess(page, "the checks of a run");
 
   const waive = card.getByRole("button", { name: "Waive", exact: true });
+  await card.getByRole("button", { name: "Waive …" }).press("Enter");
   expect(await waive.isDisabled(), "work is accepted with a reason alone");
-  await card.getByLabel(NOTE).fill("<b>Apples</b> may be broken.");
+  await card.getByLabel(WHY).fill("<b>Apples</b> may be broken.");
   await waive.press("Enter");
   await badge(page, "Refuted, waived").waitFor();
   await pane.getByText("<b>Apples</b> may be broken.").waitFor();
@@ -83,7 +85,7 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
 
   await pane.getByRole("button", { name: "Check again" }).press("Enter");
   await badge(page, "Refuted").waitFor();
-  await pane.getByLabel("Why the work is accepted").fill("Still so.");
+  await pane.getByLabel(WHY).fill("Still so.");
   await pane.getByRole("button", { name: "Waive", exact: true }).press("Enter");
   await badge(page, "Refuted, waived").waitFor();
   expect(true, "what is refuted once more is waived without a question");
@@ -213,6 +215,10 @@ export async function foundCheckIsTakenOverAndItsWorkSentBack(browser, { expect,
   await pane.getByRole("button", { name: "Check", exact: true }).waitFor();
   await pane.getByRole("button", { name: "Define checks of the task" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Add a command that must pass" }).waitFor();
+  await page
+    .getByRole("dialog")
+    .getByText(/^Nothing is defined that checks the work/)
+    .waitFor();
   await page.keyboard.press("Escape");
   expect(true, "what was not checked leads to its checks, and to where they are defined");
   await pane.getByRole("button", { name: "Take over make-test" }).click();
@@ -231,9 +237,12 @@ export async function foundCheckIsTakenOverAndItsWorkSentBack(browser, { expect,
   await checkAccess(page, "a verdict in the inbox");
   const link = await row.getByRole("link", { name: title }).getAttribute("href");
   expect(link.endsWith(`/runs/${run.id}?pane=checks`), "which leads to the checks of the run");
+  expect((await row.getByRole("textbox").count()) === 0, "its field opens with the choice");
+  await row.getByRole("button", { name: "Send back …" }).click();
   await row.getByLabel(NOTE).fill("Remove the file.");
-  await row.getByRole("button", { name: "Send back" }).click();
+  await row.getByRole("button", { name: "Send back", exact: true }).click();
   await row.waitFor({ state: "detached" });
+  await page.getByText(`Sent back: ${title}.`).waitFor();
   const { state } = await until("another run", async () => {
     const { latest_run: latest } = await call(`/tasks/${task.id}/`);
     return latest.id !== run.id && latest;

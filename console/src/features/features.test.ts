@@ -7,7 +7,7 @@ import { append, EMPTY } from "../transcript/append";
 import { StateIcon, VerdictBadge } from "../ui/status";
 import { countsText, reasonsInWords, reasonText, statusOf } from "./project/checks";
 import { editorHref } from "./project/EditorLink";
-import { needsText, snoozeSeconds } from "./project/inbox";
+import { blockingFirst, needsText, snoozeSeconds } from "./project/inbox";
 import {
   filesAtStart,
   isBad,
@@ -366,6 +366,22 @@ describe("the checks of a run", () => {
     expect(needsText({ count: 4, open_count: 3, results })).toBe(
       "1 question, 2 verdicts to judge, 1 agent waits for a message",
     );
+  });
+
+  // A question with a deadline stood below older verdicts.
+  it("stand in the inbox below what blocks an agent, which is sorted by deadline", () => {
+    const row = (id: string, kind: string, expires_at: string | null = null, status = "open") =>
+      ({ id, kind, status, expires_at }) as InboxRow;
+    const rows = [
+      row("missed", "permission", "2026-12-01T08:00:00Z", "expired"),
+      row("verdict", "verdict"),
+      row("form", "form"),
+      row("late", "permission", "2026-12-01T12:00:00Z"),
+      row("soon", "permission", "2026-12-01T11:00:00Z"),
+      row("idle", "message", "2026-12-01T10:00:00Z"),
+    ];
+    const order = ["soon", "late", "form", "verdict", "idle", "missed"];
+    expect(blockingFirst(rows).map(({ id }) => id)).toEqual(order);
   });
 
   it("count the cases that there are", () => {

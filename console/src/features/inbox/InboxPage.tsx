@@ -11,15 +11,12 @@ import { Page } from "../../ui/page";
 import { Age, clockTime, spanInWords } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { reasonsInWords } from "../project/checks";
-import { HOUR, MINUTE, needsText, runHref, snoozeSeconds, useInbox, useNeeds } from "../project/inbox";
+import { blockingFirst, HOUR, MINUTE, needsText, runHref, snoozeSeconds, useInbox } from "../project/inbox";
 import { useProject } from "../project/project";
 import { QuestionCard } from "../questions/QuestionCard";
 import { closedText } from "../questions/question";
 import { isAsking } from "../questions/runQuestions";
 import styles from "./inbox.module.css";
-
-const openFirst = (rows: readonly InboxRow[]): InboxRow[] =>
-  rows.toSorted((one, other) => Number(other.status === "open") - Number(one.status === "open"));
 
 export function InboxPage() {
   const [isAll, setAll] = useState(false);
@@ -27,9 +24,9 @@ export function InboxPage() {
   const [, navigate] = useLocation();
   const { href } = useProject();
   const inbox = useInbox(isAll ? "all" : "open");
-  const needs = useNeeds();
+  const needs = useInbox("open").data;
   const missed = useInbox("missed").data?.results ?? [];
-  const rows = openFirst([...(inbox.data?.results ?? []), ...(isAll ? [] : missed)]);
+  const rows = blockingFirst([...(inbox.data?.results ?? []), ...(isAll ? [] : missed)]);
   const ids = rows.map(({ id }) => id);
   const list = useRef<HTMLUListElement>(null);
   const move = (by: number) => {

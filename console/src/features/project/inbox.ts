@@ -25,6 +25,14 @@ export function needsText({
   return parts.filter(Boolean).join(", ");
 }
 
+/** Return what an agent stands still for first, by its deadline, then what else is open, then the rest. */
+export function blockingFirst(rows: readonly InboxRow[]): InboxRow[] {
+  const rank = ({ status, kind }: InboxRow) =>
+    status !== "open" ? 2 : Number(kind === "verdict" || kind === "message");
+  const end = (row: InboxRow) => Date.parse((rank(row) === 0 && row.expires_at) || "9999");
+  return rows.toSorted((one, other) => rank(one) - rank(other) || end(one) - end(other));
+}
+
 /** The place of a row's run: it may be of another project. */
 export const runHref = (row: InboxRow) =>
   `~/console/projects/${row.project_id}/tasks/${row.task.id}/runs/${row.run.id}${row.kind === "verdict" ? "?pane=checks" : ""}`;

@@ -160,24 +160,29 @@ interface PartProps {
 /** What becomes of work that is not verified; it is accepted with a reason alone. */
 function Work({ question, isBusy, onAnswer }: PartProps) {
   const [text, setText] = useState("");
+  const [chosen, setChosen] = useState("");
   const note = text.trim() ? { custom_input: text } : {};
   return (
     <>
-      <TextArea
-        label="Message to the agent, or why the work is accepted (Waive needs it)"
-        value={text}
-        maxLength={LONGEST_REASON}
-        onChange={(event) => setText(event.target.value)}
-      />
+      {chosen && (
+        <TextArea
+          autoFocus
+          label={chosen === "waive" ? "Why the work is accepted" : "Message to the agent (optional)"}
+          value={text}
+          maxLength={LONGEST_REASON}
+          onChange={(event) => setText(event.target.value)}
+        />
+      )}
       <div className={classes("row wrap spaced", styles.buttons)}>
         {question.options.map(({ id, name }) => (
           <Button
             key={id}
             large
-            disabled={isBusy || (id === "waive" && !text.trim())}
-            onClick={() => onAnswer({ option_id: id, ...note })}
+            tone={id === chosen ? "primary" : undefined}
+            disabled={isBusy || (id === chosen && id === "waive" && !text.trim())}
+            onClick={() => (id === chosen ? onAnswer({ option_id: id, ...note }) : setChosen(id))}
           >
-            {name}
+            {id === chosen ? name : `${name} …`}
           </Button>
         ))}
       </div>

@@ -3,6 +3,7 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { act, cleanup, fireEvent, render } from "@testing-library/react";
 import { afterEach, expect, it, vi } from "vitest";
 import type { InboxRow } from "../../api/types";
+import { Messages } from "../../ui/feedback";
 import { UNREAD_MS } from "../../ui/unmeant";
 import { QuestionCard } from "./QuestionCard";
 
@@ -66,4 +67,31 @@ it("scrolls to a question that is out of sight", () => {
   shown(() => null);
   fireEvent.keyDown(document.body, { key: "a" });
   expect(scrolls).toHaveBeenCalledTimes(1);
+});
+
+// Each verdict stood in the inbox with an empty field, and an answer made it vanish without a word.
+it("opens the field of a verdict with the choice, and says which task is waived", async () => {
+  vi.useFakeTimers();
+  document.elementFromPoint = () => null;
+  const fetches = vi.fn(() => Promise.resolve(Response.json({ run_id: null })));
+  vi.stubGlobal("fetch", fetches);
+  const options = ["send_back", "waive"].map((id) => ({ id, name: id, kind: id }));
+  const task = { id: "t", title: "Fix it" };
+  const question = { id: "q", kind: "verdict", title: "1 check fails", task, project_id: 1, options };
+  const { getByRole, findByText, queryByRole } = render(
+    <QueryClientProvider client={new QueryClient()}>
+      <QuestionCard question={question as unknown as InboxRow} />
+      <Messages />
+    </QueryClientProvider>,
+  );
+  act(() => vi.advanceTimersByTime(UNREAD_MS));
+  expect(queryByRole("textbox")).toBeNull();
+  fireEvent.click(getByRole("button", { name: "waive …" }));
+  fireEvent.click(getByRole("button", { name: "waive" }));
+  expect(fetches).not.toHaveBeenCalled();
+  fireEvent.change(getByRole("textbox"), { target: { value: "Known." } });
+  fireEvent.click(getByRole("button", { name: "waive" }));
+  vi.useRealTimers();
+  await findByText("Waived: Fix it.");
+  expect(fetches).toHaveBeenCalledTimes(1);
 });

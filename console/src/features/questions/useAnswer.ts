@@ -9,13 +9,15 @@ import { answeredText } from "./question";
 
 /** `onRun` is called with the run that the answer has started. */
 export function useAnswer(question: InboxRow, onRun?: (run: string) => void) {
+  const { id, digest, kind, project_id, task } = question;
   const key = useRef(crypto.randomUUID());
   return useAction({
-    mutationFn: (answer: Answer) => {
-      const { id, digest, project_id } = question;
-      return answerQuestion(project_id, id, { digest, ...answer }, key.current);
+    mutationFn: (answer: Answer) => answerQuestion(project_id, id, { digest, ...answer }, key.current),
+    onSuccess: ({ run_id }, answer) => {
+      const done = "option_id" in answer && answer.option_id === "waive" ? "Waived" : "Sent back";
+      if (kind === "verdict") say(`${done}: ${task.title || task.slug}.`);
+      if (run_id) onRun?.(run_id);
     },
-    onSuccess: ({ run_id }) => run_id && onRun?.(run_id),
     onError: (error) => {
       // Another answer than before must not get the stored response of the first.
       key.current = crypto.randomUUID();
@@ -23,7 +25,7 @@ export function useAnswer(question: InboxRow, onRun?: (run: string) => void) {
       if (elsewhere) say(elsewhere);
       else sayError(error);
     },
-    refreshes: [["inbox"], ["task", question.task.id]],
+    refreshes: [["inbox"], ["task", task.id]],
   });
 }
 

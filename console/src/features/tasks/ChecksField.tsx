@@ -1,6 +1,8 @@
 /** Commands that judge the work on a task. What else a check says is kept as it is. */
+import { useQuery } from "@tanstack/react-query";
 import { Plus, X } from "lucide-react";
 import { useRef } from "react";
+import { fetchPlanned } from "../../api/checks";
 import { ApiError } from "../../api/errors";
 import type { Acceptance } from "../../api/types";
 import { Button, IconButton, Input } from "../../ui/controls";
@@ -21,6 +23,20 @@ const isBlank = ({ shell, run }: Check) => !shell?.trim() && !run?.length;
 export function withoutBlank(acceptance: Acceptance | null): Acceptance | null {
   const checks = acceptance?.checks.filter((check) => !isBlank(check)) ?? [];
   return acceptance && (checks.length > 0 || acceptance.setup?.length) ? { ...acceptance, checks } : null;
+}
+
+/** Says before a run that nothing is there to check its work. */
+export function Unchecked({ project, repository }: { project: number; repository: string }) {
+  const sets = useQuery({
+    queryKey: ["check_sets", project, repository, "planned"],
+    queryFn: () => fetchPlanned(project, repository),
+    enabled: repository !== "",
+  }).data;
+  const text = repository
+    ? sets?.every(({ checks }) => checks.length === 0) &&
+      `Nothing is defined that checks the work, neither here nor for ${repository}. The repository may name some.`
+    : "Without a repository the work is not checked.";
+  return text && <p className="small dim">{text}</p>;
 }
 
 const FIELDS: Record<string, string> = { id: "Name", shell: "Command" };

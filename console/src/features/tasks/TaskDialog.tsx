@@ -16,7 +16,7 @@ import { filesAt, hold } from "../attachments/held";
 import { liveRunOf } from "../project/batch";
 import { useProject } from "../project/project";
 import * as start from "../project/RunChoices";
-import { ChecksField, checkErrorOf, withoutBlank } from "./ChecksField";
+import { ChecksField, checkErrorOf, Unchecked, withoutBlank } from "./ChecksField";
 import styles from "./tasks.module.css";
 
 const EMPTY = {
@@ -172,6 +172,9 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
           error={store.error}
           onChange={(changed) => set({ acceptance: changed })}
         />
+        {!withoutBlank(acceptance)?.checks.length && (!repository || REPOSITORY.test(repository.trim())) && (
+          <Unchecked project={project.id} repository={repository.trim()} />
+        )}
         <start.RunChoices choices={choices} onChange={(chosen) => set({ choices: chosen })} />
         {task && liveRunOf(task) && (
           <p className="small dim">The run under way keeps what it began with; the next one takes this.</p>
