@@ -13,6 +13,7 @@ from functools import partial
 from uuid import UUID
 
 from app.coroutines.periodic import attempt, every
+from app.coroutines.shielded import shielded
 from app.db import SessionFactory, unit_of_work
 from app.errors import NotFound
 from app.services.access.principal import Principal
@@ -74,10 +75,8 @@ class StreamPresence:
             watch.streams -= 1
             if not watch.streams:
                 self._drop(watch)
-                assert watch.beating is not None
-                # A beat that is under way must not arrive after the leave.
-                await watch.beating
-                await attempt(partial(self._leave, watch), event="stream_presence.not_left")
+                # Also for a caller that is cancelled: the device would count as watching until its presence expires.
+                await shielded(self._end(watch))
 
     async def _beat(self, watch: _Watch) -> None:
         watcher = watch.watcher
@@ -95,6 +94,12 @@ class StreamPresence:
         if self._watches.get(watch.watcher.key) is watch:
             del self._watches[watch.watcher.key]
         watch.left.set()
+
+    async def _end(self, watch: _Watch) -> None:
+        assert watch.beating is not None
+        # A beat that is under way must not arrive after the leave.
+        await watch.beating
+        await attempt(partial(self._leave, watch), event="stream_presence.not_left")
 
     async def _leave(self, watch: _Watch) -> None:
         watcher = watch.watcher

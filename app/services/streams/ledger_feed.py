@@ -116,10 +116,10 @@ class LedgerFeed:
             self._streams.discard(stream)
             if not self._streams and (task := self._looking) is not None:
                 self._looking = self._end = None
-                # Not cancelled: that would break the connection of a query that is under way.
+                # Not cancelled, even with the caller: that would break the connection of a query that is under way.
                 self._are_over.set()
                 self._are_over = asyncio.Event()
-                await task
+                await asyncio.wait({task})
 
     async def restart(self, stream: Following) -> Cursor:
         """Let a stream collect batches from now on; return the position up to which it must read by itself."""

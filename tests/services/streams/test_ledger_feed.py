@@ -130,10 +130,11 @@ async def test_stream_that_takes_nothing_holds_few_batches_and_reads_for_itself(
         assert numbers(await slow.next()) == [10]
 
 
+@pytest.mark.parametrize("is_cancelled", [False, True])
 async def test_end_of_the_last_stream_breaks_no_query_under_way(
-    sessions: SessionFactory, settings: Settings, owner: User
+    sessions: SessionFactory, settings: Settings, owner: User, *, is_cancelled: bool
 ) -> None:
-    """Regression: the query was cancelled, which closed its connection to the database."""
+    """Regression: the query was cancelled, also with its caller, which closed its connection to the database."""
     engine = create_engine(settings, application_name="taskbeacon-feed")
     closed: list[object] = []
     event.listen(engine.sync_engine, "invalidate", lambda *_: closed.append("invalidated"))
@@ -163,6 +164,10 @@ async def test_end_of_the_last_stream_breaks_no_query_under_way(
         for _ in range(5):
             await next_round()
         assert not stream.done()
-    await stream
+        if is_cancelled:
+            stream.cancel()
+    await asyncio.wait({stream})
+    assert stream.cancelled() == is_cancelled
+    await eventually(lambda: "Current Checked out connections: 0" in engine.pool.status())
     assert closed == []
     await engine.dispose()
