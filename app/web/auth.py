@@ -22,6 +22,7 @@ from app.services.runs import run_tokens
 from app.web.asgi_keys import CALL
 from app.web.body import read_json
 from app.web.console.cookie import session_secret
+from app.web.credentials import CREDENTIAL
 from app.web.dependencies import Call, call_of, path_uuid, process_of, session_of, task_id_of
 from app.web.throttling import throttle
 
@@ -89,7 +90,7 @@ async def _key(request: Request) -> tuple[str, str] | None:
         return value[:_MAX_SECRET_LENGTH], "Authorization header"
     if value := await _key_in_body(request):
         return value[:_MAX_SECRET_LENGTH], "body"
-    if value := request.query_params.get("personal_api_key", "").strip():
+    if value := request.query_params.get(CREDENTIAL, "").strip():
         return value[:_MAX_SECRET_LENGTH], "query string"
     return None
 
@@ -105,7 +106,7 @@ async def _key_in_body(request: Request) -> str:
     except AppError:
         # A body that cannot be read holds no key; its error is reported after the gates.
         return ""
-    value = body.get("personal_api_key") if isinstance(body, dict) else None
+    value = body.get(CREDENTIAL) if isinstance(body, dict) else None
     return value.strip() if isinstance(value, str) else ""
 
 

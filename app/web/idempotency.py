@@ -14,6 +14,7 @@ from app.services.access.principal import Principal
 from app.services.access.usage_gates import GatedWork
 from app.services.idempotency import StoredResponse, claim_key, find_response, store_response
 from app.web.body import read_json
+from app.web.credentials import CREDENTIAL
 from app.web.dependencies import Call, call_of
 from app.web.responses import Content, Json, json_by
 
@@ -22,8 +23,6 @@ Result = TypeVar("Result")
 HEADER = "Idempotency-Key"
 REPLAYED_HEADER = "Idempotent-Replayed"
 _MAX_KEY_LENGTH = 255
-# Not part of the hash: the place of the credential does not change the request.
-_CREDENTIAL = "personal_api_key"
 
 
 class Once:
@@ -97,7 +96,8 @@ async def _hash(request: Request, caller: Principal) -> str:
     path[route.index("{project_id}") - len(route)] = str(caller.project.id)
     body = await read_json(request)
     if isinstance(body, dict):
-        body = {name: value for name, value in body.items() if name != _CREDENTIAL}
+        # The place of the credential does not change the request.
+        body = {name: value for name, value in body.items() if name != CREDENTIAL}
     parts = [request.method, "/".join(path).lower(), body]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
