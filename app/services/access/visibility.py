@@ -138,7 +138,7 @@ async def lock_task(session: AsyncSession, principal: Principal, task_id: UUID) 
     latest = select(Run.id).where(is_latest).with_for_update(key_share=True).cte("latest")
     statement = (
         select(Task)
-        # Run before task: the lock order of `transitions.transition`. The join alone would not give it: its rows are
+        # Run before task: the lock order of `status_changes.transition`. The join alone would not give it: its rows are
         # read before any of them is locked.
         .outerjoin(latest, true())
         .where(Task.id == task_id, visible_task(principal))
