@@ -368,7 +368,7 @@ async def test_17_worker_that_is_killed_at_any_step_changes_neither_verdict_nor_
     }
     async with interruptible(settings.s3_endpoint_url or "") as between:
         worker = service.worker(**variables, TASKBEACON_S3_ENDPOINT_URL=between.url)
-        between.hold(b"check-stored-1-1")
+        between.hold(b"stored-attempt-1-")
         runs: dict[str, JSON] = {}
         for step, held in STEPS.items():
             places[step].mkdir()
