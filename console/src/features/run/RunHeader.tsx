@@ -4,7 +4,7 @@ import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
 import type { Usage } from "../../transcript/items";
-import { classes } from "../../ui/classes";
+import { classes, scrolling } from "../../ui/classes";
 import { Button, IconButton, Select } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
 import { Dialog } from "../../ui/dialog";
@@ -41,6 +41,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   const { branch, pullRequest } = facts.outputOf(run);
   const [edits, setEdits] = useState<"title" | "text" | null>(null);
   const isPhone = useMedia("(max-width: 760px)");
+  const scrolled = isPhone ? scrolling("About the run") : {};
   const canRepeat = run !== null && facts.isOver(run) && !actions.isBusy;
   const { isMuted, mute, archive, remove, askStart } = actions;
   const pushes = isMuted ? "Get pushes about this task again" : "Mute the pushes of this task";
@@ -93,7 +94,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         </Dialog>
       )}
       {edits && <TaskDialog task={task} begins={edits} onClose={() => setEdits(null)} />}
-      <div className={classes("row wrap small dim", styles.facts)}>
+      <div className={classes("row small dim", isPhone ? "scrolled" : "wrap", styles.facts)} {...scrolled}>
         {/* On a phone the verdict has its room. */}
         {!(isPhone && state === "completed" && run?.verification) && <StateBadge state={state} />}
         {state !== "checking" && <VerdictBadge of={run?.verification} />}
