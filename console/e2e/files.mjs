@@ -123,13 +123,13 @@ export async function filesOfALateMessageAreAskedFor(browser, { expect, watched 
   await attach(page, NOTES);
   await page.getByLabel(FIELD).fill("Look at this.");
   await button(page, "Send", true).click();
-  await page.getByText("Kept until the turn ends").waitFor();
+  await page.getByText("Queued for the agent").waitFor();
   await page.getByRole("button", { name: "Edit", exact: true }).click();
   await button(page, "Send", true).click();
-  await page.getByText("Kept until the turn ends").waitFor();
+  await page.getByText("Queued for the agent").waitFor();
   expect(true, "a kept message with a file can be edited");
   await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
-  await page.getByText("Not sent: the run has ended").waitFor();
+  await page.getByText("Never given to the agent").waitFor();
   await page.getByRole("button", { name: "Edit", exact: true }).click();
   await chip(page, "notes.txt").getByText(GONE).waitFor();
   await button(page, "Start a run that continues from Run 1", false).waitFor();
