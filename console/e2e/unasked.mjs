@@ -109,7 +109,7 @@ const answerWhenDrawn = (page, title, size) =>
     ([wanted, isDesk]) =>
       new Promise((resolve) => {
         const observer = new MutationObserver(() => {
-          if (![...document.querySelectorAll("h2")].some((one) => one.textContent === wanted)) return;
+          if (![...document.querySelectorAll("h2")].some((one) => one.textContent.startsWith(wanted))) return;
           observer.disconnect();
           const yes = [...document.querySelectorAll("button")].find((one) =>
             one.textContent.startsWith("yes"),
