@@ -141,24 +141,6 @@ export async function answerIsNamedInTheInbox(browser, { expect, watched }) {
   await page.context().close();
 }
 
-export async function runsOfOneTaskAreNamed(browser, { expect, watched }) {
-  const title = "Acceptance: two runs ask the same";
-  const task = await newTask(title, [["ask", "Go on?"]]);
-  const { latest_run: first } = await start(task, { mode: "interactive" });
-  await start(task, { mode: "interactive" });
-  const page = await watched(browser);
-  await page.goto(`${base}/projects/1/inbox`);
-  const cards = page.getByRole("main").getByRole("listitem").filter({ hasText: title });
-  await cards.filter({ hasText: "Run 1" }).waitFor();
-  await cards.filter({ hasText: "Run 2" }).waitFor();
-  expect(true, "two runs of one task are named in the inbox");
-  await call(`/tasks/${task.id}/runs/${first.id}/`, { status: "cancelled" }, "PATCH");
-  await cards.filter({ hasText: "Run 1" }).waitFor({ state: "detached" });
-  await cards.filter({ hasText: "Run 2" }).waitFor({ state: "detached" });
-  expect((await cards.count()) === 1, "a run that asks alone needs no name");
-  await page.context().close();
-}
-
 export async function highRiskIsTyped(browser, { expect, watched, checkAccess }) {
   const { page, task } = await asks(
     browser,
