@@ -1,5 +1,5 @@
 // Every kind of question, asked by an agent that sends what its task says (e2e/catalog.mjs).
-import { call, newRequest, newRun, newTask, start } from "./api.mjs";
+import { call, newRequest, newRun } from "./api.mjs";
 import { base, cardOf } from "./browser.mjs";
 
 const FORM = {
