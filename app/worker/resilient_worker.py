@@ -63,10 +63,11 @@ class ResilientWorker(Worker):
     async def close(self) -> None:
         if not self._heeds_signals:
             self.handle_sig(signal.SIGUSR1)
-        # arq would stop waiting at the first job that ends as cancelled, and would cancel the others and its poll a
-        # second time.
-        if working := [*self.tasks.values(), *([self.main_task] if self.main_task else [])]:
-            await asyncio.wait(working)
+        if self.main_task:
+            await asyncio.wait([self.main_task])
+        # arq would stop waiting at the first job that ends as cancelled, and would cancel the others a second time.
+        if self.tasks:
+            await asyncio.wait(self.tasks.values())
         self.tasks.clear()
         try:
             await super().close()
@@ -94,6 +95,8 @@ class ResilientWorker(Worker):
             if started is not None and started is not task:
                 # After arq has released its slot.
                 started.add_done_callback(self._note_end)
+                if _is_cancelled():
+                    started.cancel()
 
     def _note_end(self, _: object) -> None:
         self._ended += 1
@@ -101,11 +104,15 @@ class ResilientWorker(Worker):
 
 
 def _end_if_cancelled() -> None:
+    if _is_cancelled():
+        raise asyncio.CancelledError
+
+
+def _is_cancelled() -> bool:
     # What was awaited may hide a cancellation: `asyncio.wait_for` of Python 3.11 returns a result that came at the same
     # moment, and a connection that is closed meanwhile raises its own error.
     task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+    return task is not None and task.cancelling() > 0
 
 
 class RunWorker(ResilientWorker):

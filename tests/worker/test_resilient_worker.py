@@ -304,6 +304,36 @@ async def test_run_that_a_limit_kept_waiting_begins_when_another_ends(
     assert ends == sorted(end for end in ends if end is not None)
 
 
+async def test_stopping_ends_a_job_that_the_last_poll_starts(
+    worker: Worker, queue: JobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: the job began once its worker was closed, and failed, or went on without it."""
+    starting = asyncio.Event()
+
+    class Answered(Pipeline):
+        @override
+        async def execute(self, raise_on_error: bool = True) -> list[Any]:
+            starting.set()
+            # `asyncio.wait_for` of Python 3.11 loses a cancellation that comes with the answer.
+            with suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            return await super().execute(raise_on_error)
+
+    def pipeline(*, transaction: bool) -> Pipeline:
+        monkeypatch.undo()
+        pool = worker.arq.pool
+        return Answered(pool.connection_pool, pool.response_callbacks, transaction, None)
+
+    monkeypatch.setattr(worker.arq.pool, "pipeline", pipeline)
+    before = asyncio.all_tasks()
+    await enqueue(queue, "hold:1")
+    await starting.wait()
+    await worker.arq.close()
+
+    assert asyncio.all_tasks() <= before
+    assert worker.started == []
+
+
 async def test_stopping_waits_for_each_job_and_gives_up_without_cancelling_it_again(
     settings: Settings, redis: RedisClient, queue: JobQueue
 ) -> None:
