@@ -107,12 +107,7 @@ function rawOutput(value: unknown): string {
 
 function exitStatus(update: Json, meta: Json): number | null {
   const raw = asObject(update.rawOutput);
-  return (
-    asNumber(raw.exitStatus) ??
-    asNumber(raw.exit_code) ??
-    asNumber(raw.exitCode) ??
-    asNumber(asObject(meta.terminal_exit).exit_code)
-  );
+  return asNumber(raw.exitStatus ?? raw.exit_code ?? raw.exitCode ?? asObject(meta.terminal_exit).exit_code);
 }
 
 function shorten(text: string): string {

@@ -2,7 +2,6 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Columns2, FileDiff, ListTree, Maximize2, Minimize2, Pilcrow, Rows2, Search } from "lucide-react";
 import { useCallback, useDeferredValue, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { flushSync } from "react-dom";
 import { useSearchParams } from "wouter";
 import type { Base } from "../../api/changes";
 import { downloadPath } from "../../api/commands";
@@ -13,7 +12,7 @@ import { Button, IconButton, Select } from "../../ui/controls";
 import { Counts, countOf } from "../../ui/counts";
 import type { DiffMode } from "../../ui/diff";
 import { Empty, Failure, Loading } from "../../ui/feedback";
-import { FindBar } from "../../ui/find";
+import { useFind } from "../../ui/find";
 import { useKept } from "../../ui/kept";
 import { useKeys } from "../../ui/keys";
 import { useMedia, useNarrow } from "../../ui/media";
@@ -122,8 +121,14 @@ export default function ChangesPane(props: Props) {
     go(at + 1);
   };
   const [found, setFound] = useState<string | null>(null);
-  const [isFinding, setFinding] = useState(false);
-  const field = useRef<HTMLInputElement>(null);
+  const [find, findBar] = useFind({
+    where: "the changes",
+    unit: "line",
+    className: styles.head,
+    content: list,
+    find: (text) => findLines(files, hidesSpaces, text),
+    onShow: setFound,
+  });
   const [foundAt = "", foundIn] = found?.split(/ (.*)/s) ?? [];
   useLayoutEffect(() => {
     const file = list.current?.querySelector(
@@ -131,10 +136,6 @@ export default function ChangesPane(props: Props) {
     );
     bring(list.current, file?.querySelector(`[data-row="${foundAt}"]`), "middle");
   }, [files, foundAt, foundIn]);
-  const find = () => {
-    flushSync(() => setFinding(true));
-    field.current?.focus();
-  };
   const toggleSpaces = () => keep({ ...look, hidesSpaces: !hidesSpaces });
   useKeys({
     s: ["Find in the changes", find],
@@ -227,21 +228,7 @@ export default function ChangesPane(props: Props) {
           )}
         </header>
       )}
-      {isFinding && (
-        <FindBar
-          {...{ field, content: list }}
-          label="Find in the changes"
-          unit="line"
-          className={styles.head}
-          find={(text) => findLines(files, hidesSpaces, text)}
-          onShow={setFound}
-          onClose={() => {
-            setFinding(false);
-            setFound(null);
-            list.current?.focus();
-          }}
-        />
-      )}
+      {findBar}
       {about && <p className="padded small dim">{about}</p>}
       {files.length > 0 && missing && <p className="padded attention">{missing}</p>}
       {leftOut && <p className="padded dim">{missing ? leftOut : `Left out: ${leftOut}`}</p>}
@@ -260,7 +247,13 @@ export default function ChangesPane(props: Props) {
           {isListed && files.length > 1 && (
             <FileList files={drawn} views={views} comments={commentsByPath} current={at} onChoose={choose} />
           )}
-          <div className={styles.list} ref={list} data-scrolls {...scrolling("Diffs")} onScroll={onScroll}>
+          <div
+            className={classes("divided", styles.list)}
+            ref={list}
+            data-scrolls
+            {...scrolling("Diffs")}
+            onScroll={onScroll}
+          >
             {left.map((comment) => (
               <StaleNote key={comment.id} comment={comment} {...act}>
                 {visible(comment.path)}, {placeText(comment)}

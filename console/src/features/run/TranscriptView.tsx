@@ -8,13 +8,12 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown } from "lucide-react";
 import { useCallback, useImperativeHandle, useLayoutEffect, useMemo, useRef, useState } from "react";
-import { flushSync } from "react-dom";
 import { findRows } from "../../transcript/find";
 import type { Item } from "../../transcript/items";
 import { type Row, Rows } from "../../transcript/rows";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
-import { FindBar } from "../../ui/find";
+import { useFind } from "../../ui/find";
 import { useKeys } from "../../ui/keys";
 import { FoundRow } from "./found";
 import { TranscriptRow } from "./TranscriptRow";
@@ -54,24 +53,8 @@ export function TranscriptView({ items, hasCard, head, foot, onReveal }: Props) 
     const element = scroller.current;
     if (element) element.scrollTop = element.scrollHeight;
   };
-  const [isFinding, setFinding] = useState(false);
   const [found, setFound] = useState<string | null>(null);
   const virtual = useRef<Virtual>(null);
-  const field = useRef<HTMLInputElement>(null);
-  const find = () => {
-    // What is not shown takes no focus, and the letters typed next would be commands.
-    flushSync(() => {
-      onReveal?.();
-      setFinding(true);
-    });
-    field.current?.focus();
-  };
-  useKeys({
-    G: ["Jump to the latest", toBottom],
-    "/": ["Find in the transcript", find],
-    // What a pane shows is found by the browser.
-    ...(onReveal ? {} : { "Mod+f": find }),
-  });
   const show = (id: string | null) => {
     setFound(id);
     if (!id) return;
@@ -81,26 +64,26 @@ export function TranscriptView({ items, hasCard, head, foot, onReveal }: Props) 
     if (slot) slot.scrollIntoView({ block: "center" });
     else virtual.current?.scrollToIndex(index, { align: "center" });
   };
-  const endFinding = () => {
-    setFinding(false);
-    setFound(null);
-    scroller.current?.focus();
-  };
+  const [find, findBar] = useFind({
+    where: "the transcript",
+    unit: "row",
+    className: classes("raised", styles.find),
+    content,
+    find: (text) => findRows(rows, text),
+    isFromEnd: true,
+    onBegin: onReveal,
+    onShow: show,
+  });
+  useKeys({
+    G: ["Jump to the latest", toBottom],
+    "/": ["Find in the transcript", find],
+    // What a pane shows is found by the browser.
+    ...(onReveal ? {} : { "Mod+f": find }),
+  });
 
   return (
     <div className="fill anchor">
-      {isFinding && (
-        <FindBar
-          {...{ field, content }}
-          label="Find in the transcript"
-          unit="row"
-          className={classes("raised", styles.find)}
-          find={(text) => findRows(rows, text)}
-          isFromEnd
-          onShow={show}
-          onClose={endFinding}
-        />
-      )}
+      {findBar}
       <div
         ref={scroller}
         className={classes("grow scrolls", styles.scroller)}

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { fetchLimits } from "../../api/tasks";
 import type { Agent, Limit } from "../../api/types";
 import { classes } from "../../ui/classes";
-import { inWords, sizeText } from "../../ui/counts";
+import { countOf, inWords, sizeText } from "../../ui/counts";
 import { OutcomeBadge } from "../../ui/status";
 import { spanInWords } from "../../ui/time";
 import { agentTitle, Reason, useAgents } from "../project/agents";
@@ -16,15 +16,13 @@ export function AgentsSection() {
   const agents = useAgents();
   const limits = useQuery({ queryKey: ["limits", project.id], queryFn: () => fetchLimits(project.id) });
   const workers = agents.data?.workers;
-  const found = workers === 1 ? "1 worker reports" : `${workers} workers report`;
   return (
     <Section
       name="agents"
-      title="Agents and limits"
       lead={
         workers === 0
           ? "No worker is alive: what is installed is not known."
-          : workers && `As ${found} it. The built-in runbook is always there.`
+          : workers && `As reported by ${countOf(workers, "worker")}. The built-in runbook is always there.`
       }
     >
       <Listed of={{ ...agents, data: agents.data?.results }} what="the agents">

@@ -4,6 +4,7 @@ import type { WebhookEndpoint } from "../../api/types";
 import { deleteEndpoint, enableEndpoint, pingEndpoint, recover, rotateSecret } from "../../api/webhooks";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
+import { countOf } from "../../ui/counts";
 import { say } from "../../ui/feedback";
 import { Since, wholeTime } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
@@ -18,9 +19,6 @@ const DISABLED: Record<string, string> = {
   blocked_address: "its address is not allowed",
   user: "you switched it off",
 };
-
-const failureText = (count: number) =>
-  count === 1 ? "the last attempt failed" : `the last ${count} attempts failed`;
 
 export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
   const { project } = useProject();
@@ -44,7 +42,7 @@ export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
       <span>{endpoint.event_types.includes("*") ? "all events" : endpoint.event_types.join(", ")}</span>
       {endpoint.last_success_at && <Since at={endpoint.last_success_at}>last success</Since>}
       {endpoint.consecutive_failures > 0 && (
-        <span className="danger">{failureText(endpoint.consecutive_failures)}</span>
+        <span className="danger">the last {countOf(endpoint.consecutive_failures, "attempt")} failed</span>
       )}
       {!endpoint.enabled && (
         <span className="danger">
@@ -85,8 +83,7 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
       return recover(project.id, endpoint.id, new Date(since).toISOString());
     },
     onSuccess: ({ count }) => {
-      const sent = count === 1 ? "1 message is sent." : `${count} messages are sent.`;
-      say(count === 0 ? "Everything has arrived." : sent);
+      say(count === 0 ? "Everything has arrived." : `Sent again: ${countOf(count, "message")}.`);
     },
     refreshes: [["deliveries", endpoint.id]],
   });

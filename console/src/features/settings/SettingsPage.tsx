@@ -1,6 +1,7 @@
 import { SearchX } from "lucide-react";
 import { Link } from "wouter";
 import { classes } from "../../ui/classes";
+import { inWords } from "../../ui/counts";
 import { Empty } from "../../ui/feedback";
 import { Page } from "../../ui/page";
 import { useProject } from "../project/project";
@@ -12,33 +13,34 @@ import { PreferencesSection } from "./PreferencesSection";
 import styles from "./settings.module.css";
 import { WebhooksSection } from "./WebhooksSection";
 
-const SECTIONS = [
-  { name: "devices", title: "Devices", Section: DevicesSection },
-  { name: "notifications", title: "Notifications", Section: PreferencesSection },
-  { name: "webhooks", title: "Webhooks", Section: WebhooksSection },
-  { name: "agents", title: "Agents and limits", Section: AgentsSection },
-  { name: "keys", title: "Keys", Section: KeysSection },
-  { name: "account", title: "Account", Section: AccountSection },
-] as const;
+const SECTIONS = new Map([
+  ["devices", DevicesSection],
+  ["notifications", PreferencesSection],
+  ["webhooks", WebhooksSection],
+  ["agents", AgentsSection],
+  ["keys", KeysSection],
+  ["account", AccountSection],
+]);
 
 export default function SettingsPage({ section }: { section: string }) {
   const { href } = useProject();
-  const shown = SECTIONS.find(({ name }) => name === section);
+  const Section = SECTIONS.get(section);
   return (
     <Page title="Settings">
-      <nav aria-label="Settings" className={classes("row wrap", styles.sections)}>
-        {SECTIONS.map(({ name, title }) => (
+      <nav aria-label="Settings" className={classes("row wrap tight", styles.sections)}>
+        {[...SECTIONS.keys()].map((name) => (
           <Link
             key={name}
+            className="row line strong dim"
             href={href(`/settings/${name}`)}
-            aria-current={name === shown?.name ? "page" : undefined}
+            aria-current={name === section ? "page" : undefined}
           >
-            {title}
+            {inWords(name)}
           </Link>
         ))}
       </nav>
-      {shown ? (
-        <shown.Section />
+      {Section ? (
+        <Section />
       ) : (
         <Empty icon={SearchX} title="There is no such page">
           <p>Its address is wrong.</p>

@@ -13,21 +13,19 @@ import styles from "./settings.module.css";
 
 interface SectionProps {
   name: string;
-  /** Its name, unless there is more to say. */
-  title?: string;
   lead?: ReactNode;
   /** A button, and the form that it shows. */
   add?: { label: string; form: (onDone: () => void) => ReactNode };
   children: ReactNode;
 }
 
-export function Section({ name, title = inWords(name), lead, add, children }: SectionProps) {
+export function Section({ name, lead, add, children }: SectionProps) {
   const [isAdding, setAdding] = useState(false);
   return (
     <section className={styles.section} aria-labelledby={name}>
       <header className="row apart">
         <PageHeading level="h2" id={name}>
-          {title}
+          {inWords(name)}
         </PageHeading>
         {add && (
           <Button onClick={() => setAdding(true)}>
