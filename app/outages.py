@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 import asyncpg
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError, RedisError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as adapter
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
@@ -27,6 +27,8 @@ DATABASE_ERRORS: Final = (
 DRIVER_ERRORS: Final = (*DATABASE_ERRORS, RedisError)
 # What a call of Redis raises if it is not performed.
 REDIS_ERRORS: Final = (RedisError, OSError)
+# Redis refuses all writes for now: it cannot save its data, for example to a full disk, or lacks its replicas.
+_REFUSES_WRITES = ("MISCONF ", "NOREPLICAS ")
 # Classes and codes of SQLSTATE about the server: connections, resources, an operator, failover, its disk.
 _READ_ONLY = "25006"
 _SERVER = ("08", "53", "57", "58", _READ_ONLY, "25P03")
@@ -50,9 +52,13 @@ class DatabaseUnavailable(Outage):
 
 def is_outage(error: BaseException | None) -> bool:
     """Return whether an exception means that a server, such as PostgreSQL or Redis, does not respond."""
-    if isinstance(error, Outage | RedisConnectionError | RedisTimeoutError | ReadOnlyError):
-        return True
-    return is_database_outage(error)
+    match error:
+        case Outage() | RedisConnectionError() | RedisTimeoutError() | ReadOnlyError() | OutOfMemoryError():
+            return True
+        case ResponseError():
+            return str(error).startswith(_REFUSES_WRITES)
+        case _:
+            return is_database_outage(error)
 
 
 def is_database_outage(error: BaseException | None) -> bool:

@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 from fastapi import FastAPI
-from redis.exceptions import BusyLoadingError, ResponseError
+from redis.exceptions import BusyLoadingError, OutOfMemoryError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as adapter
@@ -72,6 +72,9 @@ def wrapped(kind: str, error: Exception, *, is_lost: bool = False) -> DBAPIError
         PendingRollbackError("Can't reconnect until invalid transaction is rolled back.", code="8s2b"),
         RedisConnectionError(),
         BusyLoadingError(),
+        OutOfMemoryError("command not allowed when used memory > 'maxmemory'."),
+        ResponseError("MISCONF Errors writing to the AOF file: No space left on device"),
+        ResponseError("NOREPLICAS Not enough good replicas to write."),
         ObjectStoreUnavailable(),
         DatabaseUnavailable(),
     ],

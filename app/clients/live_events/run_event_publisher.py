@@ -2,27 +2,24 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import Context
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from uuid import UUID
 
 import orjson
 import structlog
-from redis.exceptions import NoScriptError, OutOfMemoryError
 from typing_extensions import override
 
-from app.clients.live_events.run_event_stream import APPEND_SCRIPT, script_arguments, stream_keys
+from app.clients.live_events.run_event_stream import NewEvent, StreamWriter
 from app.clients.live_events.run_events import MAX_EVENT_BYTES, EventKind
 from app.clients.redis import RedisClient
-from app.ids import new_hex_id
-from app.outages import REDIS_ERRORS, is_outage
+from app.outages import REDIS_ERRORS
 
 # Maximal number of events, of all runs, that wait while Redis is away; further events are dropped.
 MAX_WAITING_EVENTS = 20_000
 _MAX_WAITING_BYTES = 32 * 1024 * 1024
-_MAX_ANSWERED = 10_000
 _BATCH_EVENTS = 500
 _BATCH_BYTES = 1024 * 1024
 _LAST_WORDS_SECONDS = 3.0
@@ -30,13 +27,6 @@ _LAST_WORDS_SECONDS = 3.0
 _MOST_FAULTS = 3
 
 log = structlog.get_logger(__name__)
-
-
-class _Event(NamedTuple):
-    number: int
-    run_id: UUID
-    kind: EventKind
-    data: bytes
 
 
 class RunEvents(Protocol):
@@ -56,20 +46,16 @@ class RunEventPublisher(RunEvents):
     """
 
     def __init__(self, redis: RedisClient, *, pause: float, max_waiting: int = MAX_WAITING_EVENTS) -> None:
-        self._redis = redis
+        self._writer = StreamWriter(redis)
         self._pause = pause
         self._max_waiting = max_waiting
-        self._writer = new_hex_id()
         self._number = 0
-        self._waiting: deque[_Event] = deque()
+        self._waiting: deque[NewEvent] = deque()
         self._waiting_bytes = 0
         self._lost: Counter[UUID] = Counter()
         # The errors in a row of a run whose events alone Redis refuses.
         self._faults: Counter[UUID] = Counter()
         self._is_away = False
-        self._script: str | None = None
-        # The number of the last event of a run for which Redis has answered; the runs of the latest answers come last.
-        self._answered: dict[UUID, int] = {}
         self._sending: asyncio.Task[None] | None = None
         self._settling: deque[tuple[int, asyncio.Future[None]]] = deque()
 
@@ -92,7 +78,7 @@ class RunEventPublisher(RunEvents):
 
     def _add(self, run_id: UUID, kind: EventKind, data: bytes) -> None:
         self._number += 1
-        self._waiting.append(_Event(self._number, run_id, kind, data))
+        self._waiting.append(NewEvent(self._number, run_id, kind, data))
         self._waiting_bytes += len(data)
         if self._sending is None:
             # Independent of the request that happens to publish the first event.
@@ -120,7 +106,8 @@ class RunEventPublisher(RunEvents):
             while self._waiting:
                 batch = self._next_batch()
                 try:
-                    refused = await self._send_batch(batch)
+                    refused = await self._writer.append(batch)
+                    self._note_faults(batch, refused)
                 except Exception as error:
                     # Continue: if no further event comes, nothing else would send the waiting ones.
                     if not isinstance(error, REDIS_ERRORS):
@@ -134,8 +121,6 @@ class RunEventPublisher(RunEvents):
                     if event.run_id in refused:
                         is_gap = event.kind is EventKind.GAP
                         self._lost[event.run_id] += orjson.loads(event.data)["lost"] if is_gap else 1
-                    else:
-                        self._note_answer(event)
                 self._release(batch[-1].number)
                 if not self._is_full():
                     # The gap of a run that is refused waits for its next event.
@@ -144,12 +129,6 @@ class RunEventPublisher(RunEvents):
         finally:
             self._sending = None
             self._release(self._number)
-
-    def _note_answer(self, event: _Event) -> None:
-        self._answered.pop(event.run_id, None)
-        self._answered[event.run_id] = event.number
-        if len(self._answered) > _MAX_ANSWERED:
-            del self._answered[next(iter(self._answered))]
 
     async def _wait_out(self, error: Exception) -> None:
         if not self._is_away:
@@ -164,8 +143,8 @@ class RunEventPublisher(RunEvents):
             if not settled.done():
                 settled.set_result(None)
 
-    def _next_batch(self) -> list[_Event]:
-        batch: list[_Event] = []
+    def _next_batch(self) -> list[NewEvent]:
+        batch: list[NewEvent] = []
         size = 0
         for event in islice(self._waiting, _BATCH_EVENTS):
             if batch and size + len(event.data) > _BATCH_BYTES:
@@ -174,46 +153,13 @@ class RunEventPublisher(RunEvents):
             size += len(event.data)
         return batch
 
-    async def _send_batch(self, batch: list[_Event], *, is_repeated: bool = False) -> Collection[UUID]:
-        # In one round trip. What an earlier, failed attempt has added is not added twice. Returns the runs whose events
-        # are left out.
-        by_run: dict[UUID, list[str | int | bytes]] = {}
-        for event in batch:
-            by_run.setdefault(event.run_id, []).extend((event.number, event.kind, event.data))
-        if self._script is None:
-            self._script = await self._redis.script_load(APPEND_SCRIPT)
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for run_id, events in by_run.items():
-                pipeline.execute_command(
-                    "EVALSHA",
-                    self._script,
-                    2,
-                    *stream_keys(run_id),
-                    *script_arguments(run_id, self._writer, self._answered.get(run_id, 0)),
-                    *events,
-                )
-            answers = await pipeline.execute(raise_on_error=False)
-        answered = zip(by_run, answers, strict=True)
-        errors = {run_id: answer for run_id, answer in answered if isinstance(answer, Exception)}
-        if any(isinstance(error, NoScriptError) for error in errors.values()):
-            # Redis was restarted. If it lacks the script again, that is an outage.
-            self._script = None
-            if not is_repeated:
-                return await self._send_batch(batch, is_repeated=True)
-        self._note_faults(by_run, errors)
-        return errors.keys()
-
-    def _note_faults(self, run_ids: Collection[UUID], errors: Mapping[UUID, Exception]) -> None:
+    def _note_faults(self, batch: Iterable[NewEvent], refused: Mapping[UUID, Exception]) -> None:
         # Raises an error after which the batch is to be repeated.
-        for run_id in run_ids:
-            error = errors.get(run_id)
-            if error is None:
-                self._faults.pop(run_id, None)
-            elif is_outage(error) or isinstance(error, OutOfMemoryError | NoScriptError):
-                raise error
-            else:
-                self._faults[run_id] += 1
-        for run_id, error in errors.items():
+        for run_id in {event.run_id for event in batch} - refused.keys():
+            self._faults.pop(run_id, None)
+        self._faults.update(refused.keys())
+        for run_id, error in refused.items():
             if self._faults[run_id] < _MOST_FAULTS:
                 raise error
-            log.error("run_events.refused", run_id=str(run_id), error=repr(error))
+            if self._faults[run_id] == _MOST_FAULTS:
+                log.error("run_events.refused", run_id=str(run_id), error=repr(error))

@@ -4,16 +4,21 @@ An id is `<epoch>-<number>`, counted from 1 without holes, so readers see what t
 publishes: the order on the channel is that of the ids.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 from uuid import UUID
+
+from redis.exceptions import NoScriptError
 
 from app.clients.live_events.run_events import EventId, EventKind, RunEvent
 from app.clients.redis import RedisClient
+from app.ids import new_hex_id
+from app.outages import is_outage
 
 MAX_EVENTS: Final = 2000
 MAX_STREAM_BYTES: Final = 16 * 1024 * 1024
 
+_MAX_ANSWERED: Final = 10_000
 _LIFE_SECONDS: Final = 24 * 3600
 _PREFIX: Final = "taskbeacon:run-events:"
 
@@ -21,7 +26,7 @@ _PREFIX: Final = "taskbeacon:run-events:"
 # repeat a call without an answer. Each entry holds the number of bytes before it, which bounds the stream. Where it has
 # had an answer for what is missing here, this server has replaced one that had more: followers may have seen events of
 # these numbers, so a new epoch begins.
-APPEND_SCRIPT = """
+_APPEND_SCRIPT = """
 local key, writers = KEYS[1], KEYS[2]
 local channel, writer, life, max_events, max_bytes = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 local answered = tonumber(ARGV[6])
@@ -71,8 +76,61 @@ async def count_followers(redis: RedisClient, run_id: UUID) -> int:
     return int(count)
 
 
-def script_arguments(run_id: UUID, writer: str, answered: int) -> tuple[str | int, ...]:
-    return (channel_of(run_id), writer, _LIFE_SECONDS, MAX_EVENTS, MAX_STREAM_BYTES, answered)
+class NewEvent(NamedTuple):
+    """An event to append; its writer has counted the events of all runs to `number`."""
+
+    number: int
+    run_id: UUID
+    kind: EventKind
+    data: bytes
+
+
+class StreamWriter:
+    """Appends events to the streams of runs, each of them once, also if an append is repeated for lack of an answer."""
+
+    def __init__(self, redis: RedisClient) -> None:
+        self._redis = redis
+        self._id = new_hex_id()
+        self._script: str | None = None
+        # The number of the last event of a run for which Redis has answered; the runs of the latest answers come last.
+        self._answered: dict[UUID, int] = {}
+
+    async def append(self, events: Iterable[NewEvent]) -> Mapping[UUID, Exception]:
+        """Append events in one round trip; return the errors of runs whose events Redis refuses. Raises outages."""
+        by_run: dict[UUID, list[NewEvent]] = {}
+        for event in events:
+            by_run.setdefault(event.run_id, []).append(event)
+        answers = await self._execute(by_run)
+        if any(isinstance(answer, NoScriptError) for answer in answers.values()):
+            # Redis was restarted. If it lacks the script again, that is an outage.
+            self._script = None
+            answers = await self._execute(by_run)
+        errors = {run_id: answer for run_id, answer in answers.items() if isinstance(answer, Exception)}
+        for error in errors.values():
+            if is_outage(error) or isinstance(error, NoScriptError):
+                raise error
+        for run_id, added in by_run.items():
+            if run_id not in errors:
+                self._note_answer(run_id, added[-1].number)
+        return errors
+
+    def _note_answer(self, run_id: UUID, number: int) -> None:
+        self._answered.pop(run_id, None)
+        self._answered[run_id] = number
+        if len(self._answered) > _MAX_ANSWERED:
+            del self._answered[next(iter(self._answered))]
+
+    async def _execute(self, by_run: Mapping[UUID, Sequence[NewEvent]]) -> dict[UUID, object]:
+        if self._script is None:
+            self._script = await self._redis.script_load(_APPEND_SCRIPT)
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for run_id, events in by_run.items():
+                bounds = (_LIFE_SECONDS, MAX_EVENTS, MAX_STREAM_BYTES, self._answered.get(run_id, 0))
+                values = (value for event in events for value in (event.number, event.kind, event.data))
+                keys = (*stream_keys(run_id), channel_of(run_id), self._id)
+                pipeline.execute_command("EVALSHA", self._script, 2, *keys, *bounds, *values)
+            answers = await pipeline.execute(raise_on_error=False)
+        return dict(zip(by_run, answers, strict=True))
 
 
 def parse_message(message: bytes) -> RunEvent:

@@ -1,7 +1,9 @@
 """The stream of a run's events in Redis: what is written to it, in which order, and what an outage costs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +21,12 @@ from app.clients.live_events.run_event_stream import (
     stream_keys,
 )
 from app.clients.live_events.run_events import MAX_EVENT_BYTES, EventId, EventKind, RunEvent
-from app.clients.redis import RedisClient
+from app.clients.redis import RedisClient, create_redis
+from app.devstack.processes import Supervisor
+from app.devstack.servers.embedded_servers import Valkey
 from app.ids import new_id
 from app.services.retrying.policies import LIVE_EVENTS_SECONDS
+from tests.support.deployment.processes import free_port
 from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.stand_ins.outage import Interruptible
 from tests.support.waiting import eventually
@@ -263,9 +268,12 @@ async def test_streams_that_began_within_a_millisecond_differ(
 
 
 async def test_event_that_always_fails_delays_no_other_run(
-    redis: RedisClient, events: RunEvents, run_id: UUID
+    redis: RedisClient, events: RunEvents, run_id: UUID, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Regression: the batch with it was repeated for ever, and what did not fit into that batch was never sent."""
+    """Regression: the batch with it was repeated for ever, and what did not fit into that batch was never sent.
+
+    Then each event of the run was an error in the log.
+    """
     other = new_id()
     await redis.set(stream_keys(run_id)[0], "not a stream")
     events.put(run_id, line(1))
@@ -274,6 +282,7 @@ async def test_event_that_always_fails_delays_no_other_run(
 
     await eventually(lambda: has_event(redis, other, 599), within_seconds=20)
     await write(events, run_id, line(2))
+    assert caplog.text.count("run_events.refused") == 1
     await redis.delete(stream_keys(run_id)[0])
     await write(events, run_id, line(3))
 
@@ -281,6 +290,56 @@ async def test_event_that_always_fails_delays_no_other_run(
     assert (gap.kind, orjson.loads(gap.data)) == (EventKind.GAP, {"type": "gap", "lost": 2})
     assert orjson.loads(after.data)["n"] == 3
     assert await numbers(redis, other) == list(range(600))
+
+
+@pytest.fixture
+async def own_server(tmp_path: Path) -> AsyncGenerator[RedisClient, None]:
+    """A client of a Valkey of this test alone, whose folder is `tmp_path`."""
+    server = Valkey(tmp_path, free_port(), durable=False)
+    with Supervisor() as supervisor:
+        server.start(supervisor, tmp_path / "log")
+        supervisor.wait(server.is_ready, what="Valkey", timeout=60)
+        client = create_redis(server.url)
+        yield client
+        await client.aclose()
+
+
+async def test_events_wait_for_a_redis_that_refuses_writes(
+    own_server: RedisClient, tmp_path: Path, run_id: UUID, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Regression: with a full disk, events became a gap after three errors, and each of them an error in the log."""
+    events = RunEventPublisher(own_server, pause=0.01)
+
+    async def save(status: str) -> None:
+        await own_server.bgsave()
+        await eventually(lambda: has_saved(status))
+
+    async def has_saved(status: str) -> bool:
+        state = await own_server.info("persistence")
+        return not state["rdb_bgsave_in_progress"] and state["rdb_last_bgsave_status"] == status
+
+    async def refusals() -> int:
+        state = await own_server.info("errorstats")
+        return int(state.get("errorstat_MISCONF", {"count": 0})["count"])
+
+    async def is_refused_more_than(count: int) -> bool:
+        return await refusals() > count
+
+    await own_server.config_set("save", "3600 1")
+    (tmp_path / "dump.rdb").mkdir()  # which no file can replace
+    await save("err")
+    for n in range(6):
+        before = await refusals()
+        await write(events, run_id, line(n))
+        await eventually(partial(is_refused_more_than, before))
+    (tmp_path / "dump.rdb").rmdir()
+    await save("ok")
+    await write(events, run_id, line(6))
+
+    await eventually(lambda: has_event(own_server, run_id, 6))
+    assert await numbers(own_server, run_id) == list(range(7))
+    assert caplog.text.count("run_events.not_sent") == 1
+    await events.aclose()
 
 
 class TestOutage:
