@@ -1,8 +1,7 @@
 """The object store: files and logs in an S3 bucket (contract 8)."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -14,12 +13,7 @@ import structlog
 from botocore.exceptions import ClientError
 
 from app.clients.storage.bucket import KEPT_DAYS, TTL_TAG, Bucket
-from app.clients.storage.object_store_errors import (
-    ObjectMissing,
-    ObjectStoreUnavailable,
-    ObjectTooShort,
-    RangeNotSatisfiable,
-)
+from app.clients.storage.object_store_errors import ObjectMissing, ObjectTooShort, RangeNotSatisfiable
 from app.clients.storage.s3_connection import SMALL_CALL_SECONDS, STREAMS, S3Connection, failures, status_of
 from app.clients.storage.signed_urls import SignedUrls
 from app.config import Settings
@@ -105,7 +99,7 @@ class ObjectStore:
             raise ObjectMissing(key)
         if (info.size or 0) < size:
             raise ObjectTooShort(key)
-        await _copy_and_add(self._s3, key, size, tail, content_type=content_type, tags=tags)
+        await self._s3.copy_and_add(key, size, tail, content_type=content_type, tags=tags)
 
     async def _read_start(self, key: str, size: int) -> bytes:
         try:
@@ -178,28 +172,3 @@ async def _chunks(key: str, body: Any) -> AsyncIterator[bytes]:
     with failures(f"read {key}"):
         async for chunk in body.iter_chunks(_CHUNK_BYTES):
             yield chunk
-
-
-async def _copy_and_add(
-    s3: S3Connection, key: str, size: int, tail: bytes, *, content_type: str, tags: Mapping[str, str]
-) -> None:
-    target = s3.target(key)
-    async with s3.calling(f"extend {key}", size=size + len(tail), of_object=True, writes=True) as client:
-        upload = await client.create_multipart_upload(
-            **target, ContentType=content_type, Tagging=urlencode(tags)
-        )
-        part = {**target, "UploadId": upload["UploadId"]}
-        try:
-            copied = await client.upload_part_copy(
-                **part, PartNumber=1, CopySource=target, CopySourceRange=f"bytes=0-{size - 1}"
-            )
-            added = await client.upload_part(**part, PartNumber=2, Body=tail)
-            etags = (copied["CopyPartResult"]["ETag"], added["ETag"])
-            parts = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
-            await client.complete_multipart_upload(**part, MultipartUpload={"Parts": parts})
-        except BaseException:
-            # Best effort: parts of an unfinished upload are never part of the object.
-            with suppress(ObjectStoreUnavailable, OSError), failures(f"give up {key}"):
-                async with asyncio.timeout(s3.seconds):
-                    await client.abort_multipart_upload(**part)
-            raise
