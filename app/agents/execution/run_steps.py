@@ -66,17 +66,38 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
     the new branch replaces the earlier. At `effects.stop` a push in progress is ended; the code host may have taken the
     branch. Raises AgentError, with the work so far as `partial`, and DatabaseUnavailable of an effect.
     """
+    async with _open_run(context, effects) as run:
+        failure = await _clone_and_converse(run)
+        # From here on, no agent obeys commands, so none is accepted. One that came too late for the agent still counts.
+        if await run.effects.commands.end():
+            failure = AgentCancelled()
+        try:
+            await keep_files(run)
+        except Exception as error:  # noqa: BLE001 - the patch can still be kept
+            fault = _as_failure(error)
+            failure = failure or fault
+        if failure is not None:
+            raise failure.with_partial(await salvage(run))
+        partial, head = await collect(run)
+        try:
+            # The work is kept by now. A stop ends the rest at once: nothing is pushed that people have cancelled.
+            async with until_stopped(run.effects.stop):
+                async with run.within_limits():
+                    result = replace(partial, structured=await read_structured(run))
+                result = await _push(run, result, head)
+        except Exception as error:
+            raise _as_failure(error).with_partial(partial) from error
+        return result.mask(run.masker)
+
+
+@asynccontextmanager
+async def _open_run(context: RunContext, effects: RunEffects) -> AsyncIterator[ActiveRun]:
+    # Masks what the block emits and raises, and shows changes meanwhile.
     agent = context.agent
     installed = find_installed(agent.adapter, context.environment, agent.programs)
     token = secrets.token_urlsafe(32)
-    masker = Masker(
-        [
-            *agent.variables.values(),
-            *agent.adapter.secrets(context.environment),
-            *_secrets(context.servers),
-            token,
-        ]
-    )
+    keys = (*agent.variables.values(), *agent.adapter.secrets(context.environment))
+    masker = Masker([*keys, *_secrets(context.servers), token])
     async with context.files.workspaces.open(context.run_id) as workspace:
         seen = context.sandbox.inside(workspace.places)
         hider = FolderHider(seen, workspace.places)
@@ -98,12 +119,11 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
 
         try:
             async with _showing_changes(run, hide):
-                result = await _work_then_collect(run)
+                yield run
         except AgentError as error:
             partial = error.partial.mask(masker) if error.partial is not None else None
             # `from None`: the original error may hold secrets.
             raise hide(error).with_partial(partial) from None
-    return result.mask(masker)
 
 
 @asynccontextmanager
@@ -137,29 +157,6 @@ def _secrets(servers: Sequence[McpServer]) -> Iterator[str]:
         for header in server.headers:
             # The secret is masked also where it stands without a word like `Bearer`.
             yield from (header.value, header.value.rpartition(" ")[2])
-
-
-async def _work_then_collect(run: ActiveRun) -> RunResult:
-    failure = await _clone_and_converse(run)
-    # From here on, no agent obeys commands, so none is accepted. One that came too late for the agent still counts.
-    if await run.effects.commands.end():
-        failure = AgentCancelled()
-    try:
-        await keep_files(run)
-    except Exception as error:  # noqa: BLE001 - the patch can still be kept
-        fault = _as_failure(error)
-        failure = failure or fault
-    if failure is not None:
-        raise failure.with_partial(await salvage(run))
-    partial, head = await collect(run)
-    try:
-        # The work is kept by now. A stop ends the rest at once, so that nothing is pushed that people have cancelled.
-        async with until_stopped(run.effects.stop):
-            async with run.within_limits():
-                result = replace(partial, structured=await read_structured(run))
-            return await _push(run, result, head)
-    except Exception as error:
-        raise _as_failure(error).with_partial(partial) from error
 
 
 async def _clone_and_converse(run: ActiveRun) -> AgentError | None:

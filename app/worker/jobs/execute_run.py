@@ -11,7 +11,6 @@ from typing import Unpack
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import AgentError
 from app.clock import utcnow
@@ -40,7 +39,7 @@ async def execute_run(ctx: Mapping[str, object], **arguments: Unpack[RunArgument
         worker,
         _claim(worker, UUID(arguments["run_id"])),
         partial(_perform, worker),
-        extend=_extend,
+        extend=lambda session, claim: run_lifecycle.extend_lease(session, claim.run_id, owner=claim.owner),
         hand_back=partial(hand_back_run, worker),
     ):
         log.info("run.not_claimed", asked_for=arguments["run_id"])
@@ -65,7 +64,3 @@ async def _perform(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> 
         if isinstance(report.work, AgentError):
             performed.set(error=type(report.work).__name__)
         await end_run(worker, claim, report)
-
-
-async def _extend(session: AsyncSession, claim: Claim) -> bool:
-    return await run_lifecycle.extend_lease(session, claim.run_id, owner=claim.owner)

@@ -12,11 +12,9 @@ import orjson
 import structlog
 
 from app.api_limits import LOG_BYTES
-from app.clients.live_events.run_event_publisher import RunEvents
-from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.storage_keys import RunRef
 from app.coroutines.periodic import wait
-from app.db import SessionFactory
+from app.services.opened_clients import ServiceClients
 from app.services.retrying.policies import RUN_FILES
 from app.services.run_log.log_entries import is_chunk
 from app.services.run_log.log_writing import append_lines
@@ -145,20 +143,15 @@ class RunLog:
 
 @asynccontextmanager
 async def open_log(
-    sessions: SessionFactory,
-    store: ObjectStore,
-    ref: RunRef,
-    *,
-    events: RunEvents,
-    file: Path,
-    retry: StoreRetryBudget,
+    clients: ServiceClients, ref: RunRef, file: Path, retry: StoreRetryBudget
 ) -> AsyncGenerator[RunLog, None]:
     """Yield the log of a run, which stores entries in batches, and the last ones when the block ends.
 
-    `events` publishes the entries to followers, and the local `file` collects them until they are stored. If the block
-    fails or is cancelled, an outage of the store is retried only for a short time.
+    Followers get entries at once; the local `file` collects them until they are stored. If the block fails or is
+    cancelled, an outage of the store is retried only for a short time.
     """
-    publish, send = partial(events.put, ref.run_id), partial(append_lines, sessions, store, ref)
+    publish = partial(clients.events.put, ref.run_id)
+    send = partial(append_lines, clients.sessions, clients.store, ref)
     with file.open("x+b") as gathered:
         run_log = RunLog(publish, send, gathered)
         sending = asyncio.create_task(run_log.keep_sending())

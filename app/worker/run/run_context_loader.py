@@ -21,7 +21,6 @@ from app.agents.run_result import RunResult
 from app.agents.session.budget import Budget
 from app.agents.session.command_source import TurnPolicy
 from app.agents.session.transcript import Emit
-from app.clients.github.github_client import GitHubClient
 from app.config import Settings
 from app.dialogue.agent_reports import Spent
 from app.enums import RunMode
@@ -56,14 +55,12 @@ class Publication:
     continued: ContinuedBranch | None
 
     @traced("run.publish")
-    async def publish(
-        self, github: GitHubClient, result: RunResult, emit: Emit
-    ) -> tuple[PullRequestResult, BranchRecord | None]:
+    async def publish(self, result: RunResult, emit: Emit) -> tuple[PullRequestResult, BranchRecord | None]:
         """Create or update the pull request of a run; return it, and what to store of the branch that the run pushed.
 
         If this is cancelled, the host may have opened the pull request all the same.
         """
-        opened = await open_pull_request(github, self.access, self.subject, result, emit)
+        opened = await open_pull_request(self.access.hosts.github, self.access, self.subject, result, emit)
         if not self.subject.repository or result.head_branch is None or result.head_sha is None:
             return opened, None
         return opened, BranchRecord(

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +16,8 @@ from app.agents.execution.run_context import RunEffects
 from app.agents.execution.run_steps import perform
 from app.agents.run_result import RunResult
 from app.agents.session.usage_meter import UsageMeter
+from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.storage_keys import RunRef
 from app.coroutines.periodic import attempt, repeating
 from app.db import unit_of_work
 from app.dialogue.agent_reports import notification_entry
@@ -43,76 +46,49 @@ async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) 
     push or the publishing of a pull request is then ended; what the code host has taken by then stays there. If the run
     fails, the error is in the report and is not raised. Raises DatabaseUnavailable, SQLAlchemyError.
     """
+    settings, store = worker.process.settings, worker.process.store
+    wait, brief = settings.worker_store_wait_seconds, worker.run_times.brief_store
+    retry = StoreRetryBudget(wait, cut_short=lost, brief=brief)
     try:
-        return await _work_and_store(worker, claim, lost)
+        async with open_exchange(settings.workspaces_path, claim.run_id, worker.remover) as exchange:
+            async with open_log(worker.process, claim.ref, exchange.log, retry) as run_log:
+                report, publication = await _run_agent(worker, claim, exchange, run_log, lost)
+                report = await _store_files(store, claim.ref, report, exchange.outbox, run_log, retry)
+                # After the files are stored, so that an error of publishing cannot lose them.
+                report = await _publish(publication, report, run_log, lost)
+            await store_session(store, exchange.session, ref=claim.ref, retry=retry)
     except (DatabaseUnavailable, SQLAlchemyError):
         raise
     except Exception as error:  # noqa: BLE001 - a run that is not ended here would be repeated, or fail as lost
         return _failure_report(error)
-
-
-async def _work_and_store(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> RunReport:
-    process = worker.process
-    store, settings = process.store, process.settings
-    retry = StoreRetryBudget(
-        settings.worker_store_wait_seconds, cut_short=lost, brief=worker.run_times.brief_store
-    )
-    async with open_exchange(settings.workspaces_path, claim.run_id, worker.remover) as exchange:
-        async with open_log(
-            process.sessions, store, claim.ref, events=process.events, file=exchange.log, retry=retry
-        ) as run_log:
-            report, publication = await _run_agent(worker, claim, exchange, run_log, lost)
-            patch = report.result.patch if report.result else b""
-            # A repair that delivers nothing is dropped: the stored texts stay those of the delivered work.
-            if report.result and (report.has_work or not report.is_repair):
-                await store_texts(store, report.result, ref=claim.ref, retry=retry)
-            stored = await store_artifacts(store, exchange.outbox, patch, ref=claim.ref, retry=retry)
-            if stored.missing:
-                await run_log.append(
-                    notification_entry("_taskbeacon/not_stored", {"files": list(stored.missing)})
-                )
-            if publication is not None and isinstance(report.work, RunResult):
-                # After the files are stored, so that an error of publishing cannot lose them. Not if the run was
-                # cancelled, or lost, while its files waited for the store.
-                github = worker.code_hosts.github
-                with suppress(AgentStopped):
-                    async with until_stopped(lost):
-                        pull_request, pushed = await publication.publish(github, report.work, run_log.append)
-                        report = replace(report, published=pull_request.output(), pushed=pushed)
-        await store_session(store, exchange.session, ref=claim.ref, retry=retry)
-    return replace(report, stored=stored, log_is_whole=run_log.is_whole)
+    return replace(report, log_is_whole=run_log.is_whole)
 
 
 async def _run_agent(
     worker: WorkerContext, claim: Claim, exchange: Exchange, run_log: RunLog, lost: asyncio.Event
 ) -> tuple[RunReport, Publication | None]:
-    diffs = LiveDiffs(worker, claim, run_log)
+    diffs, is_repair = LiveDiffs(worker, claim, run_log), True
     async with StoredCommands(
         worker, claim, run_log, exchange.attachments, before_message=diffs.catch_up
     ) as commands:
         try:
             context, publication = await load_context(worker, claim, exchange)
-        except (SQLAlchemyError, DatabaseUnavailable):
-            raise
-        except Exception as error:  # noqa: BLE001 - every other worker would fail too
-            return _failure_report(error), None
-        is_repair = context.limits.worked is not None
-        effects = RunEffects(
-            emit=run_log.append,
-            stop=lost,
-            commands=commands,
-            meter=UsageMeter(context.limits.used, others=context.limits.used_by_others),
-            before_agent=partial(mark_agent_started, worker, claim),
-            show_changes=diffs.show,
-            notify_user=commands.notify_user,
-        )
-        try:
+            is_repair = context.limits.worked is not None
+            effects = RunEffects(
+                emit=run_log.append,
+                stop=lost,
+                commands=commands,
+                meter=UsageMeter(context.limits.used, others=context.limits.used_by_others),
+                before_agent=partial(mark_agent_started, worker, claim),
+                show_changes=diffs.show,
+                notify_user=commands.notify_user,
+            )
             is_shared = context.limits.budget.is_limited
             async with record_usage(worker, claim, effects.meter, is_shared=is_shared):
                 result = await perform(context, effects)
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, SQLAlchemyError):
             raise
-        except Exception as error:  # noqa: BLE001 - the run says that it failed
+        except Exception as error:  # noqa: BLE001 - what the agent has left is stored
             return replace(_failure_report(error), is_repair=is_repair), None
     report = RunReport(
         work=result,
@@ -129,6 +105,33 @@ def _failure_report(error: Exception) -> RunReport:
     else:
         log.error("run.unexpected_error", exc_info=error)
     return RunReport(work=as_agent_error(error))
+
+
+async def _store_files(
+    store: ObjectStore, ref: RunRef, report: RunReport, outbox: Path, run_log: RunLog, retry: StoreRetryBudget
+) -> RunReport:
+    result = report.result
+    # A repair that delivers nothing is dropped: the stored texts stay those of the delivered work.
+    if result and (report.has_work or not report.is_repair):
+        await store_texts(store, result, ref=ref, retry=retry)
+    patch = result.patch if result else b""
+    stored = await store_artifacts(store, outbox, patch, ref=ref, retry=retry)
+    if stored.missing:
+        await run_log.append(notification_entry("_taskbeacon/not_stored", {"files": list(stored.missing)}))
+    return replace(report, stored=stored)
+
+
+async def _publish(
+    publication: Publication | None, report: RunReport, run_log: RunLog, lost: asyncio.Event
+) -> RunReport:
+    if publication is None or not isinstance(report.work, RunResult):
+        return report
+    # Not if the run was cancelled, or lost, while its files waited for the store.
+    with suppress(AgentStopped):
+        async with until_stopped(lost):
+            pull_request, pushed = await publication.publish(report.work, run_log.append)
+            report = replace(report, published=pull_request.output(), pushed=pushed)
+    return report
 
 
 _NOT_NOTED = "usage.not_noted"

@@ -57,9 +57,7 @@ async def perform(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Eve
     try:
         async with (
             open_exchange(process.settings.workspaces_path, claimed.run_id, worker.remover) as exchange,
-            open_log(
-                process.sessions, process.store, ref, events=process.events, file=exchange.log, retry=retry
-            ) as run_log,
+            open_log(process, ref, exchange.log, retry) as run_log,
         ):
             with suppress(AgentStopped):
                 async with until_stopped(lost):

@@ -22,6 +22,7 @@ from app.db import SessionFactory, create_engine, create_session_factory, unit_o
 from app.errors import Unavailable
 from app.models import Project, Run, RunLogState, User
 from app.outages import DatabaseUnavailable
+from app.runtime import ProcessContext
 from app.services.retrying.policies import LOG_LOCK_PATIENCE
 from app.services.run_log.log_entries import log_line
 from app.services.run_log.log_writing import append_lines, hold_lock, within_limit
@@ -32,7 +33,6 @@ from tests.support.database.faults import unacknowledged_once
 from tests.support.deployment.memory import forget_peak, peak_of
 from tests.support.deployment.processes import closed_port
 from tests.support.factories import make_run, make_task
-from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.stand_ins.outage import Interruptible, behind, interruptible
 from tests.support.waiting import eventually
 
@@ -96,16 +96,10 @@ async def test_concurrent_appends_lose_no_line(
 
 
 async def test_worker_and_client_write_to_the_same_log(
-    sessions: SessionFactory, store: ObjectStore, ref: RunRef, tmp_path: Path
+    process: ProcessContext, sessions: SessionFactory, store: ObjectStore, ref: RunRef, tmp_path: Path
 ) -> None:
-    async with open_log(
-        sessions,
-        store,
-        ref,
-        events=RecordingEvents(),
-        file=tmp_path / "log.jsonl",
-        retry=StoreRetryBudget(0, cut_short=asyncio.Event()),
-    ) as run_log:
+    retry = StoreRetryBudget(0, cut_short=asyncio.Event())
+    async with open_log(process, ref, tmp_path / "log.jsonl", retry) as run_log:
         for number in range(50):
             await run_log.append({"n": number})
             if number % 10 == 0:
