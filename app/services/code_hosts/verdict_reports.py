@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 
 from app.agents.errors import AgentError, RepositoryUnreachable
 from app.clients.github.github_answers import GitHubAccess
-from app.clients.github.github_client import GitHubClient
+from app.clients.github.github_client import MAX_PARALLEL_REQUESTS, GitHubClient
 from app.clients.github.github_errors import GitHubError, GitHubUnavailable
 from app.clock import utcnow
 from app.config import Settings
@@ -38,7 +38,8 @@ from app.services.retrying.retries import in_transaction
 from app.services.views.task_links import task_page
 from app.services.views.verification_texts import heading_of, page_of
 
-_AT_ONCE: Final = 10
+# Each sends one request at a time, so that half of the slots are left to runs, whose pull requests people wait for.
+_AT_ONCE: Final = MAX_PARALLEL_REQUESTS // 2
 OWN_CHECK: Final = "taskbeacon"
 # The conclusion of a check run, and the state of a status: no state is neutral, and unchecked work gets no status.
 _CONCLUSIONS: Mapping[str, tuple[str, str | None]] = {
