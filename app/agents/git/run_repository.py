@@ -163,10 +163,11 @@ class Repository:
     async def has(self, sha: str) -> bool:
         return (await self._git.run("cat-file", "-e", f"{sha}^{{commit}}", timeout=_LOCAL)).code == 0
 
-    async def fetch_commit(self, remote: Remote, sha: str) -> None:
+    async def fetch_commit(self, remote: Remote, sha: str, depth: int = 1) -> None:
         """Fetch what is not here of a commit with its files. Raises RepositoryError."""
         if not await self.has(sha):
-            how = ("--quiet", "--no-tags", "--no-write-fetch-head", "--depth", "1")
+            history = ("--depth", str(depth)) if depth else ()
+            how = ("--quiet", "--no-tags", "--no-write-fetch-head", *history)
             result = await self._git.run(
                 "fetch", *how, "--", remote.url, sha, timeout=TRANSFER, remote=remote
             )
@@ -181,8 +182,13 @@ class Repository:
         if tip is None:
             raise BranchNotFound(f"The repository {source.remote.url} is empty.")
         if not await self.has(tip):
-            await self.fetch_commit(source.remote, tip)
+            await self.fetch_commit(source.remote, tip, source.depth)
         return tip
+
+    async def count_commits(self, since: str | None, tip: str) -> int | None:
+        """Return how many commits lead to `tip` and not to `since`, of those that were fetched; None if unknown."""
+        counted = await self._git.run("rev-list", "--count", f"{since}..{tip}", timeout=_LOCAL)
+        return int(counted.output) if since and counted.code == 0 else None
 
     async def import_bundle(self, bundle: Path, ref: str) -> str | None:
         """Import the agent's commits; return the commit of `ref`, None if git kept none. Raises WorkspaceBroken."""

@@ -80,6 +80,7 @@ class Comparison:
     notes: Sequence[str] = ()  # what the patch lacks
     totals: ChangeTotals | None = None
     texts: Mapping[str, str] = field(default_factory=dict)  # of the changed files, as they were
+    behind: int | None = None  # commits that the base has and the work had not when it began
 
     @property
     def tree(self) -> str:

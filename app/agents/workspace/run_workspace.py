@@ -280,11 +280,12 @@ class Workspace:
         `branch` is a source to compare with instead, at the current commit of its branch; with `is_whole` it is the
         commit from which the first run on the branch began. Raises RepositoryError.
         """
-        base = self.first if is_whole else self.began
+        base, behind = self.first if is_whole else self.began, None
         if is_whole and base is None:
             raise BranchNotFound("No earlier run has pushed the branch, or where it began is gone.")
         if branch is not None:
             base = await self.repository.fetch_tip(replace(branch, branch=self.base.branch))
+            behind = await self.repository.count_commits(self.began, base)
         async with self._comparing:
             scratch = self._compared
             if scratch is None:
@@ -303,6 +304,7 @@ class Workspace:
             return replace(
                 found,
                 totals=summary.totals,
+                behind=behind,
                 sizes={path: size for path, size in found.sizes.items() if path in summary.binaries},
                 texts=await self.repository.texts(summary.old_blobs),
             )

@@ -89,6 +89,12 @@ class DiffFacts(TypedDict):
     totals: Annotated[ChangeTotals | None, doc("The numbers of all pages, if they are known.")]
     left_out: Annotated[list[str], doc("What the changes lack.")]
     missing: Annotated[DiffMissing | None, doc("Why there are no changes to show; null if that is not so.")]
+    behind: Annotated[
+        int | None,
+        doc(
+            "Number of commits that the base has now and the work had not when it began, of `base=branch`.", 3
+        ),
+    ]
 
 
 class DiffOut(DiffFacts):

@@ -144,7 +144,7 @@ class RunChanges:
 
 
 def _nothing(missing: DiffMissing | None, totals: ChangeTotals | None = None) -> DiffFacts:
-    return {"tree": None, "at": None, "totals": totals, "left_out": [], "missing": missing}
+    return {"tree": None, "at": None, "totals": totals, "left_out": [], "missing": missing, "behind": None}
 
 
 class _Run(NamedTuple):

@@ -80,7 +80,7 @@ async def ask(
         return None
     facts, *found = kept
     read: DiffFacts = orjson.loads(facts)
-    return {**read, "at": datetime.fromisoformat(str(read["at"]))}, found
+    return {"behind": None, **read, "at": datetime.fromisoformat(str(read["at"]))}, found
 
 
 def unpack(packed: bytes) -> bytes:

@@ -109,6 +109,7 @@ class LiveDiffs:
             "totals": shown.totals,
             "left_out": list(shown.notes),
             "missing": None if found else missing,
+            "behind": shown.behind,
         }
         await live_diff.keep(self._redis, topic, facts, shown, took=loop.time() - began)
         if base is DiffBase.START:

@@ -234,7 +234,6 @@ def archive(client: Client, *, task: str, as_json: bool) -> None:
 @connected
 def open_(client: Client, *, task: str) -> None:
     """Open the page of a task in the browser."""
-    found = client.tasks.get(task)
-    url = page(client, project_id(client), found["id"])
+    url = page(client, project_id(client), client.tasks.get(task)["id"])
     output.line(url)
     click.launch(url)

@@ -407,6 +407,7 @@ class Diff(TypedDict):
     totals: ChangeTotals | None
     left_out: list[str]
     missing: DiffMissing | None
+    behind: int | None
     base: str | None
     head: str | None
     files: list[FileDiff]

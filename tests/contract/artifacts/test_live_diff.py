@@ -41,7 +41,14 @@ async def keep(
 ) -> None:
     """Do as the run's worker does with a diff."""
     totals = summarise(patch.encode()).totals
-    made: Any = {"tree": tree, "at": utcnow(), "totals": totals, "left_out": [], "missing": None} | facts
+    made: Any = {
+        "tree": tree,
+        "at": utcnow(),
+        "totals": totals,
+        "left_out": [],
+        "missing": None,
+        "behind": None,
+    } | facts
     found = Comparison(patch=patch.encode(), sizes=sizes or {}, texts={"a.py": "before\n"})
     await live_diff.keep(redis, live_diff.topic_of(run.id, DiffBase.START), made, found, took=0)
 

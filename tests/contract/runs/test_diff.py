@@ -39,7 +39,15 @@ Mcmb
 
 
 # What a diff has beside its files (19.1).
-STORED: JSON = {"source": "stored", "tree": None, "at": None, "totals": None, "left_out": [], "missing": None}
+STORED: JSON = {
+    "source": "stored",
+    "tree": None,
+    "at": None,
+    "totals": None,
+    "left_out": [],
+    "missing": None,
+    "behind": None,
+}
 
 
 @pytest.fixture

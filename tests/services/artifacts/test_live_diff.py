@@ -35,7 +35,14 @@ async def test_of_clients_that_wait_for_one_diff_one_asks_again_and_again(redis:
     asking = [asyncio.create_task(ask(through, waits, topic, "patch", later=False)) for _ in range(10)]
     await eventually(lambda: max(watched.looks.values(), default=0) > 3)
 
-    facts: DiffFacts = {"tree": "a", "at": utcnow(), "totals": None, "left_out": [], "missing": None}
+    facts: DiffFacts = {
+        "tree": "a",
+        "at": utcnow(),
+        "totals": None,
+        "left_out": [],
+        "missing": None,
+        "behind": None,
+    }
     await keep(redis, topic, facts, Comparison(patch=b"p"), took=0)
     answers = await asyncio.gather(*asking)
 

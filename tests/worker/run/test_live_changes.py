@@ -104,13 +104,14 @@ async def test_work_is_compared_with_the_branch_as_it_is_now(
 
     now = (await watcher.get(f"{url}?source=auto&base=branch")).json()
 
-    assert (now["source"], now["missing"]) == ("live", None)
+    assert (now["source"], now["missing"], now["behind"]) == ("live", None, 1)
     assert statuses(now) == {"README.md": "M", "gone.txt": "D", "later.txt": "D", "new.txt": "A"}
     assert "-one\n-merged\n+two\n" in now["files"][0]["patch"]
     text = f"{url}/file?source=auto&base=branch&path=later.txt"
     assert (await watcher.get(text)).json()["text"] == "later\n"
     since = (await watcher.get(f"{url}?source=auto")).json()
     assert statuses(since) == {"README.md": "M", "gone.txt": "D", "new.txt": "A"}
+    assert since["behind"] is None
     repositories.rename_main("acme/app", "trunk")
 
     async def says_that_it_is_gone() -> bool:
