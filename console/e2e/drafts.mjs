@@ -55,5 +55,16 @@ export async function newTaskAndDraftKeepWhatWasChosen(browser, { expect, watche
   expect((await text.inputValue()) === "", "the next new task begins empty");
   const repository = await page.getByRole("dialog").getByLabel("Repository").inputValue();
   expect(repository === "acme/remembered", `but for the repository of the last one (${repository})`);
+  const acceptance = { checks: [{ id: "unit", shell: "make test" }] };
+  await call("/tasks/", { title: "Acceptance: checks", description: "Hi.", repository, acceptance });
+  await page.reload();
+  await dialog.getByText(/^Checks, as in \S+, the newest task of acme\/remembered$/).waitFor();
+  const command = dialog.getByLabel("Command of check 1");
+  expect((await command.inputValue()) === "make test", "and for the checks of its newest task");
+  await checkAccess(page, "checks that a new task begins with");
+  await dialog.getByRole("button", { name: "Remove check 1" }).click();
+  await page.reload();
+  await dialog.getByText("Nothing is defined that checks the work").waitFor();
+  expect((await command.count()) === 0, "which stay away once they are taken out");
   await page.context().close();
 }

@@ -122,5 +122,5 @@ export function Check({ children, disabled = false, onChange, ...rest }: Compone
 
 /** Whether what is below a button is shown. */
 export function Chevron({ isOpen }: { isOpen: boolean }) {
-  return <ChevronRight size={14} className={classes(styles.chevron, isOpen && styles.down)} />;
+  return <ChevronRight size={14} className={isOpen ? styles.down : undefined} />;
 }

@@ -35,9 +35,9 @@ export default function NotificationsPane({ taskId }: { taskId: string }) {
     );
   }
   return (
-    <div className="padded">
+    <div className="column padded">
       {devices.data?.length === 0 && (
-        <p className={classes("card dim", styles.hint)}>
+        <p className="card dim padded">
           You have no device. <Link href={href("/settings/devices")}>Make this browser one</Link>, and it
           rings when an agent needs you.
         </p>
@@ -63,8 +63,8 @@ function DecisionRow({ row }: { row: Notification }) {
     <li className={classes("row top spaced", styles.decision)}>
       <Icon size={16} className={tone} />
       <div>
-        <p className={classes("dim", styles.kind)}>
-          {kindText(row.kind)} <Age at={row.created_at} />
+        <p className="dim">
+          {kindText(row.kind)} <Age at={row.created_at} inSentence />
         </p>
         <p>
           <strong className="strong">{decisionText(row.decision)}</strong>

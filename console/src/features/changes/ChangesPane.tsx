@@ -23,6 +23,7 @@ import { ChangedFile } from "./ChangedFile";
 import { StaleNote } from "./CommentNote";
 import styles from "./changes.module.css";
 import { FileList } from "./FileList";
+import { MovedBase } from "./MovedBase";
 import { findLines, placeText } from "./range";
 import { type Comment, inOrder, type ShownComment, viewOf } from "./review";
 import { SendBar, type Sending } from "./SendBar";
@@ -230,6 +231,13 @@ export default function ChangesPane(props: Props) {
       )}
       {findBar}
       {about && <p className="padded small dim">{about}</p>}
+      {!over && changes.data.source === "live" && (
+        <MovedBase
+          runRef={runRef}
+          branch={changes.data.base}
+          onCompare={base === "branch" ? undefined : () => setBase("branch")}
+        />
+      )}
       {files.length > 0 && missing && <p className="padded attention">{missing}</p>}
       {leftOut && <p className="padded dim">{missing ? leftOut : `Left out: ${leftOut}`}</p>}
       {files.length === 0 && (

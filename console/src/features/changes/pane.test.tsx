@@ -54,13 +54,14 @@ function paneOf(
   files: FileChange[],
   comments: object[] = [],
   isOffline = false,
-  { base = "start" as Base, asked = [] as ShownComment[] } = {},
+  { base = "start" as Base, asked = [] as ShownComment[], behind = null as number | null } = {},
 ) {
   const queries = new QueryClient({ defaultOptions: { queries: { refetchOnMount: false } } });
   history.replaceState(null, "", `?base=${base}`);
   const earlier = asked.length > 0 ? [{ run_id: "one", sent_by: { id: 1 }, comments: asked }] : [];
   queries.setQueryData(["asked", "r", ...asked.map(({ id }) => `one${id}`)], [[]]);
   const diff = { files, source, tree: "a", missing: null, left_out: [] };
+  queries.setQueryData(changesQuery(queries, runRef, "branch").queryKey, { ...diff, behind } as never);
   queries.setQueryData(changesQuery(queries, runRef, "start").queryKey, diff as never);
   queries.setQueryData(changesQuery(queries, runRef, base).queryKey, diff as never);
   queries.setQueryData(["review", "r"], { version: 1, viewed: [], comments, earlier });
@@ -228,6 +229,18 @@ it("finds a text in files that are not drawn, counts its lines, and shows one af
   expect(pane.getByText("no Needle").closest("td")?.className).toContain("picked");
   fireEvent.change(field, { target: { value: "nowhere" } });
   expect(pane.getByText("Not in the changes")).toBeTruthy();
+});
+
+it.each([
+  ["in_progress", 3, "The base has moved on by 3 commits since the run began."],
+  ["in_progress", 0, ""],
+  ["completed", 3, ""],
+] as const)("says by how much the base of a live run has moved on: %s, %s", (status, behind, said) => {
+  const source = status === "completed" ? "stored" : "live";
+  const pane = within(paneOf(status, source, [MODE], [], false, { behind }));
+  expect(pane.queryByText(/has moved on/)?.textContent ?? "").toBe(said);
+  if (said) fireEvent.click(pane.getByRole("button", { name: "Compare with it now" }));
+  expect(location.search).toBe(said ? "?pane=changes&base=branch" : "?base=start");
 });
 
 it("leaves out changes of white space when that is asked for, and says so of a file that has no others", () => {

@@ -3,7 +3,6 @@ import { useLocation } from "wouter";
 import { fetchSessions, revokeSession, signOut } from "../../api/session";
 import type { SessionRow } from "../../api/types";
 import { chooseTheme, THEMES, useTheme } from "../../ui/appearance";
-import { classes } from "../../ui/classes";
 import { Button, Input, Select } from "../../ui/controls";
 import { preciseTime, Since } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
@@ -28,7 +27,7 @@ export function AccountSection() {
   });
   return (
     <Section name="account">
-      <div className={classes("row wrap spaced card padded", styles.panel)}>
+      <div className="row wrap spaced card padded">
         <div className={styles.said}>
           <p className="strong">{nameOf(session.user)}</p>
           <p className="small faint">{session.user.email}</p>

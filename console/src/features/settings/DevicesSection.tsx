@@ -3,7 +3,6 @@ import { MonitorSmartphone, Smartphone } from "lucide-react";
 import { fetchDevices, removeDevice, testPush } from "../../api/attention";
 import { fetchTasks } from "../../api/tasks";
 import type { Device } from "../../api/types";
-import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Empty, say } from "../../ui/feedback";
 import { Since } from "../../ui/time";
@@ -43,7 +42,7 @@ export function DevicesSection() {
       name="devices"
       lead="A device rings when a run ends or an agent needs you, unless one of them shows the task."
     >
-      <div className={classes("row wrap spaced card padded", styles.panel)}>
+      <div className="row wrap spaced card padded">
         <MonitorSmartphone size={18} />
         <p className={styles.said}>{state ? SUPPORT[state] : "…"}</p>
         {(state === "on" || state === "off") && (

@@ -4,12 +4,15 @@ import { Plus, X } from "lucide-react";
 import { useRef } from "react";
 import { fetchPlanned } from "../../api/checks";
 import { ApiError } from "../../api/errors";
-import type { Acceptance } from "../../api/types";
+import { fetchTasks } from "../../api/tasks";
+import type { Acceptance, Task } from "../../api/types";
 import { Button, IconButton, Input } from "../../ui/controls";
 import styles from "./tasks.module.css";
 
 interface Props {
   acceptance: Acceptance | null;
+  /** The task that they were taken from, until they are changed. */
+  from?: Task | undefined;
   /** Why it was not stored. */
   error: unknown;
   onChange: (acceptance: Acceptance | null) => void;
@@ -39,6 +42,16 @@ export function Unchecked({ project, repository }: { project: number; repository
   return text && <p className="small dim">{text}</p>;
 }
 
+/** Return the newest task of a repository: a new one begins with its checks, its agent and its model. */
+export function useNewest(project: number, repository: string, isKnown: boolean): Task | undefined {
+  const newest = useQuery({
+    queryKey: ["tasks", project, { repository }, "newest"],
+    queryFn: () => fetchTasks(project, { repository }, 1, 0),
+    enabled: isKnown,
+  });
+  return newest.data?.results[0];
+}
+
 const FIELDS: Record<string, string> = { id: "Name", shell: "Command" };
 
 /** Which of the checks that were sent an error is about, and what it says. */
@@ -50,7 +63,7 @@ export function checkErrorOf(error: unknown): [at: number, text: string] | null 
 
 const intoView = (element: HTMLElement | null) => element?.scrollIntoView?.({ block: "center" });
 
-export function ChecksField({ acceptance, error, onChange }: Props) {
+export function ChecksField({ acceptance, from, error, onChange }: Props) {
   const checks = acceptance?.checks ?? [];
   const [wrong, why] = checkErrorOf(error) ?? [];
   const sent = checks.filter((check) => !isBlank(check));
@@ -73,7 +86,9 @@ export function ChecksField({ acceptance, error, onChange }: Props) {
   };
   return (
     <fieldset className={styles.checks}>
-      <legend className="small dim">Checks</legend>
+      <legend className="small dim">
+        Checks{from && checks.length > 0 && `, as in ${from.slug}, the newest task of ${from.repository}`}
+      </legend>
       {checks.map((check, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a check is changed in place, its name too
         <div key={index}>

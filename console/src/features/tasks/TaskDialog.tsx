@@ -16,21 +16,22 @@ import { filesAt, hold } from "../attachments/held";
 import { liveRunOf } from "../project/batch";
 import { useProject } from "../project/project";
 import * as start from "../project/RunChoices";
-import { ChecksField, checkErrorOf, Unchecked, withoutBlank } from "./ChecksField";
+import { ChecksField, checkErrorOf, Unchecked, useNewest, withoutBlank } from "./ChecksField";
 import styles from "./tasks.module.css";
 
 const EMPTY = {
   title: "",
   description: "",
   repository: "",
-  acceptance: null as Acceptance | null,
-  choices: start.USUAL,
+  /** Undefined: as in the newest task of the repository, as the choices are. */
+  acceptance: undefined as Acceptance | null | undefined,
+  choices: undefined as start.Choices | undefined,
 };
 
 /** What is new of a task that exists; all that is not empty of one that does not. */
 function changesOf(written: typeof EMPTY, task: Task | undefined): api.TaskChange {
   const { title, description, repository } = written;
-  const acceptance = withoutBlank(written.acceptance);
+  const acceptance = withoutBlank(written.acceptance ?? null);
   const all = { title: title.trim(), description, repository, acceptance };
   const before = task ?? EMPTY;
   const isNew = ([name, value]: [string, unknown]) =>
@@ -63,7 +64,7 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
     return { title, description, repository: repository ?? "", acceptance, choices };
   });
   const [written, keep] = useKept(sessionStorage, place, first);
-  const { title, description, repository, acceptance, choices } = written;
+  const { title, description, repository } = written;
   const set = (changes: Partial<typeof EMPTY>) => keep({ ...written, ...changes });
   const filesPlace = task ? start.draftFiles(task.id) : `${place}.files`;
   const files = useAttachments(task ? localStorage : sessionStorage, filesPlace, null);
@@ -73,6 +74,10 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
     queryKey: ["repositories", project.id],
     queryFn: () => api.fetchRepositories(project.id),
   });
+  const isKnown = !task && repositories.data?.includes(repository.trim()) === true;
+  const newest = useNewest(project.id, repository.trim(), isKnown);
+  const { acceptance = newest?.acceptance ?? null } = written;
+  const { choices = newest?.latest_run ? start.choicesOf(newest.latest_run) : start.USUAL } = written;
 
   const store = useAction({
     // Said in the dialog.
@@ -80,7 +85,7 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
     mutationFn: async (starts: boolean) => {
       // A failed upload or start is tried again with the task that exists.
       const known = stored.current ?? task;
-      const changes = changesOf(written, known);
+      const changes = changesOf({ ...written, acceptance }, known);
       if (!known) stored.current = await api.createTask(project.id, changes);
       else if (Object.keys(changes).length)
         stored.current = await api.updateTask(project.id, known.id, changes);
@@ -170,7 +175,9 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
         <ChecksField
           acceptance={acceptance}
           error={store.error}
-          onChange={(changed) => set({ acceptance: changed })}
+          from={written.acceptance === undefined ? newest : undefined}
+          // Without a check to prepare for, nobody sees what would be set up.
+          onChange={(changed) => set({ acceptance: task || changed?.checks.length ? changed : null })}
         />
         {!withoutBlank(acceptance)?.checks.length && (!repository || REPOSITORY.test(repository.trim())) && (
           <Unchecked project={project.id} repository={repository.trim()} />
