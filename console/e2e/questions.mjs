@@ -1,5 +1,5 @@
 // Every kind of question, asked by an agent that sends what its task says (e2e/catalog.mjs).
-import { call, newRequest, newRun } from "./api.mjs";
+import { call, newRequest, newRun, newTask, start } from "./api.mjs";
 import { base, cardOf } from "./browser.mjs";
 
 const FORM = {
@@ -138,6 +138,44 @@ export async function answerIsNamedInTheInbox(browser, { expect, watched }) {
   await page.getByRole("button", { name: "Show answered ones too" }).click();
   await row.getByText(/Answered by .+ in the console: no$/).waitFor();
   expect(true, "the inbox says who answered what, and from where");
+  await page.context().close();
+}
+
+export async function runsOfOneTaskAreNamed(browser, { expect, watched }) {
+  const title = "Acceptance: two runs ask the same";
+  const task = await newTask(title, [["ask", "Go on?"]]);
+  const { latest_run: first } = await start(task, { mode: "interactive" });
+  await start(task, { mode: "interactive" });
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/inbox`);
+  const cards = page.getByRole("main").getByRole("listitem").filter({ hasText: title });
+  await cards.filter({ hasText: "Run 1" }).waitFor();
+  await cards.filter({ hasText: "Run 2" }).waitFor();
+  expect(true, "two runs of one task are named in the inbox");
+  await call(`/tasks/${task.id}/runs/${first.id}/`, { status: "cancelled" }, "PATCH");
+  await cards.filter({ hasText: "Run 1" }).waitFor({ state: "detached" });
+  await cards.filter({ hasText: "Run 2" }).waitFor({ state: "detached" });
+  expect((await cards.count()) === 1, "a run that asks alone needs no name");
+  await page.context().close();
+}
+
+/** What one decides by, and what decides, in few lines. */
+export async function cardsOfTheInboxAreLow(browser, { expect, watched, checkAccess }) {
+  const title = "Acceptance: a low card";
+  const options = OPTIONS;
+  const command = `echo ${"a long word ".repeat(60)}`;
+  const toolCall = { toolCallId: "t", title: "Run `echo`", kind: "execute", rawInput: { command } };
+  await newRequest(title, "session/request_permission", { toolCall, options });
+  const page = await watched(browser);
+  await page.goto(`${base}/projects/1/inbox`);
+  const card = page.getByRole("main").getByRole("listitem").filter({ hasText: title });
+  await card.filter({ has: cardOf(page, "Run echo") }).waitFor();
+  const { height } = await card.boundingBox();
+  expect(height <= 112, `a permission with a long command is a low card (${height})`);
+  await checkAccess(page, "a brief card");
+  await card.getByRole("button", { name: "More" }).press("Enter");
+  const all = card.getByRole("group", { name: "What it is about" });
+  expect((await all.textContent()).trim() === command.trim(), "which shows all of it when it is opened");
   await page.context().close();
 }
 

@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { CORPUS } from "../e2e/corpus";
 import { ChangedFile } from "./features/changes/ChangedFile";
 import { reviewMessage } from "./features/changes/review";
+import { QuestionCard } from "./features/questions/QuestionCard";
 import { fieldsOf } from "./features/questions/schema";
 import { CheckRow, Ci, Claims, Step } from "./features/run/CheckRow";
 import { Result } from "./features/run/Result";
@@ -17,7 +18,7 @@ import { TranscriptRow } from "./features/run/TranscriptRow";
 import { parseHunks } from "./text/patch";
 import { append, EMPTY } from "./transcript/append";
 import { Rows } from "./transcript/rows";
-import { Markdown } from "./ui/markdown";
+import { InlineMarkdown, Markdown } from "./ui/markdown";
 import { Terminal } from "./ui/terminal";
 
 // Slow machines, and texts that are made to be slow.
@@ -150,12 +151,20 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
     } as const;
     const step = { index: 0, command: evil, status: "failed", duration_ms: 1, tail: evil } as const;
     const nothing = () => {};
+    const options = [{ id: evil, name: evil, kind: "allow_once" }];
+    const about = { title: evil, detail: `${evil}\n\n${evil}`, link: evil, link_host: evil };
+    const question = { id: "q", task: { id: "t" }, options, schema: {}, ...about };
     const runRef = { project: 1, task: "t", run: "r" };
     await show(
       <>
         <title>{evil}</title>
         <Markdown text={evil} />
         <Markdown text={evil} isOpen />
+        <InlineMarkdown text={evil} />
+        {["form", "permission", "url"].flatMap((kind) => [
+          <QuestionCard key={kind} question={{ ...question, kind } as never} />,
+          <QuestionCard key={`${kind} in a list`} question={{ ...question, kind } as never} above="" />,
+        ])}
         <Markdown text={reviewMessage([[comment, hunk?.lines ?? []]])} />
         <Terminal text={evil} label={evil} />
         <Terminal text={`\u001b[31m${evil}\u001b]8;;${evil}\u0007`} label="output" />

@@ -6,7 +6,6 @@ import { onSignedOut } from "../api/client";
 import { ApiError, isTransient } from "../api/errors";
 import { fetchSession } from "../api/session";
 import type { Session } from "../api/types";
-import { InboxPage } from "../features/inbox/InboxPage";
 import { LoginPage } from "../features/login/LoginPage";
 import { ProjectProvider } from "../features/project/project";
 import { TasksPage } from "../features/tasks/TasksPage";
@@ -24,6 +23,8 @@ const RunPage = later(loadRunPage, true);
 const LAST_PROJECT = "taskbeacon.project";
 const SHOWN_RUN = /\/projects\/(\d+)\/tasks\/([^/]+)(?:\/runs\/([^/]+))?/;
 
+const loadInbox = () => import("../features/inbox/InboxPage");
+const InboxPage = later(loadInbox, true);
 const DevicePage = later(() => import("../features/login/DevicePage"), true);
 const SettingsPage = later(() => import("../features/settings/SettingsPage"), true);
 
@@ -92,6 +93,8 @@ function SignedIn() {
 function Projects({ session }: { session: Session }) {
   const [, navigate] = useLocation();
   useEffect(() => startWorker((address) => navigate(`~${address}`)), [navigate]);
+  // Most people open it next.
+  useEffect(() => void loadInbox().catch(() => {}), []);
   const first =
     session.projects.find(({ id }) => id === Number(localStorage.getItem(LAST_PROJECT))) ??
     session.projects[0];

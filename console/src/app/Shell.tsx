@@ -3,12 +3,12 @@ import { Inbox, Keyboard, ListTodo, Plus, Settings, WifiOff } from "lucide-react
 import { type ReactNode, useEffect, useState } from "react";
 import { Link, useLocation, useRoute } from "wouter";
 import type { InboxRow } from "../api/types";
+import { useActive } from "../features/project/active";
 import { needsText, runHref, useNeeds } from "../features/project/inbox";
 import { useNews } from "../features/project/news";
 import { ProjectSelect } from "../features/project/ProjectSelect";
 import { nameOf, useProject } from "../features/project/project";
 import { stateOf, titleOf } from "../features/project/runState";
-import { useActive } from "../features/tasks/useTasks";
 import { classes } from "../ui/classes";
 import { IconButton } from "../ui/controls";
 import { markTitle } from "../ui/heading";
@@ -154,7 +154,9 @@ function Active() {
                     aria-current={location.startsWith(`/tasks/${task}`) ? "page" : undefined}
                   >
                     <StateIcon state={state} size={14} />
-                    <span className="clip">{title}</span>
+                    <span className="clip" title={title}>
+                      {title}
+                    </span>
                   </Link>
                 </li>
               ))}

@@ -2,13 +2,22 @@
 import { render } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 import { partsOf } from "../text/blocks";
-import { Markdown } from "./markdown";
+import { InlineMarkdown, Markdown } from "./markdown";
 
 const TEXT = [
   "# Title\n\nA paragraph.\n\n- one\n\n- two\n\n  more of two\n\n",
   "Before code.\n\n```py\na = 1\n\nb = 2\n```\n\n> quoted\n\n> again\n\n",
   "| a | b |\n|---|---|\n| 1 | 2 |\n\n1. first\n\n2. second\n\nThe end.",
 ].join("");
+
+it("in a line has marks alone, and leaves names as they are", () => {
+  const text =
+    "Edit `__a__` and __init__.py, **now**: [docs](https://example.com)\n\n- one\n- ![x](https://x)";
+  const { innerHTML, textContent } = render(<InlineMarkdown text={text} />).container;
+  expect(innerHTML).toContain("<code>__a__</code> and __init__.py, <strong>now</strong>: docs");
+  expect(innerHTML).not.toMatch(/<(?!\/?(code|strong)>)/);
+  expect(textContent).toContain("one");
+});
 
 describe("markdown", () => {
   it("is split into pieces that lose nothing, and stay as they are while the text grows", () => {

@@ -97,6 +97,19 @@ const Block = memo(function Block({ text }: { text: string }) {
 const LONGEST_TEXT = 200_000;
 const TOO_MUCH = /\S{2000}|[[(*_~<>!]{60}|^(?:[ \t]*(?:[-*+>]|\d{1,9}[.)])){20}/m;
 
+const INLINE = ["code", "em", "strong", "del"];
+
+/** A sentence or two, within a line: without blocks, and without links. A name such as `__init__` stays what it is. */
+export function InlineMarkdown({ text }: { text: string }) {
+  if (text.length > LONGEST_TEXT || TOO_MUCH.test(text)) return text;
+  const source = text.replace(/(`+)[^`]*\1|_/g, (found) => (found === "_" ? "\\_" : found));
+  return (
+    <ReactMarkdown remarkPlugins={PLUGINS} allowedElements={INLINE} unwrapDisallowed>
+      {source}
+    </ReactMarkdown>
+  );
+}
+
 export function Markdown({ text, isOpen = false }: { text: string; isOpen?: boolean }) {
   if (text.length > LONGEST_TEXT || TOO_MUCH.test(text)) return <p className={styles.plain}>{text}</p>;
   const { blocks, code } = partsOf(text, isOpen);

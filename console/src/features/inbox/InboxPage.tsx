@@ -1,24 +1,30 @@
+import { useQuery } from "@tanstack/react-query";
 import { AlarmClock, Inbox } from "lucide-react";
 import { useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { snoozeQuestion } from "../../api/inbox";
-import type { InboxRow } from "../../api/types";
+import { fetchRuns } from "../../api/tasks";
+import type { InboxRow, Run } from "../../api/types";
 import { classes } from "../../ui/classes";
-import { Button } from "../../ui/controls";
+import { Button, IconButton } from "../../ui/controls";
 import { Empty, Failure, Loading, say } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
+import { InlineMarkdown } from "../../ui/markdown";
 import { Page } from "../../ui/page";
 import { Age, clockTime, spanInWords } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
+import { useAskingRuns } from "../project/active";
 import { reasonsInWords } from "../project/checks";
-import { blockingFirst, HOUR, MINUTE, needsText, runHref, snoozeSeconds, useInbox } from "../project/inbox";
+import { HOUR, MINUTE, needsText, runHref, snoozeSeconds, useInbox } from "../project/inbox";
 import { useProject } from "../project/project";
+import { RunFigures } from "../project/RunFigures";
+import { runName, titleOf } from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
 import { closedText } from "../questions/question";
 import { isAsking } from "../questions/runQuestions";
 import styles from "./inbox.module.css";
 
-export function InboxPage() {
+export default function InboxPage() {
   const [isAll, setAll] = useState(false);
   const [at, setAt] = useState(0);
   const [, navigate] = useLocation();
@@ -26,7 +32,8 @@ export function InboxPage() {
   const inbox = useInbox(isAll ? "all" : "open");
   const needs = useInbox("open").data;
   const missed = useInbox("missed").data?.results ?? [];
-  const rows = blockingFirst([...(inbox.data?.results ?? []), ...(isAll ? [] : missed)]);
+  const rows = [...(inbox.data?.results ?? []), ...(isAll ? [] : missed)];
+  const runs = useAskingRuns(rows);
   const ids = rows.map(({ id }) => id);
   const list = useRef<HTMLUListElement>(null);
   const move = (by: number) => {
@@ -45,6 +52,7 @@ export function InboxPage() {
   return (
     <Page
       title="Inbox"
+      isWide
       beside={
         <Button aria-pressed={isAll} onClick={() => setAll(!isAll)}>
           {isAll ? "Show open ones only" : "Show answered ones too"}
@@ -63,7 +71,14 @@ export function InboxPage() {
         {needs && needs.count > 0 && <p className="dim">Open: {needsText(needs)}</p>}
         <ul ref={list} className="column spaced">
           {rows.map((row, index) => (
-            <InboxItem key={row.id} row={row} isSelected={index === at} above={ids.slice(0, index).join()} />
+            <InboxItem
+              key={row.id}
+              row={row}
+              run={runs.get(row.run.id)}
+              isSelected={index === at}
+              isOneOfSeveral={rows.some(({ task, run }) => task.id === row.task.id && run.id !== row.run.id)}
+              above={ids.slice(0, index).join()}
+            />
           ))}
         </ul>
       </div>
@@ -73,12 +88,15 @@ export function InboxPage() {
 
 interface ItemProps {
   row: InboxRow;
+  run: Run | undefined;
   isSelected: boolean;
+  /** Whether another row is about another run of the task. */
+  isOneOfSeveral: boolean;
   /** The rows above it. */
   above: string;
 }
 
-function InboxItem({ row, isSelected, above }: ItemProps) {
+function InboxItem({ row, run, isSelected, isOneOfSeveral, above }: ItemProps) {
   const snooze = snoozeSeconds(row);
   const detail = row.kind === "verdict" ? reasonsInWords(row.detail) : row.detail;
   const isHeld = row.snoozed_until !== null && Date.parse(row.snoozed_until) > Date.now();
@@ -87,36 +105,52 @@ function InboxItem({ row, isSelected, above }: ItemProps) {
     onSuccess: () => say(`No notices about this question for ${spanInWords(snooze)}.`),
     refreshes: [["inbox"]],
   });
+  const title = titleOf(row.task);
   return (
     <li className={classes("card", styles.row)} data-selected={isSelected || undefined}>
-      <div className={classes("row wrap small faint", styles.about)}>
-        <Link href={runHref(row)}>
-          {row.task.title || "Untitled task"}
+      <div className={classes("row small faint figures", styles.about)}>
+        <Link href={runHref(row)} className="clip title" title={title}>
+          {title}
           <span className="visually-hidden"> {row.task.slug}</span>
         </Link>
-        <span aria-hidden="true">{row.task.slug}</span>
-        {row.task.repository && <span>{row.task.repository}</span>}
+        <span className="fixed" aria-hidden="true">
+          {row.task.slug}
+        </span>
+        {isOneOfSeveral && <RunName row={row} />}
+        {row.task.repository && <span className="clip">{row.task.repository}</span>}
+        {run && <RunFigures run={run} />}
         <Age at={row.opened_at} />
         {row.status === "open" && isHeld && (
-          <span>
+          <span className="row tight fixed">
             <AlarmClock size={14} /> Snoozed until {clockTime(row.snoozed_until as string)}
           </span>
         )}
         {row.status === "open" && !isHeld && snooze > 0 && row.allowed_actions.includes("snooze") && (
-          <Button tone="quiet" className="last" disabled={hold.isPending} onClick={() => hold.mutate()}>
-            <AlarmClock size={14} /> Snooze {snooze === HOUR ? "1 h" : `${snooze / MINUTE} min`}
-            <span className="visually-hidden"> {row.task.slug}</span>
-          </Button>
+          <IconButton
+            label={`Snooze ${snooze === HOUR ? "1 h" : `${snooze / MINUTE} min`} ${row.task.slug}`}
+            disabled={hold.isPending}
+            onClick={() => hold.mutate()}
+            icon={AlarmClock}
+          />
         )}
       </div>
       {isAsking(row) ? (
         <QuestionCard question={{ ...row, detail }} hasKeys={isSelected} above={above} />
       ) : (
         <p className="dim">
-          {row.title}
+          <InlineMarkdown text={row.title} />
           {row.status !== "open" && <em> {closedText(row)}</em>}
         </p>
       )}
     </li>
   );
+}
+
+/** The number of the row's run, as its page has it. */
+function RunName({ row }: { row: InboxRow }) {
+  const runs = useQuery({
+    queryKey: ["task", row.task.id, "runs"],
+    queryFn: () => fetchRuns(row.project_id, row.task.id),
+  });
+  return <span className="fixed">{runs.data && runName(runs.data, row.run.id)}</span>;
 }

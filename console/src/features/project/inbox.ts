@@ -3,8 +3,20 @@ import { fetchInbox } from "../../api/inbox";
 import type { InboxPage, InboxRow } from "../../api/types";
 import { countOf } from "../../ui/counts";
 
+// What a person decides about work that is done can wait longer than an agent.
+const RANKS = ["verdict", "message"];
+
+/** Return what an agent stands still for first, by its deadline, then verdicts, then what waits, then what is closed. */
+export function blockingFirst(rows: readonly InboxRow[]): InboxRow[] {
+  const rank = ({ status, kind }: InboxRow) => (status === "open" ? RANKS.indexOf(kind) : RANKS.length);
+  const end = (row: InboxRow) => Date.parse((rank(row) < 0 && row.expires_at) || "9999");
+  return rows.toSorted((one, other) => rank(one) - rank(other) || end(one) - end(other));
+}
+
+const inOrder = (page: InboxPage) => ({ ...page, results: blockingFirst(page.results) });
+
 export const useInbox = (status: "open" | "missed" | "all") =>
-  useQuery({ queryKey: ["inbox", status], queryFn: () => fetchInbox(status) });
+  useQuery({ queryKey: ["inbox", status], queryFn: () => fetchInbox(status), select: inOrder });
 
 /** What needs the person, in all projects: the open questions of their inbox, messages that agents wait for among them. */
 export const useNeeds = () => useInbox("open").data;
@@ -23,14 +35,6 @@ export function needsText({
     messages > 0 && `${countOf(messages, "agent")} ${messages === 1 ? "waits" : "wait"} for a message`,
   ];
   return parts.filter(Boolean).join(", ");
-}
-
-/** Return what an agent stands still for first, by its deadline, then what else is open, then the rest. */
-export function blockingFirst(rows: readonly InboxRow[]): InboxRow[] {
-  const rank = ({ status, kind }: InboxRow) =>
-    status !== "open" ? 2 : Number(kind === "verdict" || kind === "message");
-  const end = (row: InboxRow) => Date.parse((rank(row) === 0 && row.expires_at) || "9999");
-  return rows.toSorted((one, other) => rank(one) - rank(other) || end(one) - end(other));
 }
 
 /** The place of a row's run: it may be of another project. */

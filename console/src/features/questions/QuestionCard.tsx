@@ -1,11 +1,13 @@
 /** A question with everything that an answer needs. */
 import { CircleHelp, ExternalLink, TriangleAlert } from "lucide-react";
 import { type KeyboardEvent, useId, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import type { Answer, InboxRow } from "../../api/types";
 import { safeLink } from "../../text/links";
 import { classes, scrolling } from "../../ui/classes";
 import { Button, Form, Input, TextArea } from "../../ui/controls";
 import { isPlainKey, useKeys } from "../../ui/keys";
+import { InlineMarkdown, Markdown } from "../../ui/markdown";
 import { clockTime } from "../../ui/time";
 import { isSeen, useUnread } from "../../ui/unmeant";
 import { Explanation } from "./Explanation";
@@ -21,7 +23,7 @@ export const LONGEST_REASON = 500;
 
 interface Props {
   question: InboxRow;
-  /** What stands above it, in a list where that can vanish and another question takes its place. */
+  /** What stands above it, in a list where that can vanish and another question takes its place: there it is brief. */
   above?: string;
   /** Whether single keys answer and explain it: one card of a list at most has them. */
   hasKeys?: boolean;
@@ -36,8 +38,8 @@ export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun 
   const answer = useAnswer(question, onRun);
   const [reveals, setReveals] = useState(0);
   const isUnread = useUnread(`${above} ${onReveal === undefined} ${reveals}`);
-  /** What must be on the screen for a key to mean it. */
-  const pressed = useRef<HTMLDivElement & HTMLElement>(null);
+  const card = useRef<HTMLElement>(null);
+  const buttons = useRef<HTMLDivElement>(null);
   const [isMissed, setMissed] = useState(false);
   /** Return whether the answer is given. */
   const give = (given: Answer): boolean => {
@@ -46,65 +48,82 @@ export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun 
     return !isUnread;
   };
   const [typed, setTyped] = useState("");
-  const [isExplained, setExplained] = useState(false);
+  const [isOpen, setOpen] = useState(false);
+  const isListed = above !== undefined;
+  const isBrief = isListed && !isOpen;
+  const { detail, title, kind } = question;
+  // A page's host stands above its address.
+  const isSaid = !detail || detail === title || detail === `${question.link_host}\n\n${title}`;
   const isRisky = question.risk === "high";
   const Icon = isRisky ? TriangleAlert : CircleHelp;
   const isBusy = answer.isPending || answer.isSuccess;
   const isLocked = isRisky && typed.trim().toLowerCase() !== CONFIRMATION;
   const choose = (option: Option | undefined) => {
-    if (option && !isBusy && !(isLocked && isAllowing(option))) give({ option_id: option.id });
+    if (!option || isBusy) return;
+    if (!isLocked || !isAllowing(option)) give({ option_id: option.id });
+    else if (isBrief) open();
   };
-  const isPermission = question.kind === "permission";
+  const isPermission = kind === "permission";
   const choices = (isPermission ? ANSWER_KEYS : []).map((key) => {
     return [key, () => choose(optionForKey(question.options, key))] as const;
   });
-  const explain = () => setExplained(!isExplained);
+  const explain = () => setOpen(!isOpen);
+  const open = () => {
+    flushSync(explain);
+    card.current?.querySelector<HTMLElement>("form input")?.focus();
+  };
   const whenSeen = (act: () => void) => () => {
-    if (!pressed.current || isSeen(pressed.current)) return act();
+    // What must be on the screen for a key to mean it.
+    const pressed = buttons.current ?? card.current;
+    if (!pressed || isSeen(pressed)) return act();
     setMissed(true);
     setReveals(reveals + 1);
     if (onReveal) onReveal();
-    else pressed.current.scrollIntoView({ block: "nearest" });
+    else pressed.scrollIntoView({ block: "nearest" });
   };
   const keys = [...choices, ["e", explain] as const].map(([key, act]) => [key, whenSeen(act)] as const);
   // On the page of a task another key `e` archives it.
-  useKeys(hasKeys ? Object.fromEntries(keys) : {}, above === undefined);
+  useKeys(hasKeys ? Object.fromEntries(keys) : {}, !isListed);
   const explainFocused = (event: KeyboardEvent) => {
-    if (above === undefined || !isPlainKey(event.nativeEvent, "e")) return;
+    if (!isListed || !isPlainKey(event.nativeEvent, "e")) return;
     event.preventDefault();
     explain();
   };
 
+  const part = { question, isBusy, isBrief, onAnswer: give };
   return (
     <section
-      className={classes("column spaced card", styles.card, isRisky && styles.risky)}
+      className={classes(
+        "column spaced card",
+        styles.card,
+        isRisky && styles.risky,
+        isListed && styles.listed,
+      )}
       aria-labelledby={id}
       tabIndex={-1}
       data-unread={isUnread}
-      ref={isPermission ? undefined : pressed}
+      ref={card}
       onKeyDown={explainFocused}
     >
       <header className={classes("row", styles.head)}>
         <Icon size={18} className={isRisky ? "danger" : "attention"} />
         <h2 id={id} className="grow">
-          {question.title}{" "}
+          <InlineMarkdown text={title} />{" "}
           {question.expires_at && (
-            <span className="small dim">Counts as refused after {clockTime(question.expires_at)}</span>
+            <span className="small dim">
+              {isListed ? "refused" : "Counts as refused"} after {clockTime(question.expires_at)}
+            </span>
           )}
         </h2>
-        <Button tone="quiet" aria-expanded={isExplained} onClick={explain}>
-          Explain<span className="visually-hidden"> {question.title}</span>
+        <Button tone="quiet" aria-expanded={isOpen} onClick={explain}>
+          {isListed ? (isOpen ? "Less" : "More") : "Explain"}
+          <span className="visually-hidden"> {title}</span>
         </Button>
       </header>
-      {question.detail && question.detail !== question.title && (
-        <pre className={classes("well", styles.detail)} {...scrolling("What it is about")}>
-          {question.detail}
-        </pre>
-      )}
-      {isExplained && <Explanation question={question} />}
+      {!isSaid && <Detail {...{ kind, isBrief }} text={detail} />}
       {isPermission && (
         <>
-          {isRisky && (
+          {isRisky && !isBrief && (
             <Form onSubmit={() => choose(optionForKey(question.options, "a"))}>
               <label className={classes("column tight", styles.confirm)}>
                 <span>
@@ -119,22 +138,33 @@ export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun 
               </label>
             </Form>
           )}
-          <div ref={pressed} className={classes("row wrap spaced", styles.buttons)}>
+          <div ref={buttons} className={classes("row wrap spaced", styles.buttons)}>
             {question.options.map((option, index) => (
               <Button
                 key={option.id}
                 large
-                disabled={isBusy || (isLocked && isAllowing(option))}
+                disabled={isBusy || (!isBrief && isLocked && isAllowing(option))}
                 onClick={() => choose(option)}
               >
                 {option.name}
+                {isBrief && isLocked && isAllowing(option) && " …"}
                 {hasKeys && index < MOST_KEYS && <kbd aria-hidden="true">{index + 1}</kbd>}
               </Button>
             ))}
           </div>
         </>
       )}
-      {question.kind === "form" && (
+      {kind === "form" && isBrief && (
+        <div className={classes("row", styles.buttons)}>
+          <Button large disabled={isBusy} onClick={() => give({ action: "decline" })}>
+            Decline
+          </Button>
+          <Button large disabled={isBusy} onClick={open}>
+            Answer …
+          </Button>
+        </div>
+      )}
+      {kind === "form" && !isBrief && (
         <SchemaForm
           schema={question.schema}
           isBusy={isBusy}
@@ -142,8 +172,9 @@ export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun 
           onDecline={() => give({ action: "decline" })}
         />
       )}
-      {question.kind === "verdict" && <Work question={question} isBusy={isBusy} onAnswer={give} />}
-      {question.kind === "url" && <PageToOpen question={question} isBusy={isBusy} onAnswer={give} />}
+      {kind === "verdict" && <Work {...part} />}
+      {kind === "url" && <PageToOpen {...part} />}
+      {isOpen && <Explanation question={question} />}
       <p className={classes("strong", styles.missed)} role="status">
         {isMissed && "Not sent: you pressed before the question could be read. Press again."}
       </p>
@@ -151,9 +182,30 @@ export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun 
   );
 }
 
+/** What it is about: as it is, where that is allowed or was found; else prose. */
+function Detail({ kind, text, isBrief }: { kind: InboxRow["kind"]; text: string; isBrief: boolean }) {
+  const isProse = kind === "form" || kind === "url";
+  if (isBrief)
+    return (
+      <p className={classes("small dim", styles.brief)}>
+        {isProse && <InlineMarkdown text={text} />}
+        {kind === "permission" && <code>{text}</code>}
+        {kind === "verdict" && text.replaceAll("\n", " · ")}
+      </p>
+    );
+  return isProse ? (
+    <Markdown text={text} />
+  ) : (
+    <pre className={classes("well", styles.detail)} {...scrolling("What it is about")}>
+      {text}
+    </pre>
+  );
+}
+
 interface PartProps {
   question: InboxRow;
   isBusy: boolean;
+  isBrief: boolean;
   onAnswer: (answer: Answer) => boolean;
 }
 
@@ -191,12 +243,12 @@ function Work({ question, isBusy, onAnswer }: PartProps) {
 }
 
 /** The host comes first: the rest of an address can say anything. */
-function PageToOpen({ question, isBusy, onAnswer }: PartProps) {
+function PageToOpen({ question, isBusy, isBrief, onAnswer }: PartProps) {
   const link = safeLink(question.link ?? "");
   return (
     <>
-      <p className="dim">
-        The agent asks you to open a page of <strong>{question.link_host ?? "an unknown host"}</strong>:
+      <p className={classes("dim", isBrief && classes("small", styles.brief))}>
+        The agent asks you to open a page of <strong>{question.link_host ?? "an unknown host"}</strong>:{" "}
         <code className={classes("small scrolls", styles.address)} {...scrolling("Address")}>
           {question.link}
         </code>

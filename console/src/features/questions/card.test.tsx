@@ -95,3 +95,37 @@ it("opens the field of a verdict with the choice, and says which task is waived"
   await findByText("Waived: Fix it.");
   expect(fetches).toHaveBeenCalledTimes(1);
 });
+
+const listed = (question: object) =>
+  render(
+    <QueryClientProvider client={new QueryClient()}>
+      <QuestionCard question={{ id: "q", task: { id: "t" }, ...question } as unknown as InboxRow} above="" />
+    </QueryClientProvider>,
+  );
+
+// Each card of the inbox was as high as its whole form.
+it("asks in a list for the fields of a form when it is to be answered", () => {
+  const schema = { properties: { name: { type: "string", title: "Name" } } };
+  const detail = "Which of `a` and [b](https://example.com)?";
+  const { container, getByRole, queryByRole } = listed({
+    kind: "form",
+    title: "Name",
+    detail,
+    schema,
+    options: [],
+  });
+  expect(queryByRole("textbox")).toBeNull();
+  expect(container.textContent).toContain("Which of a and b?");
+  fireEvent.click(getByRole("button", { name: "Answer …" }));
+  expect(document.activeElement).toBe(getByRole("textbox", { name: "Name" }));
+  expect(getByRole("link", { name: "b" }).getAttribute("rel")).toContain("nofollow");
+});
+
+it("asks in a list for the word that allows what is risky when that is to be allowed", () => {
+  const options = [{ id: "once", name: "Allow", kind: "allow_once" }];
+  const { getByRole, queryByRole } = listed({ kind: "permission", title: "Push", risk: "high", options });
+  expect(queryByRole("textbox")).toBeNull();
+  fireEvent.click(getByRole("button", { name: "Allow …" }));
+  expect(document.activeElement).toBe(getByRole("textbox"));
+  expect(getByRole("button", { name: "Allow" }).getAttribute("aria-disabled")).toBe("true");
+});

@@ -3,9 +3,9 @@ import { memo } from "react";
 import { Link } from "wouter";
 import type { Task, UserBasic } from "../../api/types";
 import { classes } from "../../ui/classes";
-import { Counts, countOf } from "../../ui/counts";
 import { StateBadge, StateIcon, VerdictBadge } from "../../ui/status";
 import { Age } from "../../ui/time";
+import { RunFigures } from "../project/RunFigures";
 import * as facts from "../project/runState";
 import { ViewerDots } from "../project/viewers";
 import styles from "./tasks.module.css";
@@ -24,9 +24,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
   const run = task.latest_run;
   const state = facts.stateOf(run);
   const reason = facts.reasonOf(run);
-  const { files, additions, deletions } = facts.figuresOf(run);
   const Title = isUnseen ? "b" : "span";
-  const cost = run && facts.usageOf(run)?.cost;
   return (
     <li className={classes("anchor", styles.item)} data-selected={isSelected || undefined}>
       <input
@@ -49,7 +47,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
       >
         <StateIcon state={state} />
         <span className={classes("column grow", styles.main)}>
-          <Title className={classes("clip title", !isUnseen && "strong")}>
+          <Title className={classes("clip title", !isUnseen && "strong")} title={facts.titleOf(task)}>
             {facts.titleOf(task)}
             {isUnseen && <span className="visually-hidden"> (not seen)</span>}
           </Title>
@@ -75,10 +73,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
               <GitPullRequest size={14} /> PR
             </span>
           )}
-          {run && facts.earlierOf(run) && files > 0 && <span>last run</span>}
-          {additions + deletions > 0 && <Counts additions={additions} deletions={deletions} />}
-          {files > 0 && <span className="at-desk">{countOf(files, "file")}</span>}
-          {cost != null && <span>${cost.toFixed(2)}</span>}
+          {run && <RunFigures run={run} />}
           <Age at={task.last_activity_at} />
         </span>
       </Link>

@@ -1,11 +1,9 @@
 /** The tasks of the list: what is active in full, and the rest page by page. */
-import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { fetchTasks, type TaskFilters } from "../../api/tasks";
-import type { RunStatus, Task } from "../../api/types";
+import { useActive } from "../project/active";
 
 const PAGE = 50;
-const ACTIVE = 100;
-const AGAIN_MS = 10_000;
 
 export function useTaskLists(project: number, filters: TaskFilters) {
   const pages = useInfiniteQuery({
@@ -24,21 +22,4 @@ export function useTaskLists(project: number, filters: TaskFilters) {
   const queued = useActive(project, filters, "queued", wantsActive);
   const lists = [...(pages.data?.pages ?? []).map((page) => page.results), running, queued];
   return { pages, lists };
-}
-
-export function useActive(
-  project: number,
-  filters: TaskFilters,
-  status: RunStatus,
-  enabled: boolean,
-): Task[] {
-  const wanted = { ...filters, status };
-  const query = useQuery({
-    queryKey: ["tasks", project, wanted, "active"],
-    queryFn: () => fetchTasks(project, wanted, ACTIVE, 0),
-    enabled,
-    // No event says that an agent has changed more.
-    refetchInterval: ({ state: { data } }) => (status === "in_progress" && data?.count ? AGAIN_MS : false),
-  });
-  return enabled ? (query.data?.results ?? []) : [];
 }
