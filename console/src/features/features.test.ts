@@ -18,6 +18,7 @@ import {
   runName,
   stateOf,
   tipOf,
+  titleOf,
 } from "./project/runState";
 import { initialsOf, viewersByTask } from "./project/viewers";
 import { Explanation } from "./questions/Explanation";
@@ -163,16 +164,36 @@ describe("groups of tasks", () => {
       new Set(["idle", "asks"]),
     );
     expect(groups.map(({ name, tasks }) => [name, tasks.map(({ id }) => id)])).toEqual([
-      ["needs", ["idle", "asks"]],
+      // What failed unseen stood below all that works.
+      ["needs", ["idle", "asks", "failed"]],
       ["running", ["works", "others"]],
       ["queued", ["first", "second"]],
-      ["unseen", ["failed", "ended"]],
+      ["unseen", ["ended"]],
       ["rest", ["draft"]],
+    ]);
+    expect(groups.map(({ unseen }) => unseen.map(({ id }) => id)).filter(({ length }) => length)).toEqual([
+      ["failed"],
+      ["ended"],
     ]);
   });
 });
 
+it("cuts a title that the service has cut in the middle of a word at one", () => {
+  const first = "Round the prices of apples and pears to whole cents before they are shown";
+  expect(titleOf({ title: `${first.slice(0, 57)}...` })).toBe(`${first.slice(0, 51)} …`);
+  expect(titleOf({ title: "Wait for it..." })).toBe("Wait for it...");
+  expect(titleOf({ title: "" })).toBe("Untitled task");
+});
+
 describe("the state of a run", () => {
+  it("shows no marks of Markdown in a question", () => {
+    const asks = (title: string) =>
+      reasonOf(run("in_progress", { waiting_for: { kind: "form", tool_call: { title } } }));
+    expect(asks("Keep the **old** `index.md` of a*b and __init__?")).toBe(
+      "Keep the old index.md of a*b and __init__?",
+    );
+  });
+
   it("names the files of its start, not those that were attached to a message since", () => {
     const artifacts = ["a", "b"].map((id) => ({ id, name: `${id}.txt`, type: "user_attachment" }));
     const started = (ids?: string[]) =>
@@ -374,11 +395,11 @@ describe("the checks of a run", () => {
       ({ id, kind, status, expires_at }) as InboxRow;
     const rows = [
       row("missed", "permission", "2026-12-01T08:00:00Z", "expired"),
+      row("idle", "message", "2026-12-01T10:00:00Z"),
       row("verdict", "verdict"),
       row("form", "form"),
       row("late", "permission", "2026-12-01T12:00:00Z"),
       row("soon", "permission", "2026-12-01T11:00:00Z"),
-      row("idle", "message", "2026-12-01T10:00:00Z"),
     ];
     const order = ["soon", "late", "form", "verdict", "idle", "missed"];
     expect(blockingFirst(rows).map(({ id }) => id)).toEqual(order);

@@ -31,6 +31,12 @@ export const isOver = (run: Run | null): boolean =>
 export const isBad = (run: Run | null): boolean =>
   ["refuted", "failed"].includes(stateOf(run)) || waitingFor(run)?.failure !== undefined;
 
+/** The marks of code and of what is strong, which an agent may set in a line. */
+const MARKS = /(`+|\*\*)(.+?)\1/g;
+
+/** How long a title is that the service has cut. */
+const CUT_TITLE = 60;
+
 /** With this a message announces lines that a single line leaves out. */
 const LAST_LINES = / Its last lines:$/;
 
@@ -52,7 +58,7 @@ function whyOf(run: Run): string | null {
   const asks =
     waits?.kind === "message"
       ? (waits.failure ?? "The agent has finished its turn")
-      : asText(waits?.tool_call?.title);
+      : asText(waits?.tool_call?.title).replace(MARKS, "$2");
   return [asks, attemptText(run)].filter(Boolean).join(" · ") || null;
 }
 
@@ -171,7 +177,9 @@ export function runName({ count, results }: RunList, id: string): string | null 
   return index < 0 ? null : `Run ${count - index}`;
 }
 
-export const titleOf = (task: Pick<Task, "title" | "slug">) => task.title || "Untitled task";
+/** The first line of a description, which the service cuts wherever it is too long, ends at a word. */
+export const titleOf = ({ title }: Pick<Task, "title">) =>
+  (title.length === CUT_TITLE ? title.replace(/\s+\S*\.\.\.$/, " …") : title) || "Untitled task";
 
 export function agentOf(run: Run): string {
   return [run.runtime_adapter ?? "runbook", run.model].filter(Boolean).join(" · ");

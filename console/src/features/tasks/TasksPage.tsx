@@ -129,9 +129,9 @@ export function TasksPage() {
             <h2 id={`group-${group.name}`}>
               {group.title} <span className="faint">{group.tasks.length}</span>
             </h2>
-            {group.name === "unseen" && (
-              <Button tone="quiet" onClick={() => void markSeen(group.tasks).catch(sayError)}>
-                Mark all as seen
+            {group.unseen.length > 0 && (
+              <Button tone="quiet" onClick={() => void markSeen(group.unseen).catch(sayError)}>
+                Mark all {group.name === "needs" && "that failed "}as seen
               </Button>
             )}
           </header>
