@@ -30,7 +30,7 @@ export async function sendBackShowsTheWholeBranch(browser, { expect, watched, ch
   await pane.getByText("executable").waitFor();
   expect((await choice.count()) === 0, "a first run has one base: nothing to choose");
   await pane.getByRole("checkbox", { name: "Viewed: new.txt" }).click();
-  await pane.getByText("1 viewed").waitFor();
+  await pane.getByText("1/2 viewed").waitFor();
   const runScript = pane.getByRole("region", { name: "run.sh" });
   await runScript.waitFor();
   await call(`/tasks/${task.id}/run/`, {
@@ -66,7 +66,7 @@ export async function sendBackShowsTheWholeBranch(browser, { expect, watched, ch
   const phone = await watched(browser, { size: "phone", theme: "dark" });
   await phone.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
   await phone.getByRole("combobox", { name: "Changes of" }).selectOption("Whole branch");
-  await phone.getByText("of 3 files viewed").waitFor();
+  await phone.getByText("/3 viewed").waitFor();
   await checkAccess(phone, "the whole branch on a phone");
   await phone.context().close();
   await page.goto(`${base}/projects/1/tasks/${task.id}/runs/${task.latest_run.id}`);
@@ -144,7 +144,7 @@ export async function sendBackShowsWhatWasAsked(browser, { expect, watched, chec
     async () => (await call(`/tasks/${task.id}/`)).latest_run.status === "completed",
   );
   for (const place of [pane, page.getByRole("region", { name: "The end of the run" })])
-    await place.getByText("3 comments: changed at the lines of 1, not of 2", { exact: true }).waitFor();
+    await place.getByText("The lines of 1 of 3 comments changed.", { exact: true }).waitFor();
   expect(true, "how much of it the run has changed is said above the files and at the end");
   const panes = page.getByRole("navigation", { name: "Panes of the run" });
   expect(
@@ -503,7 +503,7 @@ export async function commentsSentFromAPhoneAreSentOnce(browser, { expect, watch
   await page.goto(`${base}/projects/1/tasks/${task.id}`);
   await page.getByRole("button", { name: "Review 1 file · 2 comments not sent" }).tap();
   expect(true, "the end of a run says which comments are not sent");
-  await page.getByText("0 of 1 file viewed").waitFor();
+  await page.getByText("0/1 viewed").waitFor();
   expect(true, "a phone shows how many files are viewed");
   const bar = page.locator("footer");
   const { height } = await bar.boundingBox();

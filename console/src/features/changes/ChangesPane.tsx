@@ -174,16 +174,16 @@ export default function ChangesPane(props: Props) {
               icon={ListTree}
             />
           )}
+          {files.length > 0 && (
+            <span className="small dim fixed">
+              {viewedCount}/{files.length} viewed
+            </span>
+          )}
           <span className="clip grow small dim">
-            {isPhone && files.length > 0 ? `${viewedCount} of ` : files.length > 1 && `${at + 1} of `}
-            {countOf(files.length, "file")}
-            {files.length > 0 && (
-              <>
-                {isPhone ? " viewed · " : " · "}
-                {!isPhone && <span className={styles.viewed}>{viewedCount} viewed · </span>}
-                {lines.additions + lines.deletions > 0 && <Counts {...lines} />}
-              </>
-            )}
+            <span className="at-desk">
+              {files.length > 1 && `${at + 1} of `}
+              {countOf(files.length, "file")} {lines.additions + lines.deletions > 0 && <Counts {...lines} />}
+            </span>
           </span>
           {bases.length > 1 && (
             <Select

@@ -137,14 +137,12 @@ describe("a review", () => {
       ...{ ...comment, side, start_line, line },
     });
     const tally = (...asked: ReturnType<typeof on>[]) => tallyOf(asked, [file]);
-    expect(tally(on(2, 2), on(9, 9), on(2, 2, "old"))).toBe(
-      "3 comments: changed at the lines of 1, not of 2",
-    );
+    expect(tally(on(2, 2), on(9, 9), on(2, 2, "old"))).toBe("The lines of 1 of 3 comments changed.");
     // A change between two lines, and one at the end of lines that begin above the hunk.
-    expect(tally(on(20, 20), on(21, 21), on(18, 20))).toBe("3 comments: changed at their lines");
-    expect(tally(on(19, 19), on(22, 22))).toBe("2 comments: nothing changed at their lines");
-    expect(tally(on(2, 2))).toBe("1 comment: changed at its lines");
-    expect(tally({ ...on(2, 2), path: "y" })).toBe("1 comment: nothing changed at its lines");
+    expect(tally(on(20, 20), on(21, 21), on(18, 20))).toBe("The lines of 3 comments changed.");
+    expect(tally(on(19, 19), on(22, 22))).toBe("Nothing changed at the lines of 2 comments.");
+    expect(tally(on(2, 2))).toBe("The lines of 1 comment changed.");
+    expect(tally({ ...on(2, 2), path: "y" })).toBe("Nothing changed at the lines of 1 comment.");
   });
 
   it("is one message that quotes file, lines and code, whatever the code holds", () => {

@@ -60,9 +60,9 @@ export function tallyOf(asked: readonly ShownComment[], files: readonly FileChan
   const patches = new Map(files.map(({ old_path, path, patch }) => [old_path ?? path, patch]));
   const changed = asked.filter((one) => isChangedAt(parseHunks(patches.get(one.path) ?? ""), one)).length;
   const rest = asked.length - changed;
-  const lines = `${asked.length === 1 ? "its" : "their"} lines`;
-  const some = rest > 0 ? `changed at the lines of ${changed}, not of ${rest}` : `changed at ${lines}`;
-  return `${countOf(asked.length, "comment")}: ${changed === 0 ? `nothing changed at ${lines}` : some}`;
+  const all = countOf(asked.length, "comment");
+  if (changed === 0) return `Nothing changed at the lines of ${all}.`;
+  return `The lines of ${rest > 0 ? `${changed} of ` : ""}${all} changed.`;
 }
 
 /** One message for the agent: a remark on the whole, and each comment with its file and the lines that it is about. */

@@ -161,7 +161,7 @@ export function Why({ task, run, shown, isRepaired }: WhyProps) {
   const rewritten = shown.checks.flatMap(({ id, old_tests: old }) => (old === "failed" ? id : []));
   return (
     <div className="column">
-      {shown.verdict === "verified" && <p>All checks that decide pass.</p>}
+      {shown.verdict === "verified" && <p>All required checks passed.</p>}
       {rewritten.length > 0 && <p className="attention">The old tests fail: {rewritten.join(", ")}.</p>}
       <ul>
         {shown.reasons.some(({ code }) => code === "nothing_changed") &&

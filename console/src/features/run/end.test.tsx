@@ -104,7 +104,7 @@ it("leads from work that was not checked to its checks, and nowhere else", () =>
 
 it("says what became of the comments of the run before, and which are not sent", () => {
   const text = shown({ state: CONTINUES }).textContent;
-  expect(text).toContain("2 comments: changed at the lines of 1, not of 1");
+  expect(text).toContain("The lines of 1 of 2 comments changed.");
   expect(text).toContain("Review the changes · 1 comment not sent");
   const lost = { status: "failed", artifacts: [], state: { recovery: { reason: "worker lost" } } };
   expect(shown(lost).textContent).toContain("1 comment not sent");
