@@ -37,6 +37,10 @@ export async function changesAreReviewedWhileTheAgentWaits(browser, { expect, wa
     .click();
   const notes = pane.getByRole("region", { name: "notes.txt" });
   await notes.locator("mark", { hasText: "hundred" }).waitFor();
+  expect(
+    await notes.getByRole("button", { name: "Copy the path notes.txt" }).isVisible(),
+    "the path of a file can be copied",
+  );
   expect((await notes.locator("mark").allInnerTexts()).join() === "100,one hundred ", "words are marked");
   expect(await fits(pane.getByText("31 files")), "beside the conversation, the whole total is shown");
   const cut = await pane.getByRole("navigation", { name: "Changed files" }).evaluate((list) => {

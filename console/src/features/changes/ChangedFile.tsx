@@ -9,6 +9,7 @@ import { visible } from "../../text/marks";
 import * as patches from "../../text/patch";
 import { classes } from "../../ui/classes";
 import { Button, Check, Chevron } from "../../ui/controls";
+import { CopyButton } from "../../ui/copy";
 import { countOf } from "../../ui/counts";
 import { Diff, type DiffMode, ROW_PX } from "../../ui/diff";
 import { useKept } from "../../ui/kept";
@@ -81,8 +82,11 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
         </button>
         {isHiding && <span className="small running fixed">{countOf(comments.length, "comment")}</span>}
         {file !== newest && <span className="small attention fixed">paused while you write</span>}
-        {view === "changed" && <span className="small attention fixed">changed again</span>}
+        {view === "changed" && <span className="small attention fixed">changed since viewed</span>}
         <EditorLink path={file.path} />
+        <span className="at-desk">
+          <CopyButton text={file.path} label={`Copy the path ${visible(file.path)}`} />
+        </span>
         <Amount file={file} />
         <Check
           aria-label={`Viewed: ${visible(file.path)}`}

@@ -108,11 +108,7 @@ const FileLine = memo(function FileLine(props: LineProps) {
       </span>
       {comments > 0 && <span className="small running fixed">{countOf(comments, "comment")}</span>}
       {view === "viewed" && <Check size={14} className="success" />}
-      {view === "changed" && (
-        <span className="small attention fixed" title="Viewed before it changed again">
-          changed again
-        </span>
-      )}
+      {view === "changed" && <span className="small attention fixed">changed since viewed</span>}
       <Amount file={file} />
     </button>
   );

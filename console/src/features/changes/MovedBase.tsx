@@ -1,7 +1,6 @@
 /** Says that others have added to the branch which a live run began from. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import type { RunRef } from "../../api/commands";
-import { Button } from "../../ui/controls";
 import { countOf } from "../../ui/counts";
 import { changesQuery } from "./useReview";
 
@@ -19,11 +18,13 @@ export function MovedBase({ runRef, branch, onCompare }: Props) {
   const { data } = useQuery({ ...compared, staleTime: AGAIN_MS, refetchInterval: AGAIN_MS });
   if (!data?.behind) return null;
   return (
-    <p className="row wrap apart padded small attention">
-      <span>
-        {branch ?? "The base"} has moved on by {countOf(data.behind, "commit")} since the run began.
-      </span>
-      {onCompare && <Button onClick={onCompare}>Compare with it now</Button>}
+    <p className="padded small attention">
+      {branch ?? "The base"} has moved on by {countOf(data.behind, "commit")} since the run began.{" "}
+      {onCompare && (
+        <button type="button" className="line link" onClick={onCompare}>
+          Compare with it now
+        </button>
+      )}
     </p>
   );
 }
