@@ -1,21 +1,27 @@
 """Requests, retries, errors and bad answers, alike in both clients, against a server that answers by a script."""
 
+import inspect
 import logging
+import pydoc
 import socket
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, assert_type
 
 import pytest
 
 from taskbeacon.client import (
     AccessDenied,
     ApiError,
+    AsyncClient,
     BadRequest,
+    Client,
     Conflict,
     ConnectionFailed,
     NotFound,
     RateLimited,
     ServerError,
+    types,
 )
 from taskbeacon.client.shapes import checked
 from tests.client.conftest import Calls, NewCalls
@@ -46,6 +52,36 @@ BAD = (
     answer({"results": [{"id": []}], "next": None, "next_after": ""}),
     answer({"id": 7, "task": 7, "run": 7, "status": [], "state": [], "artifacts": [7], "files": {}, "result": 7}),
 )  # fmt: skip
+
+
+async def test_help_shows_what_a_caller_gives_and_gets() -> None:
+    """Regression: it showed the core's own function, which takes `self` and returns the steps."""
+    with Client("http://127.0.0.1", "phx_a") as client:
+        assert str(inspect.signature(client.request)).endswith("request_id: str | None = None) -> Any")
+        assert str(inspect.signature(client.runs.patch)).endswith(") -> bytes")
+        get, listing = client.tasks.get, client.tasks.list
+        assert (get.__name__, get.__qualname__) == ("get", "Tasks.get")
+        assert list(inspect.signature(get).parameters) == ["task"]
+        assert str(inspect.signature(get).return_annotation) == "ForwardRef('types.Task')"
+        assert "Generator[ForwardRef('types.Task'), None, None]" in str(inspect.signature(listing))
+        assert pydoc.plain(pydoc.render_doc(listing)).splitlines()[2].startswith("list(*, limit: int | None")
+    async with AsyncClient("http://127.0.0.1", "phx_a") as other:
+        found = inspect.signature(other.tasks.get).return_annotation
+        assert str(found) == "collections.abc.Coroutine[typing.Any, typing.Any, ForwardRef('types.Task')]"
+        assert "AsyncGenerator[ForwardRef('types.Task'), None]" in str(inspect.signature(other.tasks.list))
+    for each in (Client, AsyncClient, type(client.tasks)):
+        assert pydoc.render_doc(each)
+        assert dict(inspect.getmembers(each))
+
+
+if TYPE_CHECKING:
+
+    def _types(client: Client, other: AsyncClient) -> None:
+        assert_type(client.tasks.get("1"), types.Task)
+        assert_type(client.tasks.list(), Generator[types.Task, None, None])
+        assert_type(client.request("GET", "tasks"), Any)
+        _ = assert_type(other.tasks.get("1"), Coroutine[Any, Any, types.Task])
+        assert_type(other.tasks.list(), AsyncGenerator[types.Task, None])
 
 
 async def test_a_request_has_key_agent_and_json(server: Server, calls: Calls) -> None:

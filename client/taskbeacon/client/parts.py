@@ -1,8 +1,9 @@
 """The parts of both clients, such as `client.tasks`: each method is an operation of the core."""
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from functools import update_wrapper
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from functools import cache
+from inspect import Signature, iscoroutinefunction, signature
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, get_args, overload
 
 from taskbeacon.client.core import Core
 from taskbeacon.client.steps import Flow, Items
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+StepsT = TypeVar("StepsT")
 ClientT_co = TypeVar("ClientT_co", covariant=True)
 
 
@@ -21,11 +23,25 @@ class Part(Generic[ClientT_co]):
         self.client = client
 
 
-class Call(Generic[P, T]):
-    """A method of a client or of its part that performs an operation of the core."""
-
-    def __init__(self, operation: Callable[Concatenate[Core, P], Flow[T]]) -> None:
+class _Method(Generic[P, StepsT]):
+    def __init__(self, operation: Callable[Concatenate[Core, P], StepsT]) -> None:
         self._operation = operation
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"{owner.__qualname__}.{name}"
+
+    def _bound(self, client: Any, perform: Callable[[Any], Any]) -> Any:
+        def method(*args: Any, **options: Any) -> Any:
+            return perform(self._operation(client.core, *args, **options))
+
+        method.__name__, method.__qualname__ = self._name.rpartition(".")[2], self._name
+        method.__doc__ = self._operation.__doc__
+        vars(method)["__signature__"] = _signature(self._operation, getattr(type(client), perform.__name__))
+        return method
+
+
+class Call(_Method[P, Flow[T]]):
+    """A method of a client or of its part that performs an operation of the core."""
 
     @overload
     def __get__(self, of: "Part[Client] | Client", owner: type) -> Callable[P, T]: ...
@@ -34,29 +50,33 @@ class Call(Generic[P, T]):
         self, of: "Part[AsyncClient] | AsyncClient", owner: type
     ) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, of: Any, owner: type) -> Any:
+        if of is None:
+            return self
         client = of.client if isinstance(of, Part) else of
-        return _bound(self._operation, client.core, client.perform)
+        return self._bound(client, client.perform)
 
 
-class Each(Generic[P, T]):
+class Each(_Method[P, Items[T]]):
     """A method of a part that yields the items of an operation of the core."""
-
-    def __init__(self, operation: Callable[Concatenate[Core, P], Items[T]]) -> None:
-        self._operation = operation
 
     @overload
     def __get__(self, part: "Part[Client]", owner: type) -> Callable[P, Generator[T, None, None]]: ...
     @overload
     def __get__(self, part: "Part[AsyncClient]", owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
-    def __get__(self, part: "Part[Any]", owner: type) -> Any:
-        return _bound(self._operation, part.client.core, part.client.iterate)
+    def __get__(self, part: "Part[Any] | None", owner: type) -> Any:
+        return self if part is None else self._bound(part.client, part.client.iterate)
 
 
-def _bound(operation: Callable[..., Any], core: Core, perform: Callable[[Any], Any]) -> Any:
-    def method(*args: Any, **options: Any) -> Any:
-        return perform(operation(core, *args, **options))
-
-    return update_wrapper(method, operation)
+@cache
+def _signature(operation: Callable[..., Any], perform: Callable[..., Any]) -> Signature:
+    """Return the signature for a caller: without the core, and with what performing the steps gives."""
+    own, given = signature(operation), signature(perform).return_annotation
+    steps, _, result = get_args(own.return_annotation)
+    if not isinstance(given, TypeVar):
+        given = given[get_args(get_args(steps)[-1])]  # of a `Yield`
+    else:
+        given = Coroutine[Any, Any, result] if iscoroutinefunction(perform) else result  # type: ignore[valid-type] # a value
+    return own.replace(parameters=list(own.parameters.values())[1:], return_annotation=given)
 
 
 class Tasks(Part[ClientT_co]):
