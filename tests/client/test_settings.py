@@ -100,6 +100,35 @@ def test_configurations_that_are_none() -> None:
     assert find_settings("https://a.example", "phx_a", "1", environment={}).token == "phx_a"
 
 
+@pytest.mark.usefixtures("config")
+def test_a_sign_in_keeps_what_else_the_configuration_has(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    """Regression: `login` and `logout` dropped unknown keys, and made texts of numbers."""
+    more = '[new]\nlist = [1, 2.5, { deep = true }]\n[profiles."a b"]\nproject = 3\nnote = "x"\n'
+    config_file().write_text('editor = "🖋\\u007F"  # mine\n' + PROFILES + more)
+    before = read_config()
+    assert before["editor"] == "🖋\x7f"
+    assert taskbeacon("login", "--with-token", "--profile", "a b", text="phx_secret\n").code == 0
+    before["profiles"]["a b"] = {"note": "x", "url": beacon.url, "key": "phx_secret"}
+    assert read_config() == before
+    assert taskbeacon("logout", "--profile", "work").code == 0
+    del before["profiles"]["work"]["key"]
+    assert read_config() == before
+
+
+@pytest.mark.parametrize(
+    "text", ["profiles = 3", "profiles.work = 3", "profiles.work.url = 3", "profile = 3"]
+)
+def test_a_configuration_of_another_shape_is_named(taskbeacon: Taskbeacon, text: str) -> None:
+    """Regression: it ended commands as a defect."""
+    config_file().parent.mkdir(parents=True)
+    config_file().write_text(text)
+    with pytest.raises(ValueError, match="`profile` is a name"):
+        find_settings(environment={})
+    for arguments in (("login", "--with-token"), ("logout",)):
+        result = taskbeacon(*arguments, text="phx_secret")
+        assert (result.code, "config.toml: `profile`" in result.err) == (2, True)
+
+
 def test_two_writers_of_a_private_file(tmp_path: Path) -> None:
     """Regression: their drafts had the same name, so that one failed, or replaced the file by half of the other."""
     file = tmp_path / "config.toml"

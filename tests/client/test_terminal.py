@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from taskbeacon.cli.output import _STYLES
-from taskbeacon.client.settings import keep_profile
+from taskbeacon.client.settings import change_profile
 from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
 from tests.client.terminal import TASKBEACON, Shown, Terminal
 from tests.client.test_checkout import checkout, git, patch_of
@@ -254,7 +254,7 @@ def test_a_shell_completes(beacon: Server, tmp_path: Path, shell: str) -> None:
     if which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     beacon.always = Reply(500)
-    keep_profile("work", url="https://beacon.example", project=None, key="phx_secret")
+    change_profile("work", url="https://beacon.example", key="phx_secret")
     script = tmp_path / "completion"
     completed = shown(beacon, *TASKBEACON, "completion", shell)
     script.write_text(completed.text.replace("\r\n", "\n"))

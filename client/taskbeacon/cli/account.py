@@ -1,7 +1,6 @@
 """The person and the server: `login`, `logout`, `status`; and `completion`, `version`, `help`."""
 
 import getpass
-import os
 import platform
 import time
 from typing import Any
@@ -27,11 +26,11 @@ def login(
 ) -> None:
     """Sign in: confirm a code in the console, and the key is kept in a file that only you can read."""
     from taskbeacon.client import Client  # noqa: PLC0415 - loads the HTTP library
-    from taskbeacon.client.settings import keep_profile, read_config  # noqa: PLC0415 - loaded already
+    from taskbeacon.client.settings import DEFAULT_PROFILE, change_profile, read_config  # noqa: PLC0415 - loaded already
 
-    profile = _profile(profile)
-    kept = read_config().get("profiles", {}).get(profile, {})
-    if not (url := url or os.environ.get("TASKBEACON_URL") or kept.get("url")):
+    config = read_config()
+    profile = profile or str(config.get("profile", DEFAULT_PROFILE))
+    if not (url := url or config["profiles"].get(profile, {}).get("url")):
         raise usage("name the server: --url URL")
     if with_token:
         if not (token := read_input(whole=False).strip()):
@@ -43,7 +42,7 @@ def login(
         token, project = made["api_key"], project or str(made["project_id"])
     with Client(url, token, project, insecure=insecure) as client:
         email = checked(client.request("GET", "/api/users/@me"), {"email": str})["email"]
-        keep_profile(profile, url=client.settings.url, project=project, key=token)
+        change_profile(profile, url=client.settings.url, project=project, key=token)
     output.note(f"Signed in to {client.settings.url} as {output.one_line(email)}.")
 
 
@@ -68,20 +67,16 @@ def _ask_for_key(client: Client) -> dict[str, Any]:
                 raise
 
 
-def _profile(named: str | None) -> str:
-    from taskbeacon.client.settings import DEFAULT_PROFILE, read_config  # noqa: PLC0415 - loaded when needed
-
-    return named or os.environ.get("TASKBEACON_PROFILE") or read_config().get("profile") or DEFAULT_PROFILE
-
-
 @click.command()
 @profile_option
 def logout(*, profile: str | None) -> None:
     """Forget the key of a server; it stays valid."""
-    from taskbeacon.client.settings import forget_profile  # noqa: PLC0415 - loaded when needed
+    from taskbeacon.client.settings import DEFAULT_PROFILE, change_profile, read_config  # noqa: PLC0415 - loaded when needed
 
-    profile = _profile(profile)
-    had_key = forget_profile(profile)
+    config = read_config()
+    profile = profile or str(config.get("profile", DEFAULT_PROFILE))
+    if had_key := "key" in config["profiles"].get(profile, {}):
+        change_profile(profile, key=None)
     said = "forgot its key, which stays valid until you revoke it in the console" if had_key else "has no key"
     output.note(f"The profile {profile} {said}.")
 
@@ -105,12 +100,9 @@ def status(client: Client, *, as_json: bool) -> None:
     away = [each["name"] for each in listed_agents if not each["available"]]
     if as_json:
         found = {name: getattr(settings, name) for name in ("url", "profile", "key_from")}
-        found |= {
-            "project": {"id": number, "name": name},
-            "user": me and {"id": me["id"], "email": me["email"]},
-        }
         found |= {"client_version": __version__, "server_version": server_version, "agents": agents}
-        output.as_json(found)
+        user = me and {"id": me["id"], "email": me["email"]}
+        output.as_json(found | {"project": {"id": number, "name": name}, "user": user})
         return
     output.line(f"server: {settings.url} ({server_version or 'unknown version'})")
     output.line(f"project: {output.one_line(' '.join(str(each) for each in (number, name) if each))}")

@@ -31,7 +31,8 @@ def api(
 ) -> None:
     """Send a request, and print the answer. PATH is one below the project unless it begins with /api."""
     fields: dict[str, Any] = dict(_pair(each) for each in texts)
-    fields |= {name: _value(text) for name, text in map(_pair, values)}
+    for name, text in map(_pair, values):
+        fields[name] = read_source(text[1:]) if text.startswith("@") else json_or_text(text)
     is_read = method.upper() in {"GET", "HEAD", "DELETE"}
     if source is not None and fields:
         raise usage("give either --input or fields")
@@ -53,7 +54,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not name or not separator:
         raise usage(f"{text!r} is not KEY=VALUE")
     return name, value
-
-
-def _value(text: str) -> Any:
-    return read_source(text[1:]) if text.startswith("@") else json_or_text(text)

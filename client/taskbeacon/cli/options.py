@@ -36,17 +36,21 @@ def _profiles(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> l
     from taskbeacon.client.settings import read_config  # noqa: PLC0415 - completion and clients alone need it
 
     with suppress(ValueError):  # another option was given
-        return [name for name in read_config().get("profiles", {}) if name.startswith(begun)]
+        return [name for name in read_config()["profiles"] if name.startswith(begun)]
     return []
 
 
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 profile_option = click.option(
-    "--profile", metavar="NAME", shell_complete=_profiles, help="Profile of the configuration."
+    "--profile",
+    envvar="TASKBEACON_PROFILE",
+    metavar="NAME",
+    shell_complete=_profiles,
+    help="Profile of the configuration.",
 )
 # Where requests go.
 placed = together(
-    click.option("--url", metavar="URL", help="Server."),
+    click.option("--url", envvar="TASKBEACON_URL", metavar="URL", help="Server."),
     click.option("--project", metavar="ID", help="Project; by default the key's own."),
     profile_option,
     click.option("--insecure", is_flag=True, help="Allow http to other machines."),
@@ -97,10 +101,9 @@ def read_source(source: str) -> str:
 
 
 def json_or_text(text: str) -> Any:
-    try:
+    with suppress(ValueError):
         return json.loads(text)
-    except ValueError:
-        return text
+    return text
 
 
 def parse_json(text: str, source: str) -> Any:

@@ -71,10 +71,8 @@ def start_run(
         output.note("background: questions are answered by the service; --interactive has them wait for you")
     # The built-in agent has no model, and needs no name.
     fields: dict[str, Any] = {"branch": branch, "runtime_adapter": agent if model else None, "model": model}
-    fields |= {
-        "mode": "interactive" if is_interactive else "background",
-        "pending_user_artifact_ids": uploads or None,
-    }
+    mode = "interactive" if is_interactive else "background"
+    fields |= {"mode": mode, "pending_user_artifact_ids": uploads or None}
     given = {name: value for name, value in fields.items() if value is not None}
     path = client.perform(client.core.task_path(task))
     made, is_replayed = client.perform(client.core.once(f"{path}/run", given, key))

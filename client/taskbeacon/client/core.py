@@ -350,9 +350,8 @@ class Core:
         content_type = guess_type(path.name)[0] or "application/octet-stream"
         item = {"name": path.name, "type": "user_attachment", "content_type": content_type}
         wanted = {"artifacts": [item | {"size": path.stat().st_size}]}
-        prepared = (yield from self.ask("POST", f"{staged}/prepare_upload", _PREPARED, wanted))["artifacts"][
-            0
-        ]
+        answer = yield from self.ask("POST", f"{staged}/prepare_upload", _PREPARED, wanted)
+        prepared = answer["artifacts"][0]
         form = prepared["presigned_post"]
         try:
             # To the object store, which does not get the key.

@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from taskbeacon.client.errors import TaskbeaconError
+from taskbeacon.client.shapes import checked
 
 DEFAULT_PROFILE: Final = "default"
 CURRENT_PROJECT: Final = "@current"
@@ -43,13 +44,17 @@ def config_file() -> Path:
 
 def read_config() -> dict[str, Any]:  # Any: TOML
     """Return the configuration, an empty one if there is none. Raises ValueError if it cannot be read."""
-    path = config_file()
+    path, config = config_file(), dict[str, Any](profiles={})
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
+        with suppress(FileNotFoundError):
+            config |= tomllib.loads(path.read_text(encoding="utf-8"))
+        checked(config, {"profile": (str, None), "profiles": dict})
+        checked(list(config["profiles"].values()), [dict.fromkeys(("url", "key"), (str, None))])
+    except TaskbeaconError:
+        raise ValueError(f"{path}: `profile` is a name, and each of `profiles` has texts") from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
+    return config
 
 
 def find_settings(
@@ -67,9 +72,8 @@ def find_settings(
     key_from = "argument" if token else "environment"
     token = token or environment.get("TASKBEACON_TOKEN")
     named = profile or environment.get("TASKBEACON_PROFILE")
-    is_whole = url and token and project and not named
-    config = {} if is_whole else read_config()
-    profile = named or config.get("profile") or DEFAULT_PROFILE
+    config = {} if url and token and project and not named else read_config()
+    profile = named or config.get("profile", DEFAULT_PROFILE)
     kept = config.get("profiles", {}).get(profile)
     if kept is None and named is not None and not (url and token):
         raise ValueError(f"there is no profile {profile!r} in {config_file()}")
@@ -112,30 +116,16 @@ def is_loopback(url: str) -> bool:
     return host == "localhost" or host.endswith(".localhost")
 
 
-def keep_profile(name: str, *, url: str, project: str | None, key: str) -> None:
-    """Write a profile with its key into the configuration; the first one becomes the default."""
-    config = read_config()
-    config.setdefault("profile", name)
-    kept = {"url": url, "project": project, "key": key}
-    config.setdefault("profiles", {})[name] = {part: text for part, text in kept.items() if text is not None}
-    _write_config(config)
-
-
-def forget_profile(name: str) -> bool:
-    """Remove the key of a profile from the configuration; return whether there was one."""
-    config = read_config()
-    had = config.get("profiles", {}).get(name, {}).pop("key", None) is not None
-    if had:
-        _write_config(config)
-    return had
-
-
-def _write_config(config: dict[str, Any]) -> None:  # Any: TOML
-    lines = [f"profile = {_quoted(config.get('profile', DEFAULT_PROFILE))}\n"]
-    for name, kept in config.get("profiles", {}).items():
-        lines.append(f"\n[profiles.{_quoted(name)}]\n")
-        lines += [f"{field} = {_quoted(value)}\n" for field, value in kept.items()]
-    write_private(config_file(), "".join(lines))
+def change_profile(name: str, **fields: str | None) -> None:
+    """Set fields of a profile in the configuration, or remove them by None; the first profile becomes the default."""
+    config: dict[str, Any] = {"profile": name, **read_config()}  # Any: TOML
+    kept = config["profiles"].get(name, {}) | fields
+    config["profiles"][name] = {key: value for key, value in kept.items() if value is not None}
+    tables = [(f"[profiles.{_toml(each)}]", table) for each, table in config.pop("profiles").items()]
+    lines = list[str]()
+    for head, table in [("# `taskbeacon login` and `logout` write this file anew.", config), *tables]:
+        lines += [head, *(f"{_toml(key)} = {_toml(value)}" for key, value in table.items()), ""]
+    write_private(config_file(), "\n".join(lines))
 
 
 def write_private(path: Path, text: str) -> None:
@@ -150,6 +140,7 @@ def write_private(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
-def _quoted(value: Any) -> str:
-    # A string of TOML is one of JSON, but for DEL.
-    return json.dumps(str(value)).replace("\x7f", "\\u007f")
+def _toml(value: Any) -> str:
+    # JSON is TOML, but for its colons and DEL. It has no times: they become texts.
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(", ", " = "), default=str)
+    return text.replace("\x7f", "\\u007f")

@@ -64,9 +64,7 @@ class ClientBase(Generic[HttpT]):
 
     def _built(self, request: Request, **more: Any) -> httpx.Request:
         more |= {"headers": dict(request.headers), "content": request.content}
-        more["data"] = (
-            None if request.form is None else {name: str(text) for name, text in request.form.items()}
-        )
+        more["data"] = {name: str(text) for name, text in (request.form or {}).items()} or None
         more["timeout"] = httpx.Timeout(self._timeout, read=request.timeout or self._timeout)
         return self._http.build_request(request.method, request.url, **more)
 
