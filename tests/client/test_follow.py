@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskbeacon.client import AccessDenied, End, Event, Gap, NotFound, ServerError, Waiting, WaitTimeout
+from taskbeacon.client.core import Core
 from taskbeacon.client.errors import ConnectionFailed
 from taskbeacon.client.events import FrameDecoder
 from taskbeacon.client.retrying import Patience
-from taskbeacon.client.steps import Open, Pause, Request
+from taskbeacon.client.settings import Settings
+from taskbeacon.client.steps import Answer, Close, Open, Pause, Read, Request, Send, Yield
 from tests.client.conftest import Calls
 from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
 
@@ -153,6 +155,31 @@ def test_a_follower_gives_up_when_nothing_answers() -> None:
         pauses.append(pause.seconds)
     assert pauses[0] <= 0.25 * 1.25
     assert 5 * 0.75 <= pauses[-1] <= 5 * 1.25
+
+
+def test_a_connection_is_closed_before_the_next() -> None:
+    """Regression: that of a run that was started again after its end stayed open as long as the follower."""
+    steps = Core(Settings("http://127.0.0.1", "phx_a"), retries=0).follow(RUN)
+    frames = iter([ENDED, ENDED.replace(b"1-9", b"1-10")])
+    runs = iter([GOING, GOING, GOING, DONE])
+    opened: list[int] = []
+    outcome: Any = None
+    while not isinstance(step := steps.send(outcome), Yield) or not isinstance(step.value, End):
+        outcome = None
+        match step:
+            case Open():
+                assert opened == []
+                opened.append(len(opened))
+                outcome = Answer(200, {"content-type": "text/event-stream"}), opened[-1]
+            case Read():
+                outcome = next(frames)
+            case Close(handle):
+                opened.remove(handle)
+            case Send():
+                outcome = Answer(200, {}, json.dumps(next(runs)).encode())
+            case _:
+                pass
+    assert (list(frames), list(runs)) == ([], [])
 
 
 async def test_the_ledger_is_resumed_by_the_id_of_a_keepalive(server: Server, calls: Calls) -> None:

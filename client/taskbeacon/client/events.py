@@ -135,6 +135,8 @@ class Stream:
         if self.last_id is not None:
             headers["Last-Event-ID"] = self.last_id
         request = Request("GET", self._request.url, headers, timeout=_SILENCE)
+        if self._handle is not None:
+            yield Close(self._handle)
         answer, self._handle = yield from self.patience.until_answered(Open(request))
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
             raise bad_answer("The server's answer is no stream of events.", status=answer.status)
@@ -155,7 +157,6 @@ class Stream:
             except ConnectionFailed:
                 piece = b""
             if not piece:
-                yield Close(self._handle)
                 return None
             self.patience.hear()
             self._frames.extend(self._decoder.feed(piece))
