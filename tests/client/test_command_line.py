@@ -261,6 +261,10 @@ def test_tasks_are_listed(beacon: Server, taskbeacon: Taskbeacon) -> None:
     url = f"{beacon.url}/console/projects/12/tasks/b"
     assert result.lines == [[{"url": url, "slug": "PLA-2", "status": "waiting", "run_id": RUN_ID}]]
     assert beacon.at(f"GET {PROJECT}/tasks")[-1].query["created_by"] == "4"
+    for arguments, most in ((["--limit", "1"], "1"), (["--limit", "1", "--status", "waiting"], "100")):
+        # What the command filters itself needs whole pages.
+        assert taskbeacon("task", "list", *arguments).code == 0
+        assert beacon.at(f"GET {PROJECT}/tasks")[-1].query["limit"] == most
     result = taskbeacon("task", "list", "--json")
     assert (result.code, result.out.split()) == (0, list(_FIELDS))
     assert set(types.Task.__annotations__) | {"status", "verdict", "run_id", "url"} == set(_FIELDS)

@@ -170,10 +170,11 @@ def list_(
     filters: dict[str, Any] = {"verdict": verdict}
     if mine:
         filters["created_by"] = checked(client.request("GET", "/api/users/@me"), {"id": int})["id"]
-    filters["status"] = "in_progress" if status in {"waiting", "running"} else status
+    is_divided = status in {"waiting", "running"}  # here: the server has one status for both
+    filters |= {"status": "in_progress" if is_divided else status, "limit": None if is_divided else limit}
     project = project_id(client) if fields and "url" in fields else ""
     rows = (_row(client, project, dict(found)) for found in client.tasks.list(**filters))
-    if status in {"waiting", "running"}:
+    if is_divided:
         rows = (row for row in rows if (row["status"] == "waiting") == (status == "waiting"))
     shown = list(islice(rows, limit))
     if fields is not None:
