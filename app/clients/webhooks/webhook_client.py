@@ -19,8 +19,6 @@ from app.enums import DeliveryError
 TOTAL_SECONDS = 15.0
 # Time limit for the body of a response after its status.
 ANSWER_SECONDS = 2.0
-# More than the 20 endpoints of a project can have under way.
-MAX_PARALLEL_REQUESTS = 256
 
 _ANSWER_BYTES = 4096
 _EXCERPT_BYTES = 1024
@@ -52,14 +50,9 @@ class WebhookClient(WebhookSender):
         self._http = http
         self._total_seconds = total_seconds
         self._answer_seconds = answer_seconds
-        self._slots = asyncio.Semaphore(MAX_PARALLEL_REQUESTS)
 
     @override
     async def send(self, message: SignedMessage) -> AttemptResult:
-        async with self._slots:
-            return await self._send(message)
-
-    async def _send(self, message: SignedMessage) -> AttemptResult:
         started_at, began = utcnow(), asyncio.get_running_loop().time()
         dialled: list[str] = []
         status: int | None = None

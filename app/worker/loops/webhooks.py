@@ -13,7 +13,6 @@ import structlog
 from prometheus_client import Gauge
 
 from app.clients.wakes import LEDGER, WakeListener
-from app.clients.webhooks.webhook_client import MAX_PARALLEL_REQUESTS
 from app.clients.webhooks.webhook_messages import AttemptResult, WebhookSender
 from app.clock import utcnow
 from app.coroutines.periodic import attempt
@@ -29,6 +28,8 @@ from app.services.webhook_endpoints.signing import sign
 from app.tracing.spans import span
 from app.worker.loops.supervision import repeat
 
+# More than the 20 endpoints of a project can have under way.
+_MOST_ATTEMPTS = 256
 # A claim waits this long when it is woken, so that it follows the ends of several attempts.
 _CLAIM_GATHER_SECONDS = 0.01
 # A relay waits this long, because it costs the same for one event as for a few. The first event of a run is then
@@ -54,7 +55,9 @@ class WebhookDeliverer:
         look_seconds: float = 2.0,  # the interval of polling
         fault_seconds: float = LOOP_SECONDS,  # the pause after a fault
         batch: int = BATCH,  # the most events of a step of the relay
+        most_attempts: int = _MOST_ATTEMPTS,  # at a time
     ) -> None:
+        self._most_attempts = most_attempts
         self._look_seconds = look_seconds
         self._fault_seconds = fault_seconds
         self._batch = batch
@@ -101,7 +104,7 @@ class WebhookDeliverer:
         return self._look_seconds if due_at is None else (due_at - utcnow()) / timedelta(seconds=1)
 
     async def _begin_attempts(self, woken: asyncio.Event) -> None:
-        room = MAX_PARALLEL_REQUESTS - len(self._attempts)
+        room = self._most_attempts - len(self._attempts)
         if room <= 0:
             return
         async with unit_of_work(self._process.sessions) as session:

@@ -9,12 +9,7 @@ import httpx
 import pytest
 
 from app.clients.http.guarded_http import create_guarded_client
-from app.clients.webhooks.webhook_client import (
-    ANSWER_SECONDS,
-    MAX_PARALLEL_REQUESTS,
-    TOTAL_SECONDS,
-    WebhookClient,
-)
+from app.clients.webhooks.webhook_client import ANSWER_SECONDS, TOTAL_SECONDS, WebhookClient
 from app.clients.webhooks.webhook_messages import FIXED_HEADERS, SignedMessage, WebhookSender
 from app.enums import DeliveryError
 from app.security.addresses import AddressPolicy
@@ -172,22 +167,6 @@ async def test_answer_that_does_not_end_is_broken_off_and_counts_by_its_status(
         await eventually(lambda: receiver.broken_off == 1)
     else:
         assert result.duration < timedelta(seconds=patient(60))
-
-
-async def test_requests_at_a_time_are_bounded() -> None:
-    receiver = Receiver()
-    receiver.always = Reply(hangs=True)
-    application = httpx.ASGITransport(receiver.application())
-    async with httpx.AsyncClient(transport=application) as http, asyncio.TaskGroup() as sending:
-        client = WebhookClient(http, total_seconds=120)
-        for _ in range(MAX_PARALLEL_REQUESTS + 5):
-            sending.create_task(client.send(message("http://receiver.test/")))
-        await eventually(lambda: receiver.under_way >= MAX_PARALLEL_REQUESTS)
-        receiver.go_on.set()
-    assert (receiver.most_under_way, len(receiver.messages)) == (
-        MAX_PARALLEL_REQUESTS,
-        MAX_PARALLEL_REQUESTS + 5,
-    )
 
 
 async def test_unreachable_receivers_are_distinguished(http: httpx.AsyncClient, receiver: Receiver) -> None:

@@ -332,6 +332,33 @@ async def test_end_of_an_attempt_makes_room_for_the_next_at_once(
     assert {row.status for row in await deliveries.rows()} == {"delivered"}
 
 
+async def test_attempts_at_a_time_are_bounded(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    receiver: Receiver,
+    deliveries: Deliveries,
+    redis: RedisClient,
+) -> None:
+    deliveries = deliveries.with_limits(most_attempts=2)
+    receiver.always = Reply(hangs=True)
+    await make_endpoint(session, project=project, created_by=owner, url=receiver.url())
+    for _ in range(5):
+        await record_event(sessions, task)
+    await deliveries.relay()
+
+    running = asyncio.create_task(deliveries.deliverer.run(WakeListener(redis, pause=LOOP_SECONDS)))
+
+    await eventually(lambda: receiver.under_way >= 2)
+    receiver.go_on.set()
+    await eventually(lambda: len(receiver.messages) == 5)
+    running.cancel()
+    await asyncio.wait([running])
+    assert receiver.most_under_way == 2
+
+
 async def test_delivery_that_a_request_created_is_sent_when_the_worker_is_woken(
     session: AsyncSession,
     sessions: SessionFactory,
