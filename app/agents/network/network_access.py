@@ -31,9 +31,7 @@ class NetworkRules:
     level: AgentNetwork = AgentNetwork.NONE
     domains: Sequence[str] = ()  # host names, for TRUSTED
     services: Sequence[Service] = ()  # servers that the operator named, for TRUSTED
-    imported: Allowance = field(
-        default_factory=Allowance
-    )  # MCP servers of the request for the run, also for MODEL_ONLY
+    imported: Allowance = field(default_factory=Allowance)  # MCP servers of the request, also for MODEL_ONLY
     unenforced: bool = False  # the operator accepts a sandbox in which agents can bypass the proxy
     note: str = ""  # for followers of the run
 
@@ -103,8 +101,9 @@ async def serve_proxy(
     """Serve a proxy for the processes of one sandbox during the block; `folder` is for its socket."""
     egress = Egress(allowance, report)
     listener, gateway = _listen(kind, folder, (*allowance.services, *allowance.servers))
-    server = await _start_server(egress, listener)
+    server = await _create_server(egress, listener)
     try:
+        await server.start_serving()
         yield egress, gateway
     finally:
         server.close()
@@ -180,7 +179,10 @@ def _listen(kind: SandboxKind, folder: Path, services: Sequence[Service]) -> tup
     return listener, Gateway(port=port, socket=folder / _SOCKET, tunnels=local)
 
 
-async def _start_server(egress: Egress, listener: socket.socket) -> asyncio.Server:
+async def _create_server(egress: Egress, listener: socket.socket) -> asyncio.Server:
+    # Not serving yet: to start waits, and a cancellation then would leave the listener open.
     if listener.family is socket.AF_UNIX:
-        return await asyncio.start_unix_server(egress.accept, sock=listener, limit=HEAD_BYTES)
-    return await asyncio.start_server(egress.accept, sock=listener, limit=HEAD_BYTES)
+        return await asyncio.start_unix_server(
+            egress.accept, sock=listener, limit=HEAD_BYTES, start_serving=False
+        )
+    return await asyncio.start_server(egress.accept, sock=listener, limit=HEAD_BYTES, start_serving=False)

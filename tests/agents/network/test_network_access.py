@@ -12,8 +12,8 @@ import pytest
 
 from app.agents.adapters.adapter import ModelService
 from app.agents.errors import SandboxUnavailable
-from app.agents.network.network_access import NetworkRules, open_network
-from app.agents.network.proxy import Service
+from app.agents.network.network_access import NetworkRules, open_network, serve_proxy
+from app.agents.network.proxy import Allowance, Service
 from app.agents.sandbox.confinement import Sandbox
 from app.enums import AgentNetwork, SandboxKind
 from tests.agents.conftest import Outcome, Runner, find_sandbox
@@ -297,6 +297,26 @@ class TestVariables:
             variables={"PASSWORD": "swordfish-1"},
         )
         assert outcome.done
+
+
+async def test_proxy_that_is_cancelled_as_it_starts_stops_listening(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Regression: its socket was still served."""
+    folder = tmp_path_factory.mktemp("proxy")
+
+    async def report(_text: str) -> None: ...
+
+    async def serve() -> None:
+        async with serve_proxy(Allowance(), SandboxKind.BUBBLEWRAP, folder, report):
+            pytest.fail("it has started")
+
+    starting = asyncio.create_task(serve())
+    asyncio.get_running_loop().call_soon(starting.cancel)
+    await asyncio.wait([starting])
+    assert starting.cancelled()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_unix_connection(folder / "egress")
 
 
 async def test_socket_of_the_proxy_takes_a_path_of_any_length(
