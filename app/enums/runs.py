@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class RunStatus(StrEnum):
-    """The status of a run (contract 3.3)."""
+    """The status of a run (contract 3.3). `app/models/runs/run_transitions.py` says which may follow which."""
 
     NOT_STARTED = "not_started"
     QUEUED = "queued"

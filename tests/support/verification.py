@@ -11,7 +11,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import CheckGate, CheckStatus, RunStatus, Verdict
 from app.ids import new_id
 from app.models import CheckSet, Project, PushedBranch, Run, Task, Verification
-from app.models.runs.run_statuses import DELIVERED, RunPhase
+from app.models.runs.run_transitions import DELIVERED, RunPhase
 from app.schemas.checks.check_sets import DefinitionsIn, acceptance_of
 from app.services.runs.verification_attempts import verification_lifecycle
 from app.services.runs.verification_attempts.shown_results import OPEN

@@ -22,7 +22,7 @@ from app.errors import ArtifactNotFound, NotFound
 from app.json_types import JsonDict
 from app.models import PushedBranch, Run, Task
 from app.models.runs.run_facts import CHANGES
-from app.models.runs.run_statuses import PHASE, RunPhase
+from app.models.runs.run_transitions import PHASE, RunPhase
 from app.schemas.runs.artifacts import ManifestEntry
 from app.schemas.runs.diff import (
     ChangeTotals,

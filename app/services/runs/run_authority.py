@@ -44,7 +44,7 @@ from app.models.runs.run_facts import (
     LINKED_ACCOUNT,
     SANDBOX_ENVIRONMENT,
 )
-from app.models.runs.run_statuses import PHASE, RunPhase
+from app.models.runs.run_transitions import PHASE, RunPhase
 from app.schemas.runs.run import RunIn
 from app.schemas.runs.verifications import VerificationOut
 from app.schemas.staged_artifacts import ArtifactOut

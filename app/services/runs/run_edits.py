@@ -29,7 +29,7 @@ from app.models.runs.run_facts import (
     FACTS,
     SANDBOX_ENVIRONMENT,
 )
-from app.models.runs.run_statuses import DELIVERED
+from app.models.runs.run_transitions import DELIVERED
 from app.schemas.runs.run import CancelIn, RunOut, RunUpdateIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run

@@ -82,7 +82,7 @@ from app.models.runs.run_facts import (
     with_recovery,
     without_fact,
 )
-from app.models.runs.run_statuses import RunPhase, is_in
+from app.models.runs.run_transitions import RunPhase, is_in
 from app.schemas.runs.verifications import VerificationOut
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.artifacts.manifest import manifest_with

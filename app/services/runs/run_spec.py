@@ -13,7 +13,7 @@ from app.json_types import JsonDict
 from app.models import CheckSet as CheckSetRow
 from app.models import Project, PushedBranch, Run, SandboxEnvironment, Task, User, Verification
 from app.models.runs.run_facts import ACCEPTANCE
-from app.models.runs.run_statuses import RunPhase, is_in
+from app.models.runs.run_transitions import RunPhase, is_in
 from app.schemas.staged_artifacts import ArtifactOut
 from app.services.access.visibility import usable_environment
 from app.services.runs.run_authority import frozen_or_current, person_of

@@ -36,7 +36,7 @@ from app.json_types import JsonDict
 from app.models import Project, Run, Task
 from app.models.runs.run import is_waiting
 from app.models.runs.run_facts import AGENT_ENDED, WAITING_FOR, without_fact
-from app.models.runs.run_statuses import TRANSITIONS
+from app.models.runs.run_transitions import TRANSITIONS
 from app.schemas.runs.artifacts import ManifestEntry
 from app.schemas.runs.verifications import VerificationOut
 from app.services.events.ledger import (

@@ -26,7 +26,7 @@ from app.models.runs.run_facts import (
     RECOVERY,
     WAITING_FOR,
 )
-from app.models.runs.run_statuses import TRANSITIONS
+from app.models.runs.run_transitions import TRANSITIONS
 from app.runtime import ProcessContext
 from app.schemas.runs.run import RunUpdateIn, StartIn
 from app.schemas.tasks import BatchAction, BatchIn

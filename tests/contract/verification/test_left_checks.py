@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.enums import TERMINAL_STATUSES, EventType, RunStatus, Verdict
 from app.models import Event, Task
-from app.models.runs.run_statuses import DELIVERED, RunPhase
+from app.models.runs.run_transitions import DELIVERED, RunPhase
 from app.runtime import ProcessContext
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.run_lifecycle import silent_runs

@@ -11,7 +11,7 @@ from app.db.statements import row_of, rows_of
 from app.enums import TERMINAL_STATUSES, Environment, QuestionKind
 from app.errors import StateRefused
 from app.models import PushedBranch, User, Verification
-from app.models.runs.run_statuses import RunPhase
+from app.models.runs.run_transitions import RunPhase
 from app.schemas.runs.verifications import VerificationOut, VerificationsOut, VerifyOut, WaiveIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_run

@@ -1,4 +1,4 @@
-"""The statuses of a run, and the phases that divide them: which may follow which, and how a row shows its phase.
+"""Which status of a run may follow which, and which of the phases that divide them; how a row shows its phase.
 
 A phase is no column: its columns are written by whoever has the run (services/runs/run_lifecycle.py). How far the agent
 of a phase has come is a fact of the run, `AGENT_STARTED` or `AGENT_ENDED`, since commands and recoveries alone ask.

@@ -17,7 +17,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus, Verdict
 from app.errors import StateRefused
 from app.models import Project, Run, Task, User
-from app.models.runs.run_statuses import PHASE, PHASE_CHANGES, TRANSITIONS, RunPhase, is_in
+from app.models.runs.run_transitions import PHASE, PHASE_CHANGES, TRANSITIONS, RunPhase, is_in
 from app.runtime import ProcessContext
 from app.schemas.runs.run import CancelIn, RunUpdateIn
 from app.services.runs import run_edits, run_lifecycle
