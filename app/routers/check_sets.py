@@ -51,8 +51,9 @@ async def create_set(
     When a run has delivered its work, a worker sets up a fresh clone of it and executes the checks there, where the
     agent cannot touch them. What they show is the run's `verification`.
     """
-    created = check_sets.create_set(call.session, call.caller, body, warnings)
-    return await once(created, status_code=201)
+    return await once(
+        lambda: check_sets.create_set(call.session, call.caller, body, warnings), status_code=201
+    )
 
 
 @router.post(

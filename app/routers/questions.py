@@ -58,10 +58,11 @@ async def snooze_question(
     call: TaskWrite, body: Body[SnoozeIn], question_id: QuestionId, once: OnceDep
 ) -> Json[QuestionOut]:
     """Suspend the caller's notifications about a question for up to a day. The question stays in the inbox."""
-    snoozed = inbox_questions.snooze_question(
-        call.session, call.caller, question_id, body, settings=call.process.settings
+    return await once(
+        lambda: inbox_questions.snooze_question(
+            call.session, call.caller, question_id, body, settings=call.process.settings
+        )
     )
-    return await once(snoozed)
 
 
 @router.put(

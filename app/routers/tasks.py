@@ -126,7 +126,7 @@ async def change_tasks(call: TaskWrite, body: Body[BatchIn], once: OnceDep) -> J
 
     A task that is not found affects no other, and a task that was so already is left unchanged.
     """
-    return await once(batches.change_tasks(call.session, call.caller, body))
+    return await once(lambda: batches.change_tasks(call.session, call.caller, body))
 
 
 @router.get(

@@ -1,7 +1,7 @@
 """Handle `Idempotency-Key`: a repeated request is performed once, and gets the first response for a day."""
 
 import hashlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -34,7 +34,7 @@ class Once:
         self._key = key
 
     async def __call__(
-        self, work: Coroutine[Any, Any, Content] | GatedWork[Content], *, status_code: int = 200
+        self, work: Callable[[], Awaitable[Content]] | GatedWork[Content], *, status_code: int = 200
     ) -> Json[Content]:
         """Return the response to the request: either the result of `work` as JSON, or the stored response.
 
@@ -46,42 +46,37 @@ class Once:
         return await self._perform(work, partial(Json, status_code=status_code))
 
     async def json_by(
-        self, work: Coroutine[Any, Any, tuple[Content, bool]], *, yes: int, no: int
+        self, work: Callable[[], Awaitable[tuple[Content, bool]]], *, yes: int, no: int
     ) -> Json[Content]:
         """Return the response to the request, likewise, with the status for what the result of `work` says of it."""
         return await self._perform(work, partial(json_by, yes=yes, no=no))
 
     async def _perform(
         self,
-        work: Coroutine[Any, Any, Result],
+        work: Callable[[], Awaitable[Result]],
         respond: Callable[[Result], Json[Content]],
-        first: Coroutine[Any, Any, None] | None = None,
+        first: Callable[[], Awaitable[None]] | None = None,
     ) -> Json[Content]:
         session, caller = self._call.session, self._call.caller
-        try:
-            if not self._key:
-                if first is not None:
-                    await first
-                with undivided(session):
-                    return respond(await work)
-            request_hash = await _hash(self._request, caller)
+        if not self._key:
             if first is not None:
-                kept = await find_response(session, caller, self._key, request_hash=request_hash)
-                if kept is not None:
-                    return _replay(kept)
-                await first
-            kept = await claim_key(session, caller, self._key, request_hash=request_hash)
+                await first()
+            with undivided(session):
+                return respond(await work())
+        request_hash = await _hash(self._request, caller)
+        if first is not None:
+            kept = await find_response(session, caller, self._key, request_hash=request_hash)
             if kept is not None:
                 return _replay(kept)
-            with undivided(session):
-                response = respond(await work)
-            body = response.encode(self._request.scope)
-            await store_response(session, caller, self._key, StoredResponse(response.status_code, body))
-            return response
-        finally:
-            work.close()
-            if first is not None:
-                first.close()
+            await first()
+        kept = await claim_key(session, caller, self._key, request_hash=request_hash)
+        if kept is not None:
+            return _replay(kept)
+        with undivided(session):
+            response = respond(await work())
+        body = response.encode(self._request.scope)
+        await store_response(session, caller, self._key, StoredResponse(response.status_code, body))
+        return response
 
 
 def _replay(kept: StoredResponse) -> Json[Any]:

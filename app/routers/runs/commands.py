@@ -51,5 +51,7 @@ async def send_command(
     `reason`.
     """
     return await once(
-        command_acceptance.send_command(call.session, call.caller, task_id, run_id, body, call.process)
+        lambda: command_acceptance.send_command(
+            call.session, call.caller, task_id, run_id, body, call.process
+        )
     )

@@ -1,5 +1,7 @@
 """Routes of the runs of a task (contract 5.8, 6.4)."""
 
+from functools import partial
+
 from fastapi import APIRouter
 
 from app.schemas.errors import RunRefusedOut, StateRefusedOut
@@ -141,8 +143,8 @@ async def cancel_run(
     Every member of the project who sees the run may cancel it. The request can be repeated: of any number of requests
     one cancels the run, and the others find it over. A `local` run is cancelled by its client, by an update.
     """
-    cancelled = run_edits.cancel_run(call.session, call.caller, task_id, run_id, body, call.process)
-    return await once.json_by(cancelled, yes=202, no=200)
+    cancel = partial(run_edits.cancel_run, call.session, call.caller, task_id, run_id, body, call.process)
+    return await once.json_by(cancel, yes=202, no=200)
 
 
 @router.post(

@@ -34,7 +34,7 @@ async def verify(call: TaskWrite, task_id: TaskId, run_id: RunId, once: OnceDep)
     An attempt that is waiting or running is joined. Status, output and pushes of the run do not change.
     """
     return await once(
-        verification_requests.verify_again(call.session, call.caller, task_id, run_id, call.process),
+        lambda: verification_requests.verify_again(call.session, call.caller, task_id, run_id, call.process),
         status_code=202,
     )
 
@@ -48,4 +48,4 @@ async def waive(
     call: TaskWrite, body: Body[WaiveIn], task_id: TaskId, run_id: RunId, once: OnceDep
 ) -> Json[VerificationOut]:
     """Accept the work of a run whose verdict is `refuted` or `inconclusive`. The verdict stays."""
-    return await once(verification_requests.waive(call.session, call.caller, task_id, run_id, body))
+    return await once(lambda: verification_requests.waive(call.session, call.caller, task_id, run_id, body))

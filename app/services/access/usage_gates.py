@@ -1,7 +1,7 @@
 """Usage gates, with which operators limit the cloud runs of a project (contract 2.4, 5.8 step 3)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -51,8 +51,8 @@ UsageGateFactory = Callable[[Settings, SessionFactory], AbstractAsyncContextMana
 class GatedWork(NamedTuple, Generic[Result]):
     """Work that cannot commit. `allowance` comes first: it may commit, and asks the gates without a connection."""
 
-    allowance: Coroutine[object, None, None]
-    work: Coroutine[object, None, Result]
+    allowance: Callable[[], Awaitable[None]]
+    work: Callable[[], Awaitable[Result]]
 
 
 class UsageGateInvalid(Exception):

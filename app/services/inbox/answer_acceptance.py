@@ -1,5 +1,6 @@
 """Accept the answers of members to questions, and act upon those about work (contract 15.3, 15.14)."""
 
+from functools import partial
 from typing import NamedTuple, cast
 from uuid import UUID
 
@@ -39,7 +40,7 @@ def prepare_answer(
 ) -> GatedWork[AnsweredOut]:
     """Return the answer of the caller to a question behind the usage gates of the run that it may start."""
     arguments = (session, caller, question_id, body, clients)
-    return GatedWork(require_answer_allowance(*arguments), answer_question(*arguments))
+    return GatedWork(partial(require_answer_allowance, *arguments), partial(answer_question, *arguments))
 
 
 async def answer_question(

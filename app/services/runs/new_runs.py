@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import orjson
@@ -57,7 +58,7 @@ def prepare_cloud_run(
 ) -> GatedWork[TaskOut]:
     """Return the start of a cloud run behind its usage gates; its result is the task."""
     arguments = (session, caller, task_id, body, clients)
-    return GatedWork(require_new_run_allowance(*arguments), start_cloud_run(*arguments))
+    return GatedWork(partial(require_new_run_allowance, *arguments), partial(start_cloud_run, *arguments))
 
 
 def prepare_run(
@@ -65,7 +66,7 @@ def prepare_run(
 ) -> GatedWork[RunOut]:
     """Return the creation of a run without a worker behind its usage gates (contract 6.4, 13.1)."""
     arguments = (session, caller, task_id, body, clients)
-    return GatedWork(require_new_run_allowance(*arguments), _create_run(*arguments))
+    return GatedWork(partial(require_new_run_allowance, *arguments), partial(_create_run, *arguments))
 
 
 def prepare_task(
@@ -73,7 +74,7 @@ def prepare_task(
 ) -> GatedWork[TaskOut]:
     """Return the creation of a task, and of the run that it starts or schedules, behind the usage gates of that."""
     creation = _TaskCreation(session, caller, body, clients)
-    return GatedWork(creation.ask_others(), creation.perform())
+    return GatedWork(creation.ask_others, creation.perform)
 
 
 async def require_new_run_allowance(
