@@ -1,6 +1,6 @@
 // The page changes by itself under a person who types, taps or presses keys: nothing happens that they did not mean.
 import { call, newRequest, newRun, newTask, start } from "./api.mjs";
-import { base, cardOf, until } from "./browser.mjs";
+import { base, cardOf, holdBack, until } from "./browser.mjs";
 
 const SENTENCE = "And the rest archives, answers, creates.";
 const field = (page) => page.getByRole("textbox", { name: "Message to the agent" });
@@ -153,12 +153,18 @@ export async function keyShowsAQuestionThatAPaneHides(browser, { expect, watched
     const task = await newRun("Acceptance: a hidden question", [["ask", "Delete the data?"]]);
     const page = await watched(browser, { size });
     const answers = answersOf(page);
+    const show = page.getByRole("button", { name: "Show the question" });
+    const release = await holdBack(page, /\/questions\/$/);
     await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+    await page.getByText("No changes yet").waitFor();
+    await page.getByText("Asks you").first().waitFor();
+    expect((await show.count()) === 0, "no question is announced before keys can show it");
+    release();
     if (size === "desk") {
       await cardOf(page, "Delete the data?").waitFor();
       await page.keyboard.press("f");
     }
-    await page.getByRole("button", { name: "Show the question" }).waitFor();
+    await show.waitFor();
     await page.keyboard.press("a");
     await cardOf(page, "Delete the data?").waitFor();
     expect(answers.length === 0, `a key shows a hidden question, and does not answer it (${size})`);

@@ -5,6 +5,7 @@ import { ApiError } from "../../api/errors";
 import { ProjectStream } from "../../api/stream";
 import type { Project, Session, UserBasic } from "../../api/types";
 import { closeNotices } from "./notices";
+import { renew } from "./renewed";
 
 export const nameOf = (user: UserBasic): string =>
   [user.first_name, user.last_name].filter(Boolean).join(" ") || user.email;
@@ -55,7 +56,7 @@ export function ProjectProvider({ project, session, children }: Props) {
       isAllOld = false;
       changed.clear();
       for (const queryKey of [["tasks", project.id], ["inbox"], ...keys])
-        void queries.invalidateQueries({ queryKey, predicate: isThere });
+        void renew(queries, { queryKey, predicate: isThere });
     };
     const opened = new ProjectStream(project.id, {
       onLedgerGap: () => void queries.invalidateQueries(),

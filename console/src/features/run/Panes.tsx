@@ -62,7 +62,7 @@ interface SideProps extends Pick<ConversationProps, OfRun>, Pick<TabsProps, "onC
   full: [isFull: boolean, setFull: (isFull: boolean) => void] | null;
   isLogRead: boolean;
   /** Whether a question waits that the pane hides. */
-  isAsked: boolean;
+  isAsked: boolean | undefined;
 }
 
 export function Side(props: SideProps) {

@@ -8,7 +8,9 @@ import { useKeys } from "../../ui/keys";
 import { useMedia } from "../../ui/media";
 import { OfRepository } from "../project/EditorLink";
 import { useProject } from "../project/project";
+import { renew } from "../project/renewed";
 import { earlierOf, figuresOf, isOver, patchOf, runName, stateOf } from "../project/runState";
+import { isAsking, useRunQuestions } from "../questions/runQuestions";
 import { Conversation, type ConversationProps } from "./Conversation";
 import { useFinish } from "./Finish";
 import { OfRun } from "./GivenFile";
@@ -27,8 +29,8 @@ function useFreshTask(task: string, { standing }: Transcript): void {
   useEffect(() => {
     if (known.current === state) return;
     known.current = state;
-    void queries.invalidateQueries({ queryKey: ["task", task] });
-    void queries.invalidateQueries({ queryKey: ["inbox"] });
+    void renew(queries, { queryKey: ["task", task] });
+    void renew(queries, { queryKey: ["inbox"] });
   }, [queries, state, task]);
 }
 
@@ -53,6 +55,8 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   const field = useRef<HTMLTextAreaElement>(null);
   const actions = useFinish(useRunActions(task, run, runs.results), ref, outbox, field);
   useFreshTask(task.id, transcript);
+  // It is there before it is announced: else its keys would do nothing.
+  const questions = useRunQuestions(ref);
   const pane = PANES.find((name) => name === search.get("pane")) ?? null;
   const isPhone = useMedia("(max-width: 760px)");
   const isWide = useMedia("(min-width: 1160px)");
@@ -108,7 +112,7 @@ export function RunView({ task, run, runs, isLatest }: Props) {
                 onChoose={choose}
                 full={isWide ? [isFull, setFull] : null}
                 runRef={ref}
-                isAsked={layout === "pane" && stateOf(run) === "question"}
+                isAsked={layout === "pane" && run.status === "in_progress" && questions?.some(isAsking)}
               />
             )}
           </div>
