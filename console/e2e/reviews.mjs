@@ -135,6 +135,7 @@ export async function sendBackShowsWhatWasAsked(browser, { expect, watched, chec
     at("note 2 is kept") + 1 === at("Is that so?"),
     "and where nothing has changed, in the gap that it opens",
   );
+  await pane.getByRole("button", { name: /^1 comment on lines .* 1 unresolved/ }).click();
   await pane.getByText("tool.py, line 5 of the run before: not in this diff").waitFor();
   await pane.locator("pre").getByText("VALUE_4 = 1").waitFor();
   expect(true, "or, in a file that the run has left alone, with its lines");
@@ -173,8 +174,14 @@ export async function sendBackShowsWhatWasAsked(browser, { expect, watched, chec
   await checkAccess(page, "what was asked of a run");
   await pane.getByRole("combobox", { name: "Changes of" }).selectOption("Whole branch");
   await guide.locator("tr", { hasText: "Is that so?" }).waitFor();
-  await guide.getByText("On line 32 of the run before: changed since.").waitFor();
-  expect(true, "in the whole branch, it stands at its lines, or says that they have changed");
+  await guide.getByText("Made on what has changed since:").waitFor();
+  const branch = await guide.locator("tr").allInnerTexts();
+  const said = branch.findIndex((row) => row.includes("Say all."));
+  expect(
+    branch[said - 1].includes("while all"),
+    "in the whole branch, it stands at what has replaced its lines",
+  );
+  expect(branch[said].includes("while one of them"), "and says what they were");
   await checkAccess(page, "what was asked, in the whole branch");
   await pane.getByRole("combobox", { name: "Changes of" }).selectOption("Only this run");
   await page.context().close();
@@ -207,7 +214,7 @@ export async function sentCommentsGoAlongToLaterRuns(browser, { expect, watched,
   await call(`/tasks/${task.id}/run/`, {
     mode: "background",
     resume_from_run_id: task.latest_run.id,
-    pending_user_message: "```sh\nsed -i '1i zero' new.txt\n```",
+    pending_user_message: "```sh\nsed -i '1i zero' new.txt\nsed -i '/two/a more' new.txt\n```",
   });
   await until("the end of the next run", async () => {
     const { latest_run: run } = await call(`/tasks/${task.id}/`);
@@ -218,7 +225,8 @@ export async function sentCommentsGoAlongToLaterRuns(browser, { expect, watched,
   const rows = await file.locator("tr").allInnerTexts();
   const at = (text) => rows.findIndex((row) => row.includes(text));
   expect(at("two") >= 0 && at("two") + 1 === at("Why two?"), "a later run shows it where its lines are now");
-  await pane.getByText("gone.txt, line 2: not in this diff").waitFor();
+  await pane.getByRole("button", { name: /^1 comment on lines/ }).click();
+  await pane.getByText("gone.txt, line 2 of an earlier run: not in this diff").waitFor();
   await checkAccess(page, "comments of an earlier run");
   await file.getByRole("button", { name: "Resolve the comment: Why two?" }).click();
   await file.getByText(/in Run 1 · Resolved/).waitFor();
@@ -421,6 +429,7 @@ export async function commentsAreEditedUntilTheyAreSent(browser, { expect, watch
   const task = await newTask("Acceptance: comments on their way", [
     ["sh", "printf '%s\\n' one two three four > lines.txt"],
     ["ask options=go", "Go on?"],
+    ["sh", "sed -i '1i zero' lines.txt"],
   ]);
   const { latest_run: run } = await start(task, { mode: "interactive" });
   const review = () => call(`/tasks/${task.id}/runs/${run.id}/review/`);
@@ -471,6 +480,12 @@ export async function commentsAreEditedUntilTheyAreSent(browser, { expect, watch
   for (const one of [page, phone]) await one.getByText("Sent", { exact: true }).waitFor();
   await page.reload();
   await file.getByText("Sent", { exact: true }).waitFor();
+  const rows = await file.locator("tr").allInnerTexts();
+  expect(
+    rows.findIndex((row) => row.includes("four")) + 1 ===
+      rows.findIndex((row) => row.includes("On lines 3 to 5")),
+    "it stands at its lines, which the agent has moved",
+  );
   const shown = await file.getByRole("button", { name: "Edit the comment" }).count();
   expect(
     shown === 0 && (await review()).comments[0].message_id !== null,
@@ -513,6 +528,14 @@ export async function commentsSentFromAPhoneAreSentOnce(browser, { expect, watch
   await bar.getByRole("button", { name: "Discard" }).waitFor();
   await checkAccess(page, "what else can be done with comments on a phone");
   await page.getByRole("button", { name: "Hide the remark" }).tap();
+  const left = page.getByRole("button", {
+    name: "2 comments on lines that are not in these changes · 2 unresolved",
+  });
+  const line = await left.boundingBox();
+  expect(line.height <= 48, `comments that stand at no line take one (${line.height})`);
+  await checkAccess(page, "comments that stand at no line, folded, on a phone");
+  await left.tap();
+  expect((await left.getAttribute("aria-expanded")) === "true", "and open by a tap");
   await page.getByRole("button", { name: "Discard the comment: Why one?" }).tap();
   const [undo, send] = ["Undo", "Send back: new run"].map((name) => page.getByRole("button", { name }));
   const [above, below] = [await undo.boundingBox(), await send.boundingBox()];
@@ -525,6 +548,7 @@ export async function commentsSentFromAPhoneAreSentOnce(browser, { expect, watch
   const next = (await call(`/tasks/${task.id}/`)).latest_run;
   await until("the mark", async () => (await review()).comments[0].message_id === `run:${next.id}`);
   await page.goto(`${base}/projects/1/tasks/${task.id}/runs/${run.id}?pane=changes`);
+  await page.getByRole("button", { name: /^1 comment on lines that are not in these changes/ }).tap();
   await page.getByText("Sent · Run 2").waitFor();
   expect(
     (await send.count()) === 0,

@@ -16,11 +16,11 @@ import { useKept } from "../../ui/kept";
 import { Near } from "../../ui/near";
 import { EditorLink } from "../project/EditorLink";
 import { CommentForm } from "./CommentForm";
-import { type CommentActions, CommentNote, StaleNote } from "./CommentNote";
+import { type CommentActions, CommentNote, LeftOut } from "./CommentNote";
 import styles from "./changes.module.css";
 import { Amount, StatusLetter } from "./FileList";
-import { hunksOf, isChangedAt, linesOf, placeOf, placeText, type Range, reaching } from "./range";
-import { headOf, type ShownComment, standingOf, type View } from "./review";
+import { hunksOf, isChangedAt, linesOf, placeOf, placeText, type Range, reaching, standingOf } from "./range";
+import { headOf, placeThen, type ShownComment, type View } from "./review";
 import { useDrag } from "./useDrag";
 import { linesQuery } from "./useReview";
 
@@ -37,6 +37,8 @@ interface Props extends CommentActions {
   index: number;
   file: FileChange;
   base: Base;
+  /** The patch of the run's own changes, where they are not what is shown. */
+  ownPatch?: string | undefined;
   mode: DiffMode;
   hidesSpaces: boolean;
   /** The place of the line that was searched, if it is in this file. */
@@ -69,7 +71,7 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
       <header className={classes("row sunken", styles.fileHead)} data-comment={isHiding || undefined}>
         <button
           type="button"
-          className={classes("row grow", styles.fileTitle)}
+          className="row line grow"
           aria-expanded={isOpen}
           onClick={() => setChosen(!isOpen)}
         >
@@ -120,7 +122,7 @@ interface DiffProps extends Props {
 }
 
 function FileDiff(props: DiffProps) {
-  const { file, base, mode, hidesSpaces, found, runRef, patchPath, written, keep } = props;
+  const { file, base, ownPatch, mode, hidesSpaces, found, runRef, patchPath, written, keep } = props;
   const { comments, onComment, onDiscard, onResolve } = props;
   const all = useMemo(() => patches.parseHunks(file.patch ?? ""), [file.patch]);
   const hunks = useMemo(() => hunksOf(file, hidesSpaces), [file, hidesSpaces]);
@@ -128,25 +130,27 @@ function FileDiff(props: DiffProps) {
   /** Whether the patch does not have all of the file: what its lines belong to may have begun above them. */
   const isPart = hunks.length > 0 && (file.status === "M" || file.status === "R");
   const [opened, setOpened] = useState<ReadonlyMap<number, patches.Opened>>(new Map());
-  const side = base === "start" ? "old" : "new";
-  const isBetween = useMemo(() => {
-    const open = comments.filter(({ asked, isOlder, resolved }) => (!asked || isOlder) && !resolved);
-    return open.some((comment) => standingOf(hunks, comment, side).length === 0);
-  }, [hunks, comments, side]);
+  const isOpen = comments.some(({ resolved }) => !resolved);
   const before = useQuery({
     ...linesQuery(runRef, base, file),
-    enabled: opened.size > 0 || ((isBetween || (language !== null && isPart)) && !file.truncated),
+    enabled: opened.size > 0 || (isPart && !file.truncated && (isOpen || language !== null)),
   });
   const lines = before.data && patches.isOf(all, before.data) ? before.data : null;
   const hasGaps = !(file.truncated || before.isError || (before.data !== undefined && !lines));
   const whole = useMemo(() => (lines ? patches.wholeOf(hunks, lines) : hunks), [hunks, lines]);
+  const isOwn = ownPatch === undefined;
+  const standings = useMemo(() => {
+    const known = lines ? patches.wholeOf(all, lines) : all;
+    const own = isOwn ? null : patches.parseHunks(ownPatch);
+    return comments.map((comment) => ({ comment, there: standingOf(known, comment, own) }));
+  }, [all, lines, comments, isOwn, ownPatch]);
   const reached = useMemo(
     () =>
-      (lines ? comments : []).reduce(
-        (known, one) => patches.openedTo(standingOf(whole, one, side), hunks, lines ?? [], known),
+      (lines ? standings : []).reduce(
+        (known, { there }) => patches.openedTo(there, hunks, lines ?? [], known),
         opened,
       ),
-    [comments, hunks, whole, side, lines, opened],
+    [standings, hunks, lines, opened],
   );
   const shown = useMemo(
     () => (hasGaps ? patches.withGaps(hunks, lines, reached) : hunks),
@@ -164,22 +168,27 @@ function FileDiff(props: DiffProps) {
   const pick = (range: Range | null) => keep(range && { ...written, range });
   const [dragged, onDrag] = useDrag(shown, pick);
   const inRange = dragged ? linesOf(shown, dragged) : picked;
-  const anchored = comments.map((comment) => {
-    const at = standingOf(shown, comment, side).at(-1)?.at;
-    if (!comment.asked || comment.isOlder || at === undefined || side === "new")
-      return [comment, at] as const;
-    const isUntouched = !isChangedAt(all, comment);
-    const sent = `${comment.sent}: ${isUntouched ? "nothing changed here" : "changed here"}`;
-    return [{ ...comment, isUntouched, sent }, at] as const;
+  const anchored = standings.map(({ comment: one, there }) => {
+    const last = there.at(-1);
+    const isLast = ({ oldNumber, newNumber }: patches.DiffLine) =>
+      last?.newNumber ? newNumber === last.newNumber : oldNumber === last?.oldNumber;
+    const at = last && shown.flatMap(({ lines }) => lines).find(isLast)?.at;
+    const isAsked = one.isOlder === false && isOwn;
+    const isUntouched = isAsked && !isChangedAt(all, one);
+    const sent = isAsked ? `${one.sent}: ${isUntouched ? "nothing changed" : "changed"} here` : one.sent;
+    const isGone = one.side === "old" && one.isEarlier && isOwn;
+    const isOther = one.side === "new" && (lines || !isPart) && !file.truncated;
+    const what = isGone ? "removed before this run" : isOther ? "changed since" : "not shown here";
+    return { comment: { ...one, isUntouched, sent }, there, at, why: `${placeThen(one)}: ${what}.` };
   });
   const below = ({ at }: patches.DiffLine) => {
-    const here = anchored.filter(([, anchor]) => anchor === at);
+    const here = anchored.filter((one) => one.at === at);
     const isForm = picked.at(-1)?.at === at;
     if (here.length === 0 && !isForm) return null;
     return (
       <>
-        {here.map(([comment]) => (
-          <CommentNote key={comment.id} {...{ comment, onComment, onDiscard, onResolve }} />
+        {here.map(({ comment, there }) => (
+          <CommentNote key={comment.id} {...{ comment, at: there, onComment, onDiscard, onResolve }} />
         ))}
         {isForm && (
           <CommentForm
@@ -189,7 +198,7 @@ function FileDiff(props: DiffProps) {
             onCancel={() => pick(null)}
             onSave={(text, id) => {
               const created_at = new Date().toISOString();
-              onComment({ id, path: file.path, ...placeOf(picked), text, created_at });
+              onComment({ id, path: file.path, ...placeOf(picked, shown), text, created_at });
               pick(null);
             }}
           />
@@ -202,17 +211,10 @@ function FileDiff(props: DiffProps) {
   const isOneSided = file.additions === 0 || file.deletions === 0;
   return (
     <>
-      {anchored.map(
-        ([comment, anchor]) =>
-          anchor === undefined &&
-          !before.isLoading && (
-            <StaleNote key={comment.id} {...{ comment, onComment, onDiscard, onResolve }}>
-              {comment.asked && !comment.isOlder
-                ? `On ${placeText(comment)} of the run before: ${side === "old" ? "not among these changes" : comment.side === "old" ? "not shown here" : "changed since"}.`
-                : `The lines of this comment (${placeText(comment)}) have changed since, or are not shown.`}
-            </StaleNote>
-          ),
-      )}
+      <LeftOut
+        notes={before.isLoading ? [] : anchored.filter(({ at }) => at === undefined)}
+        {...{ onComment, onDiscard, onResolve }}
+      />
       {hunks.length > 0 ? (
         <Diff
           hunks={shown}

@@ -20,12 +20,12 @@ import { bring } from "../../ui/near";
 import { earlierOf, isOver, noChangesText, patchOf } from "../project/runState";
 import { basesOf, missingOf } from "./bases";
 import { ChangedFile } from "./ChangedFile";
-import { StaleNote } from "./CommentNote";
+import { LeftOut } from "./CommentNote";
 import styles from "./changes.module.css";
 import { FileList } from "./FileList";
 import { MovedBase } from "./MovedBase";
-import { findLines, placeText } from "./range";
-import { type Comment, inOrder, type ShownComment, viewOf } from "./review";
+import { findLines } from "./range";
+import { type Comment, inOrder, pathNow, placeThen, type ShownComment, viewOf } from "./review";
 import { SendBar, type Sending } from "./SendBar";
 import { usePlace } from "./usePlace";
 import { changesQuery, useOutcome, useReview } from "./useReview";
@@ -79,18 +79,16 @@ export default function ChangesPane(props: Props) {
   const [look, keep] = useKept(localStorage, "taskbeacon.diff", UNIFIED);
   const { hidesSpaces } = look;
   const { review, toggleViewed, act, isStored } = useReview(runRef);
-  const { earlier, tally } = useOutcome(run, runRef);
+  const { earlier, own, tally } = useOutcome(run, runRef);
   const kept = useMemo(() => [...(review?.comments ?? NONE), ...earlier], [review?.comments, earlier]);
   const texts = kept.map(sentText).join("\n");
   const files = useMemo(() => inOrder(changes.data?.files ?? NOTHING), [changes.data?.files]);
   const comments = useMemo<readonly ShownComment[]>(() => {
     const text = texts.split("\n");
-    const names = new Map(files.map(({ old_path, path }) => [old_path ?? path, path]));
     return kept.map((one: Comment & Partial<ShownComment>, index) => {
-      const path = (one.from && names.get(one.path)) ?? one.path;
-      return { ...one, path, sent: text[index] ?? "" };
+      return { ...one, path: pathNow(one, files, own), sent: text[index] ?? "" };
     });
-  }, [kept, texts, files]);
+  }, [kept, texts, files, own]);
   const unsent = comments.filter(({ sent }) => !sent);
   const commentsByPath = useMemo(() => Map.groupBy(comments, ({ path }) => path), [comments]);
   const views = useMemo(() => {
@@ -156,8 +154,12 @@ export default function ChangesPane(props: Props) {
   const { text: missing, passes: isAskedAgain } = missingOf(changes.data, base);
   const leftOut = changes.data.left_out.join(", ");
   const about = base === "start" ? tally : base === "branch" && AGAINST_NOW;
-  const leftText = base === "start" || missing ? "not in this diff" : "its file is the same as in the base";
-  const left = isAskedAgain ? NONE : comments.filter(({ path }) => !views.has(path));
+  const left = (isAskedAgain ? NONE : comments)
+    .filter(({ path }) => !views.has(path))
+    .map((comment) => ({
+      comment,
+      why: `${visible(comment.path)}, ${placeThen(comment)}: not in this diff.`,
+    }));
   const sum = (key: "additions" | "deletions") => files.reduce((total, file) => total + file[key], 0);
   const lines = { additions: sum("additions"), deletions: sum("deletions") };
   const viewedCount = [...views.values()].filter((view) => view === "viewed").length;
@@ -262,16 +264,14 @@ export default function ChangesPane(props: Props) {
             {...scrolling("Diffs")}
             onScroll={onScroll}
           >
-            {left.map((comment) => (
-              <StaleNote key={comment.id} comment={comment} {...act}>
-                {visible(comment.path)}, {placeText(comment)}
-                {comment.asked && !comment.isOlder && " of the run before"}: {leftText}.
-              </StaleNote>
-            ))}
+            <LeftOut notes={left} {...act} />
             {drawn.map((file, index) => (
               <ChangedFile
                 {...{ index, file, base, runRef }}
                 key={file.path}
+                ownPatch={
+                  base === "start" ? undefined : (own?.find(({ path }) => path === file.path)?.patch ?? "")
+                }
                 {...{ mode, hidesSpaces }}
                 found={file.path === foundIn ? Number(foundAt) : null}
                 patchPath={patch ? downloadPath(runRef, patch.storage_path) : null}

@@ -1,18 +1,19 @@
 /** A comment of the review, where it stands. */
 import { Check, Pencil, RotateCcw, Send, X } from "lucide-react";
-import { type ReactNode, useState } from "react";
+import { Fragment, useState } from "react";
 import { visible } from "../../text/marks";
+import type { DiffLine } from "../../text/patch";
 import { classes } from "../../ui/classes";
-import { IconButton } from "../../ui/controls";
+import { Chevron, IconButton } from "../../ui/controls";
+import { countOf } from "../../ui/counts";
 import { Markdown } from "../../ui/markdown";
 import { CommentForm } from "./CommentForm";
 import styles from "./changes.module.css";
-import { keptCode, placeText, quoteOf } from "./range";
+import { isAbout, keptCode, placeOf, placeText } from "./range";
 import type { Comment, ShownComment } from "./review";
 
 /** How much of a comment names its buttons. */
 const NAMED = 40;
-const QUOTED = 400;
 
 export interface CommentActions {
   onComment: (comment: Comment) => void;
@@ -20,31 +21,54 @@ export interface CommentActions {
   onResolve: (comment: ShownComment) => void;
 }
 
-type NoteProps = CommentActions & { comment: ShownComment };
+type LeftProps = CommentActions & { notes: readonly { comment: ShownComment; why: string }[] };
 
-/** A comment that stands at no line; `children` say why. */
-export function StaleNote({ children, ...note }: NoteProps & { children: ReactNode }) {
-  const { sent, asked, resolved } = note.comment;
-  const isOpen = !resolved && (!sent || asked !== undefined);
-  const code = !resolved && (asked?.length ? quoteOf(asked).code : keptCode(note.comment));
+/** Comments that stand at no line of what is shown, and why; one line, until it is opened. */
+export function LeftOut({ notes, ...actions }: LeftProps) {
+  const [isOpen, setOpen] = useState(false);
+  if (notes.length === 0) return null;
+  const unresolved = notes.filter(({ comment }) => !comment.resolved).length;
+  const text = `${countOf(notes.length, "comment")} on lines that are not in these changes`;
   return (
-    <div className={classes("column tight", isOpen ? styles.stale : "padded")}>
-      <p className={isOpen ? "small attention" : "small faint"}>{children}</p>
-      {code && <pre className="well small">{visible(code.slice(0, QUOTED))}</pre>}
-      <CommentNote {...note} />
+    <div className={classes("column tight", unresolved > 0 ? styles.stale : "padded")}>
+      <button
+        type="button"
+        className={classes("row line small", unresolved > 0 ? "attention" : "dim")}
+        aria-expanded={isOpen}
+        data-comment={isOpen ? undefined : ""}
+        onClick={() => setOpen(!isOpen)}
+      >
+        <Chevron isOpen={isOpen} /> <span className="clip">{text}</span>{" "}
+        <span className="fixed">· {unresolved > 0 ? `${unresolved} unresolved` : "resolved"}</span>
+      </button>
+      {isOpen &&
+        notes.map(({ comment, why }) => (
+          <Fragment key={comment.id}>
+            <p className="small">{why}</p>
+            <CommentNote {...{ comment, ...actions }} />
+          </Fragment>
+        ))}
     </div>
   );
 }
 
-export function CommentNote({ comment: shown, onComment, onDiscard, onResolve }: NoteProps) {
+interface NoteProps extends CommentActions {
+  comment: ShownComment;
+  /** Where it stands; absent: nowhere. */
+  at?: readonly DiffLine[];
+}
+
+export function CommentNote({ comment: shown, at, onComment, onDiscard, onResolve }: NoteProps) {
   const { sent, isUntouched, ...comment } = shown;
+  const place = at ? placeOf(at) : comment;
+  const code = !comment.resolved && !(at && isAbout(at, comment)) && keptCode(shown);
   const [text, setText] = useState<string | null>(null);
   const name = comment.text.slice(0, NAMED);
   if (text !== null && !sent)
     return (
       <CommentForm
         id={comment.id}
-        place={placeText(comment)}
+        place={placeText(place)}
         text={text}
         onText={setText}
         onCancel={() => setText(null)}
@@ -57,7 +81,9 @@ export function CommentNote({ comment: shown, onComment, onDiscard, onResolve }:
   return (
     <div className={classes("row card raised", styles.comment)} data-comment={comment.id} tabIndex={-1}>
       <div className="grow">
-        {comment.start_line !== comment.line && <p className="small dim">On {placeText(comment)}</p>}
+        {place.start_line !== place.line && <p className="small dim">On {placeText(place)}</p>}
+        {code && at && <p className="small attention">Made on what has changed since:</p>}
+        {code && <pre className="well small">{visible(code)}</pre>}
         <div className={classes(sent && "dim", comment.resolved && "clip")}>
           {comment.resolved ? visible(comment.text) : <Markdown text={comment.text} />}
         </div>
@@ -77,10 +103,14 @@ export function CommentNote({ comment: shown, onComment, onDiscard, onResolve }:
       )}
       {/* What the agent reads is not changed, and not taken back, by what is done here. */}
       {!sent && (
-        <IconButton label={`Edit the comment: ${name}`} onClick={() => setText(comment.text)} icon={Pencil} />
-      )}
-      {!sent && (
-        <IconButton label={`Discard the comment: ${name}`} onClick={() => onDiscard([comment])} icon={X} />
+        <>
+          <IconButton
+            label={`Edit the comment: ${name}`}
+            onClick={() => setText(comment.text)}
+            icon={Pencil}
+          />
+          <IconButton label={`Discard the comment: ${name}`} onClick={() => onDiscard([comment])} icon={X} />
+        </>
       )}
     </div>
   );

@@ -7,6 +7,7 @@ import type { FileChange, Run } from "../../api/types";
 import { parseHunks } from "../../text/patch";
 import { ChangedFile } from "./ChangedFile";
 import ChangesPane from "./ChangesPane";
+import { placeOf } from "./range";
 import type { ShownComment } from "./review";
 import { changesQuery } from "./useReview";
 
@@ -59,7 +60,6 @@ function paneOf(
   const queries = new QueryClient({ defaultOptions: { queries: { refetchOnMount: false } } });
   history.replaceState(null, "", `?base=${base}`);
   const earlier = asked.length > 0 ? [{ run_id: "one", sent_by: { id: 1 }, comments: asked }] : [];
-  queries.setQueryData(["asked", "r", ...asked.map(({ id }) => `one${id}`)], [[]]);
   const diff = { files, source, tree: "a", missing: null, left_out: [] };
   queries.setQueryData(changesQuery(queries, runRef, "branch").queryKey, { ...diff, behind } as never);
   queries.setQueryData(changesQuery(queries, runRef, "start").queryKey, diff as never);
@@ -140,12 +140,47 @@ it("counts in the list of files the comments of each", () => {
   expect(lines.map((line) => line?.includes("2 comments"))).toEqual([false, true]);
 });
 
-it("shows the line as it was that a comment stood at, once the line is another", () => {
-  const moved = comment({ path: "x", line: 11, start_line: 11, hash: "0.0.other     t += price*qty" });
+it("folds comments that stand nowhere into one line, which says how many are unresolved", () => {
+  const moved = { path: "x", line: 11, start_line: 11, hash: "0.0.other     t += price*qty" };
+  const comments = [
+    comment({ ...moved, id: "a" }),
+    comment({ ...moved, id: "b", text: "And?", message_id: "m", resolved: true }),
+    comment({ id: "c", path: "gone", text: "Where?" }),
+  ];
   const patch = "@@ -9,0 +11 @@\n+t = 0\n";
-  const pane = paneOf("completed", "stored", [file("x", { patch, additions: 1, truncated: true })], [moved]);
-  expect(pane.textContent).toContain("(line 11) have changed since");
-  expect(pane.querySelector("pre")?.textContent).toBe("    t += price*qty");
+  const pane = paneOf("completed", "stored", [file("x", { patch, additions: 1, truncated: true })], comments);
+  const lines = [...pane.querySelectorAll<HTMLElement>("button[data-comment]")];
+  expect(lines.map((line) => [line.textContent?.trim(), line.getAttribute("aria-expanded")])).toEqual([
+    ["1 comment on lines that are not in these changes · 1 unresolved", "false"],
+    ["2 comments on lines that are not in these changes · 1 unresolved", "false"],
+  ]);
+  expect(pane.textContent).not.toContain("Why?");
+  for (const line of lines) fireEvent.click(line);
+  expect(lines.map((line) => line.getAttribute("aria-expanded"))).toEqual(["true", "true"]);
+  expect(pane.textContent).toContain("line 11: not shown here.");
+  expect(pane.textContent).toContain("gone, line 1: not in this diff.");
+  expect([...pane.querySelectorAll("pre")].map((code) => code.textContent)).toEqual(["    t += price*qty"]);
+});
+
+it("shows what a comment was made on beside the line that has replaced it in the whole branch", () => {
+  const made = parseHunks("@@ -1 +1,2 @@\n a\n+b\n");
+  const asked = made[0]?.lines.slice(1) ?? [];
+  const { container } = render(
+    <QueryClientProvider client={new QueryClient()}>
+      <ChangedFile
+        {...{ index: 0, base: "first", mode: "unified", view: "new", patchPath: null, runRef }}
+        {...{ hidesSpaces: false, found: null, ownPatch: "@@ -1,2 +1,2 @@\n a\n-b\n+c\n" }}
+        {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing, onResolve: nothing }}
+        comments={[
+          comment({ ...placeOf(asked, made), isEarlier: true, isOlder: false, sent: "Asked of this run" }),
+        ]}
+        file={file("x", { additions: 1, patch: "@@ -1 +1,2 @@\n a\n+c\n" })}
+      />
+    </QueryClientProvider>,
+  );
+  expect(container.textContent).toContain("Made on what has changed since:");
+  expect(container.querySelector("[data-comment] pre")?.textContent).toBe("b");
+  expect(container.querySelector("[aria-expanded=false]")).toBeNull();
 });
 
 it("shows an earlier comment where its lines are now, and lets its person alone resolve it", () => {
@@ -153,10 +188,8 @@ it("shows an earlier comment where its lines are now, and lets its person alone 
   const patch = "@@ -7,2 +7,3 @@\n a\n+new\n b\n";
   const asked = parseHunks("@@ -1 +1,2 @@\n a\n+b\n")[0]?.lines.slice(1) ?? [];
   const earlier = {
-    asked,
-    isOlder: true,
-    line: 2,
-    start_line: 2,
+    ...placeOf(asked),
+    ...{ isEarlier: true, isOlder: true },
     text: "Why b?",
     sent: "Sent by Ana in Run 1",
   };
@@ -187,28 +220,29 @@ it("shows an earlier comment where its lines are now, and lets its person alone 
 it.each([
   ["first", "old", "not shown here"],
   ["first", "new", "changed since"],
-  ["start", "old", "not among these changes"],
+  ["start", "old", "removed before this run"],
 ] as const)("says of what was asked, in the diff from %s, on the %s side: %s", (base, side, why) => {
-  const asked = comment({ side, sent: "Asked of this run", asked: [], hash: "0.0.other" });
+  const asked = comment({
+    side,
+    sent: "Asked of this run",
+    isEarlier: true,
+    isOlder: false,
+    hash: "0.0.other",
+  });
+  const queries = new QueryClient({ defaultOptions: { queries: { staleTime: Number.POSITIVE_INFINITY } } });
+  queries.setQueryData(["lines", "r", base, "x"], ["a", "b", "c", "d"]);
   const { container } = render(
-    <QueryClientProvider client={new QueryClient()}>
+    <QueryClientProvider client={queries}>
       <ChangedFile
-        {...{
-          index: 0,
-          base,
-          mode: "unified",
-          hidesSpaces: false,
-          found: null,
-          view: "new",
-          patchPath: null,
-          runRef,
-          comments: [asked],
-        }}
+        {...{ index: 0, base, mode: "unified", view: "new", patchPath: null, runRef }}
+        {...{ hidesSpaces: false, found: null, ownPatch: base === "first" ? "" : undefined }}
         {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing, onResolve: nothing }}
+        comments={[asked]}
         file={file("x", { additions: 1, patch: "@@ -4,0 +5 @@\n+new\n" })}
       />
     </QueryClientProvider>,
   );
+  fireEvent.click(within(container).getByRole("button", { name: /^1 comment on lines/ }));
   expect(container.textContent).toContain(`of the run before: ${why}.`);
 });
 
@@ -265,11 +299,23 @@ it("finds one of many files by a part of its name", () => {
 });
 
 it.each([
-  ["start", "Nothing changed at the lines of 1 comment.", "line 1 of the run before: not in this diff."],
-  ["first", "", "line 1 of the run before: its file is the same as in the base."],
-] as const)("counts what became of comments beside the run's own changes alone: %s", (base, tally, why) => {
-  const asked = [comment({ message_id: "run:r", sent: "Asked of this run", asked: [] })];
-  const text = paneOf("completed", "stored", [MODE], [], false, { base, asked }).textContent;
-  expect(text).toContain(`x, ${why}`);
-  expect(text?.match(/(Nothing changed|The lines) [\w ]+ comments?( changed)?\./)?.[0] ?? "").toBe(tally);
+  ["start", "Nothing changed at the lines of 1 comment."],
+  ["first", ""],
+] as const)("counts what became of comments beside the run's own changes alone: %s", (base, tally) => {
+  const asked = [comment({ message_id: "run:r", sent: "Asked of this run" })];
+  const pane = paneOf("completed", "stored", [MODE], [], false, { base, asked });
+  fireEvent.click(within(pane).getByRole("button", { name: /^1 comment on lines/ }));
+  expect(pane.textContent).toContain("x, line 1 of the run before: not in this diff.");
+  expect(pane.textContent?.match(/Nothing changed at [\w ]+ comments?\./)?.[0] ?? "").toBe(tally);
+});
+
+it("shows a comment at a file that the run has renamed, though another has its name now", () => {
+  const asked = [comment({ path: "run.sh", message_id: "run:r", sent: "Asked of this run" })];
+  const files = [
+    file("new.sh", { status: "R", old_path: "run.sh", patch: "" }),
+    file("run.sh", { status: "A" }),
+  ];
+  const list = paneOf("completed", "stored", files, [], false, { asked }).querySelector("nav");
+  const lines = [...(list?.querySelectorAll("button") ?? [])].map((line) => line.textContent);
+  expect(lines.filter((line) => line?.includes("1 comment"))).toEqual([expect.stringContaining("new.sh")]);
 });

@@ -1,9 +1,9 @@
 /** A person's review of a run's changes: what was viewed, and comments for the agent. Pure. */
 import type { FileChange, Review, UserBasic } from "../../api/types";
 import { closed } from "../../text/blocks";
-import { type DiffLine, type Hunk, parseHunks } from "../../text/patch";
+import { type DiffLine, parseHunks } from "../../text/patch";
 import { countOf } from "../../ui/counts";
-import { anchorOf, hashOf, isChangedAt, keptCode, laterOf, placeText, quoteOf } from "./range";
+import { hashOf, isChangedAt, keptCode, placeOf, placeText, quoteOf } from "./range";
 
 export type Comment = Review["comments"][number];
 
@@ -13,11 +13,11 @@ export const isSame = (one: Comment, sent: Comment) => one.id === sent.id && one
 export interface ShownComment extends Comment {
   /** How far it has been sent, in words; empty: it can be changed, and sent. */
   sent: string;
-  /** The lines that it is about, if it was sent before: with the message that this run began with, or earlier. */
-  asked?: readonly DiffLine[];
   /** Who has sent it on the work of which run, if it is of another review. */
   from?: { run: string; by: UserBasic; isOwn: boolean };
-  /** Whether this run did not begin with it: its lines are wherever they are now. */
+  /** Whether it was made on an earlier run. */
+  isEarlier?: boolean;
+  /** Whether this run did not begin with it. */
   isOlder?: boolean;
   /** Whether this run has changed nothing there. */
   isUntouched?: boolean;
@@ -49,16 +49,27 @@ export function viewOf(viewed: Viewed, file: FileChange): View {
   return mark === fingerprint(file) ? "viewed" : "changed";
 }
 
-/** Return the lines at which a comment stands; `side` is that of the run's own changes. Removed ones keep their numbers. */
-export const standingOf = (hunks: readonly Hunk[], comment: ShownComment, side: "old" | "new"): DiffLine[] =>
-  comment.asked && (comment.isOlder || comment.side === "new" || side === "old")
-    ? laterOf(hunks, comment, comment.asked, comment.isOlder ? "new" : side)
-    : anchorOf(hunks, comment);
+/** The name that the file of a comment has now; `own` are the files that the run has changed itself. */
+export function pathNow(
+  { path, isEarlier }: Partial<ShownComment> & Comment,
+  files: FileChange[],
+  own = files,
+) {
+  const isHere = !isEarlier && files.some((one) => one.path === path);
+  return (!isHere && own.find(({ old_path }) => old_path === path)?.path) || path;
+}
+
+/** Where a comment was made, in words. */
+export const placeThen = (comment: ShownComment): string =>
+  `${placeText(comment)}${comment.isEarlier ? ` of ${comment.isOlder ? "an earlier run" : "the run before"}` : ""}`;
 
 /** What a run has done at the comments with which it began: `files` are those that it has changed itself. */
 export function tallyOf(asked: readonly ShownComment[], files: readonly FileChange[]): string {
-  const patches = new Map(files.map(({ old_path, path, patch }) => [old_path ?? path, patch]));
-  const changed = asked.filter((one) => isChangedAt(parseHunks(patches.get(one.path) ?? ""), one)).length;
+  const changed = asked.filter((one) => {
+    // A new file has the name of none that was there.
+    const file = files.find((file) => file.status !== "A" && (file.old_path ?? file.path) === one.path);
+    return isChangedAt(parseHunks(file?.patch ?? ""), one);
+  }).length;
   const rest = asked.length - changed;
   const all = countOf(asked.length, "comment");
   if (changed === 0) return `Nothing changed at the lines of ${all}.`;
@@ -77,7 +88,9 @@ export function reviewMessage(
     const fence = "`".repeat(Math.max(3, ...[...code.matchAll(/`+/g)].map(([run]) => run.length + 1)));
     const quote = isHere || code ? `${fence}${hasSigns ? "diff" : ""}\n${code}\n${fence}\n` : "";
     const was = place.start_line === place.line ? "this was" : "these were";
-    const where = isHere ? `, ${placeText(place)}` : `: ${was} ${placeText(place)} when the comment was made`;
+    const where = isHere
+      ? `, ${placeText(placeOf(lines))}`
+      : `: ${was} ${placeText(place)} when the comment was made`;
     return `${path}${where}\n${quote}${closed(text)}`;
   });
   return [closed(remark.trim()), "Comments on your changes:", ...parts].filter(Boolean).join("\n\n");

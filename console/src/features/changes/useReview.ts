@@ -54,13 +54,12 @@ async function linesAbout(
   queries: QueryClient,
   ref: RunRef,
   base: Base,
-): Promise<DiffLine[]> {
+): Promise<readonly DiffLine[]> {
   const file = files.find(({ path }) => path === comment.path);
   const hunks = parseHunks(file?.patch ?? "");
-  const lines = anchorOf(hunks, comment);
-  if (!file || file.truncated || lines.length > 0) return lines;
-  const before = await queries.fetchQuery(linesQuery(ref, base, file)).catch(() => null);
-  return before && isOf(hunks, before) ? anchorOf(wholeOf(hunks, before), comment) : [];
+  const query = file && !file.truncated && linesQuery(ref, base, file);
+  const before = query ? await queries.fetchQuery(query).catch(() => null) : null;
+  return anchorOf(before && isOf(hunks, before) ? wholeOf(hunks, before) : hunks, comment);
 }
 
 /** Return the message of a review, with the lines that its comments are about. */
@@ -78,45 +77,32 @@ export const remarkOf = (run: string) => `taskbeacon.remark.${run}`;
 
 const NONE: readonly ShownComment[] = [];
 
-/** The comments that were sent before, with the lines that they are about. */
+/** The comments that were sent before. */
 function useEarlier(run: Run, ref: RunRef): readonly ShownComment[] {
   const queries = useQueryClient();
   const { earlier } = useQuery(reviewQuery(queries, ref)).data ?? {};
-  const ids = earlier?.flatMap(({ run_id, comments }) => comments.map(({ id }) => run_id + id)) ?? [];
-  const lines = useQuery({
-    queryKey: ["asked", run.id, ...ids],
-    queryFn: async () => {
-      const found = earlier?.map(async ({ run_id, comments }) => {
-        const before = { ...ref, run: run_id };
-        const diff = await queries.fetchQuery(changesQuery(queries, before, "start")).catch(() => null);
-        const files = diff?.files ?? [];
-        return Promise.all(comments.map((one) => linesAbout(one, files, queries, before, "start")));
-      });
-      return (await Promise.all(found ?? [])).flat();
-    },
-    enabled: ids.length > 0,
-    staleTime: Number.POSITIVE_INFINITY,
-  }).data;
   const me = queries.getQueryData<Session>(["session"])?.user.id;
   return useMemo(() => {
     const all = earlier?.flatMap(({ run_id, sent_by: by, comments }) => {
       const from = { run: run_id, by, isOwn: by.id === me };
-      return comments.map((one) => ({ ...one, sent: "", from, isOlder: one.message_id !== `run:${run.id}` }));
+      const rest = { from, sent: "", isEarlier: run_id !== run.id };
+      return comments.map((one) => ({ ...one, ...rest, isOlder: one.message_id !== `run:${run.id}` }));
     });
-    return lines && all ? all.map((one, at) => ({ ...one, asked: lines[at] ?? [] })) : NONE;
-  }, [earlier, lines, me, run.id]);
+    return all ?? NONE;
+  }, [earlier, me, run.id]);
 }
 
-/** What was sent before, what the run has done at the comments with which it began, in words, and how many new ones are not sent. */
+/** What was sent before, what the run has changed itself, also at the comments with which it began, in words, and how many new ones are not sent. */
 export function useOutcome(run: Run, ref: RunRef) {
   const queries = useQueryClient();
   const earlier = useEarlier(run, ref);
   const asked = earlier.filter(({ isOlder }) => !isOlder);
   const staleTime = isOver(run) ? Number.POSITIVE_INFINITY : 0;
-  const own = useQuery({ ...changesQuery(queries, ref, "start"), enabled: asked.length > 0, staleTime });
+  const own = useQuery({ ...changesQuery(queries, ref, "start"), enabled: earlier.length > 0, staleTime });
   const review = useQuery(reviewQuery(queries, ref));
   const unsent = review.data?.comments.filter(({ message_id }) => !message_id).length ?? 0;
-  return { earlier, tally: own.data && asked.length > 0 ? tallyOf(asked, own.data.files) : "", unsent };
+  const tally = own.data && asked.length > 0 ? tallyOf(asked, own.data.files) : "";
+  return { earlier, own: own.data?.files, tally, unsent };
 }
 
 /** How many files all runs on the branch have changed; 0: this run is the first, or it is not known. */
