@@ -19,14 +19,13 @@ from app.config import get_settings
 from app.db.engine import connect
 from app.models import Base
 from app.models.base import UtcDateTime
-from migrations.indexes import LOCK_TIMEOUT
+from migrations.indexes import LIMITS
 
 _ADVISORY_LOCK = 0x7A5C_BEAC
 _PAUSE_SECONDS = 0.2
 # SQLSTATE of deadlocks and of locks that are not available in time.
 _CONFLICTS = ("40P01", "55P03")
 _PATIENCE_SECONDS = 300.0
-_STATEMENT_TIMEOUT = "10min"
 
 
 def _render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
@@ -47,15 +46,29 @@ def _configure(**options: Any) -> None:
     )
 
 
-def _take_turn(connection: Connection, deadline: float) -> None:
-    """Wait for the advisory lock until the deadline, asking for it again and again. Raises CommandError.
+class _Patience:
+    """How long an upgrade repeats what it did not complete: its seconds, from the last revision that it did."""
+
+    def __init__(self) -> None:
+        self._seconds: float = context.config.attributes.get("patience_seconds", _PATIENCE_SECONDS)
+        self.renew()
+
+    def renew(self, **_: Any) -> None:
+        self._ends_at = time.monotonic() + self._seconds
+
+    def is_over(self) -> bool:
+        return time.monotonic() > self._ends_at
+
+
+def _take_turn(connection: Connection, patience: _Patience) -> None:
+    """Wait for the advisory lock with patience, asking for it again and again. Raises CommandError.
 
     A statement that waits for it would be one that building an index concurrently waits for, for ever.
     """
     is_waiting = False
     while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK}):
         connection.rollback()
-        if time.monotonic() > deadline:
+        if patience.is_over():
             raise CommandError("another migration of this database has not ended. Try again when it has.")
         if not is_waiting:
             click.echo("Waiting for another migration of this database to end.", err=True)
@@ -63,12 +76,12 @@ def _take_turn(connection: Connection, deadline: float) -> None:
         time.sleep(_PAUSE_SECONDS)
 
 
-def _migrate(connection: Connection, deadline: float) -> None:
-    _take_turn(connection, deadline)
-    connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
-    connection.execute(text(f"SET statement_timeout = '{_STATEMENT_TIMEOUT}'"))
+def _migrate(connection: Connection, patience: _Patience) -> None:
+    _take_turn(connection, patience)
+    for name, limit in LIMITS.items():
+        connection.execute(text(f"SET {name} = '{limit}'"))
     connection.commit()
-    _configure(connection=connection)
+    _configure(connection=connection, on_version_apply=patience.renew)
     with context.begin_transaction():
         context.run_migrations()
 
@@ -76,16 +89,16 @@ def _migrate(connection: Connection, deadline: float) -> None:
 async def _migrate_online(url: str) -> None:
     engine = create_async_engine(url, poolclass=pool.NullPool)
     event.listen(engine.sync_engine, "do_connect", connect)
-    deadline = time.monotonic() + context.config.attributes.get("patience_seconds", _PATIENCE_SECONDS)
+    patience = _Patience()
     try:
         while True:
             try:
                 # Closing the connection is what gives the advisory lock back.
                 async with engine.connect() as connection:
-                    return await connection.run_sync(_migrate, deadline)
+                    return await connection.run_sync(_migrate, patience)
             except DBAPIError as error:
                 is_conflict = getattr(error.orig, "sqlstate", None) in _CONFLICTS
-                if not is_conflict or time.monotonic() > deadline:
+                if not is_conflict or patience.is_over():
                     raise
             # Requests that waited behind it get their turn; then it goes on from the revision that it did not complete.
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -11,7 +11,7 @@ from alembic import op
 
 # Requests wait behind a statement that waits for a lock. It gives up before a second has passed, after which PostgreSQL
 # looks for deadlocks and could end a request; then the migration begins again (env.py).
-LOCK_TIMEOUT = "500ms"
+LIMITS = {"lock_timeout": "500ms", "statement_timeout": "10min"}
 
 
 def create_index_concurrently(
@@ -47,8 +47,11 @@ def drop_index_concurrently(name: str, table: str) -> None:
 
 @contextmanager
 def _waiting_for_others() -> Iterator[None]:
-    # Such a statement waits for the transactions that have begun before it, and no request waits for it.
+    # Such a statement waits for the transactions that have begun before it, and no request waits for it. Ended after a
+    # time it would be ended again at each repetition, and each would leave an invalid index.
     with op.get_context().autocommit_block():
-        op.execute("SET lock_timeout = 0")
+        for name in LIMITS:
+            op.execute(f"SET {name} = 0")
         yield
-        op.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+        for name, limit in LIMITS.items():
+            op.execute(f"SET {name} = '{limit}'")

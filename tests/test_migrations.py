@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sqlalchemy import CheckConstraint
 
 from app.db.schema_revision import migration_config
 from app.models import Base
+from migrations.indexes import LIMITS
 from tests.fixtures.database import Databases
 from tests.support.database.schema_changes import Schema, breaking_changes, read_schema
 from tests.support.waiting import eventually
@@ -26,6 +28,10 @@ _OUTSIDE_OF_TRANSACTIONS = [
     for revision in reversed(_REVISIONS)
     if re.search("autocommit_block|_concurrently", Path(revision.path).read_text(encoding="utf-8"))
 ]
+_WAITS = """
+    SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
+    WHERE datname = current_database() AND NOT granted AND {}
+"""
 _LITERAL = re.compile(r"'([^']*)'")
 
 
@@ -164,10 +170,7 @@ def test_upgrade_and_a_request_that_lock_two_tables_in_turn_both_succeed(
         address = empty_database.replace("+asyncpg", "")
         reader, watcher = await asyncpg.connect(address), await asyncpg.connect(address)
         # To drop the key of a run to its task, the upgrade locks `runs`, and then waits for `tasks`.
-        waits = """
-            SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
-            WHERE datname = current_database() AND NOT granted AND relation = 'tasks'::regclass
-        """
+        waits = _WAITS.format("relation = 'tasks'::regclass")
         try:
             async with reader.transaction():
                 await reader.execute("SELECT FROM tasks")
@@ -283,6 +286,102 @@ def test_upgrade_says_that_it_waits_for_another_and_does_not_wait_for_ever(
     assert tables(empty_database) == set()
 
 
+_PLANTED = """{explanation}
+from alembic import op
+from migrations.indexes import create_index_concurrently
+
+revision = {name!r}
+down_revision = {before!r}
+branch_labels = depends_on = None
+
+
+def upgrade() -> None:
+    {statement}
+"""
+
+
+def plant(url: str, folder: Path, *statements: str, docstring: str = "") -> Config:
+    """Return the configuration of a migrated database with more revisions, `planted1` and so on, that do this."""
+    before = _REVISIONS[0].revision
+    for number, statement in enumerate(statements, 1):
+        name, explanation = f"planted{number}", f'"""Planted.\n\n{docstring}\n"""'
+        text = _PLANTED.format(explanation=explanation, name=name, before=before, statement=statement)
+        (folder / f"{name}.py").write_text(text)
+        before = name
+    config = migration_config(url)
+    versions = Path(str(config.get_main_option("script_location"))) / "versions"
+    config.set_main_option("version_locations", f"{versions}:{folder}")
+    return config
+
+
+def test_index_is_built_however_long_it_waits_for_others(
+    migrated_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: the limit of a statement ended it at the same place each time, and left an invalid index."""
+    build = 'create_index_concurrently("ix_t", "tasks", ["title"])'
+    limit = 'assert op.get_bind().exec_driver_sql("SHOW statement_timeout").scalar() == "100ms"'
+    config = plant(migrated_database, tmp_path, build, limit)
+
+    async def run() -> None:
+        address = migrated_database.replace("+asyncpg", "")
+        writer, watcher = await asyncpg.connect(address), await asyncpg.connect(address)
+        age = (
+            "SELECT now() - query_start > '200ms' FROM pg_stat_activity WHERE query ~ '^CREATE INDEX CONCURR'"
+        )
+        try:
+            async with writer.transaction():
+                await writer.execute("LOCK TABLE tasks IN ROW EXCLUSIVE MODE")
+                upgrading = asyncio.create_task(asyncio.to_thread(command.upgrade, config, "head"))
+
+                async def is_late() -> bool:
+                    return upgrading.done() or await watcher.fetchval(age)
+
+                await eventually(is_late)
+            await upgrading
+        finally:
+            await writer.close()
+            await watcher.close()
+
+    monkeypatch.setitem(LIMITS, "statement_timeout", "100ms")
+    asyncio.run(run())
+    assert fetch(migrated_database, "SELECT FROM pg_index WHERE NOT indisvalid") == []
+
+
+def test_upgrade_has_its_patience_anew_after_each_revision(
+    migrated_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: after a long revision the first lock that the next one did not get ended the upgrade."""
+    long = 'op.execute("SET LOCAL lock_timeout = 0"); op.execute("SELECT pg_advisory_xact_lock(1)")'
+    config = plant(migrated_database, tmp_path, long, 'op.execute("LOCK TABLE tasks")')
+
+    async def run() -> None:
+        address = migrated_database.replace("+asyncpg", "")
+        other, watcher = await asyncpg.connect(address), await asyncpg.connect(address)
+        is_long, is_waiting = _WAITS.format("objid = 1"), _WAITS.format("relation = 'tasks'::regclass")
+        try:
+            async with other.transaction():
+                await other.execute("LOCK TABLE tasks IN ROW EXCLUSIVE MODE")
+                await other.execute("SELECT pg_advisory_lock(1)")
+                upgrading = asyncio.create_task(asyncio.to_thread(command.upgrade, config, "head"))
+                await eventually(lambda: watcher.fetchval(is_long))
+                now = time.monotonic
+                monkeypatch.setattr(time, "monotonic", lambda: now() + 3600)
+                await other.execute("SELECT pg_advisory_unlock(1)")
+                await eventually(lambda: watcher.fetchval(is_waiting))
+
+                async def has_given_up() -> bool:
+                    return not await watcher.fetchval(is_waiting)
+
+                await eventually(has_given_up)
+            await upgrading
+        finally:
+            await other.close()
+            await watcher.close()
+
+    asyncio.run(run())
+    assert fetch(migrated_database, "SELECT version_num FROM alembic_version")[0][0] == "planted2"
+
+
 def test_second_upgrade_keeps_revision_and_schema(migrated_database: str) -> None:
     # xmin: the transaction that wrote a row.
     queries = (
@@ -361,19 +460,6 @@ def test_no_revision_breaks_the_release_before_it(config: Config, empty_database
     assert breaking(config, empty_database, after=FIRST_RELEASE) == {}
 
 
-_PLANTED = """{explanation}
-from alembic import op
-
-revision = "planted"
-down_revision = {head!r}
-branch_labels = depends_on = None
-
-
-def upgrade() -> None:
-    op.drop_column("tasks", "title_manually_set")
-"""
-
-
 @pytest.mark.parametrize(
     ("docstring", "found"),
     [
@@ -384,14 +470,10 @@ def upgrade() -> None:
 def test_planted_revision_is_found_unless_it_ends_what_no_release_uses(
     migrated_database: str, tmp_path: Path, docstring: str, found: list[str] | None
 ) -> None:
-    head = _REVISIONS[0].revision
-    planted = _PLANTED.format(explanation=f'"""Drop a column.\n\n{docstring}\n"""', head=head)
-    (tmp_path / "planted.py").write_text(planted)
-    config = migration_config(migrated_database)
-    versions = Path(str(config.get_main_option("script_location"))) / "versions"
-    config.set_main_option("version_locations", f"{versions}:{tmp_path}")
-
-    assert breaking(config, migrated_database, after=head) == ({"planted": found} if found else {})
+    statement = 'op.drop_column("tasks", "title_manually_set")'
+    config = plant(migrated_database, tmp_path, statement, docstring=docstring)
+    breaks = breaking(config, migrated_database, after=_REVISIONS[0].revision)
+    assert breaks == ({"planted1": found} if found else {})
 
 
 _HARMFUL = (
