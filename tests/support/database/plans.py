@@ -23,6 +23,13 @@ class Plan:
         return {node["Relation Name"] for node in _nodes(self.root) if node["Node Type"] == "Seq Scan"}
 
     @property
+    def read_whole(self) -> set[str]:
+        """The tables that are read from end to end, by an index too; also where a condition is checked row by row."""
+        scans = ("Seq Scan", "Index Scan", "Index Only Scan")
+        found = (node for node in _nodes(self.root) if node["Node Type"] in scans)
+        return {node["Relation Name"] for node in found if "Index Cond" not in node}
+
+    @property
     def readers(self) -> list[str]:
         """The kinds of nodes that read rows, the outer one of each join first."""
         return [node["Node Type"] for node in _nodes(self.root) if node["Node Type"].endswith("Scan")]
