@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.agents.session.transcript import Emit
 from app.clients.github.github_errors import GitHubUnavailable
 from app.clock import utcnow
+from app.coroutines.periodic import attempt
 from app.db import SessionFactory
-from app.db.statements import count_changed
 from app.dialogue.agent_reports import progress_entry
 from app.models import PushedBranch
 from app.services.retrying.policies import (
@@ -39,8 +39,9 @@ async def sole_writer(
     """Wait until no other process writes about a pushed branch, and keep others waiting during the block.
 
     The text of a pull request is read, changed and replaced as a whole: two writers at once would undo each other. A
-    wait longer than `patience`, or a block that takes too long, ends with GitHubUnavailable. The lease of a lost
-    process expires. `emit` gets the beginning and the end of a wait.
+    wait longer than `patience`, or a block that takes too long, ends with GitHubUnavailable. A lease that is not
+    released expires. `emit` gets the beginning and the end of a wait. A branch without a row has no lease: its name is
+    new, and nothing but the run that pushes it first knows it.
     """
     gives_up_at = utcnow() + patience
     where = (PushedBranch.repository == repository.lower(), PushedBranch.branch == branch)
@@ -61,9 +62,9 @@ async def sole_writer(
     except TimeoutError as error:
         raise GitHubUnavailable(f"Writing about the branch {branch} took too long.") from error
     finally:
-        held = update(PushedBranch).where(*where, PushedBranch.writing_until == until)
-        released = held.values(writing_until=None)
-        await in_transaction(sessions, lambda session: count_changed(session, released))
+        # What the block has written, or its error, counts more than the lease.
+        release = partial(in_transaction, sessions, partial(_release, where=where, until=until))
+        await attempt(release, event="pull_request.lease_not_released")
 
 
 async def _take(session: AsyncSession, where: tuple[ColumnElement[bool], ...]) -> datetime | None:
@@ -76,3 +77,8 @@ async def _take(session: AsyncSession, where: tuple[ColumnElement[bool], ...]) -
     until = now + PULL_REQUEST_LEASE
     await session.execute(update(PushedBranch).where(*where).values(writing_until=until))
     return until
+
+
+async def _release(session: AsyncSession, where: tuple[ColumnElement[bool], ...], until: datetime) -> None:
+    held = update(PushedBranch).where(*where, PushedBranch.writing_until == until)
+    await session.execute(held.values(writing_until=None))
