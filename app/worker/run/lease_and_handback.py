@@ -98,7 +98,7 @@ async def hold_lease(
     Yields an event that is set when the lease is lost. The block then has a minute to finish; no error is raised if it
     does. Raises LeaseLost.
     """
-    lost, is_cancelled = asyncio.Event(), False
+    lost, over, is_cancelled = asyncio.Event(), asyncio.Event(), False
     block = asyncio.current_task()
     assert block is not None
 
@@ -112,22 +112,27 @@ async def hold_lease(
             # From now on the lease is not extended, so the agent must stop.
             log.exception("lease.unexpected_error")
         lost.set()
-        await asyncio.sleep(_GRACE_SECONDS)
-        is_cancelled = True
-        block.cancel()
+        # Its own cancellation may be hidden by what it awaits.
+        if not await wait(over, _GRACE_SECONDS):
+            is_cancelled = True
+            block.cancel()
 
     beating = asyncio.create_task(beat())
     try:
         try:
             yield lost
         finally:
+            over.set()
             beating.cancel()
-            # The cancellation of the block can come here too.
             await asyncio.gather(beating, return_exceptions=True)
     except asyncio.CancelledError as error:
-        if is_cancelled and block.uncancel() == 0:
+        if is_cancelled and block.cancelling() == 1:
             raise LeaseLost from error
         raise
+    finally:
+        # Also if the block has hidden it.
+        if is_cancelled:
+            block.uncancel()
 
 
 async def _extend_until_lost(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 
 import pytest
@@ -29,7 +29,7 @@ from tests.support.clock import let_time_pass
 from tests.support.deployment.processes import closed_port
 from tests.support.factories import make_key
 from tests.support.marked import processes_with
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, patient
 from tests.support.web.clients import in_process_client
 from tests.worker.pilot import Pilot, listening
 from tests.worker.private_host import TOKEN, WORK, Host
@@ -225,10 +225,8 @@ async def test_heartbeat_that_fails_unexpectedly_ends_the_work(workshop: Worksho
     await engine.dispose()
 
 
-async def test_work_that_ends_as_it_is_cut_off_has_lost_its_lease(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Regression: it ended as cancelled, so the worker handed back what it had lost."""
+async def test_work_that_ends_as_its_lease_is_lost_is_not_cut_off(workshop: Workshop) -> None:
+    """Regression: it was cancelled after its end, and a minute later."""
     context, run_id = workshop.context, new_id()
     is_extending = asyncio.Event()
 
@@ -249,10 +247,42 @@ async def test_work_that_ends_as_it_is_cut_off_has_lost_its_lease(
     working = asyncio.create_task(work(lost))
     await is_extending.wait()
     await lost[0].wait()
-    let_time_pass(monkeypatch, minutes=1)
 
-    with pytest.raises(LeaseLost):
+    async with asyncio.timeout(patient(30)):
         await working
+    assert working.cancelling() == 0
+
+
+async def test_work_that_does_not_end_is_cut_off_and_may_hide_it(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: what had ended all the same, by hiding the cancellation, counted as cancelled from then on."""
+    context, run_id = workshop.context, new_id()
+
+    async def lose(_session: AsyncSession) -> bool:
+        return False
+
+    async def work(is_lost: asyncio.Event, *, hides: bool) -> int:
+        async with hold_lease(workshop.sessions, context.changes, run_id, lose, since=utcnow()) as lost:
+            await publish_change(context.process.redis, run_id)
+            await lost.wait()
+            is_lost.set()
+            with suppress(asyncio.CancelledError) if hides else nullcontext():
+                await asyncio.Event().wait()
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    for hides in (True, False):
+        is_lost = asyncio.Event()
+        working = asyncio.create_task(work(is_lost, hides=hides))
+        await is_lost.wait()
+        let_time_pass(monkeypatch, minutes=1)
+        if hides:
+            assert await working == 0
+        else:
+            with pytest.raises(LeaseLost):
+                await working
 
 
 async def test_run_that_was_taken_over_gets_nothing_of_the_old_agent(
