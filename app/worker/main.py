@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
@@ -22,6 +22,7 @@ from app.clients.webhooks.webhook_client import WebhookClient
 from app.clients.webhooks.webhook_messages import WebhookSender
 from app.config import Settings
 from app.coroutines.periodic import attempt, every, repeating
+from app.coroutines.shielded import shielded
 from app.db.schema_revision import require_current_schema
 from app.db.shared_clock import keep_synchronised
 from app.ids import new_hex_id
@@ -59,11 +60,12 @@ async def looping(
     context: WorkerContext,
     webhooks: WebhookSender,
     *blocks: AbstractAsyncContextManager[None],
-    close_worker: Callable[[], Awaitable[None]],
+    close_worker: Callable[[], Coroutine[object, None, None]],
 ) -> AsyncGenerator[None, None]:
     """Run the worker's loops and `blocks` during the block; then close all of them and the worker side by side.
 
-    So the stop takes as long as the longest of them. Runs and checks still receive changes until they have ended.
+    So the stop takes as long as the longest of them. Runs and checks still receive changes until they have ended. One
+    of `blocks` that fails ends the worker: the block is cancelled, and an ExceptionGroup raised.
     """
     deliver_webhooks = partial(WebhookDeliverer(context.process, webhooks).run, context.changes)
     deliver_pushes = partial(deliver_as_due, context.process, context.changes)
@@ -71,30 +73,36 @@ async def looping(
     # One call at a time, and in no slot of chores: a host that does not answer delays no recovery of runs.
     report_verdicts = partial(every, _VERDICT_SECONDS, report, event="verdict_report.not_claimed")
     listening = asyncio.create_task(keep_running("run changes", context.changes.listen))
-    beside = [
-        asyncio.create_task(keep_running("webhooks", deliver_webhooks)),
-        asyncio.create_task(keep_running("pushes", deliver_pushes)),
-        asyncio.create_task(keep_running("digests", partial(release_as_due, context.process))),
-        asyncio.create_task(keep_running("verdicts", report_verdicts)),
-        *(asyncio.create_task(_stay_in(block)) for block in blocks),
-    ]
     try:
-        yield
+        async with asyncio.TaskGroup() as parts:
+            beside = [
+                parts.create_task(keep_running("webhooks", deliver_webhooks)),
+                parts.create_task(keep_running("pushes", deliver_pushes)),
+                parts.create_task(keep_running("digests", partial(release_as_due, context.process))),
+                parts.create_task(keep_running("verdicts", report_verdicts)),
+                *(parts.create_task(_stay_in(block)) for block in blocks),
+            ]
+            try:
+                yield
+            finally:
+                # Deliveries under way are finished, and no more begin.
+                for task in beside:
+                    task.cancel()
+                # A part that fails meanwhile cancels this.
+                await shielded(close_worker())
     finally:
-        # Deliveries under way are finished, and no more begin.
-        for task in beside:
-            task.cancel()
-        try:
-            await close_worker()
-        finally:
-            await asyncio.gather(*beside, return_exceptions=True)
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
 
 
 async def _stay_in(block: AbstractAsyncContextManager[None]) -> None:
-    async with block:
-        await asyncio.Event().wait()
+    try:
+        async with block:
+            await asyncio.Event().wait()
+    except Exception:
+        # At once: the worker ends when its runs have.
+        log.exception("worker.part_failed")
+        raise
 
 
 @asynccontextmanager

@@ -350,3 +350,25 @@ async def test_parts_of_a_worker_stop_side_by_side(workshop: Workshop) -> None:
     ):
         await next_round()
     assert stopping.n_waiting == 0
+
+
+async def test_part_that_fails_ends_its_worker(workshop: Workshop) -> None:
+    """Regression: nothing was logged before the stop, and the worker went on without its chores, checks or scans."""
+    has_closed = asyncio.Event()
+
+    @asynccontextmanager
+    async def part() -> AsyncGenerator[None, None]:
+        raise LookupError("planted")
+        yield
+
+    async def close_worker() -> None:
+        has_closed.set()
+
+    with pytest.RaisesGroup(LookupError):
+        async with (
+            asyncio.timeout(patient(60)),
+            create_guarded_client(AddressPolicy(())) as http,
+            looping(workshop.context, WebhookClient(http), part(), close_worker=close_worker),
+        ):
+            await asyncio.Event().wait()
+    assert has_closed.is_set()
