@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, update
+from sqlalchemy import ColumnElement, SQLColumnExpression, and_, func, literal, or_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
@@ -77,8 +77,8 @@ def without_fact(*names: str) -> ColumnElement[Any]:
     return facts
 
 
-def with_missed_question() -> ColumnElement[JsonDict]:
-    number = func.coalesce(Run.facts[MISSED_QUESTIONS].as_integer(), 0) + 1
+def with_missed_questions(more: SQLColumnExpression[int]) -> ColumnElement[JsonDict]:
+    number = func.coalesce(Run.facts[MISSED_QUESTIONS].as_integer(), 0) + more
     return Run.facts.op("||")(func.jsonb_build_object(MISSED_QUESTIONS, number))
 
 

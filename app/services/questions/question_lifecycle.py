@@ -19,6 +19,7 @@ from sqlalchemy import (
     Select,
     bindparam,
     case,
+    func,
     insert,
     null,
     select,
@@ -45,7 +46,7 @@ from app.ids import new_id
 from app.json_types import JsonDict
 from app.models import Question, Run, RunCommand, Task, User
 from app.models.base import constant, literal_int
-from app.models.runs.run_facts import WAITING_FOR, with_fact, with_missed_question, without_fact
+from app.models.runs.run_facts import WAITING_FOR, with_fact, with_missed_questions, without_fact
 from app.services.events.activity_notes import note_message
 from app.services.events.run_ledger import record_for_runs
 from app.services.notifications import reminders
@@ -262,10 +263,14 @@ async def withdraw(
         .returning(*_CLOSED_COLUMNS, *(null().label(column.name) for column in CREATOR_COLUMNS))
     )
     rows = sorted(await rows_of(session, closed, ClosedQuestion), key=lambda row: row.id)
-    for row in rows:
-        if row.status == QuestionStatus.EXPIRED and row.kind != QuestionKind.MESSAGE:
-            counted = update(Run).where(Run.id == row.run_id)
-            await session.execute(counted.values(facts=with_missed_question(), updated_at=utcnow()))
+    missed = [
+        row for row in rows if row.status == QuestionStatus.EXPIRED and row.kind != QuestionKind.MESSAGE
+    ]
+    if missed:
+        of_run = (Question.run_id == Run.id, Question.id.in_([row.id for row in missed]))
+        more = select(func.count()).where(*of_run).scalar_subquery()
+        counted = update(Run).where(Run.id.in_([row.run_id for row in missed]))
+        await session.execute(counted.values(facts=with_missed_questions(more), updated_at=utcnow()))
     await _announce(session, rows, is_resumed=request_id is not None)
     return bool(rows)
 

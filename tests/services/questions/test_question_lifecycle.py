@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.agents.session.agent_questions import describe
 from app.clock import utcnow
@@ -15,11 +15,12 @@ from app.enums import AnswerVia, CommandMethod, EventType, QuestionKind, Questio
 from app.ids import new_id
 from app.models import Event, Project, Question, Run, RunCommand, Task, User
 from app.services.questions.answer_validation import Answer, Origin
-from app.services.questions.question_lifecycle import close_question
+from app.services.questions.question_lifecycle import close_question, withdraw
 from app.services.runs import command_delivery, run_lifecycle
 from app.services.runs.command_delivery import StepResult
 from tests.support import runs
 from tests.support.clock import MovableClock
+from tests.support.database.queries import recorded
 from tests.support.factories import make_run
 from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingEvents
@@ -193,6 +194,26 @@ async def test_question_closed_behind_its_time_has_expired(
         ("question.opened", str(asked.id)),
         (f"question.{status}", str(asked.id)),
     ]
+
+
+async def test_missed_questions_of_many_runs_are_counted_at_once(
+    sessions: SessionFactory, session: AsyncSession, engine: AsyncEngine, task: Task, clock: MovableClock
+) -> None:
+    """Regression: there was a statement for each."""
+    numbers, lease = (2, 1, 0), {"lease_owner": OWNER, "lease_expires_at": clock.now + timedelta(hours=1)}
+    live = [await make_run(session, task=task, status=RunStatus.IN_PROGRESS, **lease) for _ in numbers]
+    until = clock.now + timedelta(seconds=60)
+    for run, number in zip(live, numbers, strict=True):
+        await ask(sessions, run, ShownQuestion(kind=QuestionKind.MESSAGE, expires_at=until))
+        for _ in range(number):
+            await ask(sessions, run, permission(expires_at=until))
+    clock.advance(seconds=60)
+    async with recorded(engine) as statements, unit_of_work(sessions) as own:
+        assert await withdraw(own, [run.id for run in live])
+    assert sum(each.sql.startswith("UPDATE runs") for each in statements) == 1
+    async with unit_of_work(sessions) as own:
+        facts = {row.id: row.facts or {} for row in await own.execute(select(Run.id, Run.facts))}
+    assert [facts[run.id].get("missed_questions") for run in live] == [2, 1, None]
 
 
 ENDS = ["agent", "completed", "client", "handed back", "lost, repeated", "lost, failed", "silent"]
