@@ -132,7 +132,7 @@ class _Terminal:
 
     async def stop(self, grace_seconds: float = _GRACE_SECONDS) -> None:
         await shielded(self._process.stop(grace_seconds))
-        await self._reading
+        await asyncio.shield(self._reading)
 
 
 def _status(code: int) -> TerminalExitStatus:

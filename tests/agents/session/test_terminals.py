@@ -1,13 +1,19 @@
 """Commands that agents have run for them: in the sandbox of the run, bounded, and gone with the session."""
 
+import asyncio
 import json
+import os
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.agents.sandbox.confined_process import ConfinedProcess
+from app.agents.session.terminals import Terminals
 from tests.agents.conftest import Runner, scripted_adapter
 from tests.support.marked import processes_with
+from tests.support.waiting import eventually, next_round
 
 Json = dict[str, Any]
 
@@ -89,6 +95,43 @@ async def test_terminals_end_with_the_session(runner: Runner, tmp_path: Path) ->
     await ask(runner, create("sh", "-c", f"sleep {marker} & sleep {marker}"))
 
     assert processes_with(marker) == []
+
+
+async def test_cancelled_request_leaves_the_output_to_others() -> None:
+    """Regression: it cancelled the reading of the output, and so whoever waited for the terminal."""
+    # `cat` is in a session of its own, which nobody ends here, and holds the output.
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", "exec 3<&0; setsid cat <&3 &"), stdin=PIPE, stdout=PIPE, start_new_session=True
+    )
+    confined = ConfinedProcess(process, *os.pipe(), has_launcher=False)
+
+    async def start(*_: object) -> ConfinedProcess:
+        return confined
+
+    terminals = Terminals(start)
+    names = {"session_id": "s", "terminal_id": (await terminals.create_terminal("s", "cat")).terminal_id}
+
+    async def text() -> str:
+        return (await terminals.terminal_output(**names)).output
+
+    async def has_begun() -> bool:
+        return await text() == "held"
+
+    assert confined.stdin is not None
+    confined.stdin.write(b"held")
+    await eventually(has_begun)
+    await confined.wait()
+    await confined.stop()
+    killing = asyncio.create_task(terminals.kill_terminal(**names))
+    for _ in range(10):
+        await next_round()
+    killing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await killing
+    confined.stdin.write(b" on")
+    confined.stdin.close()
+    assert (await terminals.wait_for_terminal_exit(**names)).exit_code == 0
+    assert await text() == "held on"
 
 
 async def test_terminals_are_few_at_a_time(runner: Runner) -> None:
