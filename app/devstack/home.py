@@ -17,6 +17,7 @@ from pathlib import Path
 from app.devstack.errors import DevstackError
 from app.devstack.processes import is_alive
 from app.json_types import JsonDict
+from taskbeacon.client.settings import write_private
 
 _KILLED_STACK_SECONDS = 60.0
 _LOWEST_PORT, _HIGHEST_PORT = 15_000, 31_999  # below the range of ports of outgoing connections
@@ -134,17 +135,6 @@ def keep_private(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, st
         kept = make()
         write_json(path, kept)
     return {name: str(value) for name, value in kept.items()}
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace the content of a file atomically by a text, or create the file. Only its owner can read it."""
-    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
-    try:
-        draft.touch(mode=0o600, exist_ok=False)
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Mapping[str, object]) -> None:

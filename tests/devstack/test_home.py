@@ -5,13 +5,12 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from app.devstack.errors import DevstackError
-from app.devstack.home import Home, is_free, keep_private, running_environment, write_private
+from app.devstack.home import Home, is_free, keep_private, running_environment
 from tests.devstack.launchers import launcher, wait_for
 
 HOLDER = """
@@ -113,21 +112,3 @@ def test_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
 
     with pytest.raises(DevstackError, match="cannot be used"):
         Home(tmp_path / "file" / "home").create()
-
-
-def test_two_writers_of_a_private_file(tmp_path: Path) -> None:
-    """Regression: their drafts had the same name, so that one failed, or replaced the file by half of the other."""
-    file = tmp_path / "dev.json"
-    texts = ["a" * 100_000, "b" * 100_000]
-
-    def write(text: str) -> None:
-        for _ in range(200):
-            write_private(file, text)
-            assert file.read_text() in texts
-
-    with ThreadPoolExecutor() as writers:
-        _ = list(writers.map(write, texts))
-    with pytest.raises(UnicodeEncodeError):
-        write_private(file, "\ud800")
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert list(tmp_path.iterdir()) == [file]

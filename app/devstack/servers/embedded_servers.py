@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from app.devstack.errors import DevstackError
-from app.devstack.home import Home, keep_private, write_private
+from app.devstack.home import Home, keep_private
 from app.devstack.processes import Child, Supervisor
 from app.devstack.servers import seaweedfs
 from app.devstack.servers.postgres import Postgres
 from app.devstack.servers.seaweedfs import SeaweedFS
+from taskbeacon.client.settings import write_private
 
 _START_SECONDS = 180.0
 

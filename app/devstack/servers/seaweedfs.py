@@ -18,9 +18,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
 from app.devstack.errors import DevstackError
-from app.devstack.home import keep_private, write_private
+from app.devstack.home import keep_private
 from app.devstack.loopback import status_of
 from app.devstack.processes import Child, Supervisor
+from taskbeacon.client.settings import write_private
 
 PORT_NAMES = (
     "s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",

@@ -17,10 +17,11 @@ from redis.exceptions import RedisError
 
 from app.config import Settings
 from app.db.schema_revision import upgrade_schema
-from app.devstack.home import keep_private, write_private
+from app.devstack.home import keep_private
 from app.devstack.processes import Child, Supervisor
 from app.devstack.servers import embedded_servers
 from app.devstack.servers.postgres import Postgres
+from taskbeacon.client.settings import write_private
 from tests.support.deployment.processes import free_port
 from tests.support.deployment.restoring import take_base_backup
 from tests.support.waiting import eventually
