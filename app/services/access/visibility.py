@@ -90,7 +90,8 @@ def sees_task(project_id: _Id, user_id: _Id) -> ColumnElement[bool]:
 
 _USER = bindparam("visible_user_id", type_=BigInteger)
 # The ids of the projects that the caller may use through this key; an empty list of teams or organizations does not
-# restrict them. For prepared statements; `visibility_anywhere` gives the values.
+# restrict them. That the account is active is not looked up: authentication has done so. For prepared statements;
+# `visibility_anywhere` gives the values.
 VISIBLE_PROJECTS = _callers_projects()
 # The tasks that the caller sees in all of these projects.
 VISIBLE_ANYWHERE = sees_task(any_(VISIBLE_PROJECTS), _USER)
@@ -103,7 +104,7 @@ VISIBLE_RUN = and_(Run.id == bindparam("run_id"), Run.task_id == bindparam("task
 
 
 def visibility_anywhere(principal: Principal) -> dict[str, object]:
-    """Return the parameters that the SQL expressions `VISIBLE_PROJECTS` and `VISIBLE_ANYWHERE` need for a caller."""
+    """Return the parameters of `VISIBLE_PROJECTS` and `VISIBLE_ANYWHERE` for a caller, whose account must be active."""
     return {
         "visible_user_id": principal.user_id,
         "visible_teams": list(principal.scoped_teams),

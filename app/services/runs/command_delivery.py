@@ -323,18 +323,15 @@ async def read_dropped(
 async def requeue(
     session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool, is_interactive: bool = False
 ) -> None:
-    """Mark commands that earlier workers of these runs received, so that the next agents get them again.
-
-    Also those are marked that were dropped because the agent had ended. `had_agent` says that agents had started: a
-    cancel without a reason, or an answer, then concerned a turn, which is over, and is not marked; but in a background
-    run it is, if it was only delivered. A `close` that an agent obeyed when its turn was over comes back with
-    `REPEATED_REASON`: it ends the next conversation after the turn.
-    """
+    """Send the next agents of runs the commands that earlier ones received, or missed by ending; none that is over."""
     is_received = RunCommand.status.in_([CommandStatus.DELIVERED, CommandStatus.CONSUMED])
     if had_agent:
+        # A cancel without a reason, and an answer, concerned a turn of an agent that had started. The next agent of a
+        # background run gets the same turn, and with it what was only delivered.
         is_over = is_received if is_interactive else RunCommand.status == CommandStatus.CONSUMED
         concerned_turn = RunCommand.method.not_in(_SENT_AGAIN) & RunCommand.reason.is_(None)
         await _mark_over(session, run_ids, is_over, concerned_turn)
+    # It ended the conversation after the turn, and is to end the next one then.
     is_obeyed = is_received & (RunCommand.method == CommandMethod.CLOSE) & RunCommand.reason.is_(None)
     await session.execute(
         update(RunCommand)
