@@ -1,6 +1,7 @@
 """Follow runs and the ledger over connections that break, alike in both clients; and wait for runs."""
 
 import json
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from taskbeacon.client.events import FrameDecoder
 from taskbeacon.client.retrying import Patience
 from taskbeacon.client.settings import Settings
 from taskbeacon.client.steps import Answer, Close, Open, Pause, Read, Request, Send, Yield
-from tests.client.conftest import Calls
+from tests.client.conftest import Calls, NewCalls
 from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
 
 TASK_ID = "01890000-0000-7000-8000-00000000000a"
@@ -228,6 +229,25 @@ async def test_a_wait_has_an_end(server: Server, calls: Calls) -> None:
     server.on(GET, answer(GOING))
     with pytest.raises(WaitTimeout, match="The run is in_progress after"):
         await calls.call("runs.wait", RUN, timeout=0.1)
+
+
+@pytest.mark.parametrize("run", [RUN, RUN_ID])
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("busy", "unavailable"), ("away", "refused|failed"), ("silent", "timed out|ReadTimeout")],
+)
+async def test_a_wait_has_an_end_while_nothing_answers(
+    server: Server, new_calls: NewCalls, fault: str, said: str, run: Any
+) -> None:
+    """Regression: it looked at the time after a good answer only, and was still there a minute later."""
+    server.otherwise = failure(503, "unavailable")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        if fault == "away":
+            silent.close()
+        calls = new_calls(server.url if fault == "busy" else url)
+        with pytest.raises(WaitTimeout, match=said):
+            await calls.call("runs.wait", run, timeout=0.1)
 
 
 @given(st.data())

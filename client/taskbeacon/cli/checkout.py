@@ -89,10 +89,9 @@ class Checkout:
 
     def _unpushed(self, remote: str) -> bytes:
         # The last commit of this branch that any branch of the remote has.
-        *_, last = (
-            self._try("rev-list", "--boundary", "HEAD", "--not", f"--remotes={remote}") or b"HEAD"
-        ).split()
-        return self._try("diff", "--binary", "--no-ext-diff", last.removeprefix(b"-").decode()) or b""
+        listed = self._try("rev-list", "--boundary", "HEAD", "--not", f"--remotes={remote}") or b"HEAD"
+        last = listed.split()[-1].removeprefix(b"-").decode()
+        return self._try("diff", "--binary", "--no-ext-diff", last) or b""
 
     def apply(self, patch: bytes, *, three_way: bool) -> list[dict[str, Any]]:
         """Write the changes of a patch into the files; return them. Raises Failure, and nothing has changed then."""
@@ -146,8 +145,7 @@ class Checkout:
             head, rest = found[1], found[2].split(b"\n@@", 1)[0]
             if _SUBMODULE.search(rest):
                 raise _refusal("the run moved a submodule, which `git apply` does not: take its --branch")
-            renamed = re.search(rb"^rename from (.*)\nrename to (.*)$", rest, re.MULTILINE)
-            if renamed:
+            if renamed := re.search(rb"^rename from (.*)\nrename to (.*)$", rest, re.MULTILINE):
                 files.append({"status": "R", "path": _path(renamed[2]), "old_path": _path(renamed[1])})
                 continue
             status = "A" if b"\nnew file mode" in rest else "D" if b"\ndeleted file mode" in rest else "M"

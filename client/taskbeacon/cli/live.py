@@ -80,8 +80,7 @@ def show_verdict(run: Mapping[str, Any]) -> None:
 
 def show_result(run: Mapping[str, Any]) -> None:
     """Print how a run ended, and its results."""
-    is_good = run["status"] == "completed"
-    output.line(f"Result: {run['status']}", style="green" if is_good else "red")
+    output.line(f"Result: {run['status']}", style="green" if run["status"] == "completed" else "red")
     if run["error_message"]:
         output.line(output.one_line(run["error_message"]), "  ")
     show_verdict(run)

@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, Unpack
 from urllib.parse import quote, urlencode
@@ -17,7 +18,7 @@ from taskbeacon.client.references import UUID_TEXT, Place, Reference, find_quest
 from taskbeacon.client.retrying import FIRST_PAUSE, Patience, Retries, answered
 from taskbeacon.client.settings import InsecureUrl, Settings, check_url
 from taskbeacon.client.shapes import Shape, checked, parsed
-from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Yield
+from taskbeacon.client.steps import NEVER, Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Yield
 
 if TYPE_CHECKING:
     from taskbeacon.client import types
@@ -122,10 +123,11 @@ class Core:
             behind = window["offset"] + len(page["results"])
             window |= {"offset": behind} if cursor == "next" else {"after": page[cursor]}
 
-    def _resolve(self, project: str, kind: str, ref: str) -> Flow[Place]:
+    def _resolve(self, project: str, kind: str, ref: str, deadline: float = NEVER) -> Flow[Place]:
+        path, shape = f"/api/projects/{_quoted(project)}/resolve", {"task": str, "run": str | None}
+        request = replace(self.build("GET", path, params={"kind": kind, "ref": ref}), deadline=deadline)
         try:
-            path, shape = f"/api/projects/{_quoted(project)}/resolve", {"task": str, "run": str | None}
-            found = yield from self.ask("GET", path, shape, kind=kind, ref=ref)
+            found = (yield from self.send(request)).of(shape)
         except NotFound as error:
             more = {"status": error.status, "body": error.body, "request_id": error.request_id}
             raise NotFound(f"{kind} {ref}: {error.message}", code=error.code, **more) from error
@@ -139,13 +141,13 @@ class Core:
             place = yield from self._resolve(self.settings.project, "task", place)
         return f"/api/projects/{_quoted(place.project)}/tasks/{_quoted(place.task)}"
 
-    def run_path(self, run: Reference) -> Flow[str]:
+    def run_path(self, run: Reference, deadline: float = NEVER) -> Flow[str]:
         """Return the path of a run. Raises NotFound for a task without one."""
         place = known_place(run, url=self.settings.url, project=self.settings.project)
         if isinstance(place, str):
-            place = yield from self._resolve(self.settings.project, "run", place)
+            place = yield from self._resolve(self.settings.project, "run", place, deadline)
         elif place.run is None:
-            place = yield from self._resolve(place.project, "run", place.task)
+            place = yield from self._resolve(place.project, "run", place.task, deadline)
         if place.run is None:
             raise not_found("The task has no run.")
         project, task, id_ = map(_quoted, (place.project, place.task, place.run))
@@ -224,8 +226,7 @@ class Core:
                             yielded, retries.failures = number, 0
                             yield Yield(_entry(line))
             except ConnectionFailed as error:
-                pause = retries.pause_after(error)
-                if pause is None:
+                if (pause := retries.pause_after(error)) is None:
                     raise
                 yield Close(handle)
                 yield Pause(pause)
@@ -285,18 +286,15 @@ class Core:
         self, run: Reference, *, until: Until = "terminal", timeout: float | None = None
     ) -> Flow["types.Run"]:
         """Return the run once it is over, or with `waiting` once it waits for a person. Raises WaitTimeout."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        path = yield from self.run_path(run)
-        look, patience = Send(self.build("GET", path)), Patience()
+        deadline = NEVER if timeout is None else time.monotonic() + timeout
+        look = Send(replace(self.build("GET", (yield from self.run_path(run, deadline))), deadline=deadline))
         pause = FIRST_PAUSE
         while True:
-            current: types.Run = (yield from patience.until_answered(look)).of(_RUN)
-            patience.hear()
+            current: types.Run = (yield from Patience().until_answered(look)).of(_RUN)
             is_waiting = until == "waiting" and current["state"].get("waiting_for")
             if current["status"] in TERMINAL or is_waiting:
                 return current
-            left = _LONGEST_LOOK if deadline is None else deadline - time.monotonic()
-            if left <= 0:
+            if (left := deadline - time.monotonic()) <= 0:
                 raise WaitTimeout(f"The run is {current['status']} after {timeout:g} s.")
             yield Pause(min(pause, left))
             pause = min(pause * 1.5, _LONGEST_LOOK)

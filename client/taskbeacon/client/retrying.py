@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from taskbeacon.client.errors import ConnectionFailed, TaskbeaconError
+from taskbeacon.client.errors import ConnectionFailed, TaskbeaconError, WaitTimeout
 from taskbeacon.client.steps import Answer, Flow, Open, Pause, Send
 
 FIRST_PAUSE: Final = 0.25
@@ -13,7 +13,7 @@ _LONGEST_RETRY_AFTER: Final = 60.0
 
 
 def answered(step: Send | Open, pause_after: Callable[[TaskbeaconError], float | None]) -> Flow[Any]:
-    """Return the outcome once its answer is good. Raises an error after which there is no pause."""
+    """Return the outcome once its answer is good. Raises an error after which there is no pause, or WaitTimeout."""
     while True:
         try:
             outcome = yield step
@@ -24,10 +24,11 @@ def answered(step: Send | Open, pause_after: Callable[[TaskbeaconError], float |
             if answer.is_good:
                 return outcome
             error = answer.error
-        pause = pause_after(error)
-        if pause is None:
+        if (pause := pause_after(error)) is None:
             raise error
-        yield Pause(pause)
+        if (left := step.request.deadline - time.monotonic()) <= 0:
+            raise WaitTimeout(f"The time is over: {error.message}") from error
+        yield Pause(min(pause, left))
 
 
 class Retries:

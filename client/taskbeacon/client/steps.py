@@ -4,12 +4,13 @@ from collections.abc import Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from taskbeacon.client.errors import ApiError, error_of
 from taskbeacon.client.shapes import Shape, checked, parsed
 
 T = TypeVar("T")
+NEVER: Final = float("inf")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Request:
     file: Path | None = None
     # In seconds, of silence; None: the client's.
     timeout: float | None = None
+    deadline: float = NEVER  # on the monotonic clock
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What both clients share: settings, parts, and the conversion of steps to httpx requests and back."""
 
 import logging
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, Self, TypeVar
@@ -65,7 +66,9 @@ class ClientBase(Generic[HttpT]):
     def _built(self, request: Request, **more: Any) -> httpx.Request:
         more |= {"headers": dict(request.headers), "content": request.content}
         more["data"] = {name: str(text) for name, text in (request.form or {}).items()} or None
-        more["timeout"] = httpx.Timeout(self._timeout, read=request.timeout or self._timeout)
+        left = max(request.deadline - time.monotonic(), 1.0)  # a second to answer, however late it is
+        silence = min(request.timeout or self._timeout, left)
+        more["timeout"] = httpx.Timeout(min(self._timeout, left), read=silence)
         return self._http.build_request(request.method, request.url, **more)
 
 
