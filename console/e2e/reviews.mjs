@@ -516,8 +516,8 @@ export async function commentsSentFromAPhoneAreSentOnce(browser, { expect, watch
   await call(`/tasks/${task.id}/runs/${run.id}/review/`, { version, viewed, comments }, "PUT");
   const page = await watched(browser, { size: "phone" });
   await page.goto(`${base}/projects/1/tasks/${task.id}`);
-  await page.getByRole("button", { name: "Review 1 file · 2 comments not sent" }).tap();
-  expect(true, "the end of a run says which comments are not sent");
+  await page.getByRole("button", { name: "Review 1 file · 2 unsent comments" }).tap();
+  expect(true, "the end of a run counts the unsent comments");
   await page.getByText("0/1 viewed").waitFor();
   expect(true, "a phone shows how many files are viewed");
   const bar = page.locator("footer");

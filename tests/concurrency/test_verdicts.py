@@ -229,7 +229,7 @@ class TestWaiverOfAnEarlierRun:
     async def test_holds_for_the_same_work(
         self, session: AsyncSession, sessions: SessionFactory, waive: Step, conclude: Step, explaining: Run
     ) -> None:
-        """Regression: the work that a member had accepted was refuted anew, and asked about again."""
+        """Regression: the work that a member had accepted was refuted again, and its question opened again."""
         waived = await perform(sessions, waive)
         await perform(sessions, conclude)
         await session.refresh(explaining)

@@ -1,4 +1,4 @@
-"""Reading bodies: the time that a client has for sending one, and an error that each read raises anew."""
+"""Reading bodies: the time that a client has for sending one, and an error that each read raises again."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable

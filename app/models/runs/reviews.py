@@ -1,4 +1,4 @@
-"""What people have seen of the changes of runs, and the comments that they have not sent yet."""
+"""What people have seen of the changes of runs, and their unsent comments."""
 
 from datetime import datetime
 from uuid import UUID

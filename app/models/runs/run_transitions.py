@@ -1,7 +1,7 @@
 """Which status of a run may follow which, and which of the phases that divide them; how a row shows its phase.
 
-A phase is no column: its columns are written by whoever has the run (services/runs/run_lifecycle.py). How far the agent
-of a phase has come is a fact of the run, `AGENT_STARTED` or `AGENT_ENDED`, since commands and recoveries alone ask.
+No column stores the phase: it follows from columns that whoever has the run writes (services/runs/run_lifecycle.py).
+How far its agent has come is a fact of the run, `AGENT_STARTED` or `AGENT_ENDED`: commands and recoveries alone ask.
 """
 
 from collections.abc import Collection, Mapping

@@ -69,9 +69,7 @@ class ReviewIn(Input):
         int, Integer(minimum=0, maximum=2**31 - 2), doc("`version` of the review that was read.")
     ]
     viewed: Annotated[list[ViewedFile], Items(max_length=_MOST_MARKS), doc("The viewed files.")]
-    comments: Annotated[
-        list[ReviewComment], Items(max_length=_MOST_COMMENTS), doc("The comments that are not sent.")
-    ]
+    comments: Annotated[list[ReviewComment], Items(max_length=_MOST_COMMENTS), doc("The unsent comments.")]
 
 
 class SentComments(TypedDict):

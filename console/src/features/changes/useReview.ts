@@ -92,7 +92,7 @@ function useEarlier(run: Run, ref: RunRef): readonly ShownComment[] {
   }, [earlier, me, run.id]);
 }
 
-/** What was sent before, what the run has changed itself, also at the comments with which it began, in words, and how many new ones are not sent. */
+/** What was sent before, what the run has changed itself, also at the comments with which it began, in words, and the number of unsent comments. */
 export function useOutcome(run: Run, ref: RunRef) {
   const queries = useQueryClient();
   const earlier = useEarlier(run, ref);

@@ -160,7 +160,7 @@ function ReviewButtons({ run, runRef, files, unsent, onReview, ...look }: Review
     <>
       <Button {...look} onClick={() => onReview("start")}>
         <icons.FileDiff size={14} /> Review {files === 0 ? "the changes" : countOf(files, "file")}
-        {unsent > 0 && ` · ${countOf(unsent, "comment")} not sent`}
+        {unsent > 0 && ` · ${countOf(unsent, "unsent comment")}`}
       </Button>
       {whole > 0 && <Button onClick={() => onReview("first")}>Whole branch: {countOf(whole, "file")}</Button>}
     </>

@@ -105,14 +105,14 @@ it("leads from work that was not checked to its checks, and nowhere else", () =>
 it("says what became of the comments of the run before, and which are not sent", () => {
   const text = shown({ state: CONTINUES }).textContent;
   expect(text).toContain("The lines of 1 of 2 comments changed.");
-  expect(text).toContain("Review the changes · 1 comment not sent");
+  expect(text).toContain("Review the changes · 1 unsent comment");
   const lost = { status: "failed", artifacts: [], state: { recovery: { reason: "worker lost" } } };
-  expect(shown(lost).textContent).toContain("1 comment not sent");
+  expect(shown(lost).textContent).toContain("1 unsent comment");
 });
 
 it.each([
-  [20, undefined, "The agent has finished its turn", "Review 20 files · 1 comment not sent"],
-  [0, "The model refused.", "The agent's turn has failed.", "Review the changes · 1 comment not sent"],
+  [20, undefined, "The agent has finished its turn", "Review 20 files · 1 unsent comment"],
+  [0, "The model refused.", "The agent's turn has failed.", "Review the changes · 1 unsent comment"],
 ])("leads from the end of a turn that changed %i files to what is next", (files, failure, why, review) => {
   const waits = { kind: "message", ...(failure ? { failure } : {}) };
   const done: string[] = [];
