@@ -14,10 +14,7 @@ async def shielded(
     *,
     on_cancel: Callable[[], object] | None = None,
 ) -> _T:
-    """Run a coroutine to its end and return its result or raise its error, even if the caller is cancelled meanwhile.
-
-    That is raised then. `on_cancel` is called at each cancellation, for example to make the work end sooner.
-    """
+    """Run a coroutine to its end, even if the caller is cancelled: that calls `on_cancel`, and is raised at the end."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

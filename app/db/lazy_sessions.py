@@ -18,10 +18,7 @@ _TRANSACTION = "transaction"
 
 
 class LazySession(AsyncSession):
-    """A session that `AsyncSession.__init__` initializes when an attribute that it sets is first read.
-
-    Before, `__getattr__` is called for these attributes, such as `sync_session`; afterwards for unknown names only.
-    """
+    """A session that is initialized when an attribute such as `sync_session` is first read."""
 
     # Hides the property of `AsyncSession`, which reads `sync_session`.
     info: Any = None

@@ -18,10 +18,7 @@ SWEEP_BATCH = 10_000
 async def until_none_is_left(
     sessions: SessionFactory, sweep: Callable[[AsyncSession], Awaitable[int]], *, seconds: float = math.inf
 ) -> int:
-    """Call `sweep`, which handles rows and returns their number, in new transactions until none is left.
-
-    No further call begins after `seconds`.
-    """
+    """Call `sweep` in new transactions until it finds no row or `seconds` are over; return how many rows it found."""
     total, count, end = 0, -1, time.monotonic() + seconds
     while count and (total == 0 or time.monotonic() < end):
         async with unit_of_work(sessions) as session:
@@ -38,12 +35,10 @@ async def delete_batch(
     oldest: Any = None,
     most: int = SWEEP_BATCH,
 ) -> int:
-    """Delete at most `most` expired rows that no other transaction has locked; return their number.
-
-    Of a large table the `oldest` first, by an indexed column: otherwise a full reading may look cheaper to the planner.
-    """
+    """Delete at most `most` expired rows that no other transaction has locked; return their number."""
     key = inspect(model).primary_key
-    # A CTE, which runs once: a subquery with a limit may run again for each row, and choose others.
+    # A CTE, which runs once: a subquery with a limit may run again for each row, and choose others. Of a large table
+    # the oldest, by an indexed column: otherwise a full reading may look cheaper to the planner.
     rows = (
         select(*key)
         .where(expired)

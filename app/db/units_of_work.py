@@ -56,10 +56,7 @@ async def unit_of_work(sessions: SessionFactory) -> AsyncGenerator[AsyncSession,
 
 
 async def release(session: AsyncSession) -> None:
-    """Commit a session's transaction, return its connection to the pool, and run what `after_commit` registered.
-
-    Its next statement begins another transaction. Call this before waiting for another server.
-    """
+    """Commit, return the connection to the pool, and run the hooks. Call it before waiting for another server."""
     if _IS_UNDIVIDED in session.info:
         raise RuntimeError("what was done before must be committed with what follows")
     await _run(await _commit(session), session.info[_HOOK_SECONDS])

@@ -14,10 +14,7 @@ CURRENT_TRANSACTION = "((pg_current_xact_id())::text)::bigint"
 
 
 class Event(Base):
-    """A fact of the life cycle of a task or a run.
-
-    Readers order events by (`transaction_id`, `seq`), and read none of transactions that may still commit (ADR 60).
-    """
+    """A fact of the life cycle of a task or a run; readers order them by (`transaction_id`, `seq`) (ADR 60)."""
 
     __tablename__ = "events"
     # For a project's list of events, and for recoveries of its webhooks.

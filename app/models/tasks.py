@@ -257,10 +257,7 @@ class ActivityMark(Base):
 
 
 class TaskCount(Base):
-    """Numbers to add to two totals of one audience: its tasks, and the changes to them (ADR 30).
-
-    Triggers insert a row for each change, in its transaction: writers never wait for each other.
-    """
+    """Numbers that triggers add to an audience's totals of tasks and changes, so that writers never wait (ADR 30)."""
 
     __tablename__ = "task_counts"
 

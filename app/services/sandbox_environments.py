@@ -134,10 +134,7 @@ async def delete_environment(session: AsyncSession, caller: Principal, environme
 
 
 def effective_domains(level: NetworkAccessLevel, own: list[str], *, include_defaults: bool) -> list[str]:
-    """Return the host names that agents may reach at this network level, `own` first, each once.
-
-    At the levels `trusted`, and `custom` with `include_defaults`, the trusted ones follow; at others it is empty.
-    """
+    """Return the host names that agents may reach, each once: `own`, then the trusted ones if this level has them."""
     match level:
         case NetworkAccessLevel.TRUSTED:
             return list(dict.fromkeys([*own, *TRUSTED_DOMAINS]))

@@ -36,11 +36,7 @@ class Once:
     async def __call__(
         self, work: Callable[[], Awaitable[Content]] | GatedWork[Content], *, status_code: int = 200
     ) -> Json[Content]:
-        """Return the response to the request: either the result of `work` as JSON, or the stored response.
-
-        `work` cannot commit: its effect and the key are stored in one transaction. It does not begin if the request was
-        performed already.
-        """
+        """Return the result of `work`, or the response stored with its effect; `work` cannot commit."""
         if isinstance(work, GatedWork):
             return await self._perform(work.work, partial(Json, status_code=status_code), work.allowance)
         return await self._perform(work, partial(Json, status_code=status_code))

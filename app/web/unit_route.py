@@ -117,10 +117,7 @@ def _operation_id(path: str, method: str, response_model: Any) -> str:
 
 
 def gates_of(endpoint: Callable[..., Any]) -> Mapping[str, Gate] | None:
-    """Return a route's dependencies by parameter, in order, and last those that read its query.
-
-    Return None if the route has other parameters, or nested dependencies.
-    """
+    """Return a route's dependencies in order, those of its query last; None if it has other or nested ones."""
     gates: dict[str, Gate] = {}
     queries: dict[str, Gate] = {}
     for name, parameter in inspect.signature(endpoint, eval_str=True).parameters.items():

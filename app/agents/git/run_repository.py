@@ -202,10 +202,7 @@ class Repository:
         return read_ref(self.folder, _RESULT_REF)
 
     async def changes(self, base: str | None, head: str) -> Changes:
-        """Return files and patch from `base` (None: an empty tree) to `head`, both limited in size.
-
-        Where this takes too much memory or time, large files or the whole patch are left out; `left_out` says so.
-        """
+        """Return files and patch from `base` (None: an empty tree) to `head`; `left_out` says what was too large."""
         between = (base or EMPTY_TREE, head)
         # A renamed file counts as one, as in the patch; finding renames may take more memory than there is.
         names = await self._compare("--name-only", "-z", *between)

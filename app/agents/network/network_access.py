@@ -56,10 +56,7 @@ async def open_network(
     report: Report,
     tools: Service | None = None,
 ) -> AsyncIterator[Network]:
-    """Open the network access of one agent; its connections are closed when the block ends. Raises SandboxUnavailable.
-
-    `folder` is for the socket of the proxy, `tools` the server of the agent's tools on the worker's loopback.
-    """
+    """Open an agent's network during the block, with `tools` and a socket in `folder`. Raises SandboxUnavailable."""
     if rules.note:
         await report(rules.note)
     kind = sandbox.kind

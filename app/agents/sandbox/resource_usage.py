@@ -93,10 +93,7 @@ class ProcessTable:
 def measure(
     pids: Iterable[int], table: ProcessTable | None = None, *, enough: float = math.inf
 ) -> ResourceUsage:
-    """Return what these processes and all their descendants use together; those that have ended use nothing.
-
-    From `enough` bytes of memory on, the rest is not measured: 65,530 mappings are read in 25 ms.
-    """
+    """Return what these processes and all their descendants use together, up to `enough` bytes of memory."""
     usage = ResourceUsage()
     held = _Held()
     shared: dict[int, int] = {}
@@ -112,7 +109,7 @@ def measure(
         if network is not None:
             networks.setdefault(network, process)
         usage.too_many_files = not held.add(process)
-        # The agent must not decide how long a measurement takes.
+        # The agent must not decide how long a measurement takes: 65,530 mappings are read in 25 ms.
         if usage.too_many_files or usage.memory_bytes + held.kernel_bytes > enough:
             break
     own = _network(os.getpid())

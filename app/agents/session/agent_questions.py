@@ -100,10 +100,7 @@ class Questions:
         return self._current is not None
 
     async def ask(self, question: PermissionRequest) -> PermissionAnswer | None:
-        """Ask for a permission; without an answer in time return the option that refuses. Raises AgentStopped.
-
-        None cancels the request: the turn was cancelled, the agent withdrew it, or no option refuses.
-        """
+        """Ask for a permission; return the option that refuses if time is over, None to cancel. Raises AgentStopped."""
         tool_call = self._channel.masker.value(storable(question.tool_call))
         options = self._select_options(question)
         option_id = refuse(question.options)
@@ -333,10 +330,7 @@ def _host(url: str) -> str:
 
 
 def describe(tool_call: JsonDict) -> str:
-    """Return a tool call as text for people: the command first, then its other input, then its other content.
-
-    A mark with their number replaces long blanks, which could move what follows out of sight.
-    """
+    """Return a tool call as text: command, other input, other content; long blanks, which could hide it, are marked."""
     shown = [text for part in tool_call.get("content") or () for text in _texts_of(part)]
     raw_input = tool_call.get("rawInput")
     lines = _lines_of(raw_input, shown_texts=frozenset(text for text, _ in shown)) if raw_input else []

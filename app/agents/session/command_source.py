@@ -39,10 +39,7 @@ class TurnPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that a person sent to a running agent; the API has validated `params`.
-
-    `is_repeated`: an earlier agent of the run has obeyed it, and was then stopped together with its worker.
-    """
+    """A command with valid `params`; `is_repeated`: an earlier agent, which was stopped with its worker, obeyed it."""
 
     id: UUID
     method: CommandMethod
@@ -114,10 +111,7 @@ class CommandSource(Protocol):
         """Download the attached files of a message, by artifact id. Raises AgentError."""
 
     async def await_message(self, asked: ShownQuestion) -> bool:
-        """Publish that the agent waits for a message, and return; False if there are commands to fetch first.
-
-        Raises AgentStopped if the worker has lost its claim, as do the next three.
-        """
+        """Publish that the agent waits; False: fetch commands first. Raises AgentStopped, as do the next three."""
 
     def resume(self) -> None:
         """Note that the run works again, because no message came in time."""

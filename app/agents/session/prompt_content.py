@@ -69,10 +69,7 @@ def links_to(cwd: Path, attachments: Sequence[Attachment]) -> list[ResourceConte
 def awaited_message(
     channel: RunChannel, session: AgentSession, human_timeout: timedelta, failure: str | None
 ) -> ShownQuestion:
-    """Return the question that people are shown while the agent waits for a message, with the agent's last message.
-
-    `failure` is why its turn failed: the first line of that is the title.
-    """
+    """Return the question that shows the agent's last message, titled by a `failure` of its turn, while it waits."""
     title = "The agent is done and waits for a message."
     if failure is not None:
         reason = failure.partition("\n")[0].removesuffix(" Its last lines:")

@@ -27,10 +27,7 @@ _AT_ONCE = 2
 
 
 class FolderRemover:
-    """Removes locked folders in the background, two at a time. At its end removals get five more seconds.
-
-    What is left loses its lock, and `reclaim` of a later worker removes it.
-    """
+    """Removes locked folders, two at a time; what is left five seconds after its end is for `reclaim`."""
 
     def __init__(self, stop_seconds: float = 5.0) -> None:
         self._stop_seconds = stop_seconds

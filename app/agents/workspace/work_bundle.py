@@ -99,10 +99,7 @@ Start = Callable[[Sequence[str], Mapping[str, str]], Awaitable[ConfinedProcess]]
 async def gather(
     start: Start, collection: Path, bundle: Path, *, base: str | None, subject: str, program: str
 ) -> tuple[str, str]:
-    """Commit the agent's files, and bundle its commits since `base`; return the last, and what was left out.
-
-    `collection` is a scratch repository. Raises WorkspaceBroken.
-    """
+    """Commit the agent's files; return the last commit of the bundle, and what it lacks. Raises WorkspaceBroken."""
     arguments = (RESULT, OWN_FOLDER, base or "", str(bundle), " ".join(subject.split()))
     process = await start(
         ("sh", "-c", program, "sh", *arguments), {**GIT_ENVIRONMENT, "GIT_DIR": str(collection)}

@@ -25,11 +25,7 @@ _OWNER = re.compile(
 
 
 def safe_name(name: str) -> str:
-    """Return the last segment of a path, safe as a file name in storage keys, folders and response headers.
-
-    Without control characters and those that change the writing direction, at most 255 bytes, or else `artifact`. A
-    safe name is unchanged.
-    """
+    """Return a path's last segment, safe as a file name in storage keys, folders and headers; a safe one unchanged."""
     segment = name.rpartition("/")[2]
     visible = "".join(
         character

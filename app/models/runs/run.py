@@ -26,10 +26,7 @@ from app.models.base import Base, constant, has_lease_of, is_one_of, one_of, rul
 
 
 class Run(Base):
-    """One attempt at a task.
-
-    Only services/runs/run_lifecycle.py, by the statements beside it, writes `status`, `completed_at` and the lease.
-    """
+    """One attempt at a task; services/runs/run_lifecycle.py alone writes `status`, `completed_at` and the lease."""
 
     __tablename__ = "runs"
     __table_args__ = (

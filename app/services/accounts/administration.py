@@ -37,12 +37,10 @@ async def create_organization(session: AsyncSession, name: str) -> Organization:
 
 
 async def create_project(session: AsyncSession, name: str, *, organization_id: UUID | None = None) -> Project:
-    """Add a project with a new `api_token` and a counter of task numbers.
-
-    Without `organization_id` it belongs to `DEFAULT_ORGANIZATION`, never to another: keys limited to that would hold.
-    """
+    """Add a project with a new `api_token` and a counter of task numbers; by default to `DEFAULT_ORGANIZATION`."""
     name = clean_name(name)
     if organization_id is None:
+        # Never another one: keys that are limited to it would hold for the project.
         organization_id = await _default_organization_id(session)
     else:
         await require_organizations(session, [organization_id])

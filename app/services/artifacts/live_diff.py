@@ -69,10 +69,7 @@ async def _wait(redis: RedisClient, topic: str) -> None:
 async def ask(
     redis: RedisClient, waits: JoinedWork[None], topic: str, *parts: str, later: bool
 ) -> tuple[DiffFacts, list[bytes]] | None:
-    """Return the facts and parts of a fresh diff; if the worker does not answer, of the kept diff.
-
-    `later`: the client asks for a further part of a diff, and gets it from the kept diff.
-    """
+    """Return facts and parts of a fresh diff; of the kept one for `later` parts, or without an answer."""
     if await seconds_left(redis, topic) <= (0 if later else _KEPT_SECONDS):
         await waits.join(partial(_wait, redis, topic), key=topic)
     kept = await find_fields(redis, topic, "facts", *parts)

@@ -55,10 +55,7 @@ class UnverifiedDelivery:
 async def receive_github(
     session: AsyncSession, delivery: UnverifiedDelivery, clients: ServiceClients, *, settings: Settings
 ) -> WebhookOut:
-    """Process a delivery of GitHub once, unless a usage gate refused it; return the body of the response.
-
-    Raises WrongSignature, with the session released.
-    """
+    """Process a delivery of GitHub once, unless a gate refused it. Raises WrongSignature, with the session released."""
     await _require_signature(session, delivery, clients.cipher, settings.github_webhook_secret)
     if not 0 < len(delivery.delivery_id) <= _LONGEST_ID:
         raise InvalidInput("This header is required.", code="required", attr="X-GitHub-Delivery")

@@ -238,11 +238,7 @@ class NewEvents(NamedTuple):
 
 
 async def read_new_events(session: AsyncSession, after: Cursor, user_ids: Collection[int]) -> NewEvents:
-    """Return up to `LIVE_PAGE` events of all projects after the position `after`, oldest first.
-
-    The result contains current memberships and inboxes of the users `user_ids` only: it does not say whether any other
-    user may see an event.
-    """
+    """Return up to `LIVE_PAGE` events after a position, with the memberships and inboxes of `user_ids` alone."""
     rows = await _NEW.all(session, {"user_ids": [*user_ids], **after.values()})
     if not rows:
         return NewEvents((), {})

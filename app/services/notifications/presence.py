@@ -304,17 +304,14 @@ _WATCHING = Prepared(
 async def without_if_failing(
     session: AsyncSession, decide: Callable[..., Awaitable[Result]], **logged: object
 ) -> Result:
-    """Return the result of `decide(with_presence=True)` or, after an error, of `decide(with_presence=False)`.
-
-    Presence can only hold a push back, so an error in reading it must not lose the push. Each call has a savepoint; an
-    outage is raised.
-    """
+    """Return `decide(with_presence=True)`, after an error `decide(with_presence=False)`; an outage is raised."""
     try:
         async with session.begin_nested():
             return await decide(with_presence=True)
     except Exception as error:
         if is_outage(error):
             raise
+        # Presence can only hold a push back: an error in reading it must not lose the push.
         log.exception("push.decided_without_presence", **logged)
     async with session.begin_nested():
         return await decide(with_presence=False)

@@ -21,10 +21,7 @@ Settle = Callable[[AsyncSession, Sequence[Item]], Awaitable[None]]
 
 
 def claim(model: Any, due: Select[Any], *, counts: bool = True, **lease: Any) -> Update:
-    """Return the UPDATE that claims the rows of a model with the keys that `due` selects and locks.
-
-    `lease` are columns to set; a claim `counts` as an attempt.
-    """
+    """Return the UPDATE that sets `lease` in the rows that `due` selects and locks; a claim `counts` as an attempt."""
     ((key,), (chosen,)) = due.selected_columns, due.cte("due").c
     return (
         update(model)

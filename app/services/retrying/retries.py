@@ -30,10 +30,7 @@ class RetryBudget:
         *,
         report: Callable[[Exception], Awaitable[None]] | None = None,
     ) -> Result:
-        """Run a step, and again after errors that the policy names; raises the last one when no delay is left.
-
-        `report` gets the first error after which this waits.
-        """
+        """Run a step, and again after errors that the policy names; `report` gets the first. Raises the last one."""
         loop = asyncio.get_running_loop()
         delays, ends_at, has_failed = self._delays_of_call(), loop.time() + self._policy.within, False
         while True:

@@ -68,10 +68,7 @@ def is_from_others(app_id: Any) -> ColumnElement[bool]:
 
 
 async def fold_ci(session: AsyncSession, report: CiReport, *, events: RunEvents) -> None:
-    """Store a report, and show what all reports of the commit say in the verification of each run that delivered it.
-
-    Reports may come repeatedly and out of order: the newest version of each subject is kept.
-    """
+    """Show the newest version of each report about a commit in the runs that delivered it. Can be repeated."""
     known = (
         select(PushedBranch.run_id, PushedBranch.ci)
         .outerjoin(Integration, Integration.id == PushedBranch.integration_id)

@@ -204,10 +204,7 @@ async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, 
 async def end_agent(
     session: AsyncSession, run_id: UUID, *, owner: str, seen: int | None, reason: str
 ) -> StepResult:
-    """Record that the agent of a run ends: refuse further commands, drop open ones, and withdraw its open questions.
-
-    `owner` and `seen` are those of `start_waiting`. `reason` is stored with the dropped commands.
-    """
+    """Record that a run's agent ends: refuse commands, drop open ones, and withdraw questions. See `start_waiting`."""
     result = await _lock_unless_news(session, run_id, owner=owner, seen=seen)
     if result is StepResult.DONE:
         ended = without_fact(WAITING_FOR).op("||")({AGENT_ENDED: utcnow().isoformat()})
@@ -277,10 +274,7 @@ def receipt(
 async def receipts_of_lost(
     session: AsyncSession, repeated: Collection[UUID], failed: Collection[UUID], moment: datetime
 ) -> dict[RunRef, list[JsonDict]]:
-    """Return a log entry for each command that runs dropped which failed at `moment`, grouped by run.
-
-    Also one for each message that people took back when the worker of a run was lost; it may have logged that already.
-    """
+    """Return log entries, by run, for commands that runs dropped when they failed, or that people took back then."""
     is_cleared = (RunCommand.reason == CLEARED_REASON) & (RunCommand.settled_at >= moment - _UNREAD)
     is_dropped = RunCommand.run_id.in_(failed) & (RunCommand.settled_at >= moment)
     statement = (
@@ -303,10 +297,7 @@ async def receipts_of_lost(
 async def read_dropped(
     session: AsyncSession, run_id: UUID, ids: Collection[UUID], *, after: int, since: datetime
 ) -> Sequence[DroppedCommand]:
-    """Return the dropped commands to a run with one of these ids, and those after the position `after`, oldest first.
-
-    Those dropped before `since`, when the run had another worker, are returned only by id; a thousand at most.
-    """
+    """Return the oldest 1,000 dropped commands with these ids, or after the position `after` and the time `since`."""
     statement = (
         select(*_DROPPED)
         .where(
@@ -393,14 +384,12 @@ async def _lock_unless_news(
 
 
 async def sweep_commands(session: AsyncSession, *, kept: timedelta) -> int:
-    """Delete a batch of commands that were settled, and whose runs ended, longer ago than `kept`; return how many.
-
-    A message that is the newest activity of its task stays: lists of activity show its text.
-    """
+    """Delete a batch of commands that were settled, and whose runs ended, longer ago than `kept`; return how many."""
     until = utcnow() - kept
     # Looked up for each old command: for a join the planner would read all runs, also where nothing is old.
     of_run = Run.id == RunCommand.run_id
     ended_at = select(Run.completed_at).where(of_run).scalar_subquery()
+    # The newest activity of a task stays: lists of activity show the text of a message.
     shown = select(Task.activity_subject_id).join(Run, Run.task_id == Task.id).where(of_run).scalar_subquery()
     is_over = and_(ended_at <= until, shown.is_distinct_from(RunCommand.id))
     expired = and_(RunCommand.settled_at <= until, is_over)

@@ -80,11 +80,7 @@ def prepare_task(
 async def require_new_run_allowance(
     session: AsyncSession, caller: Principal, task_id: UUID, body: RunIn, clients: ServiceClients
 ) -> None:
-    """Check that the usage gates, if there are any, allow a new run of a task (contract 5.8, 6.4).
-
-    Check too that the MCP servers are at permitted addresses. It may commit the session's transaction, because the
-    gates may send requests.
-    """
+    """Check that usage gates and addresses of MCP servers allow a new run (contract 5.8, 6.4). It may commit."""
     if body.imported_mcp_servers:
         await release(session)
         await _require_permitted(body.imported_mcp_servers, clients.destinations)

@@ -133,11 +133,7 @@ async def require_task_allowance(
     gates: Sequence[UsageGate],
     run_id: UUID | None = None,
 ) -> None:
-    """Check that every usage gate allows workers to perform a run of this task: a new one, or `run_id` if it is given.
-
-    Call this before any row is locked: it commits the session's transaction, so that no connection is held while the
-    gates decide.
-    """
+    """Check that all usage gates allow a run of this task. It commits: call it before any row is locked."""
     if not gates:
         return
     if run_id is None:
@@ -384,11 +380,7 @@ async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: 
 async def freeze_task(
     session: AsyncSession, run_id: UUID, task_id: UUID, *, previous_id: UUID | None = None
 ) -> None:
-    """Store a snapshot of the task with a new run, so that later edits of the task do not change the run.
-
-    If the new run follows up the run `previous_id`, it gets a copy of that run's snapshot. If that run has none, or
-    `previous_id` is None, the snapshot is made from the task as it is now.
-    """
+    """Store a snapshot of the task with a new run: that of the run `previous_id`, else of the task as it is now."""
     snapshot: ColumnElement[Any] = _task_snapshot(task_id)
     if previous_id is not None:
         previous = aliased(Run)

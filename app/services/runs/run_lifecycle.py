@@ -160,11 +160,7 @@ class RunEnd:
 
 
 async def open_run(session: AsyncSession, new: NewRun, *, dispatch: bool, events: RunEvents) -> UUID:
-    """Create a queued or scheduled run as the task's latest run and return its id (contract 13.1).
-
-    `dispatch` requests a worker for the run at once. The caller holds the lock on the task's row, so that concurrent
-    runs of one task are created one after the other.
-    """
+    """Create a run as the latest of its locked task (contract 13.1); `dispatch` requests a worker for it at once."""
     run_id, now = new_id(), utcnow()
     values = {f"new_{name}": getattr(new, name) for name in _GIVEN} | {
         "new_id": run_id,
@@ -211,10 +207,7 @@ async def set_status(
 
 
 async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Request a worker for a locked run that has not begun (contract 13.1). The caller also puts a job on the queue.
-
-    If the run already waits for a worker, it keeps its position in the queue.
-    """
+    """Request a worker for a locked run (contract 13.1); one that waits keeps its position. The caller enqueues."""
     await transition(session, events, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED)
     now = utcnow()
     await session.execute(
@@ -491,11 +484,7 @@ async def recover_lapsed(
 
 
 def silent_runs(silence: timedelta) -> Select[UUID]:
-    """Return a SELECT of the runs with an agent outside our workers that has reported nothing for `silence`.
-
-    A run in the environment `local`, which its client performs, is one only if the client has used the route
-    `event_stream` for it. Otherwise it may wait for its user for days.
-    """
+    """Return a SELECT of the runs with an agent outside our workers that has reported nothing for `silence`."""
     return select(Run.id).where(*_silent(silence)).order_by(Run.updated_at)
 
 
@@ -504,6 +493,7 @@ def _silent(silence: timedelta) -> tuple[ColumnElement[bool], ...]:
         select(RunLogState.heard_at).where(RunLogState.run_id == Run.id).correlate(Run).scalar_subquery()
     )
     since = utcnow() - silence
+    # A run in the environment `local` may wait for its user for days, unless its client uses the route `event_stream`.
     return (
         is_in(RunPhase.OUTSIDE),
         Run.updated_at <= since,

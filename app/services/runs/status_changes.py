@@ -157,10 +157,7 @@ def publish_status(session: AsyncSession, events: RunEvents, runs: Sequence[RunS
 
 
 def open_statement(status: RunStatus, names: Sequence[str]) -> Select[Any]:
-    """Return the statement that creates a run as its task's latest run, and records the event of its status, if any.
-
-    The run has taken the hints of the task, if it is its first. It gets the columns `names` from parameters `new_…`.
-    """
+    """Return the statement that creates a run as its task's latest from parameters `new_…`, and records its event."""
     columns = {name: bindparam(f"new_{name}", type_=Run.__table__.c[name].type) for name in names}
     event = EVENT_OF.get(status)
     now = bindparam("now", type_=Run.created_at.type)
@@ -202,10 +199,7 @@ def move_statement(
     beside: Callable[[CTE], CTE] | None = None,
     **values: Unpack[RunChanges],
 ) -> Select[Any]:
-    """Return the statement that moves runs to the status `to`, records `event` for each, and returns their rows.
-
-    `beside` makes what else the statement does, from the moved rows.
-    """
+    """Return the statement that moves runs, records `event` for each, and does what `beside` makes of their rows."""
     moved = (
         update(Run)
         .where(*conditions)

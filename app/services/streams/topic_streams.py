@@ -289,11 +289,7 @@ class TopicFollower:
             follower.end()
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield the server-sent events of all topics as bytes, one or more events at a time.
-
-        They end after the life of a stream, so that the client is authenticated again, after a call of `end`, and if a
-        topic fails: the client continues after its last event.
-        """
+        """Yield the events of all topics, until `end` is called, the stream's life is over, or a topic fails."""
         readings: list[Callable[[], Awaitable[bool]]] = [self._await_stop]
         readings += [partial(self._read_run, *run) for run in self._runs.items()]
         if self._topics.ledger is not None:

@@ -271,10 +271,7 @@ def _show(page: Select[Any], order: Order) -> Select[Any]:
 def select_newest(
     shape: tuple[str, ...], limit: int, order: Order = NEWEST_FIRST, *also: AnyColumn, first: bool = True
 ) -> Select[Any]:
-    """Return the SELECT of id, place and columns `also` of the first `limit` tasks that match a filter, in this order.
-
-    Unless `first`, these are the ones after the parameter `offset`; the parameter `end` is the sum of both.
-    """
+    """Return the SELECT of id, place and `also` of `limit` matching tasks, unless `first` from `offset` to `end`."""
     # Each audience in its index order, then merged: `audience IN (…)` would sort all visible tasks.
     end = literal_int(limit) if first else bindparam("end", type_=BigInteger)
     by = [getattr(Task, name) for name in order]

@@ -54,10 +54,7 @@ def heading_of(shown: VerificationOut) -> str:
 
 
 def page_of(shown: VerificationOut) -> str:
-    """Return the verdict, its reasons and a table of the checks as Markdown, cut to `_PAGE_BYTES`.
-
-    It has no text that an agent or a check could write.
-    """
+    """Return verdict, reasons and checks as Markdown of `_PAGE_BYTES` at most, without texts of agents and checks."""
     page, left_out = "", 0
     for line in _lines(shown):
         if len(page.encode()) + len(line) > _PAGE_BYTES:

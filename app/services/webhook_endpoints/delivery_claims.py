@@ -53,10 +53,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A webhook delivery that this process has claimed for its attempt number `n`, with the message to send.
-
-    `due_at` is the one at the claim: it changes when the message is requested again.
-    """
+    """A webhook delivery that this process has claimed for its attempt `n`; `due_at` is the one at the claim."""
 
     id: UUID
     endpoint_id: UUID

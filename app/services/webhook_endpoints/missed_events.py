@@ -66,10 +66,7 @@ async def recover(
 
 
 async def continue_recovery(session: AsyncSession, *, link: str, batch: int) -> bool:
-    """Make up to `batch` deliveries of the recovery that waited longest. Errors are logged.
-
-    Return False if none is left, or another worker continues this one: it will be the last in turn.
-    """
+    """Make up to `batch` deliveries of the oldest recovery; False: none is left, or another worker continues it."""
     found = await _LONGEST_WAITING.first(session, {"now": utcnow()})
     if found is None:
         return False

@@ -50,10 +50,7 @@ class LiveDiffs:
         self._noted_turns = 0
 
     async def catch_up(self) -> None:
-        """Note the changes of the agent's turn before people are notified that it waits.
-
-        Wait at most a second; changes that take longer are noted afterwards.
-        """
+        """Note the changes of the turn before people are notified that the agent waits, for a second at most."""
         self._turns += 1
         self._caught_up.clear()
         self._asked.set()

@@ -47,11 +47,7 @@ class RunLog:
         self.is_whole = True
 
     async def append(self, entry: Mapping[str, object]) -> None:
-        """Publish a log entry to followers of the run, and add it to the stored log.
-
-        Chunks of a message that the agent is still writing are only published; the whole message, which follows them,
-        is stored. When the stored log has reached its maximum size, it stores no more entries.
-        """
+        """Publish an entry, and store it, unless it is a chunk of a message, which follows, or the log is full."""
         line = orjson.dumps(entry)
         self.entries += 1
         self._publish(line)
@@ -78,11 +74,7 @@ class RunLog:
         self._changed.set()
 
     async def keep_sending(self) -> None:
-        """Send new entries to the stored log in batches, until `close` is called.
-
-        If the object store is unavailable, the entries are sent later. After an unexpected error they are sent with the
-        next entry, or by `close`.
-        """
+        """Send new entries to the stored log in batches until `close`; after an error with a later batch."""
         while not self._closing.is_set():
             await self._changed.wait()
             is_over = await wait(self._closing, _GATHER_SECONDS + self._size / _BYTES_PER_SECOND)

@@ -13,11 +13,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """A daily period without pushes, from `start` to `end` in a time zone.
-
-    If `end` is not later than `start`, the period ends on the next day. `days` are the days of the week on which it
-    starts.
-    """
+    """A period without pushes that begins on `days`, from `start` to `end`, on the next day unless that is later."""
 
     start: time
     end: time

@@ -38,11 +38,7 @@ async def lock_claims(session: AsyncSession) -> None:
 
 
 def next_project(limit: Any) -> ColumnElement[int]:
-    """Return the SQL subquery for the project of which a run is claimed next; NULL if there is none.
-
-    A project is eligible if it has waiting runs, and workers perform fewer than `limit` of its runs (0: no limit). The
-    project with the fewest performed runs is next; if several have as few, the one whose last claim is longest ago.
-    """
+    """Return the subquery for the project of the next claim: the fewest runs below `limit` (0: none), or NULL."""
     waiting = select(func.min(Run.project_id).label("id")).where(is_waiting()).cte("waiting", recursive=True)
     # From each project to the next by one look at the index: a long queue takes no longer than a short one.
     later = aliased(Run)
@@ -70,11 +66,7 @@ _NEXT = Prepared(select(next_project(bindparam("limit", type_=BigInteger()))))
 
 
 def startable(limit: int, *, asked_before: datetime) -> Select[UUID]:
-    """Return a SELECT of the ids of runs that have waited for a worker since before `asked_before`.
-
-    The run that has waited longest comes first. `limit` is the maximum number of runs of a project that workers perform
-    at a time: runs that would exceed it are left out. A `limit` of 0 stands for no limit.
-    """
+    """Return a SELECT of runs that wait since before `asked_before`, within the `limit` of each project (0: none)."""
     order = (Run.dispatch_requested_at, Run.id)
     if not limit:
         return select(Run.id).where(is_waiting(), Run.dispatch_requested_at <= asked_before).order_by(*order)

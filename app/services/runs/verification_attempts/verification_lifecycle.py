@@ -116,10 +116,7 @@ class Conclusion:
 async def deliver(
     session: AsyncSession, run_id: UUID, delivery: RunDelivery, *, owner: str, events: RunEvents
 ) -> int:
-    """Open an attempt to check what the run that the job `owner` holds has delivered; the job gives up the run.
-
-    Return its number, 0 if the job does not hold the run. The caller puts the job of the attempt on the queue.
-    """
+    """Open an attempt for the run that `owner` gives up; return its number, or 0. The caller enqueues its job."""
     work, end = delivery.work, delivery.end
     assert work.definitions is not None
     assert work.head_sha is not None
@@ -257,10 +254,7 @@ async def _change(session: AsyncSession, claimed: OpenAttempt, **values: object)
 async def conclude(
     session: AsyncSession, claimed: OpenAttempt, conclusion: Conclusion, *, events: RunEvents
 ) -> bool:
-    """Store the result of an attempt, and end its run, or queue it for a repair.
-
-    Of a run that was over before, only the verification changes. Return False if the job has lost the attempt.
-    """
+    """Store an attempt's result, and end its run or queue a repair, unless it is over; False: the attempt is lost."""
     run_id = claimed.run_id
     await _lock(session, Run.id == run_id)
     result = {"repair": storable(conclusion.repair), "failures": conclusion.failures, "finished_at": utcnow()}
@@ -332,10 +326,7 @@ def _part(shown: Mapping[str, object], *names: str) -> dict[str, object]:
 async def stop_repair(
     session: AsyncSession, run_id: UUID, *, stopped: str, owner: str | None, events: RunEvents
 ) -> bool:
-    """End a run whose repair failed with what it delivered before; `stopped` says why (contract 18.5).
-
-    Return False if the caller ends the run: the job `owner` does not hold a repair.
-    """
+    """End a run whose repair failed with what it delivered before (contract 18.5); False: `owner` holds no repair."""
     before = await _lock(session, *held_by(run_id, owner))
     if before is None:
         return False
@@ -401,10 +392,7 @@ async def note_waiver(
 
 
 async def note_ci(session: AsyncSession, run_id: UUID, ci: CiOut, *, events: RunEvents) -> None:
-    """Show what the code host's own checks say of the commit that a run delivered; the verdict stays.
-
-    Nothing happens if the run has no verification, or one of another commit.
-    """
+    """Show the code host's own checks of a commit in the run's verification, if it is of this commit."""
     before = await _lock(session, Run.id == run_id)
     if before is None or before["commit"] not in (None, ci["head_sha"]) or before["ci"] == ci:
         return
