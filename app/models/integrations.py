@@ -26,7 +26,7 @@ class Integration(Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(32))
-    # `security.Cipher` encrypts columns named `encrypted_…`; services/accounts/secret_rotation.py relies on the name.
+    # `Cipher` encrypts columns named `encrypted_…`; services/accounts/secret_rotation.py relies on the name.
     encrypted_token: Mapped[str | None]
     # A GitHub App in place of a token: all three or none.
     app_id: Mapped[str | None] = mapped_column(String(64))

@@ -32,7 +32,7 @@ class SandboxEnvironment(Base):
     allowed_domains: Mapped[list[str]] = mapped_column(ARRAY(String(255)))
     include_default_domains: Mapped[bool]
     repositories: Mapped[list[str]] = mapped_column(ARRAY(String(255)))
-    # Values by name, encrypted by `security.Cipher`. Never shown, never logged.
+    # Values by name, encrypted by `Cipher`. Never shown, never logged.
     encrypted_variables: Mapped[dict[str, str]] = mapped_column(JSONB)
     # The names of the variables that set-up and checks get too.
     for_checks: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))

@@ -102,7 +102,7 @@ class Run(Base):
     # The newest verification of what the run delivered, as the API shows it
     # (services/runs/verification_attempts/verification_lifecycle.py).
     verification: Mapped[JsonDict | None]
-    # MCP servers for the agent, as JSON, encrypted by `security.Cipher`; NULL once the run is over.
+    # MCP servers for the agent, as JSON, encrypted by `Cipher`; NULL once the run is over.
     encrypted_mcp_servers: Mapped[str | None]
 
     created_at: Mapped[datetime]

@@ -23,7 +23,7 @@ class Rotation(TypedDict):
 
 
 def encrypted_columns() -> Iterator[Column[object]]:
-    """Yield every database column with values that `security.Cipher` has encrypted."""
+    """Yield every database column with values that `Cipher` has encrypted."""
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
             if column.name.startswith(_PREFIX) or str(column) in _OTHERS:
