@@ -80,12 +80,12 @@ export async function endOfAMessageMovesNothing(browser, { expect, watched }) {
     const messageId = `m${index}`;
     const message = (sessionUpdate) => run.send([update({ sessionUpdate, messageId, content: text(words) })]);
     await message("agent_message_chunk");
-    const growing = log.locator('[class*="_growing_"]');
-    await growing.waitFor();
+    await log.getByText(/\w+\.?(?=\W*$)/.exec(words)[0], { exact: true }).waitFor();
     const height = () => log.evaluate((element) => element.firstElementChild.getBoundingClientRect().height);
     const before = await height();
     await message("agent_message");
-    await growing.waitFor({ state: "detached" });
+    // Only what is whole can be copied.
+    await log.getByRole("button", { name: `Copy: ${words.replace(/\s+/g, " ")}`, exact: true }).waitFor();
     const after = await height();
     expect(after === before, `the end of a message moves nothing (${before} and ${after} px)`);
   }

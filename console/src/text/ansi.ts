@@ -59,7 +59,8 @@ function applyCodes(styles: Record<number, Style>, codes: number[]): void {
     for (const code of began) delete styles[code];
   };
   const colour = (place: number, number: number) => {
-    const value = `var(--ansi-${number})`;
+    // Bright ones are the same: a shade that can be read in both themes has no brighter one.
+    const value = `var(--ansi-${number % 8})`;
     const behind = { background: `color-mix(in srgb, ${value} 18%, transparent)` };
     styles[place] = place === LETTERS ? { color: value } : behind;
   };
@@ -77,6 +78,6 @@ function applyCodes(styles: Record<number, Style>, codes: number[]): void {
       index += isIndexed ? 2 : 4;
     } else if (code === 39 || code === 49) end(code - 9);
     else if (code >= 30 && code <= 47) colour(code < GROUND ? LETTERS : GROUND, code % 10);
-    else if (code >= 90 && code <= 107) colour(code < 100 ? LETTERS : GROUND, (code % 10) + 8);
+    else if (code >= 90 && code <= 107) colour(code < 100 ? LETTERS : GROUND, code % 10);
   }
 }

@@ -83,11 +83,13 @@ export type Choices = readonly (readonly [value: string | number, name: string, 
 interface SelectProps extends Omit<FieldProps<"select">, "onChange"> {
   choices: Choices;
   onChoose: (value: string) => void;
+  quiet?: boolean;
 }
 
-export function Select({ choices, onChoose, ...rest }: SelectProps) {
+export function Select({ choices, onChoose, quiet, className, ...rest }: SelectProps) {
+  const names = classes(quiet && styles.quiet, className);
   return (
-    <Field of="select" {...rest} onChange={({ target }) => onChoose(target.value)}>
+    <Field of="select" {...rest} className={names} onChange={({ target }) => onChoose(target.value)}>
       {choices.map(([value, name, isDisabled]) => (
         <option key={value} value={value} disabled={isDisabled}>
           {name}

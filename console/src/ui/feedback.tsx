@@ -30,7 +30,7 @@ export function Empty({ icon: Icon, title, isPage, children }: EmptyProps) {
 /** Shown after a moment only, so that quick answers do not flash. */
 export function Loading({ what }: { what: string }) {
   return (
-    <p className={classes("faint", styles.loading)} role="status" data-loading>
+    <p className={classes("faint padded", styles.loading)} role="status" data-loading>
       Loading {what} …
     </p>
   );

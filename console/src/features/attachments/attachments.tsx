@@ -69,9 +69,9 @@ export function AttachmentList({ list, remove, retry }: ReturnType<typeof useAtt
     <>
       <ul className={classes("row wrap", styles.list)} aria-label="Files">
         {list.map(({ key, name, file, base, progress, id, problem }) => (
-          <li key={key} className={classes("row card small", problem && "bad")}>
+          <li key={key} className={classes("row card snug small", problem && "bad")}>
             <Paperclip size={14} />
-            <span className={classes("clip fixed", styles.name)}>{name}</span>
+            <span className="clip fixed short">{name}</span>
             {problem ? (
               <span>{problem}</span>
             ) : (

@@ -4,11 +4,9 @@ import { BellRing, CircleAlert, CircleCheck, CircleSlash, Clock3 } from "lucide-
 import { Link } from "wouter";
 import { fetchDecisions, fetchDevices } from "../../api/attention";
 import type { Notification } from "../../api/types";
-import { classes } from "../../ui/classes";
 import { Empty, Failure, Loading } from "../../ui/feedback";
 import { Age, durationText, preciseTime, wholeTime } from "../../ui/time";
 import { useProject } from "../project/project";
-import styles from "./attention.module.css";
 import { decisionText, kindText, stepsOf, toneOf, whyText } from "./decisions";
 import { PLATFORMS, thisDevice } from "./device";
 
@@ -60,7 +58,7 @@ function DecisionRow({ row }: { row: Notification }) {
   const next = /^(retrying|pending)$/.test(row.decision) ? "the next attempt" : "it is decided again";
   if (row.due_at) times.push({ text: next, at: row.due_at });
   return (
-    <li className={classes("row top spaced", styles.decision)}>
+    <li className="row top spaced snug">
       <Icon size={16} className={tone} />
       <div>
         <p className="dim">
@@ -76,7 +74,7 @@ function DecisionRow({ row }: { row: Notification }) {
             </>
           )}
         </p>
-        <p className={classes("dim", styles.text)}>{[row.title, row.body].filter(Boolean).join(": ")}</p>
+        <p className="brief dim">{[row.title, row.body].filter(Boolean).join(": ")}</p>
         <p className="small faint figures">
           {row.device && deviceName(row.device, row.platform)}
           {row.attempts > 1 && ` · tried ${row.attempts} times`}

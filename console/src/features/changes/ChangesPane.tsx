@@ -190,7 +190,7 @@ export default function ChangesPane(props: Props) {
           {bases.length > 1 && (
             <Select
               aria-label="Changes of"
-              className={styles.base}
+              quiet
               value={base}
               choices={bases}
               onChoose={(value) => setBase(value as Base)}

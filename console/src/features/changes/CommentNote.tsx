@@ -30,7 +30,7 @@ export function LeftOut({ notes, ...actions }: LeftProps) {
   const unresolved = notes.filter(({ comment }) => !comment.resolved).length;
   const text = `${countOf(notes.length, "comment")} on lines that are not in these changes`;
   return (
-    <div className={classes("column tight", unresolved > 0 ? styles.stale : "padded")}>
+    <div className={classes("column tight snug", unresolved > 0 && styles.stale)}>
       <button
         type="button"
         className={classes("row line small", unresolved > 0 ? "attention" : "dim")}

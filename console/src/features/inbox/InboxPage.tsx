@@ -107,7 +107,7 @@ function InboxItem({ row, run, isSelected, isOneOfSeveral, above }: ItemProps) {
   });
   const title = titleOf(row.task);
   return (
-    <li className={classes("card", styles.row)} data-selected={isSelected || undefined}>
+    <li className={classes("card snug", styles.row)} data-selected={isSelected || undefined}>
       <div className={classes("row small faint figures", styles.about)}>
         <Link href={runHref(row)} className="clip title" title={title}>
           {title}

@@ -105,7 +105,7 @@ export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun 
       ref={card}
       onKeyDown={explainFocused}
     >
-      <header className={classes("row", styles.head)}>
+      <header className={classes("row top", styles.head)}>
         <Icon size={18} className={isRisky ? "danger" : "attention"} />
         <h2 id={id} className="grow">
           <InlineMarkdown text={title} />{" "}
@@ -187,7 +187,7 @@ function Detail({ kind, text, isBrief }: { kind: InboxRow["kind"]; text: string;
   const isProse = kind === "form" || kind === "url";
   if (isBrief)
     return (
-      <p className={classes("small dim", styles.brief)}>
+      <p className="brief small dim">
         {isProse && <InlineMarkdown text={text} />}
         {kind === "permission" && <code>{text}</code>}
         {kind === "verdict" && text.replaceAll("\n", " · ")}
@@ -247,7 +247,7 @@ function PageToOpen({ question, isBusy, isBrief, onAnswer }: PartProps) {
   const link = safeLink(question.link ?? "");
   return (
     <>
-      <p className={classes("dim", isBrief && classes("small", styles.brief))}>
+      <p className={classes("dim", isBrief && "brief small")}>
         The agent asks you to open a page of <strong>{question.link_host ?? "an unknown host"}</strong>:{" "}
         <code className={classes("small scrolls", styles.address)} {...scrolling("Address")}>
           {question.link}

@@ -59,7 +59,7 @@ function OneField({ field, value, onChange }: OneFieldProps) {
   if (field.type === "choice" || field.type === "choices") {
     const chosen = Array.isArray(value) ? value : [value];
     return (
-      <fieldset className={classes("card", styles.choices)}>
+      <fieldset className={classes("card snug", styles.choices)}>
         <legend>
           {field.label}
           <Said text={field.description} />

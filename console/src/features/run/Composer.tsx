@@ -111,6 +111,7 @@ export function Composer(props: Props) {
             standing.config.map((option) => (
               <Select
                 key={option.id}
+                quiet
                 className={styles.option}
                 aria-label={option.name}
                 title={option.name}
@@ -125,6 +126,7 @@ export function Composer(props: Props) {
         </div>
         {onStop && (
           <Select
+            quiet
             className={styles.option}
             aria-label="When the agent gets the message"
             title="At once: in the middle of its turn, if the agent takes messages then. After the turn: it waits, and can be changed on each of your devices."

@@ -1,9 +1,8 @@
 /** The structured output of a run, field by field. */
 import { asObject } from "../../transcript/wire";
-import { classes, scrolling } from "../../ui/classes";
+import { scrolling } from "../../ui/classes";
 import { CodeLine } from "../../ui/code";
 import { CopyButton } from "../../ui/copy";
-import styles from "./run.module.css";
 
 const MOST_FIELDS = 100;
 
@@ -17,7 +16,7 @@ export function Result({ value }: { value: unknown }) {
       <p className="row strong">
         Result <CopyButton text={textOf(value)} label="Copy the result" />
       </p>
-      <div className={classes("well", styles.result)} {...scrolling("Result")}>
+      <div className="well" {...scrolling("Result")}>
         {fields.length === 0 && <CodeLine text={textOf(value)} marks={undefined} />}
         <dl className="pairs">
           {fields.slice(0, MOST_FIELDS).map(([name, one]) => (

@@ -21,7 +21,7 @@ import { TaskDialog } from "../tasks/TaskDialog";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
 
-const FACT = classes("row inline tight clip", styles.fact);
+const FACT = "row inline tight clip short";
 
 interface Props {
   task: Task;
@@ -127,6 +127,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
         {runs.count > 1 && run && (
           <Select
             aria-label="Run"
+            quiet
             className={styles.runs}
             value={run.id}
             choices={[

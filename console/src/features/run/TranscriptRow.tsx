@@ -99,7 +99,7 @@ export function ReceiptLine({ receipt }: { receipt: Receipt }) {
 
 function AgentMessage({ item }: Props<"agent">) {
   return (
-    <div className={classes(styles.agent, item.isOpen && styles.growing)}>
+    <div className={styles.agent}>
       <Copied text={item.isOpen ? "" : item.text}>
         <Markdown text={item.text} isOpen={item.isOpen} />
       </Copied>
@@ -184,7 +184,7 @@ function AskedQuestion({ item }: Props<"question">) {
   const rows = useContext(RunQuestions);
   const row = rows?.find(({ id }) => item.id === `question:${id.replaceAll("-", "")}`);
   return (
-    <div className={classes("row top card small dim", styles.note)}>
+    <div className={classes("row top card snug small dim", styles.note)}>
       <icons.HelpCircle size={15} className="attention" />
       <span>
         {item.title}
@@ -213,7 +213,7 @@ const NOTE_ICONS = {
 function Note({ item }: Props<"note">) {
   const Icon = NOTE_ICONS[item.tone];
   return (
-    <div className={classes("row top card small", styles.note, item.tone === "error" ? "bad" : "dim")}>
+    <div className={classes("row top card snug small", styles.note, item.tone === "error" ? "bad" : "dim")}>
       <Icon size={15} />
       <span>{item.text}</span>
     </div>

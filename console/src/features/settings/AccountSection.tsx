@@ -7,7 +7,6 @@ import { Button, Input, Select } from "../../ui/controls";
 import { preciseTime, Since } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { EDITORS, useEditor } from "../project/EditorLink";
-import { ProjectSelect } from "../project/ProjectSelect";
 import { nameOf, useProject } from "../project/project";
 import { Act, Item, Listed, Section } from "./parts";
 import styles from "./settings.module.css";
@@ -38,7 +37,6 @@ export function AccountSection() {
       </div>
       <div className="columns">
         <Select label="Theme" value={useTheme()} choices={THEMES} onChoose={chooseTheme} />
-        <ProjectSelect label="Project" />
         <Select
           label="Editor"
           value={editor.scheme}

@@ -52,7 +52,7 @@ export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
     </>
   );
   const below = isOpen && (
-    <div className={styles.opened}>
+    <div className={classes("column", styles.opened)}>
       <Upkeep endpoint={endpoint} />
       <Deliveries endpoint={endpoint.id} />
     </div>
@@ -94,7 +94,7 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
     return <Secret secret={secret} said={said} onDone={rotate.reset} />;
   }
   return (
-    <div className={classes("row wrap apart", styles.upkeep)}>
+    <div className="row wrap apart">
       <Act label="Send what did not arrive" to={endpoint.url} action={repeat} />
       <Act label="New secret" to={endpoint.url} action={rotate} sure="Really a new secret" />
     </div>

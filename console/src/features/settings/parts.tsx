@@ -64,7 +64,7 @@ interface ItemProps {
 export function Item({ name, about, children, below }: ItemProps) {
   return (
     <li>
-      <div className={classes("row wrap padded", styles.item)}>
+      <div className="row wrap padded">
         <div className={styles.said}>
           <p className="strong">{name}</p>
           <p className={classes("row wrap small faint", styles.about)}>{about}</p>

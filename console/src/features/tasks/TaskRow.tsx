@@ -62,7 +62,7 @@ export const TaskRow = memo(function TaskRow(props: Props) {
               </span>
             )}
             {task.repository && (
-              <span className={classes("clip faint fixed", styles.repository)}>{task.repository}</span>
+              <span className={classes("clip faint fixed short", styles.repository)}>{task.repository}</span>
             )}
           </span>
         </span>
