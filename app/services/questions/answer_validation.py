@@ -49,7 +49,7 @@ class Answer:
     def shown(self) -> JsonDict:
         """The answer as people see it: `text`, cut to 4000 characters, or fields of `_SHOWN`."""
         if self.method is CommandMethod.USER_MESSAGE:
-            return {"text": _text_of(self.params.get("content"))[:_SHOWN_CHARACTERS]}
+            return {"text": text_of(self.params.get("content"))[:_SHOWN_CHARACTERS]}
         return {name: self.params[name] for name in _SHOWN if name in self.params}
 
 
@@ -123,7 +123,8 @@ def _require_reason(params: Mapping[str, Any]) -> None:
         raise AnswerInvalid(no_more_than(MAX_REASON), field="custom_input", code="max_length")
 
 
-def _text_of(content: Any) -> str:
+def text_of(content: Any) -> str:
+    """Return the text of a message, which is a text or content blocks."""
     if isinstance(content, list):
         return "\n".join(block["text"] for block in content if block.get("type") == "text")
     return content or ""

@@ -24,7 +24,7 @@ from app.services.enqueueing import wake_run_worker_after_commit
 from app.services.events.activity_notes import note_message
 from app.services.opened_clients import ServiceClients
 from app.services.questions import question_lifecycle
-from app.services.questions.answer_validation import Answer, Origin, read_answer
+from app.services.questions.answer_validation import Answer, Origin, read_answer, text_of
 from app.services.run_log.log_entries import announce_entries
 from app.services.runs.command_delivery import OPEN, REPEATED_REASON, QueuedMessage, clear_queue, read_queue
 from app.services.runs.run_authority import lock_to_steer
@@ -94,9 +94,7 @@ async def send_command(
 def _queued_messages(messages: Sequence[QueuedMessage]) -> QueuedMessages:
     queued: QueuedMessages = {"steering": [], "followUp": [], "messages": []}
     for command_id, rpc_id, params in messages:
-        content = params.get("content") or ""
-        if not isinstance(content, str):
-            content = "\n".join(block["text"] for block in content if block["type"] == "text")
+        content = text_of(params.get("content"))
         queued["steering" if params.get("steer") else "followUp"].append(content)
         files = params["artifact_ids"]
         queued["messages"].append(

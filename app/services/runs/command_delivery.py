@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.agents.session.command_source import Command
 from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.db.statements import rows_of
@@ -29,6 +30,7 @@ from app.schemas.staged_artifacts import ArtifactOut
 from app.services.events.ledger import wake_readers
 from app.services.notifications import push_recipients
 from app.services.questions import question_lifecycle
+from app.services.questions.answer_validation import text_of
 
 OPEN: ColumnElement[bool] = RunCommand.status.in_(
     [constant(status) for status in (CommandStatus.ACCEPTED, CommandStatus.DELIVERED)]
@@ -75,6 +77,7 @@ class DroppedCommand(NamedTuple):
 
     id: UUID
     method: CommandMethod
+    params: JsonDict
     rpc_id: Any
     reason: str | None
 
@@ -86,13 +89,12 @@ class DroppedCommand(NamedTuple):
     @property
     def receipt(self) -> JsonDict:
         """The log entry that reports it."""
-        return receipt(self.id, self.method, CommandStatus.DROPPED, reason=self.reason, rpc_id=self.rpc_id)
+        return receipt(self, CommandStatus.DROPPED, self.reason, self.rpc_id)
 
 
 class _Dropped(NamedTuple):
     position: int
     run_id: UUID
-    params: JsonDict
     command: DroppedCommand
 
 
@@ -227,7 +229,7 @@ async def _drop(session: AsyncSession, reason: str, *which: ColumnElement[bool])
         update(RunCommand)
         .where(*which)
         .values(status=CommandStatus.DROPPED, reason=reason, settled_at=utcnow())
-        .returning(RunCommand.position, RunCommand.run_id, RunCommand.params, *_DROPPED)
+        .returning(RunCommand.position, RunCommand.run_id, *_DROPPED)
     )
     return sorted(await rows_of(session, dropped, _Dropped), key=lambda row: row.position)
 
@@ -255,19 +257,24 @@ async def clear_queue(
     """Drop these messages, or one, under the lock on the run's row; return them and their receipts, oldest first."""
     chosen = [] if command_id is None else [RunCommand.id == command_id]
     rows = await _drop(session, CLEARED_REASON, *_waits(run_id), *chosen)
-    cleared = [QueuedMessage(row.command.id, row.command.rpc_id, row.params) for row in rows]
+    cleared = [QueuedMessage(row.command.id, row.command.rpc_id, row.command.params) for row in rows]
     return cleared, [(run_id, row.command.receipt) for row in rows]
 
 
 def receipt(
-    command_id: UUID, method: str, status: CommandStatus, *, reason: str | None = None, rpc_id: object = None
+    command: Command | DroppedCommand, status: CommandStatus, reason: str | None, rpc_id: object
 ) -> JsonDict:
     """Return the log entry that reports the progress of a command."""
-    params: JsonDict = {"command_id": str(command_id), "method": method, "status": status}
+    params: JsonDict = {"command_id": str(command.id), "method": command.method, "status": status}
     if reason is not None:
         params["reason"] = reason
     if rpc_id is not None:
         params["id"] = rpc_id
+    is_message = command.method == CommandMethod.USER_MESSAGE
+    if is_message and status is CommandStatus.DROPPED and reason != CLEARED_REASON:
+        # No other entry has a message that was not given to the agent.
+        sent = command.params
+        params |= {"text": text_of(sent.get("content")), "artifact_ids": sent["artifact_ids"]}
     return notification_entry("_taskbeacon/command", params)
 
 

@@ -99,7 +99,7 @@ class StoredCommands(CommandSource):
             command = Command(row.id, row.method, row.params, is_repeated, row.position)
             self._seen = row.position
             self._open[row.id] = row.rpc_id
-            await self._write_receipt(command.id, command.method, CommandStatus.ACCEPTED)
+            await self._write_receipt(command, CommandStatus.ACCEPTED)
             commands.append(command)
         for message in dropped:
             if message.is_cleared:
@@ -115,8 +115,8 @@ class StoredCommands(CommandSource):
     async def _report_dropped(self, row: DroppedCommand, *, by: Emit) -> None:
         if row.is_cleared:
             self._cleared.add(row.id)
-        self._open.setdefault(row.id, row.rpc_id)
-        await self._write_receipt(row.id, CommandMethod(row.method), CommandStatus.DROPPED, row.reason, by=by)
+        self._open.pop(row.id, None)
+        await by(row.receipt)
 
     @override
     def is_open(self, command: Command) -> bool:
@@ -134,7 +134,7 @@ class StoredCommands(CommandSource):
             command_delivery.settle, command.id, status, owner=self._owner, reason=reason
         )
         if is_settled and is_logged:
-            await self._write_receipt(command.id, command.method, status, reason)
+            await self._write_receipt(command, status, reason)
         return is_settled
 
     @override
@@ -228,19 +228,12 @@ class StoredCommands(CommandSource):
         return not self._is_closed and is_dropped_here and any(row.method in STOPS for row in dropped)
 
     async def _write_receipt(
-        self,
-        command_id: UUID,
-        method: CommandMethod,
-        status: CommandStatus,
-        reason: str | None = None,
-        *,
-        by: Emit | None = None,
+        self, command: Command, status: CommandStatus, reason: str | None = None
     ) -> None:
-        rpc_id = self._open.get(command_id)
+        rpc_id = self._open.get(command.id)
         if status in {CommandStatus.CONSUMED, CommandStatus.DROPPED}:
-            self._open.pop(command_id, None)
-        write = by or self._log.append
-        await write(command_delivery.receipt(command_id, method, status, reason=reason, rpc_id=rpc_id))
+            self._open.pop(command.id, None)
+        await self._log.append(command_delivery.receipt(command, status, reason, rpc_id))
 
 
 def _is_done(result: StepResult) -> bool:

@@ -123,7 +123,8 @@ class TestMessages:
         assert [text for text in await pilot.said() if "```" not in text] == ["one", "two", "three", "last"]
         receipts = await pilot.log("_taskbeacon/command")
         mine = [each for each in receipts if each.get("id") == "c" and each["status"] != "accepted"]
-        assert [(each["status"], each["reason"]) for each in mine] == [("dropped", "cleared")]
+        dropped = [(each["status"], each["reason"], "text" in each) for each in mine]
+        assert dropped == [("dropped", "cleared", False)]
 
     async def test_background_run_ends_when_no_message_waits(
         self, workshop: Workshop, make_pilot: MakePilot
@@ -365,6 +366,10 @@ class TestCancelAndClose:
         assert await pilot.receipts() == receipts
         # Each once, and before the end, after which there is no follower: that is sent again with what the agent left.
         assert await pilot.reports() == [*receipts, *[("ended", "cancelled")] * 2]
+        # No other device than the one that sent it knew what was lost.
+        [accepted, dropped] = await pilot.log("_taskbeacon/command")
+        assert "text" not in accepted
+        assert (dropped["text"], dropped["artifact_ids"]) == ("never", [])
 
     async def test_command_that_was_dropped_before_the_end_has_one_receipt(
         self, workshop: Workshop, make_pilot: MakePilot, hold: str
@@ -404,7 +409,8 @@ class TestCancelAndClose:
         dropped = ("user_message", "dropped", "The run is failed.")
         assert await pilot.statuses() == ["dropped", "dropped"]
         assert await pilot.receipts() == [dropped, dropped]
-        assert [each.get("id") for each in await pilot.log("_taskbeacon/command")] == [7, None]
+        logged = await pilot.log("_taskbeacon/command")
+        assert [(each.get("id"), each["text"]) for each in logged] == [(7, "one"), (None, "two")]
         assert await pilot.reports() == [dropped, dropped, ("ended", "failed")]
 
     @pytest.mark.parametrize("end", ["lost", "stopped"])
