@@ -40,6 +40,14 @@ export async function taskIsCreatedOnce(browser, { expect, watched }) {
   for (const [size, how, act] of [
     ["desk", "double click", (_page, button) => button.dblclick()],
     ["desk", "key pressed twice", pressed],
+    [
+      "desk",
+      "key pressed twice in the last field",
+      async (page) => {
+        await page.getByRole("dialog").getByLabel("Repository").focus();
+        await pressed(page);
+      },
+    ],
     ["phone", "double tap", doubleTap],
   ]) {
     const page = await watched(browser, { size });

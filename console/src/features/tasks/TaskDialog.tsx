@@ -10,7 +10,7 @@ import { Button, Form, Input, TextArea } from "../../ui/controls";
 import { Dialog } from "../../ui/dialog";
 import { Failure, say } from "../../ui/feedback";
 import { useKept } from "../../ui/kept";
-import { useAction } from "../../ui/unmeant";
+import { takesText, useAction } from "../../ui/unmeant";
 import { AttachButton, AttachmentList, useAttachments, useFileTarget } from "../attachments/attachments";
 import { filesAt, hold } from "../attachments/held";
 import { liveRunOf } from "../project/batch";
@@ -136,6 +136,11 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
         {...target.handlers}
         // Enter in a field of a task that exists stores it, and starts nothing.
         onSubmit={() => (task ? isReady : canStart) && store.mutate(!task)}
+        onKeyDown={(event) => {
+          if (event.key !== "Enter" || !(event.metaKey || event.ctrlKey) || !takesText(event.target)) return;
+          event.preventDefault();
+          if (canStart) store.mutate(true);
+        }}
       >
         {task && (
           <Input
@@ -153,9 +158,6 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
           value={description}
           placeholder="Describe the result that you want, and how to check it."
           onChange={(event) => set({ description: event.target.value })}
-          onKeyDown={(event) => {
-            if (event.key === "Enter" && (event.metaKey || event.ctrlKey) && canStart) store.mutate(true);
-          }}
         />
         <AttachmentList {...files} />
         <Input
