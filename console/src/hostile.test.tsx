@@ -192,6 +192,7 @@ describe.each(CORPUS.map((evil, index) => [index, evil] as const))("string %i", 
           {...{
             comments: [{ ...comment, sent: "" }],
             onViewed: nothing,
+            onGo: nothing,
             onComment: nothing,
             onDiscard: nothing,
             onResolve: nothing,

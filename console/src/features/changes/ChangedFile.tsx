@@ -48,11 +48,13 @@ interface Props extends CommentActions {
   patchPath: string | null;
   view: View;
   onViewed: (file: FileChange) => void;
+  /** Go to another file. */
+  onGo: (index: number) => void;
   comments: readonly ShownComment[];
 }
 
 export const ChangedFile = memo(function ChangedFile(props: Props) {
-  const { index, file: newest, mode, found, runRef, view, comments, onViewed } = props;
+  const { index, file: newest, mode, found, runRef, view, comments, onViewed, onGo } = props;
   const [written, keep] = useKept(sessionStorage, `taskbeacon.comment.${runRef.run}.${newest.path}`, NOTHING);
   // Lines do not move while a comment on them is written.
   const held = useRef(newest);
@@ -94,8 +96,9 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
           aria-label={`Viewed: ${visible(file.path)}`}
           checked={view === "viewed"}
           onChange={() => {
-            onViewed(newest);
             setChosen(null);
+            onViewed(newest);
+            onGo(view === "viewed" ? index : index + 1);
           }}
         >
           Viewed

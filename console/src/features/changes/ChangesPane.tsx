@@ -277,6 +277,7 @@ export default function ChangesPane(props: Props) {
                 patchPath={patch ? downloadPath(runRef, patch.storage_path) : null}
                 view={views.get(file.path) ?? "new"}
                 onViewed={toggleViewed}
+                onGo={go}
                 comments={commentsByPath.get(file.path) ?? NONE}
                 {...act}
               />

@@ -45,7 +45,14 @@ const show = (one: FileChange) =>
           view: "new",
           patchPath: null,
         }}
-        {...{ comments: [], onViewed: nothing, onComment: nothing, onDiscard: nothing, onResolve: nothing }}
+        {...{
+          comments: [],
+          onViewed: nothing,
+          onGo: nothing,
+          onComment: nothing,
+          onDiscard: nothing,
+          onResolve: nothing,
+        }}
         runRef={{ project: 1, task: "t", run: "r" }}
       />
     </QueryClientProvider>,

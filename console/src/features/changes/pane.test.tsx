@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { fireEvent, render, within } from "@testing-library/react";
+import { cleanup, fireEvent, render, within } from "@testing-library/react";
 import { expect, it, vi } from "vitest";
 import type { Base } from "../../api/changes";
 import type { FileChange, Run } from "../../api/types";
@@ -113,7 +113,7 @@ it("says that a file is paused while a comment on its lines is written, once it 
           runRef,
           comments: [],
         }}
-        {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing, onResolve: nothing }}
+        {...{ onViewed: nothing, onGo: nothing, onComment: nothing, onDiscard: nothing, onResolve: nothing }}
         file={one(patch)}
       />
     </QueryClientProvider>
@@ -170,7 +170,7 @@ it("shows what a comment was made on beside the line that has replaced it in the
       <ChangedFile
         {...{ index: 0, base: "first", mode: "unified", view: "new", patchPath: null, runRef }}
         {...{ hidesSpaces: false, found: null, ownPatch: "@@ -1,2 +1,2 @@\n a\n-b\n+c\n" }}
-        {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing, onResolve: nothing }}
+        {...{ onViewed: nothing, onGo: nothing, onComment: nothing, onDiscard: nothing, onResolve: nothing }}
         comments={[
           comment({ ...placeOf(asked, made), isEarlier: true, isOlder: false, sent: "Asked of this run" }),
         ]}
@@ -199,7 +199,7 @@ it("shows an earlier comment where its lines are now, and lets its person alone 
         <ChangedFile
           {...{ index: 0, base: "start", mode: "unified", view: "new", patchPath: null, runRef }}
           {...{ hidesSpaces: false, found: null }}
-          {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing, onResolve }}
+          {...{ onViewed: nothing, onGo: nothing, onComment: nothing, onDiscard: nothing, onResolve }}
           comments={[comment({ ...earlier, ...more })]}
           file={file("x", { additions: 1, patch })}
         />
@@ -236,7 +236,7 @@ it.each([
       <ChangedFile
         {...{ index: 0, base, mode: "unified", view: "new", patchPath: null, runRef }}
         {...{ hidesSpaces: false, found: null, ownPatch: base === "first" ? "" : undefined }}
-        {...{ onViewed: nothing, onComment: nothing, onDiscard: nothing, onResolve: nothing }}
+        {...{ onViewed: nothing, onGo: nothing, onComment: nothing, onDiscard: nothing, onResolve: nothing }}
         comments={[asked]}
         file={file("x", { additions: 1, patch: "@@ -4,0 +5 @@\n+new\n" })}
       />
@@ -318,4 +318,35 @@ it("shows a comment at a file that the run has renamed, though another has its n
   const list = paneOf("completed", "stored", files, [], false, { asked }).querySelector("nav");
   const lines = [...(list?.querySelectorAll("button") ?? [])].map((line) => line.textContent);
   expect(lines.filter((line) => line?.includes("1 comment"))).toEqual([expect.stringContaining("new.sh")]);
+});
+
+it("goes on from the file that was viewed, and to the next comment behind the current file", () => {
+  // The keys of one page.
+  cleanup();
+  const patch = "@@ -1 +1 @@\n-one\n+eins\n";
+  const files = ["a", "b", "c", "d"].map((path) => file(path, { patch, additions: 1, deletions: 1 }));
+  const place = placeOf(parseHunks(patch)[0]?.lines.slice(1) ?? []);
+  const comments = ["a", "d"].map((path) => comment({ id: path, path, text: `Why ${path}?`, ...place }));
+  vi.stubGlobal("fetch", () => new Promise(() => {}));
+  const pane = paneOf("completed", "stored", files, comments);
+  const focused = () => document.activeElement?.closest("section")?.getAttribute("aria-label");
+  const press = (key: string) => fireEvent.keyDown(document.activeElement ?? document, { key });
+  // With the pointer: the keys marked another file, whichever was at the top before, or took the mark back.
+  fireEvent.click(within(pane).getByRole("checkbox", { name: "Viewed: b" }));
+  expect(focused()).toBe("c");
+  press("v");
+  const viewed = () => within(pane).getAllByRole<HTMLInputElement>("checkbox", { checked: true });
+  expect(viewed().map((box) => box.getAttribute("aria-label"))).toEqual(["Viewed: b", "Viewed: c"]);
+  expect(focused()).toBe("d");
+  press("k");
+  expect(focused()).toBe("c");
+  // It was the first comment of all.
+  press("n");
+  expect(document.activeElement?.getAttribute("aria-label")).toBe("Edit the comment: Why d?");
+  press("N");
+  expect(document.activeElement?.getAttribute("aria-label")).toBe("Edit the comment: Why a?");
+  press("n");
+  expect(focused()).toBe("d");
+  fireEvent.click(within(pane).getByRole("checkbox", { name: "Viewed: b" }));
+  expect(focused()).toBe("b");
 });

@@ -1,5 +1,6 @@
 import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import { type Base, fetchChanges, fetchLines, fetchReview, storeReview } from "../../api/changes";
 import type { RunRef } from "../../api/commands";
 import { ApiError, isTransient } from "../../api/errors";
@@ -152,7 +153,8 @@ export function useReview(ref: RunRef) {
   );
   const { toggleViewed, ...act } = useMemo(() => {
     const change = (one: Change) => {
-      setPending((all) => [...all, one]);
+      // At once: files are folded by it, and the next one is gone to.
+      flushSync(() => setPending((all) => [...all, one]));
       last.current = last.current
         .then(() => rewrite(queries, ref, one))
         .then(() => setPending((all) => all.filter((other) => other !== one)));
