@@ -413,7 +413,7 @@ export async function structuredOutputIsShown(browser, { expect, watched, checkA
     await result.getByText("42", { exact: true }).waitFor();
     await result.getByText("first line\nsecond line").waitFor();
     await result.getByText("turned ⟨202E⟩ key").waitFor();
-    await result.getByText("more characters").waitFor();
+    await result.getByRole("button", { name: "Show all (20,000 characters)" }).waitFor();
     await end.getByText(state.head_branch, { exact: true }).waitFor();
     const { height, width } = await result.boundingBox();
     expect(height <= 330 && width <= 820, `a long result stays in its place (${size}, ${height} px)`);

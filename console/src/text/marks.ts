@@ -66,18 +66,9 @@ export function addMark(marks: number[], length: number, mark: number): void {
   else marks.push(length, mark);
 }
 
-const lengthOf = (text: string): number => text.trim().length;
-const countWords = (text: string): number => text.match(/[\p{L}\p{N}_]+/gu)?.length ?? 0;
-
-/** Return which words of two versions of a line differ; null if they have too little in common. */
-export function wordsOf(before: string, after: string): { before: LineMarks; after: LineMarks } | null {
-  if (Math.max(before.length, after.length) > LONGEST) return null;
+/** Return which words of two versions of a line differ. */
+export function wordsOf(before: string, after: string): { before: LineMarks; after: LineMarks } {
   const parts = diffWordsWithSpace(before, after);
-  const same = parts.filter(({ added, removed }) => !added && !removed);
-  const share = (sizeOf: (text: string) => number) =>
-    same.reduce((sum, { value }) => sum + sizeOf(value), 0) / Math.max(sizeOf(before), sizeOf(after));
-  // By words too: in a short line the name that another one replaces is most of its letters.
-  if (!(share(lengthOf) >= COMMON || share(countWords) >= COMMON)) return null;
   const side = (isOther: "added" | "removed") => {
     const own = parts.filter((part) => !part[isOther]);
     const isChanged = own.map(({ added, removed }) => added || removed);
@@ -92,6 +83,44 @@ export function wordsOf(before: string, after: string): { before: LineMarks; aft
   return { before: side("added"), after: side("removed") };
 }
 
+const wordsIn = ({ text }: DiffLine) =>
+  new Set(text.length > LONGEST ? [] : text.match(/[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu));
+
+// More pairs take too long to compare: such lines are compared in their order.
+const MOST_PAIRS = 2500;
+
+type Pair = readonly [removed: DiffLine, added: DiffLine];
+
+/** Pair the two lines that have most in common, and then those before and behind them. */
+function pairUp(removed: DiffLine[], added: DiffLine[]): Pair[] {
+  if (removed.length * added.length > MOST_PAIRS)
+    return removed.flatMap((line, at) => pairUp([line], added.slice(at, at + 1)));
+  const others = added.map(wordsIn);
+  let [most, from, to] = [0, 0, 0];
+  for (const [at, line] of removed.entries()) {
+    const words = [...wordsIn(line)];
+    for (const [place, its] of others.entries()) {
+      const alike = words.filter((word) => its.has(word)).length / Math.max(words.length, its.size, 1);
+      if (alike > most) [most, from, to] = [alike, at, place];
+    }
+  }
+  const [line, other] = [removed[from], added[to]];
+  if (most < COMMON || !line || !other) return [];
+  const before = pairUp(removed.slice(0, from), added.slice(0, to));
+  return [...before, [line, other], ...pairUp(removed.slice(from + 1), added.slice(to + 1))];
+}
+
+/** Return which added line each removed one of a hunk has become. */
+export function pairsOf({ lines }: Hunk): Pair[] {
+  const [removed, added]: [DiffLine[], DiffLine[]] = [[], []];
+  return [...lines, null].flatMap((line) => {
+    if (line?.kind === "delete") removed.push(line);
+    else if (line?.kind === "add") added.push(line);
+    else return pairUp(removed.splice(0), added.splice(0));
+    return [];
+  });
+}
+
 /** The two states of what a hunk shows: code is read as it was, and as it is. */
 export const sidesOf = ({ lines }: Hunk): [old: DiffLine[], now: DiffLine[]] => [
   lines.filter(({ kind }) => kind !== "add"),
@@ -100,7 +129,8 @@ export const sidesOf = ({ lines }: Hunk): [old: DiffLine[], now: DiffLine[]] => 
 
 export const codeOf = (lines: readonly DiffLine[]): string => lines.map(({ text }) => text).join("\n");
 
-const LONGEST_SHOWN = 5000;
+/** Of longer lines, the rest is shown when it is asked for. */
+export const LONGEST_SHOWN = 1000;
 const HIDDEN =
   /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
@@ -108,7 +138,15 @@ const HIDDEN =
 export const visible = (text: string): string =>
   text.replace(HIDDEN, (one) => `⟨${(one.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 
-/** Return a line as far as it can be read, and how much of it is left out. */
-export function readable(text: string): { text: string; rest: number } {
-  return { text: text.slice(0, LONGEST_SHOWN), rest: Math.max(0, text.length - LONGEST_SHOWN) };
+/** Return a text in pieces with the beginnings of its long lines; the same if there are none. */
+export function folded<Part extends { text: string }>(parts: readonly Part[]): readonly Part[] {
+  let column = 0;
+  const fold = (piece: string) => {
+    const left = LONGEST_SHOWN - column;
+    column = piece === "\n" ? 0 : column + piece.length;
+    if (column <= LONGEST_SHOWN) return piece;
+    return left < 0 ? "" : `${piece.slice(0, left)} …`;
+  };
+  const cut = parts.map((part) => ({ ...part, text: part.text.replace(/[^\n]+|\n/g, fold) }));
+  return cut.every(({ text }, at) => text === parts[at]?.text) ? parts : cut;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseAnsi } from "./ansi";
 import { countLines, diffTexts, withoutSpaces } from "./lineDiff";
-import { piecesOf, visible, wordsOf } from "./marks";
+import { folded, LONGEST_SHOWN, pairsOf, piecesOf, visible, wordsOf } from "./marks";
 import { isOf, parseHunks, splitRows, withGaps } from "./patch";
 
 describe("terminal output", () => {
@@ -117,7 +117,8 @@ describe("gaps", () => {
 
 describe("words of a line", () => {
   const changed = (before: string, after: string) => {
-    const words = wordsOf(before, after);
+    const [hunk] = parseHunks(`@@ -1 +1 @@\n-${before}\n+${after}\n`);
+    const words = hunk && pairsOf(hunk).length > 0 && wordsOf(before, after);
     const of = (text: string, marks: readonly number[] = []) =>
       piecesOf(text, [], marks).flatMap(({ text, isChanged }) => (isChanged ? text : []));
     return words && [of(before, words.before), of(after, words.after)];
@@ -131,9 +132,9 @@ describe("words of a line", () => {
   });
 
   it("are none where the lines have little in common, or are data", () => {
-    expect(changed("import os", "x = 1")).toBeNull();
-    expect(changed("if ready:", "return [one, identifier_of_run(two), await three]")).toBeNull();
-    expect(changed("a".repeat(1000), "a".repeat(1001))).toBeNull();
+    expect(changed("import os", "x = 1")).toBe(false);
+    expect(changed("if ready:", "return [one, identifier_of_run(two), await three]")).toBe(false);
+    expect(changed("a".repeat(1000), "a".repeat(1001))).toBe(false);
   });
 
   it("cut marked code, and keep all of its text", () => {
@@ -144,6 +145,51 @@ describe("words of a line", () => {
       ["rice", "function", true],
     ]);
   });
+});
+
+describe("replaced lines", () => {
+  const pairs = (...lines: string[]) => {
+    const [hunk] = parseHunks(`@@ -1 +1 @@\n${lines.join("\n")}\n`);
+    return hunk && pairsOf(hunk).map((pair) => pair.map(({ text }) => text));
+  };
+
+  it("stand for those that resemble them most, wherever others were put between", () => {
+    const [before, after] = ["total = price * count", "total = price * count * rate"];
+    expect(pairs(`-${before}`, "+import math", "+", `+${after}`)).toEqual([[before, after]]);
+    expect(pairs("-import os", `-${before}`, `+${after}`, "+print(total)")).toEqual([[before, after]]);
+    const [one, two] = ["self.one = read(1)", "self.two = read(2)"];
+    const lines = [`-${one}`, `-${two}`, "+def reset(self):", `+${one}!`, `+${two}!`];
+    expect(pairs(...lines)).toEqual([
+      [one, `${one}!`],
+      [two, `${two}!`],
+    ]);
+  });
+
+  it("have no other one where nothing is like them, or in another place", () => {
+    expect(pairs("-import os", "+x = 1")).toEqual([]);
+    expect(pairs("-value = one", " between", "+value = two")).toEqual([]);
+  });
+
+  it("keep their order where there are many, and are found soon", () => {
+    const many = (sign: string, word: string) =>
+      Array.from({ length: 40 }, (_, at) => `${sign}call(${at}, ${word}, alpha, beta, gamma)`);
+    const began = performance.now();
+    const found = pairs(...many("-", "one"), "+first()", ...many("+", "two"));
+    expect(found?.map(([, text]) => text)).toEqual(many("", "two"));
+    expect(pairs(...many("-", "a"), ...many("-", "b"), ...many("+", "c"), ...many("+", "d"))).toHaveLength(
+      80,
+    );
+    expect(performance.now() - began).toBeLessThan(2000);
+  });
+});
+
+it("folds long lines, also those of several pieces", () => {
+  const long = "x".repeat(LONGEST_SHOWN);
+  const shown = (...texts: string[]) => folded(texts.map((text) => ({ text }))).map(({ text }) => text);
+  expect(shown(`${long}\nshort`)).toEqual([`${long}\nshort`]);
+  expect(shown(`${long}more\nshort`)).toEqual([`${long} …\nshort`]);
+  expect(shown(long, "more", "and more\nnext ", "line")).toEqual([long, " …", "\nnext ", "line"]);
+  expect(shown("a", `${long}`, `\n${long}b`)).toEqual(["a", `${long.slice(1)} …`, `\n${long} …`]);
 });
 
 it("shows characters that hide or turn text", () => {

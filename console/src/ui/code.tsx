@@ -1,4 +1,5 @@
-import { type LineMarks, type Mark, piecesOf, readable, visible } from "../text/marks";
+import { useState } from "react";
+import { folded, type LineMarks, type Mark, piecesOf, visible } from "../text/marks";
 
 interface Props {
   text: string;
@@ -13,9 +14,21 @@ const styleOf = (mark: Mark) => ({
   fontStyle: mark === "comment" ? "italic" : undefined,
 });
 
-/** One line of code. Whatever characters it has, they show; of a line that is too long to be read, the beginning does. */
-export function CodeLine({ text: line, marks, words }: Props) {
-  const { text, rest } = readable(line);
+/** Whether all of a text was asked for, and the button for that. */
+export function useAllOf({ length }: string) {
+  const [isWhole, setWhole] = useState(false);
+  const button = (
+    <button type="button" className="line link" onClick={() => setWhole(true)}>
+      Show all ({length.toLocaleString("en")} characters)
+    </button>
+  );
+  return [isWhole, button] as const;
+}
+
+/** A text of code. Whatever characters it has, they show; of a long line, the beginning does first. */
+export function CodeLine({ text: whole, marks, words }: Props) {
+  const [isWhole, button] = useAllOf(whole);
+  const text = (isWhole ? null : folded([{ text: whole }])[0]?.text) ?? whole;
   return (
     <>
       {piecesOf(text, marks, words).map(({ text, mark, isChanged }, index) => {
@@ -29,7 +42,7 @@ export function CodeLine({ text: line, marks, words }: Props) {
           </Piece>
         );
       })}
-      {rest > 0 && <i className="faint"> … {rest.toLocaleString("en")} more characters</i>}
+      {text !== whole && button}
     </>
   );
 }

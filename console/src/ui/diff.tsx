@@ -1,7 +1,7 @@
 /** A diff as tables of lines: unified or split, with line numbers and, where wanted, comments and gaps that open. */
 import { ChevronsDown, ChevronsUp, UnfoldVertical } from "lucide-react";
 import { Fragment, memo, type ReactNode, useMemo, useRef } from "react";
-import { codeOf, type LineMarks, sidesOf, wordsOf } from "../text/marks";
+import { codeOf, type LineMarks, pairsOf, sidesOf, wordsOf } from "../text/marks";
 import { type DiffLine, type Gap, type Hunk, type SplitRow, splitRows } from "../text/patch";
 import { classes, scrolling } from "./classes";
 import { CodeLine } from "./code";
@@ -67,7 +67,7 @@ interface Shared {
   mode: DiffMode;
   name: string;
   marks: Marks;
-  /** By changed line: the one beside it. */
+  /** By changed line: the one that it was, or has become. */
   beside: ReadonlyMap<DiffLine, DiffLine>;
   actions: LineActions | undefined;
 }
@@ -98,14 +98,13 @@ export const Diff = memo(function Diff({ hunks, mode, name, language, whole = hu
   );
 });
 
-/** The rows of each hunk in pieces, and which changed lines stand beside each other. */
+/** The rows of each hunk in pieces, and which changed lines stand for each other. */
 function layOut(hunks: Hunk[], mode: DiffMode) {
   const beside = new Map<DiffLine, DiffLine>();
-  const pieces = hunks.map(({ lines }) => {
-    const split = splitRows(lines);
-    for (const { left, right } of split)
-      if (left && right && left !== right) beside.set(left, right).set(right, left);
-    const rows: SplitRow[] = mode === "split" ? split : lines.map((line) => ({ left: line, right: line }));
+  const pieces = hunks.map((hunk) => {
+    for (const [removed, added] of pairsOf(hunk)) beside.set(removed, added).set(added, removed);
+    const { lines } = hunk;
+    const rows = mode === "split" ? splitRows(lines) : lines.map((line) => ({ left: line, right: line }));
     return Array.from({ length: Math.ceil(rows.length / ROWS) }, (_, at) =>
       rows.slice(at * ROWS, (at + 1) * ROWS),
     );
@@ -241,7 +240,7 @@ function Code({ line, marks, beside, actions }: Shared & { line: DiffLine }) {
   const other = beside.get(line)?.text;
   const words = useMemo(() => {
     if (other === undefined) return undefined;
-    return kind === "add" ? wordsOf(other, text)?.after : wordsOf(text, other)?.before;
+    return kind === "add" ? wordsOf(other, text).after : wordsOf(text, other).before;
   }, [kind, text, other]);
   const isMarked = actions?.isPicked(line) || actions?.found === at;
   return (

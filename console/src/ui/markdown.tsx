@@ -111,7 +111,12 @@ export function InlineMarkdown({ text }: { text: string }) {
 }
 
 export function Markdown({ text, isOpen = false }: { text: string; isOpen?: boolean }) {
-  if (text.length > LONGEST_TEXT || TOO_MUCH.test(text)) return <p className={styles.plain}>{text}</p>;
+  if (text.length > LONGEST_TEXT || TOO_MUCH.test(text))
+    return (
+      <p className={styles.plain}>
+        <CodeLine text={text} marks={undefined} />
+      </p>
+    );
   const { blocks, code } = partsOf(text, isOpen);
   return (
     <div className={styles.markdown}>

@@ -1,7 +1,9 @@
 /** What programs printed, with the colours of a terminal. */
-import { memo, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { memo, useLayoutEffect, useMemo, useRef } from "react";
 import { parseAnsi } from "../text/ansi";
+import { folded } from "../text/marks";
 import { classes, scrolling } from "./classes";
+import { useAllOf } from "./code";
 import styles from "./terminal.module.css";
 
 const NEAR_END = 24;
@@ -17,9 +19,10 @@ export function endOf(text: string): string {
 }
 
 export const Terminal = memo(function Terminal({ text, label }: { text: string; label: string }) {
-  const [isWhole, setWhole] = useState(false);
+  const [isWhole, button] = useAllOf(text);
   const shown = isWhole ? text : endOf(text);
-  const spans = useMemo(() => parseAnsi(shown.replace(/\n$/, "")), [shown]);
+  const all = useMemo(() => parseAnsi(shown.replace(/\n$/, "")), [shown]);
+  const spans = useMemo(() => (isWhole ? all : folded(all)), [isWhole, all]);
   const screen = useRef<HTMLPreElement>(null);
   const isAtEnd = useRef(true);
   // biome-ignore lint/correctness/useExhaustiveDependencies: new text is what moves the end
@@ -27,33 +30,29 @@ export const Terminal = memo(function Terminal({ text, label }: { text: string; 
     const element = screen.current;
     if (element && isAtEnd.current) element.scrollTop = element.scrollHeight;
   }, [shown]);
-  const output = (
-    <pre
-      ref={screen}
-      className={classes("well small", styles.terminal)}
-      {...scrolling(label)}
-      onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
-        isAtEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END;
-      }}
-    >
-      {spans.map(({ text, style }, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: spans have no other identity
-        <span key={index} style={style}>
-          {text}
-        </span>
-      ))}
-    </pre>
-  );
-  if (shown.length === text.length) return output;
   return (
     <>
-      <p className="small dim">
-        The end of a long output.{" "}
-        <button type="button" className="line link" onClick={() => setWhole(true)}>
-          Show all that is kept
-        </button>
-      </p>
-      {output}
+      {(shown !== text || spans !== all) && (
+        <p className="small dim">
+          {shown !== text && "The end of a long output. "}
+          {button}
+        </p>
+      )}
+      <pre
+        ref={screen}
+        className={classes("well small", styles.terminal)}
+        {...scrolling(label)}
+        onScroll={({ currentTarget: { scrollHeight, scrollTop, clientHeight } }) => {
+          isAtEnd.current = scrollHeight - scrollTop - clientHeight < NEAR_END;
+        }}
+      >
+        {spans.map(({ text, style }, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: spans have no other identity
+          <span key={index} style={style}>
+            {text}
+          </span>
+        ))}
+      </pre>
     </>
   );
 });
