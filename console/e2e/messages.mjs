@@ -46,6 +46,11 @@ export async function messageThatNoTurnReadsCanStillBeSent(browser, { expect, wa
   const { id, latest_run: run } = await newRun("Acceptance: a message that came too late", LONG);
   const page = await watched(browser);
   await keep(page, id, "```say\nNext, this.\n```");
+  const phone = await watched(browser, { size: "phone" });
+  await phone.goto(`${base}/projects/1/tasks/${id}`);
+  await phone.getByText("Queued for the agent").waitFor();
+  await page.getByRole("button", { name: "End run" }).click();
+  await page.getByRole("button", { name: "Really end it: 1 message is not read yet" }).waitFor();
   await call(`/tasks/${id}/runs/${run.id}/`, { status: "cancelled" }, "PATCH");
   await page.getByText("Never given to the agent").waitFor();
   expect(
@@ -53,14 +58,23 @@ export async function messageThatNoTurnReadsCanStillBeSent(browser, { expect, wa
     "a message does not wait for a run that is over",
   );
   await checkAccess(page, "a message that came too late");
-  await page.getByRole("button", { name: "Continue from Run" }).click();
+  const again = { name: "Send again in a new run" };
+  for (const when of ["at once", "after a reload"]) {
+    if (when === "after a reload") await phone.reload();
+    await phone.getByText("Never given to the agent").waitFor();
+    await phone.getByRole("log").locator("pre", { hasText: "Next, this." }).waitFor();
+    await phone.getByRole("button", again).waitFor();
+    expect(true, `a device that has not sent it has it, too (${when})`);
+  }
+  await page.getByRole("button", again).click();
   await page.getByText("This run continues from").waitFor();
   await page.getByRole("log").locator("pre", { hasText: "Next, this." }).waitFor();
   expect(true, "it is sent as the first message of a run that continues");
   await page.goto(`${base}/projects/1/tasks/${id}/runs/${run.id}`);
   await page.getByPlaceholder(/^Continue from Run/).waitFor();
-  expect((await page.getByText("Next, this.").count()) === 0, "and is not offered again");
-  await page.context().close();
+  await page.getByText("Never given to the agent").waitFor();
+  expect((await page.getByRole("button", again).count()) === 0, "and is not offered again");
+  await Promise.all([page.context().close(), phone.context().close()]);
 }
 
 export async function messageOfARunThatCannotStartComesBack(browser, { expect, watched }) {

@@ -208,6 +208,30 @@ describe("messages of people", () => {
     expect(given.receipts.get("c1")).toEqual({ status: "dropped", reason: "" });
   });
 
+  it("stand where they were lost, though only their receipts have them", () => {
+    const lost = receipt("dropped", { reason: "The run is failed.", text: "Go on", artifact_ids: ["f"] });
+    // The worker that was lost has not even said that it took it.
+    for (const entries of [[lost], [receipt("accepted"), lost, lost]])
+      expect(read(entries).items).toMatchObject([
+        { id: "user:c1", text: "Go on", files: ["f"], receipt: { status: "dropped", isUngiven: true } },
+      ]);
+    expect(read([receipt("accepted"), receipt("dropped", { reason: "cleared" })]).items).toEqual([]);
+    const stopped = read([receipt("accepted"), receipt("delivered"), message, lost]);
+    expect(stopped.items).toMatchObject([{ text: "Go on", files: [], receipt: { status: "dropped" } }]);
+    expect(stopped.receipts.get("c1")?.isUngiven).toBeUndefined();
+  });
+
+  it("are given to an agent that begins again, though they were lost with the one before", () => {
+    const lost = receipt("dropped", {
+      reason: "The run's agent has ended.",
+      text: "Go on",
+      artifact_ids: [],
+    });
+    const again = read([lost, receipt("accepted"), receipt("delivered"), message, receipt("consumed")]);
+    expect(again.items).toMatchObject([{ text: "Go on", receipt: { status: "consumed" } }]);
+    expect(read([lost, receipt("accepted")]).receipts.get("c1")?.status).toBe("dropped");
+  });
+
   it("are one item with their files", () => {
     const file = update({
       sessionUpdate: "user_message_chunk",
@@ -379,6 +403,21 @@ function summary(items: readonly Item[]): string[] {
     }
   });
 }
+
+it("leaves no step under way when the run is over", () => {
+  const steps = (...texts: string[]) =>
+    texts.map((message) => said("_taskbeacon/progress", { step: "agent", message }));
+  const message = said("_taskbeacon/relay_message", { text: "Running tests" });
+  const all = [
+    ...steps("Cloning https://example.com/a", "Starting the agent 'x'", "Taskbeacon ended the set-up"),
+    message,
+    ...steps("Running tests…", "Check tests (result): started"),
+  ];
+  expect(ended(read(all).items)).toMatchObject([
+    { kind: "steps", steps: ["Taskbeacon ended the set-up"] },
+    { kind: "agent", text: "Running tests" },
+  ]);
+});
 
 describe("the title of steps", () => {
   const line = (check: string, side: string, word: string) => `Check ${check} (${side}): ${word}`;

@@ -6,9 +6,19 @@ export function withoutOpenCall(item: Item): Item {
   return isOpen ? { ...item, status: "cancelled" } : item;
 }
 
-/** Return the items of a run that is over. An agent that was killed leaves calls and questions without an end. */
+// "Cloning …", "Running tests…", "Check tests (result): started": what is done at the moment.
+const PRESENT = /^\p{Lu}\p{Ll}+ing\b|(…|\.\.\.|: started)$/u;
+
+/**
+ * Return the items of a run that is over. An agent that was killed leaves calls and questions without an end; a step that
+ * says what is done at the moment says nothing any more.
+ */
 export function ended(items: readonly Item[]): readonly Item[] {
-  return items.map((item) => {
+  return items.flatMap((item) => {
+    if (item.kind === "steps") {
+      const steps = item.steps.filter((step) => !PRESENT.test(step));
+      return steps.length > 0 ? { ...item, steps } : [];
+    }
     if ((item.kind === "agent" || item.kind === "thought") && item.isOpen) return { ...item, isOpen: false };
     if (item.kind === "question" && item.state === "open") return { ...item, state: "closed" };
     return withoutOpenCall(item);

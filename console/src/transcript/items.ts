@@ -4,7 +4,7 @@ export type ReceiptStatus = "sending" | "accepted" | "delivered" | "consumed" | 
 export interface Receipt {
   status: ReceiptStatus;
   reason: string;
-  /** Whether it was dropped while it was still queued. */
+  /** Whether it was dropped before the agent got it. */
   isUngiven?: boolean;
 }
 
@@ -76,6 +76,7 @@ export interface QuestionItem extends Base {
 export type NoteTone = "info" | "warning" | "error" | "success";
 
 export type Item =
+  /** Files by their names, or by their ids where the agent never got them. */
   | (Base & { kind: "user"; text: string; files: string[]; receipt: Receipt | null })
   | AgentItem
   | ToolItem

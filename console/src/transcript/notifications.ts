@@ -7,7 +7,7 @@ export function notificationOf(draft: Draft, entry: Entry): void {
   const { params, timestamp: at } = entry;
   switch (entry.method) {
     case "taskbeacon/command":
-      return receipt(draft, params);
+      return receipt(draft, params, at);
     case "taskbeacon/progress":
     case "posthog/console":
       return progress(draft, params, at);
@@ -52,7 +52,7 @@ function note(draft: Draft, tone: NoteTone, text: string, at: string): void {
 const RANK: Record<string, number> = { sending: 0, accepted: 1, delivered: 2, consumed: 3, dropped: 3 };
 
 /** A receipt never goes back, in whatever order its steps are read. */
-function receipt(draft: Draft, params: Json): void {
+function receipt(draft: Draft, params: Json, at: string): void {
   if (params.method !== "user_message") return;
   const id = asText(params.command_id);
   const status = asText(params.status) as ReceiptStatus;
@@ -60,12 +60,19 @@ function receipt(draft: Draft, params: Json): void {
   const given = params.id;
   if (typeof given === "string" || typeof given === "number") draft.commandIds.set(String(given), id);
   const before = draft.receipts.get(id);
-  if (before && (RANK[before.status] ?? 0) >= (RANK[status] ?? 0)) return;
-  const isUngiven = status === "dropped" && before?.status === "accepted";
+  // Only an agent that begins again gets a message that the one before never got.
+  const isKnown = before && (RANK[before.status] ?? 0) >= (RANK[status] ?? 0);
+  if (before?.isUngiven ? status === "accepted" : isKnown) return;
+  const isUngiven = status === "dropped" && before?.status !== "delivered";
   const after = { status, reason: asText(params.reason), ...(isUngiven && { isUngiven }) };
   draft.receipts.set(id, after);
   const message = draft.find(`user:${id}`, "user");
   if (message) draft.put({ ...message, receipt: after });
+  else if (isUngiven && typeof params.text === "string") {
+    draft.close();
+    const files = asList(params.artifact_ids).map(asText);
+    draft.put({ kind: "user", id: `user:${id}`, at, text: params.text, files, receipt: after });
+  }
 }
 
 const AGAIN = "The run begins again, in a new workspace: what was not pushed is not in it.";

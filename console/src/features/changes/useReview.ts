@@ -101,9 +101,11 @@ export function useOutcome(run: Run, ref: RunRef) {
   const staleTime = isOver(run) ? Number.POSITIVE_INFINITY : 0;
   const own = useQuery({ ...changesQuery(queries, ref, "start"), enabled: earlier.length > 0, staleTime });
   const review = useQuery(reviewQuery(queries, ref));
-  const unsent = review.data?.comments.filter(({ message_id }) => !message_id).length ?? 0;
+  const comments = review.data?.comments ?? [];
+  const sentWith = comments.flatMap(({ message_id }) => message_id || []);
+  const unsent = comments.length - sentWith.length;
   const tally = own.data && asked.length > 0 ? tallyOf(asked, own.data.files) : "";
-  return { earlier, own: own.data?.files, tally, unsent };
+  return { earlier, own: own.data?.files, tally, unsent, sentWith };
 }
 
 /** How many files all runs on the branch have changed; 0: this run is the first, or it is not known. */

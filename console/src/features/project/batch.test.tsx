@@ -24,9 +24,11 @@ it("counts the questions, verdicts and messages of the tasks to archive each as 
     latest_run: { status: kind === "verdict" ? "completed" : "in_progress", state: {} },
   }));
   const needs = kinds.map((kind, at) => ({ kind, title: "Why?", task: tasks[at], run: { id: "r" } }));
-  const batch = { action: "archive" as const, tasks: tasks as unknown as Task[] };
+  const leftOut = "1 draft comment is not sent.";
+  const batch = { action: "archive" as const, tasks: tasks as unknown as Task[], leftOut };
   const shown = <Question batch={batch} needs={needs as unknown as InboxRow[]} onAnswer={() => {}} />;
   const { textContent } = render(shown).container;
+  expect(textContent).toContain("1 draft comment is not sent.");
   expect(textContent).toContain("5 of them have a live run.");
   expect(textContent).toContain("4 questions, 3 verdicts to judge, 1 agent waits for a message.");
 });

@@ -17,6 +17,8 @@ import { isOver, titleOf } from "./runState";
 interface Batch {
   action: BatchAction;
   tasks: readonly Task[];
+  /** What a person has written and not sent, in words. */
+  leftOut?: string;
 }
 
 const DONE = { archive: "Archived", unarchive: "Taken out of the archive", delete: "Deleted" };
@@ -57,10 +59,10 @@ export function useBatch(onDone: (action: BatchAction) => void = () => {}) {
     },
     refreshes: [["tasks", project.id]],
   });
-  const begin = (action: BatchAction, tasks: readonly Task[]) => {
+  const begin = (action: BatchAction, tasks: readonly Task[], leftOut = "") => {
     if (tasks.length === 0) return;
-    const waits = tasks.some((task) => liveRunOf(task) || openOf(task, needs)[0]);
-    if (action === "delete" || (action === "archive" && waits)) setAsked({ action, tasks });
+    const waits = leftOut || tasks.some((task) => liveRunOf(task) || openOf(task, needs)[0]);
+    if (action === "delete" || (action === "archive" && waits)) setAsked({ action, tasks, leftOut });
     else perform.mutate({ action, tasks, ends: false });
   };
   const answer = (ends: boolean | null) => {
@@ -78,7 +80,7 @@ interface QuestionProps {
 }
 
 export function Question({ batch, needs, onAnswer }: QuestionProps) {
-  const { action, tasks } = batch;
+  const { action, tasks, leftOut } = batch;
   const word = WORDS[action];
   const live = tasks.flatMap((task) => liveRunOf(task) ?? []);
   // What a single live run asks is said with it.
@@ -96,6 +98,7 @@ export function Question({ batch, needs, onAnswer }: QuestionProps) {
           an archived task can come back.
         </p>
       )}
+      {leftOut && <p className="attention">{leftOut}</p>}
       {live[0] && <p>{live.length === 1 ? liveText(live[0]) : `${live.length} of them have a live run.`}</p>}
       {open[0] && (
         <p>

@@ -14,6 +14,7 @@ import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
+import { useOutcome } from "../changes/useReview";
 import { useProject } from "../project/project";
 import * as facts from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
@@ -21,13 +22,15 @@ import { isAsking, RunQuestions, useRunQuestions } from "../questions/runQuestio
 import { Composer, type Written } from "./Composer";
 import { filesOf } from "./completion";
 import { End, TurnEnd } from "./End";
-import { type Outbox, type Outgoing, useQueue, waitingMessages } from "./outbox";
+import { nameOfFile, type Outbox, type Outgoing, useQueue, waitingMessages } from "./outbox";
 import styles from "./run.module.css";
 import type { LoadState } from "./runTranscript";
-import { ReceiptLine, UserMessage } from "./TranscriptRow";
+import { OfLost, ReceiptLine, type UserItem, UserMessage } from "./TranscriptRow";
 import { TranscriptView } from "./TranscriptView";
 import { filesPlaceOf, useDraft } from "./useDraft";
 import type { RunActions } from "./useRunActions";
+
+const AGAIN = "Send again in a new run";
 
 export interface ConversationProps {
   task: Task;
@@ -101,49 +104,64 @@ export function Conversation(props: ConversationProps) {
       }),
     sendText: "Start a run",
   };
+  const { sentWith } = useOutcome(run, runRef);
+  const lost = ({ id, text, files: artifactIds }: UserItem) => {
+    // Comments can be changed and sent again where they stand.
+    if (sentWith.some((message) => id === `user:${transcript.commandIds.get(message)}`)) return null;
+    const files = artifactIds.map((one) => nameOfFile(run, one));
+    const edit = () => draft.putBack({ text, files, artifactIds, isKept: false }, toRun.uploads);
+    // Behind a run that came later, it has perhaps been sent.
+    const canResume = over && task.latest_run?.id === run.id && files.length === 0;
+    return (
+      <p className="row ends">
+        <Button onClick={edit}>Edit</Button>
+        {canResume && <Button onClick={() => actions.resume(text, [], {})}>{AGAIN}</Button>}
+      </p>
+    );
+  };
   return (
     <div className="fill" hidden={props.onReveal !== undefined}>
       <RunQuestions.Provider value={questions}>
-        <TranscriptView
-          items={items}
-          hasCard={question !== undefined}
-          onReveal={props.onReveal}
-          head={<Earlier {...{ task, run, runs }} />}
-          foot={
-            <>
-              {load === "loading" && run.status !== "queued" && <Loading what="the transcript" />}
-              {load === "failed" && (
-                <Failure error={new Error("The log cannot be read at the moment. Trying again …")} />
-              )}
-              {waiting.map(({ message, receipt }) => (
-                <Waiting
-                  key={message.id}
-                  message={message}
-                  outbox={outbox}
-                  receipt={receipt}
-                  from={over ? name : null}
-                  onContinue={() =>
-                    actions.resume(message.text, [], { onStarted: () => void outbox.discard(message) })
-                  }
-                  onEdit={() => outbox.discard(message, () => draft.putBack(message, toRun.uploads))}
-                />
-              ))}
-              {isIdle && canWrite && waiting.length === 0 && (
-                <TurnEnd
-                  {...{ run, runRef, actions, onReview }}
-                  files={(transcript.standing.changes ?? facts.figuresOf(run)).files}
-                />
-              )}
-              {over && (
-                <End
-                  {...{ task, run, runRef, actions, onReview, unasked }}
-                  runs={runs.results}
-                  onWrite={() => field.current?.focus()}
-                />
-              )}
-            </>
-          }
-        />
+        <OfLost.Provider value={lost}>
+          <TranscriptView
+            items={items}
+            hasCard={question !== undefined}
+            onReveal={props.onReveal}
+            head={<Earlier {...{ task, run, runs }} />}
+            foot={
+              <>
+                {load === "loading" && run.status !== "queued" && <Loading what="the transcript" />}
+                {load === "failed" && (
+                  <Failure error={new Error("The log cannot be read at the moment. Trying again …")} />
+                )}
+                {waiting.map(({ message, receipt }) => (
+                  <Waiting
+                    key={message.id}
+                    {...{ message, outbox, receipt }}
+                    isOver={over}
+                    onAgain={() =>
+                      actions.resume(message.text, [], { onStarted: () => void outbox.discard(message) })
+                    }
+                    onEdit={() => outbox.discard(message, () => draft.putBack(message, toRun.uploads))}
+                  />
+                ))}
+                {isIdle && canWrite && waiting.length === 0 && (
+                  <TurnEnd
+                    {...{ run, runRef, actions, onReview }}
+                    files={(transcript.standing.changes ?? facts.figuresOf(run)).files}
+                  />
+                )}
+                {over && (
+                  <End
+                    {...{ task, run, runRef, actions, onReview, unasked }}
+                    runs={runs.results}
+                    onWrite={() => field.current?.focus()}
+                  />
+                )}
+              </>
+            }
+          />
+        </OfLost.Provider>
       </RunQuestions.Provider>
       <div className={classes("column fixed scrolls", styles.below)}>
         {question && <QuestionCard key={question.id} question={question} onReveal={props.onReveal} />}
@@ -193,14 +211,13 @@ interface WaitingProps {
   message: Outgoing;
   outbox: Outbox;
   receipt: Receipt;
-  /** The run that another one can continue with it; null while this one can take it. */
-  from: string | null;
-  onContinue: () => void;
+  isOver: boolean;
+  onAgain: () => void;
   onEdit: () => void;
 }
 
-function Waiting({ message, outbox, receipt, from, onContinue, onEdit }: WaitingProps) {
-  const isBack = receipt.status === "failed" || receipt.status === "dropped";
+function Waiting({ message, outbox, receipt, isOver, onAgain, onEdit }: WaitingProps) {
+  const isBack = receipt.status === "failed";
   return (
     <div>
       <UserMessage item={{ ...message, kind: "user", receipt: null }} />
@@ -212,10 +229,10 @@ function Waiting({ message, outbox, receipt, from, onContinue, onEdit }: Waiting
           </Button>
           {/* Comments that were not read can be changed and sent again where they stand. */}
           {!message.comments && <Button onClick={onEdit}>Edit</Button>}
-          {isBack && from === null && <Button onClick={() => outbox.deliver(message)}>Send again</Button>}
+          {isBack && !isOver && <Button onClick={() => outbox.deliver(message)}>Send again</Button>}
           {/* Files that one run has are not those of another. */}
-          {isBack && from !== null && message.files.length === 0 && !message.comments && (
-            <Button onClick={onContinue}>Continue from {from}</Button>
+          {isBack && isOver && message.files.length === 0 && !message.comments && (
+            <Button onClick={onAgain}>{AGAIN}</Button>
           )}
         </p>
       )}

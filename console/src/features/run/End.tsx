@@ -112,7 +112,7 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
           <icons.RotateCcw size={14} /> Start over
         </Button>
         {!task.archived && (
-          <Button onClick={actions.archive}>
+          <Button onClick={() => actions.archive()}>
             <icons.Archive size={14} /> Archive it
           </Button>
         )}

@@ -1,4 +1,4 @@
-/** Asks before a run is finished while its person has written what is not sent. */
+/** Says what is left out when a run is ended or its task put away: what is not read, and what is not sent. */
 import { useQueryClient } from "@tanstack/react-query";
 import { type RefObject, useState } from "react";
 import type { RunRef } from "../../api/commands";
@@ -13,23 +13,28 @@ import type { Outbox } from "./outbox";
 import { hasDraft } from "./useDraft";
 import type { RunActions } from "./useRunActions";
 
-/** Return the actions of a run with one that finishes it, and asks first where that leaves out something. */
+const areNot = (count: number, done: string) => `${count === 1 ? "is" : "are"} not ${done}`;
+
+/** Return the actions of a run; those that leave out something say so. `unread`: how many messages wait for the agent. */
 export function useFinish(
   { finish, ...actions }: RunActions,
   ref: RunRef,
   outbox: Outbox,
   field: RefObject<HTMLTextAreaElement | null>,
+  unread: number,
 ): RunActions {
   const queries = useQueryClient();
   const [unsent, setUnsent] = useState<string | null>(null);
   const drafts = () =>
     queries.getQueryData<Review>(["review", ref.run])?.comments.filter((one) => !one.message_id) ?? [];
-  const ask = () => {
+  const late = unread > 0 ? `${countOf(unread, "message")} ${areNot(unread, "read yet")}` : "";
+  const leftOut = () => {
     const [messages, comments] = [Number(hasDraft(ref.run)), drafts().length];
-    const parts = [messages && "1 message", comments && countOf(comments, "draft comment")];
-    if (messages + comments === 0) return finish();
-    setUnsent(`${parts.filter(Boolean).join(" and ")} ${messages + comments === 1 ? "is" : "are"} not sent.`);
+    const parts = [messages && "1 message", comments && countOf(comments, "draft comment")].filter(Boolean);
+    const written = parts.length > 0 && `${parts.join(" and ")} ${areNot(messages + comments, "sent")}.`;
+    return [written, late && `${late}, and will not be delivered if the run ends.`].filter(Boolean).join(" ");
   };
+  const ask = () => (leftOut() ? setUnsent(leftOut()) : finish());
   const send = useAction({
     mutationFn: async () => {
       const comments = drafts();
@@ -49,11 +54,18 @@ export function useFinish(
       <p>{unsent}</p>
       <footer className="row wrap spaced">
         <Button data-autofocus tone="primary" disabled={send.isPending} onClick={() => send.mutate()}>
-          Send and wait
+          {drafts().length > 0 || hasDraft(ref.run) ? "Send and wait" : "Wait"}
         </Button>
         <Button onClick={() => [setUnsent(null), finish()]}>Finish without</Button>
       </footer>
     </Dialog>
   );
-  return { ...actions, finish: ask, dialog: dialog || actions.dialog };
+  return {
+    ...actions,
+    late,
+    finish: ask,
+    archive: () => actions.archive(leftOut()),
+    remove: () => actions.remove(leftOut()),
+    dialog: dialog || actions.dialog,
+  };
 }

@@ -8,10 +8,13 @@ import styles from "./transcript.module.css";
 /** The run whose transcript is shown. */
 export const OfRun = createContext<{ run: Pick<Run, "artifacts">; runRef: RunRef } | null>(null);
 
-export function GivenFile({ name }: { name: string }) {
+export function GivenFile({ name: given }: { name: string }) {
   const [isShown, show] = useState(false);
   const shown = useContext(OfRun);
-  const files = shown?.run.artifacts.filter((one) => one.type === "user_attachment" && one.name === name);
+  const files = shown?.run.artifacts.filter(
+    ({ type, name, id }) => type === "user_attachment" && (name === given || id === given),
+  );
+  const name = files?.[0]?.name ?? given;
   // Of several with one name, it is not known which one is meant.
   if (!shown || files?.length !== 1 || !files[0]) return name;
   const address = downloadPath(shown.runRef, files[0].storage_path);

@@ -49,8 +49,8 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
   const commands = [
     { key: "M", title: pushes, icon: isMuted ? icons.BellOff : icons.Bell, act: mute },
     { key: "E", title: "Edit the task", icon: icons.Pencil, act: () => setEdits("text") },
-    { key: "e", title: archiving, icon: icons.Archive, act: archive },
-    { key: "#", title: "Delete the task", icon: icons.Trash2, act: remove },
+    { key: "e", title: archiving, icon: icons.Archive, act: () => archive() },
+    { key: "#", title: "Delete the task", icon: icons.Trash2, act: () => remove() },
   ];
   useKeys({
     ...Object.fromEntries(commands.map(({ key, title, act }) => [key, [title, act] as const])),
@@ -160,7 +160,7 @@ function EndButton({ run, actions }: { run: Run; actions: RunActions }) {
   return (
     <SureButton
       tone="danger"
-      sureLabel="Really end it, keep changes"
+      sureLabel={`Really end it${actions.late ? `: ${actions.late}` : ", keep changes"}`}
       onSure={actions.cancel}
       disabled={isBusy}
     >

@@ -14,7 +14,7 @@ import { isAsking, useRunQuestions } from "../questions/runQuestions";
 import { Conversation, type ConversationProps } from "./Conversation";
 import { useFinish } from "./Finish";
 import { OfRun } from "./GivenFile";
-import { useOutbox } from "./outbox";
+import { unreadOf, useOutbox } from "./outbox";
 import { PANES, type PaneName, Side, Tabs } from "./Panes";
 import { RunHeader } from "./RunHeader";
 import styles from "./run.module.css";
@@ -53,7 +53,8 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   const given = useMemo(() => ({ run, runRef: ref }), [run, ref]);
   const outbox = useOutbox(ref);
   const field = useRef<HTMLTextAreaElement>(null);
-  const actions = useFinish(useRunActions(task, run, runs.results), ref, outbox, field);
+  const unread = isOver(run) ? 0 : unreadOf(transcript).length;
+  const actions = useFinish(useRunActions(task, run, runs.results), ref, outbox, field, unread);
   useFreshTask(task.id, transcript);
   // It is there before it is announced: else its keys would do nothing.
   const questions = useRunQuestions(ref);

@@ -1,10 +1,11 @@
 /** One row of a transcript, by its kind. */
 import * as icons from "lucide-react";
-import { type ComponentType, memo, useContext, useState } from "react";
+import { type ComponentType, createContext, memo, type ReactNode, useContext, useState } from "react";
 import type { InboxRow } from "../../api/types";
 import type { QuestionItem, Receipt } from "../../transcript/items";
 import { describeFold, type Row, titleOfSteps } from "../../transcript/rows";
 import { classes } from "../../ui/classes";
+import { useAllOf } from "../../ui/code";
 import { Chevron } from "../../ui/controls";
 import { Copied } from "../../ui/copy";
 import { Markdown } from "../../ui/markdown";
@@ -42,26 +43,28 @@ export const TranscriptRow = memo(function TranscriptRow({ row }: { row: Row }) 
 const OUTPUT = /(?<=^output:\n)((?:\| .*(?:\n|$))+)/gm;
 const LONG_MESSAGE = 1200;
 
+export type UserItem = Props<"user">["item"];
+
+/** What can be done with a message that the agent never got. */
+export const OfLost = createContext<(item: UserItem) => ReactNode>(() => null);
+
+const Lost = ({ item }: { item: UserItem }) => useContext(OfLost)(item);
+
 export function UserMessage({ item }: Props<"user">) {
-  const isLong = item.text.length > LONG_MESSAGE;
   const isFound = useIsFound(item.id);
-  const [chosen, setWhole] = useState(false);
-  const isWhole = chosen || isFound;
+  const [isAsked, button] = useAllOf(item.text);
+  const isWhole = isAsked || isFound || item.text.length <= LONG_MESSAGE;
   return (
     <div className={classes("column tight", styles.user)}>
       <div className={classes("card", styles.bubble)}>
         {item.text && (
           <Copied text={item.text}>
-            <div className={classes(styles.userText, isLong && !isWhole && styles.cut)}>
+            <div className={classes(styles.userText, !isWhole && styles.cut)}>
               <Markdown text={item.text.replace(OUTPUT, "```\n$1\n```\n")} />
             </div>
           </Copied>
         )}
-        {isLong && (
-          <button type="button" className="line link" onClick={() => setWhole(!isWhole)}>
-            {isWhole ? "Show less" : "Show all"}
-          </button>
-        )}
+        {!isWhole && button}
         {item.files.length > 0 && (
           <ul className="row wrap small dim">
             {item.files.map((name) => (
@@ -73,6 +76,7 @@ export function UserMessage({ item }: Props<"user">) {
         )}
       </div>
       {item.receipt && <ReceiptLine receipt={item.receipt} />}
+      {item.receipt?.isUngiven && <Lost item={item} />}
     </div>
   );
 }
@@ -122,7 +126,7 @@ interface FoldableProps {
   id: string;
   title: string;
   icon?: icons.LucideIcon;
-  children: React.ReactNode;
+  children: ReactNode;
 }
 
 function Foldable({ id, title, icon: Icon, children }: FoldableProps) {

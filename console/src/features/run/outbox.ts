@@ -71,19 +71,31 @@ export function useOutbox(ref: RunRef) {
 
 export type Outbox = ReturnType<typeof useOutbox>;
 
+/** The messages that the agent has not read, by the service's ids. */
+export const unreadOf = ({ receipts }: Transcript) =>
+  [...receipts].flatMap(([id, { status }]) => (status === "accepted" ? id : []));
+
+export const nameOfFile = ({ artifacts }: Run, id: string) =>
+  artifacts.find((one) => one.id === id)?.name ?? "a file";
+
 /** The messages that wait for the agent, from whichever device they were sent. */
-export function useQueue(ref: RunRef, { status, artifacts }: Run, { receipts }: Transcript): Outgoing[] {
-  const open = [...receipts].flatMap(([id, receipt]) => (receipt.status === "accepted" ? [id] : []));
+export function useQueue(ref: RunRef, run: Run, transcript: Transcript): Outgoing[] {
+  const open = unreadOf(transcript);
   const queue = useQuery({
     queryKey: ["task", ref.task, "queue", ref.run, ...open],
     queryFn: () => fetchQueue(ref),
-    enabled: status === "in_progress" && open.length > 0,
+    enabled: run.status === "in_progress" && open.length > 0,
     placeholderData: keepPreviousData,
   });
-  const nameOf = (id: string) => artifacts.find((one) => one.id === id)?.name ?? "a file";
   const waiting = queue.data?.filter(({ command_id }) => open.includes(command_id)) ?? [];
   return waiting.map(({ command_id: queued, id, text, artifact_ids: artifactIds }) => ({
-    ...{ id: String(id ?? queued), queued, text, artifactIds, files: artifactIds.map(nameOf) },
+    ...{
+      id: String(id ?? queued),
+      queued,
+      text,
+      artifactIds,
+      files: artifactIds.map((one) => nameOfFile(run, one)),
+    },
     ...{ at: "", isKept: false, problem: null },
   }));
 }
@@ -96,7 +108,8 @@ export function waitingMessages(list: Outgoing[], queue: Outgoing[], transcript:
     const command = transcript.commandIds.get(message.id);
     const receipt = receiptOf(message, transcript);
     const isShown = command && transcript.places.has(`user:${command}`);
-    const isGone = receipt.status === "consumed" || receipt.reason === "cleared";
+    // What the agent never got stands in the transcript, unless it was taken back.
+    const isGone = receipt.status === "consumed" || receipt.status === "dropped";
     return isShown || isGone ? [] : [{ message, receipt }];
   });
 }

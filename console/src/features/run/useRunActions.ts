@@ -69,6 +69,8 @@ export function useRunActions(task: Task, run: Run | null, runs: readonly Run[] 
   return {
     isBusy: start.isPending || cancel.isPending,
     cancel: () => cancel.mutate(),
+    /** What the agent has not read, in words. */
+    late: "",
     /** Close the conversation of a run whose agent waits for a message: the run is then completed. */
     finish: () => finish.mutate(),
     /** Whether the conversation was closed here: the run ends as soon as its work is stored. */
@@ -80,9 +82,9 @@ export function useRunActions(task: Task, run: Run | null, runs: readonly Run[] 
       askStart(false);
       if (run) start.mutate({ body: againOf(run) });
     },
-    /** Archive the task, or take it out of the archive. */
-    archive: () => batch.begin(task.archived ? "unarchive" : "archive", [shown]),
-    remove: () => batch.begin("delete", [shown]),
+    /** Archive the task, or take it out of the archive. `leftOut` says what of it would be lost. */
+    archive: (leftOut = "") => batch.begin(task.archived ? "unarchive" : "archive", [shown], leftOut),
+    remove: (leftOut = "") => batch.begin("delete", [shown], leftOut),
     /** What is asked before the task is archived or deleted. */
     dialog: batch.dialog,
     isMuted,
