@@ -113,7 +113,7 @@ export function InlineMarkdown({ text }: { text: string }) {
 export function Markdown({ text, isOpen = false }: { text: string; isOpen?: boolean }) {
   if (text.length > LONGEST_TEXT || TOO_MUCH.test(text))
     return (
-      <p className={styles.plain}>
+      <p className="verbatim">
         <CodeLine text={text} marks={undefined} />
       </p>
     );

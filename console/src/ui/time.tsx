@@ -31,8 +31,6 @@ export const clockTime = sameDay(clock);
 /** To the second, for what happens within a minute. */
 export const preciseTime = sameDay(second);
 
-export const dayText = (iso: string) => dayAndYear.format(new Date(iso));
-
 export const wholeTime = (iso: string) => whole.format(new Date(iso));
 
 export function durationText(ms: number): string {

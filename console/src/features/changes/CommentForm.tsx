@@ -1,8 +1,6 @@
 import { useState } from "react";
 import { flushSync } from "react-dom";
-import { classes } from "../../ui/classes";
 import { Button, Form, TextArea } from "../../ui/controls";
-import styles from "./changes.module.css";
 
 interface Props {
   /** Of the comment, if it is there already. */
@@ -23,7 +21,7 @@ export function CommentForm({ id: known, place, text, onText, onSave, onCancel }
     document.querySelector<HTMLElement>(`[data-comment="${id}"] button`)?.focus();
   };
   return (
-    <Form className={classes("column", styles.commentForm)} onSubmit={save}>
+    <Form className="column" onSubmit={save}>
       {!known && <p className="small dim">Comment on {place}; another line makes it reach to there.</p>}
       <TextArea
         autoFocus

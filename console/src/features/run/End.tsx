@@ -64,7 +64,7 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
         {unasked > 0 && <span>Questions answered without you: {unasked}</span>}
         {run.status === "cancelled" && run.completed_at && <Age at={run.completed_at} inSentence />}
       </p>
-      {reason && <p className={state === "refuted" ? "danger" : undefined}>{reason}</p>}
+      {reason && <p className={classes("verbatim", state === "refuted" && "danger")}>{reason}</p>}
       <Waivers of={run.verification?.waivers ?? []} />
       {tally && <p>{tally}</p>}
       {printed.length > 0 && (

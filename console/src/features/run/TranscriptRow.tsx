@@ -103,18 +103,16 @@ export function ReceiptLine({ receipt }: { receipt: Receipt }) {
 
 function AgentMessage({ item }: Props<"agent">) {
   return (
-    <div className={styles.agent}>
-      <Copied text={item.isOpen ? "" : item.text}>
-        <Markdown text={item.text} isOpen={item.isOpen} />
-      </Copied>
-    </div>
+    <Copied text={item.isOpen ? "" : item.text}>
+      <Markdown text={item.text} isOpen={item.isOpen} />
+    </Copied>
   );
 }
 
 function Thought({ item }: Props<"thought">) {
   return (
     <Foldable id={item.id} title={item.isOpen ? "Thinking …" : "Thought"}>
-      <div className={classes("dim", styles.thought)}>
+      <div className={classes("dim", styles.inset)}>
         <Markdown text={item.text} isOpen={item.isOpen} />
       </div>
     </Foldable>
@@ -229,7 +227,7 @@ function Steps({ item }: Props<"steps">) {
   if (item.steps.length === 1) return <p className={classes("small faint", styles.step)}>{title}</p>;
   return (
     <Foldable id={item.id} title={title}>
-      <ul className={classes("small faint", styles.steps)}>
+      <ul className={classes("small faint", styles.inset)}>
         {item.steps.map((step, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: steps are only added
           <li key={index}>{step}</li>

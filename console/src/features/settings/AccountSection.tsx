@@ -54,7 +54,7 @@ export function AccountSection() {
           />
         )}
       </div>
-      <h3 className={styles.subhead}>Sessions</h3>
+      <h3>Sessions</h3>
       <Listed of={sessions} what="the sessions">
         {(row) => <OneSession key={row.id} row={row} />}
       </Listed>

@@ -4,14 +4,13 @@ import { CircleCheck, CircleSlash, CircleX, Clock3 } from "lucide-react";
 import { useState } from "react";
 import type { Delivery } from "../../api/types";
 import { fetchDeliveries, fetchDelivery, redeliver } from "../../api/webhooks";
-import { classes, scrolling } from "../../ui/classes";
+import { scrolling } from "../../ui/classes";
 import { Chevron } from "../../ui/controls";
 import { Failure, Loading, say } from "../../ui/feedback";
 import { Age, clockTime, wholeTime } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
 import { Act, Listed } from "./parts";
-import styles from "./settings.module.css";
 
 const LOOKS = {
   pending: [Clock3, "faint"],
@@ -56,7 +55,7 @@ function DeliveryRow({ endpoint, delivery }: { endpoint: string; delivery: Deliv
   const [Icon, tone] = LOOKS[delivery.status];
   return (
     <li>
-      <div className={classes("row", styles.delivery)}>
+      <div className="row snug">
         <Icon size={15} className={isLate ? "attention" : tone} />
         <button
           type="button"
@@ -90,7 +89,7 @@ function Attempts({ endpoint, delivery }: { endpoint: string; delivery: Delivery
   if (whole.isPending) return <Loading what="the attempts" />;
   if (!whole.data) return <Failure error={whole.error} />;
   return (
-    <div className={classes("small dim", styles.attempts)}>
+    <div className="column snug small dim">
       <ol>
         {whole.data.attempts.map((attempt) => (
           <li key={attempt.n}>

@@ -52,7 +52,7 @@ export function EndpointRow({ endpoint }: { endpoint: WebhookEndpoint }) {
     </>
   );
   const below = isOpen && (
-    <div className={classes("column", styles.opened)}>
+    <div className={"column padded"}>
       <Upkeep endpoint={endpoint} />
       <Deliveries endpoint={endpoint.id} />
     </div>

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { createKey, fetchKeys, revokeKey } from "../../api/keys";
 import type { ApiKey } from "../../api/types";
 import { Input, Select } from "../../ui/controls";
-import { dayText, Since } from "../../ui/time";
+import { Since, wholeTime } from "../../ui/time";
 import { useAction } from "../../ui/unmeant";
 import { useProject } from "../project/project";
 import { Act, Item, Listed, NewSecret, Section, Subset } from "./parts";
@@ -33,7 +33,7 @@ function KeyRow({ of: key }: { of: ApiKey }) {
       <code>{key.mask}</code>
       <span>{key.scopes.includes("*") ? "all scopes" : key.scopes.join(", ")}</span>
       {key.last_used_at ? <Since at={key.last_used_at}>last used</Since> : <span>never used</span>}
-      {key.expires_at && <span>until {dayText(key.expires_at)}</span>}
+      {key.expires_at && <span>until {wholeTime(key.expires_at)}</span>}
     </>
   );
   return (

@@ -44,7 +44,7 @@ export function PreferencesSection() {
   const now = preferences.data;
   return (
     <Section name="notifications">
-      <fieldset className={classes("column card", styles.box)}>
+      <fieldset className={classes("column card padded", styles.box)}>
         <legend>Push me when</legend>
         {KINDS.map(([kind, name]) => (
           <Check
@@ -102,7 +102,7 @@ function QuietHoursForm({ now, onSave }: { now: Preferences; onSave: Save }) {
     onSave({ quiet_hours: hours, allow_during_quiet: allowsHigh ? [...others, "high"] : others });
   };
   return (
-    <Form className={classes("column card", styles.box)} onSubmit={save}>
+    <Form className="column card padded" onSubmit={save}>
       <h3>
         Quiet hours <span className="faint">{now.quiet_hours ? "on" : "off: pushes come at any time"}</span>
       </h3>

@@ -143,7 +143,7 @@ export function NewSecret(props: NewSecretProps) {
   const made = useAction({ mutationFn: make, refreshes, onError: () => {} });
   if (made.data) return <Secret secret={made.data} said={said} onDone={onDone} />;
   return (
-    <Form className={classes("column card", styles.box)} onSubmit={() => made.mutate()}>
+    <Form className="column card padded" onSubmit={() => made.mutate()}>
       {children}
       {made.isError && <Failure error={made.error} />}
       <div className="row ends">
@@ -159,7 +159,7 @@ export function NewSecret(props: NewSecretProps) {
 /** A secret that the service shows once. */
 export function Secret({ secret, said, onDone }: { secret: string; said: string; onDone: () => void }) {
   return (
-    <div className={classes("column card", styles.box)} role="status">
+    <div className="column card padded" role="status">
       <h3>Save this secret now</h3>
       <p className="dim">{said}</p>
       <code className="well">{secret}</code>

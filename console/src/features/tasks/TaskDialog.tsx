@@ -132,7 +132,7 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
   return (
     <Dialog title={task ? "Edit task" : "New task"} onClose={onClose}>
       <Form
-        className={classes("column", styles.form, target.isOver && "over")}
+        className={classes("column spaced", target.isOver && "over")}
         {...target.handlers}
         // Enter in a field of a task that exists stores it, and starts nothing.
         onSubmit={() => (task ? isReady : canStart) && store.mutate(!task)}
