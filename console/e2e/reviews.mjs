@@ -416,7 +416,7 @@ export async function structuredOutputIsShown(browser, { expect, watched, checkA
     await result.getByRole("button", { name: "Show all (20,000 characters)" }).waitFor();
     await end.getByText(state.head_branch, { exact: true }).waitFor();
     const { height, width } = await result.boundingBox();
-    expect(height <= 330 && width <= 820, `a long result stays in its place (${size}, ${height} px)`);
+    expect(height <= 360 && width <= 820, `a long result stays in its place (${size}, ${height} px)`);
     await page.waitForFunction(() => !document.querySelector("[data-loading]"));
     await checkAccess(page, `a structured output (${size})`);
     const tones = end.getByRole("group", { name: "What next?" }).locator('button[class*="primary"]');
