@@ -66,6 +66,9 @@ export async function changeTasks(project: number, action: BatchAction, ids: str
 export const fetchAgents = async (project: number) =>
   data(await api.GET(`${PROJECT}/agents`, inProject(project)));
 
+export const fetchLimits = async (project: number) =>
+  data(await api.GET(`${PROJECT}/limits`, inProject(project))).results;
+
 /** The newest activity of the person's own tasks: they created or follow them. */
 export async function fetchActivity(project: number) {
   const params = { ...inProject(project).params, query: { limit: 50 } };

@@ -13,6 +13,7 @@ export type Verification = Schemas["VerificationOut"];
 export type Verdict = NonNullable<Verification["verdict"]>;
 export type CheckResult = Schemas["CheckResultOut"];
 export type Agent = Schemas["AgentOut"];
+export type Limit = Schemas["LimitOut"];
 export type ApiKey = Schemas["OwnKeyOut"];
 export type Acceptance = NonNullable<Task["acceptance"]>;
 export type CheckSet = Schemas["CheckSetOut"];

@@ -1,12 +1,18 @@
-/** The agents that the workers have. */
-import type { Agent } from "../../api/types";
-import { countOf } from "../../ui/counts";
+/** The agents that the workers have, and what the service allows. */
+import { useQuery } from "@tanstack/react-query";
+import { fetchLimits } from "../../api/tasks";
+import type { Agent, Limit } from "../../api/types";
+import { countOf, inWords, sizeText } from "../../ui/counts";
 import { OutcomeBadge } from "../../ui/status";
+import { spanInWords } from "../../ui/time";
 import { agentTitle, Reason, useAgents } from "../project/agents";
+import { useProject } from "../project/project";
 import { Item, Listed, Section } from "./parts";
 
 export function AgentsSection() {
+  const { project } = useProject();
   const agents = useAgents();
+  const limits = useQuery({ queryKey: ["limits", project.id], queryFn: () => fetchLimits(project.id) });
   const workers = agents.data?.workers;
   return (
     <Section
@@ -19,6 +25,15 @@ export function AgentsSection() {
     >
       <Listed of={{ ...agents, data: agents.data?.results }} what="the agents">
         {(agent) => <AgentRow key={agent.name} agent={agent} />}
+      </Listed>
+      <h3>Limits</h3>
+      <Listed of={limits} what="the limits">
+        {(limit) => (
+          <li key={limit.id} className="row apart padded">
+            <span>{inWords(limit.id)}</span>
+            <span className="dim figures">{limitText(limit)}</span>
+          </li>
+        )}
       </Listed>
     </Section>
   );
@@ -40,4 +55,13 @@ function AgentRow({ agent }: { agent: Agent }) {
       </OutcomeBadge>
     </Item>
   );
+}
+
+function limitText({ id, value, unit }: Limit): string {
+  if (value === null) return "no limit";
+  if (unit === "seconds") return spanInWords(value);
+  if (unit === "bytes") return sizeText(value);
+  if (unit === "usd") return `$${value.toFixed(2)}`;
+  const rate = unit !== id && unit.startsWith("requests_per_") ? unit.replace("requests_per_", " a ") : "";
+  return value.toLocaleString() + rate;
 }
