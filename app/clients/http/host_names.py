@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import ip_address
 
 import httpx
@@ -62,7 +63,7 @@ class Names:
         if asked not in self._looking:
             looking = asyncio.get_running_loop().run_in_executor(self._threads, self._look_up, host, port)
             self._looking[asked] = looking
-            looking.add_done_callback(lambda _: self._looking.pop(asked, None))
+            looking.add_done_callback(partial(self._forget, asked))
         try:
             # Shielded: a cancelled caller must not cancel the look-up for others.
             found = await asyncio.shield(self._looking[asked])
@@ -71,6 +72,12 @@ class Names:
         if not found:
             raise NameNotFound(f"{host} has no address")
         return found
+
+    def _forget(self, asked: tuple[str, int], looking: asyncio.Future[Sequence[str]]) -> None:
+        del self._looking[asked]
+        if not looking.cancelled():
+            # Retrieved also if all callers have left; otherwise asyncio would log it.
+            looking.exception()
 
     def _look_up(self, host: str, port: int) -> Sequence[str]:
         began = time.monotonic()
