@@ -1,23 +1,24 @@
 """Follow runs and the ledger over connections that break, alike in both clients; and wait for runs."""
 
+import gc
 import json
 import socket
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakSet
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from taskbeacon.client import AccessDenied, End, Event, Gap, NotFound, ServerError, Waiting, WaitTimeout
-from taskbeacon.client.core import Core
 from taskbeacon.client.errors import ConnectionFailed
 from taskbeacon.client.events import FrameDecoder
 from taskbeacon.client.retrying import Patience
-from taskbeacon.client.settings import Settings
-from taskbeacon.client.steps import Answer, Close, Open, Pause, Read, Request, Send, Yield
+from taskbeacon.client.steps import Open, Pause, Request
 from tests.client.conftest import Calls, NewCalls
-from tests.client.server import PROJECT, Reply, Server, answer, failure, frame, stream
+from tests.client.server import PROJECT, Received, Reply, Server, answer, failure, frame, stream
 
 TASK_ID = "01890000-0000-7000-8000-00000000000a"
 RUN_ID = "01890000-0000-7000-8000-00000000000b"
@@ -158,29 +159,31 @@ def test_a_follower_gives_up_when_nothing_answers() -> None:
     assert 5 * 0.75 <= pauses[-1] <= 5 * 1.25
 
 
-def test_a_connection_is_closed_before_the_next() -> None:
-    """Regression: that of a run that was started again after its end stayed open as long as the follower."""
-    steps = Core(Settings("http://127.0.0.1", "phx_a"), retries=0).follow(RUN)
-    frames = iter([ENDED, ENDED.replace(b"1-9", b"1-10")])
-    runs = iter([GOING, GOING, GOING, DONE])
-    opened: list[int] = []
-    outcome: Any = None
-    while not isinstance(step := steps.send(outcome), Yield) or not isinstance(step.value, End):
-        outcome = None
-        match step:
-            case Open():
-                assert opened == []
-                opened.append(len(opened))
-                outcome = Answer(200, {"content-type": "text/event-stream"}), opened[-1]
-            case Read():
-                outcome = next(frames)
-            case Close(handle):
-                opened.remove(handle)
-            case Send():
-                outcome = Answer(200, {}, json.dumps(next(runs)).encode())
-            case _:
-                pass
-    assert (list(frames), list(runs)) == ([], [])
+def answers_in_memory() -> list[httpx.Response]:
+    return [each for each in gc.get_objects() if isinstance(each, httpx.Response)]
+
+
+async def test_a_connection_is_closed_before_the_next(server: Server, calls: Calls) -> None:
+    """Regression: those of runs that began again stayed open, and all answers were held, as long as the follower."""
+    others = WeakSet(answers_in_memory())
+    are_closed: list[list[bool]] = []
+
+    def reply(_: Received) -> Reply:
+        gc.collect()
+        are_closed.append([each.is_closed for each in answers_in_memory() if each not in others])
+        number = len(are_closed)
+        return (
+            failure(503, "unavailable", Retry_After=0)
+            if number % 2
+            else stream(ENDED.replace(b"9", b"%d" % number))
+        )
+
+    server.on(STREAM, reply)
+    server.on(GET, *[answer(GOING)] * 5, answer(DONE))
+    assert ids(await calls.items("runs.follow", RUN)) == ["1-2", "1-4", "1-6"]
+    assert all(map(all, are_closed))
+    # Those of the last stream and the last refusal.
+    assert max(map(len, are_closed)) == 2
 
 
 async def test_the_ledger_is_resumed_by_the_id_of_a_keepalive(server: Server, calls: Calls) -> None:

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from typing import Any, Self, TypeVar
 
 import httpx
 
 from taskbeacon.client.errors import ConnectionFailed
-from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Step, Yield
+from taskbeacon.client.steps import Answer, Flow, Items, Open, Pause, Read, Request, Send, Step, Yield
 from taskbeacon.client.transport import Body, ClientBase, answer_of, failures, resume
 
 T = TypeVar("T")
@@ -29,17 +29,17 @@ class AsyncClient(ClientBase[httpx.AsyncClient]):
 
     async def perform(self, flow: Flow[T]) -> T:
         """Perform an operation of `core`."""
-        async with AsyncExitStack() as opened:
-            opened.callback(flow.close)
-            value: T = (await self._advance(flow, opened)).value
-            return value
+        with closing(flow):
+            async with AsyncExitStack() as opened:
+                value: T = (await self._advance(flow, opened)).value
+                return value
 
     async def iterate(self, items: Items[T]) -> AsyncGenerator[T, None]:
         """Yield the items of an operation of `core`."""
-        async with AsyncExitStack() as opened:
-            opened.callback(items.close)
-            while isinstance(item := await self._advance(items, opened), Yield):
-                yield item.value
+        with closing(items):
+            async with AsyncExitStack() as opened:
+                while isinstance(item := await self._advance(items, opened), Yield):
+                    yield item.value
 
     async def _advance(
         self, flow: Flow[Any] | Items[Any], opened: AsyncExitStack
@@ -61,8 +61,6 @@ class AsyncClient(ClientBase[httpx.AsyncClient]):
             case Read(body):
                 with failures(body.response.url):
                     return await anext(body.pieces, b"")
-            case Close(body):
-                await _close(body)
             case Pause(seconds):
                 await asyncio.sleep(seconds)
         return None
@@ -82,6 +80,7 @@ class AsyncClient(ClientBase[httpx.AsyncClient]):
         self, request: Request, opened: AsyncExitStack
     ) -> tuple[Answer, Body[AsyncIterator[bytes]]]:
         with failures(request.url):
+            await opened.aclose()
             response = await self._http.send(self._built(request), stream=True)
             body = Body(response, response.aiter_bytes())
             opened.push_async_callback(_close, body)

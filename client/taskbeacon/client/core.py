@@ -18,7 +18,7 @@ from taskbeacon.client.references import UUID_TEXT, Place, Reference, find_quest
 from taskbeacon.client.retrying import FIRST_PAUSE, Patience, Retries, answered
 from taskbeacon.client.settings import InsecureUrl, Settings, check_url
 from taskbeacon.client.shapes import Shape, checked, parsed
-from taskbeacon.client.steps import NEVER, Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Yield
+from taskbeacon.client.steps import NEVER, Answer, Flow, Items, Open, Pause, Read, Request, Send, Yield
 
 if TYPE_CHECKING:
     from taskbeacon.client import types
@@ -228,7 +228,6 @@ class Core:
             except ConnectionFailed as error:
                 if (pause := retries.pause_after(error)) is None:
                     raise
-                yield Close(handle)
                 yield Pause(pause)
             else:
                 if rest and number == yielded:

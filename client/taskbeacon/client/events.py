@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from taskbeacon.client.errors import ConnectionFailed, bad_answer
 from taskbeacon.client.retrying import Patience
 from taskbeacon.client.shapes import parsed
-from taskbeacon.client.steps import Close, Flow, Open, Read, Request
+from taskbeacon.client.steps import Flow, Open, Read, Request
 
 if TYPE_CHECKING:
     from taskbeacon.client import types
@@ -135,8 +135,6 @@ class Stream:
         if self.last_id is not None:
             headers["Last-Event-ID"] = self.last_id
         request = Request("GET", self._request.url, headers, timeout=_SILENCE)
-        if self._handle is not None:
-            yield Close(self._handle)
         answer, self._handle = yield from self.patience.until_answered(Open(request))
         if not answer.headers.get("content-type", "").startswith("text/event-stream"):
             raise bad_answer("The server's answer is no stream of events.", status=answer.status)

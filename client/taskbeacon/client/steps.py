@@ -66,19 +66,16 @@ class Send(NamedTuple):
 
 
 class Open(NamedTuple):
-    """Send a request; the outcome is an `Answer`, without its body where it is good, and a handle to read that."""
+    """Send a request; the outcome is an `Answer`, without its body where it is good, and a handle to read that.
+
+    A generator has one handle: the next `Open`, and its end, close that.
+    """
 
     request: Request
 
 
 class Read(NamedTuple):
     """Read the body behind a handle of `Open`; the outcome is bytes, none at the end."""
-
-    handle: Any  # Any: the transport's own
-
-
-class Close(NamedTuple):
-    """Close a handle. The end of its generator closes those that are left open."""
 
     handle: Any  # Any: the transport's own
 
@@ -94,7 +91,7 @@ class Yield(NamedTuple, Generic[T]):
 
 
 # The steps that a transport performs.
-Step: TypeAlias = Send | Open | Read | Close | Pause
+Step: TypeAlias = Send | Open | Read | Pause
 # Any: the outcomes of steps.
 Flow: TypeAlias = Generator[Step, Any, T]
 Items: TypeAlias = Generator[Step | Yield[T], Any, None]

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any, Self, TypeVar
 
 import httpx
 
 from taskbeacon.client.errors import ConnectionFailed
-from taskbeacon.client.steps import Answer, Close, Flow, Items, Open, Pause, Read, Request, Send, Step, Yield
+from taskbeacon.client.steps import Answer, Flow, Items, Open, Pause, Read, Request, Send, Step, Yield
 from taskbeacon.client.transport import Body, ClientBase, answer_of, failures, resume
 
 T = TypeVar("T")
@@ -29,15 +29,13 @@ class Client(ClientBase[httpx.Client]):
 
     def perform(self, flow: Flow[T]) -> T:
         """Perform an operation of `core`."""
-        with ExitStack() as opened:
-            opened.callback(flow.close)
+        with closing(flow), ExitStack() as opened:
             value: T = self._advance(flow, opened).value
             return value
 
     def iterate(self, items: Items[T]) -> Generator[T, None, None]:
         """Yield the items of an operation of `core`."""
-        with ExitStack() as opened:
-            opened.callback(items.close)
+        with closing(items), ExitStack() as opened:
             while isinstance(item := self._advance(items, opened), Yield):
                 yield item.value
 
@@ -59,8 +57,6 @@ class Client(ClientBase[httpx.Client]):
             case Read(body):
                 with failures(body.response.url):
                     return next(body.pieces, b"")
-            case Close(body):
-                body.response.close()
             case Pause(seconds):
                 time.sleep(seconds)
         return None
@@ -77,6 +73,7 @@ class Client(ClientBase[httpx.Client]):
 
     def _open(self, request: Request, opened: ExitStack) -> tuple[Answer, Body[Iterator[bytes]]]:
         with failures(request.url):
+            opened.close()
             response = self._http.send(self._built(request), stream=True)
             opened.callback(response.close)
             body = b"" if response.is_success else response.read()
