@@ -35,6 +35,7 @@ _TAG_SECONDS = 3.0
 
 log = structlog.get_logger(__name__)
 
+_Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
 
 # Overhead of a multipart form; finalising measures the file itself (contract 8.2).
@@ -221,17 +222,17 @@ async def tag_objects(store: ObjectStore, keys: Iterable[str], tags: Mapping[str
         log.warning("artifact.not_tagged", error="no answer in time")
 
 
-async def for_each(keys: Iterable[str], call: Callable[[str], Awaitable[_Answer]]) -> list[_Answer]:
-    """Return what `call` returns for each key, in their order; some calls run in parallel."""
+async def for_each(items: Iterable[_Item], call: Callable[[_Item], Awaitable[_Answer]]) -> list[_Answer]:
+    """Return what `call` returns for each item, in their order; some calls run in parallel."""
     places = asyncio.Semaphore(PARALLEL_CALLS)
 
-    async def one(key: str) -> _Answer:
+    async def one(item: _Item) -> _Answer:
         async with places:
-            return await call(key)
+            return await call(item)
 
     try:
         async with asyncio.TaskGroup() as group:
-            calls = [group.create_task(one(key)) for key in keys]
+            calls = [group.create_task(one(item)) for item in items]
     except ExceptionGroup as failures:
         # The first failure cancels the other calls: an outage costs one time limit, not one per file.
         raise failures.exceptions[0] from None

@@ -1,10 +1,10 @@
 """Requeue or fail runs that have lost their job or their worker."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -21,6 +21,7 @@ from app.errors import Unavailable
 from app.json_types import JsonDict
 from app.models import Run
 from app.outages import DatabaseUnavailable
+from app.services.artifacts.artifact_uploads import for_each
 from app.services.enqueueing import enqueue_run, enqueue_verification
 from app.services.opened_clients import ServiceClients
 from app.services.retrying.due_rows import Settle, settle_each
@@ -40,6 +41,8 @@ from app.services.runs.verification_attempts import verification_lifecycle
 # A healthy job is picked up long before. Enqueuing a waiting job again changes nothing.
 _GRACE = timedelta(seconds=15)
 _BATCH = 1000
+# The time limit for the receipts of all runs of a sweep, whose job has a minute.
+_RECEIPT_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +79,13 @@ class _Sweep:
         after_commit(session, note)
 
 
-async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: timedelta | None = None) -> int:
+async def recover_runs(
+    clients: ServiceClients,
+    *,
+    limit: int = 0,
+    silence: timedelta | None = None,
+    receipt_seconds: float = _RECEIPT_SECONDS,
+) -> int:
     """Recover runs that have lost their job or worker, up to 1000 in each state; return how many jobs were enqueued."""
     sweep, events = _Sweep(utcnow(), clients.events), clients.events
     steps: list[tuple[Select[UUID], Settle[UUID]]] = [
@@ -107,8 +116,8 @@ async def recover_runs(clients: ServiceClients, *, limit: int = 0, silence: time
         return await _enqueue_waiting(clients, sweep.requeued, limit, asked_before=sweep.begun - _GRACE)
     finally:
         # Also without Redis: the next sweep finds the waiting runs again, but not these receipts.
-        for ref, entries in sweep.receipts.items():
-            await _keep(clients, ref, entries)
+        until = asyncio.get_running_loop().time() + receipt_seconds
+        await for_each(sweep.receipts.items(), partial(_keep, clients, until))
 
 
 async def _enqueue_waiting(
@@ -129,8 +138,10 @@ async def _enqueue_waiting(
     return missing
 
 
-async def _keep(clients: ServiceClients, ref: RunRef, entries: Sequence[Mapping[str, Any]]) -> None:
+async def _keep(clients: ServiceClients, until: float, receipts: tuple[RunRef, list[JsonDict]]) -> None:
+    ref, entries = receipts
     try:
-        await append_lines(clients.sessions, clients.store, ref, b"".join(map(log_line, entries)))
-    except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable) as error:
+        async with asyncio.timeout_at(until):
+            await append_lines(clients.sessions, clients.store, ref, b"".join(map(log_line, entries)))
+    except (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable, TimeoutError) as error:
         log.warning("run.receipts_not_kept", run_id=str(ref.run_id), error=repr(error))

@@ -1,5 +1,6 @@
 """Decisions of the sweep about runs without a worker: queued again, failed, or left alone."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +15,7 @@ from typing_extensions import override
 
 from app.clients.live_events.run_event_publisher import RunEvents
 from app.clients.storage.object_store import ObjectStore
+from app.clients.storage.object_store_errors import ObjectMissing
 from app.clients.storage.storage_keys import RunRef
 from app.db import SessionFactory, unit_of_work
 from app.enums import CommandMethod, CommandStatus, RunStatus
@@ -22,6 +24,7 @@ from app.models import Run, RunCommand, Task
 from app.models.runs.run_facts import CHANGES, note_fact
 from app.runtime import ProcessContext
 from app.services.retrying.policies import RUN_LEASE
+from app.services.run_log.log_writing import hold_lock
 from app.services.runs import command_delivery
 from app.services.runs.lost_runs import recover_runs
 from app.services.runs.run_lifecycle import claim, mark_agent_started
@@ -31,6 +34,7 @@ from tests.support.factories import make_run
 from tests.support.runs import read_object
 from tests.support.stand_ins.fakes import RecordingQueue
 from tests.support.stand_ins.outage import interruptible
+from tests.support.waiting import eventually
 
 Recover = Callable[..., Awaitable[int]]
 
@@ -143,9 +147,7 @@ async def test_run_that_cannot_be_recovered_keeps_no_other_from_it(
     assert str(runs[1].id) in logged.message
 
 
-@pytest.fixture
-async def lost(sessions: SessionFactory, task: Task, clock: MovableClock, events: RunEvents) -> Run:
-    """A run that lost its worker after its agent began, and before it took a message."""
+async def lose(sessions: SessionFactory, task: Task, clock: MovableClock, events: RunEvents) -> Run:
     run = await asked_for(sessions, task, clock)
     async with unit_of_work(sessions) as session:
         assert await claim(session, owner="lost", events=events)
@@ -164,8 +166,21 @@ async def lost(sessions: SessionFactory, task: Task, clock: MovableClock, events
     return run
 
 
+@pytest.fixture
+async def lost(sessions: SessionFactory, task: Task, clock: MovableClock, events: RunEvents) -> Run:
+    """A run that lost its worker after its agent began, and before it took a message."""
+    return await lose(sessions, task, clock, events)
+
+
+def ref_of(run: Run) -> RunRef:
+    return RunRef(run.project_id, run.task_id, run.id)
+
+
 async def says_what_was_dropped(process: ProcessContext, run: Run) -> bool:
-    log = await read_object(process.store, RunRef(run.project_id, run.task_id, run.id).log_key)
+    try:
+        log = await read_object(process.store, ref_of(run).log_key)
+    except ObjectMissing:
+        return False
     return b'"status":"dropped"' in log
 
 
@@ -191,6 +206,46 @@ async def test_log_of_a_failed_run_says_which_commands_were_dropped(
     assert len(warnings) == away
     if not away:
         assert await says_what_was_dropped(process, lost)
+
+
+@pytest.mark.parametrize("busy", [0, 1])
+async def test_log_that_cannot_be_written_delays_no_other(
+    process: ProcessContext,
+    sessions: SessionFactory,
+    task: Task,
+    clock: MovableClock,
+    events: RunEvents,
+    busy: int,
+) -> None:
+    """Regression: receipts were written one after another, and each could take 20 seconds."""
+    runs = [await lose(sessions, task, clock, events) for _ in range(2)]
+
+    async with hold_lock(sessions, ref_of(runs[busy]), None):
+        sweep = asyncio.create_task(recover_runs(process))
+        await eventually(lambda: says_what_was_dropped(process, runs[1 - busy]))
+    await sweep
+
+    assert await says_what_was_dropped(process, runs[busy])
+
+
+async def test_all_receipts_have_one_time_limit(
+    process: ProcessContext,
+    sessions: SessionFactory,
+    task: Task,
+    clock: MovableClock,
+    events: RunEvents,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    runs = [await lose(sessions, task, clock, events) for _ in range(2)]
+
+    async with interruptible(process.settings.s3_endpoint_url or "") as between:
+        settings = process.settings.model_copy(update={"s3_endpoint_url": between.url})
+        async with ObjectStore(settings) as store:
+            await between.hang()
+            await recover_runs(replace(process, store=store), receipt_seconds=0)
+
+    [one, other] = [record for record in caplog.records if "run.receipts_not_kept" in record.message]
+    assert all(str(run.id) in one.message + other.message for run in runs)
 
 
 @pytest.mark.parametrize("has_agent", [False, True], ids=["queued again", "failed"])
