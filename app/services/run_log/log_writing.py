@@ -59,6 +59,8 @@ _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.1
 # Ids are kept for this long after the end of the run.
 _IDS_LIFETIME = timedelta(days=1)
+# The runs whose ids one batch deletes.
+_RUNS_AT_ONCE = 1000
 
 _NOTE_SIZE = Prepared(
     update(RunLogState).where(RunLogState.run_id == bindparam("run")).values(size=bindparam("known_size"))
@@ -127,9 +129,17 @@ async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool])
 
 async def sweep_event_ids(session: AsyncSession) -> int:
     """Delete a batch of stored event ids of runs that ended at least a day ago; return the number of deleted ids."""
-    # Looked up for each id: for a join the planner would read all runs.
-    ended_at = select(Run.completed_at).where(Run.id == RunEventId.run_id).scalar_subquery()
-    return await delete_batch(session, RunEventId, ended_at <= utcnow() - _IDS_LIFETIME)
+    # From each run to the next by one look at the key: a run may have very many ids.
+    by_run = select(RunEventId.run_id).order_by(RunEventId.run_id).limit(1)
+    noted = by_run.cte(recursive=True)
+    following = by_run.where(RunEventId.run_id > noted.c.run_id).scalar_subquery()
+    noted = noted.union_all(select(following).where(noted.c.run_id.is_not(None)))
+    # Looked up for each run: for a join the planner would read all runs.
+    ended_at = select(Run.completed_at).where(Run.id == noted.c.run_id).scalar_subquery()
+    ended = select(noted.c.run_id).where(ended_at <= utcnow() - _IDS_LIFETIME).limit(_RUNS_AT_ONCE)
+    # A list and no join, so that the ids are found by their key.
+    of_ended = RunEventId.run_id == any_(func.array(ended.scalar_subquery()))
+    return await delete_batch(session, RunEventId, of_ended)
 
 
 def _take_statement(insert_run: Insert) -> Prepared[tuple[int, int, datetime]]:

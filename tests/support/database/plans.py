@@ -50,6 +50,16 @@ async def custom_plan(connection: asyncpg.Connection, statement: Statement) -> P
     return _plan(statement, answer)
 
 
+async def looks_into(connection: asyncpg.Connection, statement: Statement, table: str) -> int:
+    """Return how often PostgreSQL looks into a table for a statement, whose changes are taken back."""
+    changes = connection.transaction()
+    await changes.start()
+    explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}"
+    plan = _plan(statement, await connection.fetchval(explained, *statement.parameters))
+    await changes.rollback()
+    return sum(node["Actual Loops"] for node in _nodes(plan.root) if node.get("Relation Name") == table)
+
+
 async def generic_plan(connection: asyncpg.Connection, statement: Statement) -> Plan:
     """Return PostgreSQL's plan for any parameters, which it may use once a statement was executed often."""
     await connection.execute("SET plan_cache_mode = force_generic_plan")

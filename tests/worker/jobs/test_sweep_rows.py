@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clock import utcnow
@@ -46,7 +46,7 @@ from app.services.notifications.devices import session_device
 from app.worker.jobs.sweep_rows import sweep_rows
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_deletions
-from tests.support.database.plans import custom_plan
+from tests.support.database.plans import custom_plan, looks_into
 from tests.support.database.queries import recorded
 from tests.support.devices import make_device, make_pending, make_presence
 from tests.support.factories import added, make_key, make_run, make_task, make_user
@@ -217,6 +217,33 @@ async def test_what_grows_is_swept_by_an_index(
     used = {plan.sql.split("DELETE FROM ")[1].split()[0]: plan.indexes for plan in plans}
     for table, index in SWEPT_BY.items():
         assert index in used[table], table
+
+
+async def test_look_for_old_ids_takes_as_long_as_there_are_runs(
+    workshop: Workshop, engine: AsyncEngine, database_url: str
+) -> None:
+    """Regression: it looked the run of each id up, and with very many ids it met its time limit."""
+    ended: dict[str, Any] = {"status": RunStatus.FAILED, "completed_at": utcnow() - DAYS}
+    async with unit_of_work(workshop.sessions) as session:
+        task = await make_task(session, project=workshop.project, created_by=workshop.owner)
+        runs = [await make_run(session, task=task, **state) for state in ({}, ended, {}, ended, {})]
+        ids = [{"run_id": run.id, "event_id": str(n), "kept": True} for run in runs for n in range(50)]
+        await session.execute(insert(RunEventId), ids)
+
+    async with recorded(engine) as statements:
+        await sweep_rows(workshop.arq_context)
+
+    live = [run for run in runs if run.completed_at is None]
+    assert sorted(await left(workshop, RunEventId.run_id)) == sorted(
+        run.id for run in live for _ in range(50)
+    )
+    *_, last = [each for each in statements if "DELETE FROM run_event_ids" in each.sql]
+    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    try:
+        # The last look finds no further run.
+        assert await looks_into(connection, last, "runs") == len(live) + 1
+    finally:
+        await connection.close()
 
 
 async def test_two_sweeps_at_a_time_share_the_rows(workshop: Workshop) -> None:
