@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
+from app.clients.live_events.server_sent_events import encode
+
 MAX_EVENT_BYTES = 64 * 1024
 # Numbers with more digits are no ids of ours, and too large for Redis.
 _MAX_DIGITS = 18
@@ -60,6 +62,5 @@ class RunEvent:
     @cached_property
     def frame(self) -> bytes:
         """The event encoded as a server-sent event (SSE). It is encoded at the first access and then kept."""
-        id_ = b"" if self.id is None else b"id: %b\n" % str(self.id).encode()
-        name = b"event: gap\n" if self.kind is EventKind.GAP else b""
-        return b"%b%bdata: %b\n\n" % (id_, name, self.data)
+        name = b"gap" if self.kind is EventKind.GAP else b""
+        return encode(self.data, name=name, id_=b"" if self.id is None else str(self.id).encode())

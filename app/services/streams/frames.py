@@ -1,4 +1,4 @@
-"""Encode the frames of live streams, as server-sent events."""
+"""The frames of live streams: server-sent events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,15 +6,9 @@ from functools import cached_property
 
 import orjson
 
+from app.clients.live_events.server_sent_events import encode
 from app.services.events.cursor import Cursor
 from app.services.events.rendering import EventRow, event_out
-
-
-def encode(data: bytes, *, name: bytes = b"", id_: bytes = b"") -> bytes:
-    """Return the bytes of a server-sent event with this data, name and id. `data` is JSON without line breaks."""
-    lines = (b"id: %b\n" % id_ if id_ else b"", b"event: %b\n" % name if name else b"")
-    return b"%b%bdata: %b\n\n" % (*lines, data)
-
 
 # The delay of a client before it reconnects, in milliseconds.
 RETRY = b"retry: 2000\n\n"

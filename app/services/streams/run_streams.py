@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clients.live_events.run_event_stream import read_ends, read_events
 from app.clients.live_events.run_events import EventId, EventKind, RunEvent
 from app.clients.live_events.run_followers import Subscription
+from app.clients.live_events.server_sent_events import encode
 from app.db import SessionFactory, unit_of_work
 from app.db.statements import rows_of
 from app.enums import TERMINAL_STATUSES
@@ -33,7 +34,7 @@ from app.services.access.visibility import visible_run
 from app.services.notifications import presence
 from app.services.notifications.stream_presence import Watcher
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, state_event
-from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, encode, keepalive
+from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, keepalive
 from app.services.streams.stream_clients import StreamClients
 
 _COMPLETE = encode(b'{"status":"complete"}', name=b"stream-end")

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.live_events.run_events import EventId, EventKind, RunEvent
 from app.clients.live_events.run_followers import Subscription
+from app.clients.live_events.server_sent_events import encode
 from app.errors import InvalidInput, NotFound, unknown_choice
 from app.outages import DatabaseUnavailable
 from app.schemas.fields import parse_uuid
@@ -36,7 +37,7 @@ from app.services.events.event_reading import (
     read_question_events,
 )
 from app.services.events.rendering import EventRow
-from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, LedgerEvent, encode, keepalive
+from app.services.streams.frames import KEEPALIVE, RETRY, ROTATED, LedgerEvent, keepalive
 from app.services.streams.ledger_feed import Batch
 from app.services.streams.run_streams import FollowedRun, RunFollower, StreamStart, follow, open_stream
 from app.services.streams.stream_clients import StreamClients
