@@ -13,7 +13,7 @@ router = APIRouter()
 
 
 @router.get("/", include_in_schema=False)
-def begin(request: Request) -> RedirectResponse:
+async def begin(request: Request) -> RedirectResponse:
     """Redirect from the base URL to the console, or to Swagger UI if the console is not built."""
     return RedirectResponse(find_start(request))
 

@@ -1,4 +1,4 @@
-"""Routes that send the console's page and files to browsers (contract 17), in threads: they look for files."""
+"""Routes that send the console's page and files to browsers (contract 17)."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -8,12 +8,12 @@ router = APIRouter(prefix="/console", include_in_schema=False)
 
 
 @router.get("")
-def open_console(request: Request) -> Response:
+async def open_console(request: Request) -> Response:
     """Return the HTML page of the console for the path `/console`."""
     return send_file(request, "")
 
 
 @router.get("/{path:path}")
-def open_path(request: Request, path: str) -> Response:
+async def open_path(request: Request, path: str) -> Response:
     """Return the file of the console at a path below `/console`, or the console's HTML page if there is no file."""
     return send_file(request, path)
