@@ -274,7 +274,7 @@ def receipt(
     if is_message and status is CommandStatus.DROPPED and reason != CLEARED_REASON:
         # No other entry has a message that was not given to the agent.
         sent = command.params
-        params |= {"text": text_of(sent.get("content")), "artifact_ids": sent["artifact_ids"]}
+        params |= {"text": text_of(sent.get("content")), "artifact_ids": sent.get("artifact_ids", [])}
     return notification_entry("_taskbeacon/command", params)
 
 
