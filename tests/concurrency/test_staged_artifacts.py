@@ -1,8 +1,9 @@
-"""Two runs that want the same file, on connections of their own (contract 8.3)."""
+"""Two runs, or a run and the sweep, that want the same file, on connections of their own (contract 8.3)."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -16,8 +17,13 @@ from app.clients.storage.storage_keys import staged_folder
 from app.config import Settings
 from app.db import SessionFactory, unit_of_work
 from app.ids import new_hex_id
-from app.models import Run, StagedArtifact, Task
-from tests.support.factories import make_staged_artifact
+from app.models import Project, Run, StagedArtifact, Task, User
+from app.schemas.staged_artifacts import FinalizeIn
+from app.services.artifacts.artifact_sweep import sweep_artifacts
+from app.services.artifacts.staged_artifacts import finalize_uploads, take_artifacts
+from tests.support.clock import MovableClock
+from tests.support.factories import make_run, make_staged_artifact
+from tests.support.principals import member_of
 from tests.support.web.uploads import upload_and_finalize
 
 ROUNDS = 5
@@ -130,3 +136,56 @@ class TestTransactions:
         download = await client.post(f"{files}/download", json={"storage_path": staged["storage_path"]})
         assert download.content == b"hello"
         assert object_store.waiting == {"put": 0, "head": 0, "open": 0, "tag": 0}
+
+
+class TestSweepAtTheEndOfADay:
+    """Regression: a file that was accepted a moment before it expired was deleted before that was committed."""
+
+    @pytest.fixture
+    async def path(
+        self, own_bucket: ObjectStore, session: AsyncSession, task: Task, clock: MovableClock
+    ) -> str:
+        # Three days old, since the day begins again when a file is finalised again; it expires in a second.
+        clock.now = datetime.now(UTC) + timedelta(days=3)
+        path = staged_folder(task.project_id, task.id).key(new_hex_id(), "a.txt")
+        await own_bucket.put(path, b"hello", content_type="text/plain", tags={})
+        await make_staged_artifact(session, task=task, path=path, lifetime=timedelta(seconds=1))
+        return path
+
+    async def test_file_that_a_run_takes_meanwhile_stays(
+        self, own_bucket: ObjectStore, sessions: SessionFactory, task: Task, path: str, clock: MovableClock
+    ) -> None:
+        async with unit_of_work(sessions) as session:
+            taken = await take_artifacts(session, task.id, [path.split("/")[-2]])
+            await make_run(session, task=task, artifacts=taken)
+            clock.advance(seconds=2)
+            await sweep_artifacts(sessions, own_bucket)
+        assert await own_bucket.head(path) is not None
+
+    async def test_file_that_is_finalised_again_meanwhile_stays(
+        self,
+        settings: Settings,
+        own_bucket: ObjectStore,
+        sessions: SessionFactory,
+        session: AsyncSession,
+        project: Project,
+        owner: User,
+        task: Task,
+        path: str,
+        clock: MovableClock,
+    ) -> None:
+        class SweptStore(ObjectStore):
+            @override
+            async def tag(self, key: str, tags: Mapping[str, str]) -> None:
+                clock.advance(seconds=2)
+                await sweep_artifacts(sessions, self)
+                await super().tag(key, tags)
+
+        item = {"id": path.split("/")[-2], "name": "a.txt", "type": "user_attachment", "storage_path": path}
+        body = FinalizeIn.model_validate({"artifacts": [item]})
+        settings = settings.model_copy(update={"s3_bucket": own_bucket._s3.name})
+        async with SweptStore(settings) as store, unit_of_work(sessions) as own:
+            await finalize_uploads(own, member_of(project, owner), task.id, body, store=store)
+        assert await own_bucket.head(path) is not None
+        waiting = select(StagedArtifact.storage_path).where(StagedArtifact.expires_at > clock())
+        assert await session.scalar(waiting) == path

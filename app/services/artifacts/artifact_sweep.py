@@ -1,13 +1,13 @@
 """Remove files that no client can reach any more (contract 8.3), in addition to the bucket's own rules.
 
-    expired      staged files after their day
+    expired      staged files an hour after their day
     deleted      files of a task that was deleted more than a week ago, once none of its runs is live; its logs,
                  conversations and texts too, which otherwise go by the bucket's rules alone
     unclaimed    uploads a day old that were never finalised, or never taken by their run
 
 The bucket is read page by page; for each page the database is asked for references before anything is removed. Files
 that a run of an existing task lists, and files of a live run, are never removed. No new reference can appear in
-between: finalising refuses uploads of that age (artifact_uploads.py). Repeatable, and safe while another sweeps.
+between: files are refused an hour earlier (`SWEEP_MARGIN`). Repeatable, and safe while another sweeps.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -30,7 +30,7 @@ from app.db.statements import rows_of
 from app.db.sweeping import delete_batch, until_none_is_left
 from app.enums import TERMINAL_STATUSES
 from app.models import Run, StagedArtifact, Task
-from app.services.artifacts.artifact_uploads import UNCLAIMED_LIFETIME, manifest_entry
+from app.services.artifacts.artifact_uploads import SWEEP_MARGIN, UNCLAIMED_LIFETIME, manifest_entry
 
 # Time for an operator to rescue the files of a deleted task.
 DELETED_LIFETIME = timedelta(days=7)
@@ -65,8 +65,9 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: ObjectStore) -> None
         if going := [listed.key for listed in page if _is_unreachable(listed, known)]:
             removed += await bucket.delete(going)
     # Last: the expired rows are the reason recorded for their objects.
-    expired = partial(delete_batch, model=StagedArtifact, expired=StagedArtifact.expires_at <= utcnow())
-    expired_entries = await until_none_is_left(sessions, expired)
+    expired = StagedArtifact.expires_at <= utcnow() - SWEEP_MARGIN
+    sweep = partial(delete_batch, model=StagedArtifact, expired=expired)
+    expired_entries = await until_none_is_left(sessions, sweep)
     if removed or expired_entries:
         log.info("artifacts.swept", objects=removed, expired_entries=expired_entries)
 
@@ -98,7 +99,7 @@ def _is_unreachable(listed: ListedObject, known: KnownFiles) -> bool:
     if owner[1] in known.gone or not listed.key.startswith(ARTIFACTS_PREFIX):
         return owner[1] in known.gone
     now, expires_at = utcnow(), known.staged.get(listed.key)
-    is_waiting = expires_at is not None and expires_at > now
+    is_waiting = expires_at is not None and expires_at > now - SWEEP_MARGIN
     # A young one may be finalised in a moment.
     is_young = listed.modified_at > now - UNCLAIMED_LIFETIME
     return not (is_waiting or is_young or listed.key in known.attached)

@@ -28,9 +28,8 @@ from app.schemas.staged_artifacts import ArtifactOut, FinalizeItem, PreparedOut,
 
 # Parallel calls of one request to the store.
 PARALLEL_CALLS = 10
-_NOT_FOUND = "Artifact upload not found in object storage"
-# Finalising refuses an upload this long before the sweep may remove it.
-_MARGIN = timedelta(hours=1)
+# A file is refused this long before the sweep may remove it, so that it never removes one that was just accepted.
+SWEEP_MARGIN = timedelta(hours=1)
 _TAG_SECONDS = 3.0
 
 log = structlog.get_logger(__name__)
@@ -43,8 +42,7 @@ FORM_OVERHEAD = 64 * 1024
 FORM_LIFETIME = timedelta(seconds=3600)
 DOWNLOAD_LIFETIME = timedelta(seconds=3600)
 STAGED_LIFETIME = timedelta(hours=24)
-# The age at which an upload without a reference may be removed. Finalising refuses an upload close to this age, so that
-# the sweep never removes a file that was just accepted.
+# The age at which an upload without a reference may be removed.
 UNCLAIMED_LIFETIME = timedelta(hours=24)
 
 _PDF = "application/pdf"
@@ -195,8 +193,8 @@ async def measure_uploads(
 
 
 def _measure(item: FinalizeItem, info: ObjectInfo | None, *, is_claimed: bool) -> Upload:
-    if info is None or not (is_claimed or info.modified_at > utcnow() - UNCLAIMED_LIFETIME + _MARGIN):
-        raise StateRefused(_NOT_FOUND)
+    if info is None or not (is_claimed or info.modified_at > utcnow() - UNCLAIMED_LIFETIME + SWEEP_MARGIN):
+        raise StateRefused("Artifact upload not found in object storage")
     if info.size is None:
         raise StateRefused("Artifact upload metadata is unavailable")
     content_type = item.content_type or info.content_type
