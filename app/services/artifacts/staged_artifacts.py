@@ -39,8 +39,8 @@ async def finalize_uploads(
 ) -> list[ArtifactOut]:
     """Check files that a client has uploaded for a task, and store an entry for each or for none; return the entries.
 
-    For a day, a new run of the task can take over the files. If a file is finalised again, its day begins again. Raises
-    ObjectStoreUnavailable, StateRefused.
+    For a day, a new run of the task can take over the files. If a file is finalised again, its day begins again, while
+    the bucket counts the day of its rule from the upload. Raises ObjectStoreUnavailable, StateRefused.
     """
     await require_task(session, caller, task_id)
     waiting, attached = await _waiting_paths(session, task_id), await _attached_paths(session, task_id)
