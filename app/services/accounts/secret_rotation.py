@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TypedDict
 
-from sqlalchemy import Column, Table, select, tuple_, update
+from sqlalchemy import Column, Table, Text, cast, select, tuple_, update
 
 from app.db import SessionFactory, unit_of_work
 from app.db.statements import count_changed, rows_of
@@ -45,7 +45,8 @@ async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Colum
     assert isinstance(table, Table)
     keys = list(table.primary_key.columns)
     done = Rotation(rotated=0, unreadable=0)
-    page = select(*keys, column).where(column.is_not(None)).order_by(*keys).limit(_BATCH)
+    # Neither NULL nor an object without secrets.
+    page = select(*keys, column).where(cast(column, Text) != "{}").order_by(*keys).limit(_BATCH)
     statement = page
     while True:
         async with unit_of_work(sessions) as session:

@@ -99,3 +99,13 @@ async def test_each_variable_of_a_sandbox_environment_is_rotated(
     )
     only_new = Cipher([NEW])
     assert {name: only_new.decrypt(value) for name, value in (stored or {}).items()} == values
+
+
+async def test_what_holds_no_secret_is_neither_written_nor_counted(
+    session: AsyncSession, sessions: SessionFactory
+) -> None:
+    """Regression: each webhook endpoint that had no old secrets was updated, and counted as rotated."""
+    await make_sandbox_environment(
+        session, project=await make_project(session), created_by=None, encrypted_variables={}
+    )
+    assert await rotate_secrets(sessions, Cipher([NEW, OLD])) == {"rotated": 0, "unreadable": 0}
