@@ -20,14 +20,21 @@ _READ_UP_TO = tuple_(
 )
 
 
-async def adopt_events(sessions: SessionFactory) -> int:
+async def adopt_events(sessions: SessionFactory, *, at_once: int = _AT_ONCE) -> int:
     """Give events restored from another cluster the transaction id 0, or readers would wait for it; return how many."""
+    restored = select(*IN_ORDER).where(Event.transaction_id >= UNBORN).order_by(*IN_ORDER).limit(at_once)
+    adopted, page = 0, restored
+    # One transaction, for which newer events wait: no reader is past an event of a later step (ADR 60).
     async with unit_of_work(sessions) as session:
         await session.execute(
             update(EventHorizon).where(EventHorizon.transaction_id >= UNBORN).values(transaction_id=0)
         )
-        adopted = update(Event).where(Event.transaction_id >= UNBORN).values(transaction_id=0)
-        return await count_changed(session, adopted)
+        while places := await rows_of(session, page):
+            step = update(Event).where(tuple_(*IN_ORDER).between(tuple_(*places[0]), tuple_(*places[-1])))
+            adopted += await count_changed(session, step.values(transaction_id=0))
+            # Behind it: the old versions of its rows remain in the index until the commit.
+            page = restored.where(tuple_(*IN_ORDER) > tuple_(*places[-1]))
+    return adopted
 
 
 async def prune_events(session: AsyncSession, *, kept: timedelta, at_once: int = _AT_ONCE) -> int:
@@ -44,11 +51,10 @@ async def prune_events(session: AsyncSession, *, kept: timedelta, at_once: int =
         return 0
     ids = literal([id_ for *_, id_ in rows], ARRAY(Uuid))
     await session.execute(delete(EventSnapshot).where(EventSnapshot.event_id == any_(ids)))
-    newest: dict[int, tuple[int, int]] = {}
-    for project_id, transaction_id, seq, _ in rows:
-        newest[project_id] = max(newest.get(project_id, (0, 0)), (transaction_id, seq))
+    # The last of each project counts, and all sweeps lock projects in the same order.
+    newest = {project_id: (x, y) for project_id, x, y, _ in sorted(rows)}
     horizon = upsert(EventHorizon).values(
-        [{"project_id": key, "transaction_id": x, "seq": y} for key, (x, y) in sorted(newest.items())]
+        [{"project_id": key, "transaction_id": x, "seq": y} for key, (x, y) in newest.items()]
     )
     await session.execute(
         horizon.on_conflict_do_update(

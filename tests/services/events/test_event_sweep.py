@@ -1,10 +1,12 @@
 """Old events go, except those that the relay has not read; a restored ledger is adopted."""
 
+import asyncio
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db import SessionFactory, unit_of_work
 from app.db.sweeping import until_none_is_left
@@ -13,9 +15,14 @@ from app.services.access.principal import Principal
 from app.services.events.cursor import Cursor
 from app.services.events.event_sweep import adopt_events, prune_events
 from app.services.webhook_endpoints.relay import relay_events
+from tests.concurrency.races import is_waiting
 from tests.services.events.conftest import Reader, note, page
 from tests.support.clock import MovableClock
+from tests.support.database.queries import recorded
 from tests.support.waiting import eventually
+
+# A transaction of another cluster.
+FAR = 2**40
 
 
 async def test_old_events_go_in_bounded_steps_and_readers_behind_them_get_a_gap(
@@ -77,14 +84,13 @@ async def test_events_of_another_cluster_are_adopted_and_places_in_it_hold(
     sessions: SessionFactory, project: Project, principal: Principal, task_id: UUID
 ) -> None:
     """As after a dump was restored: numbers of transactions that this cluster will not reach for long."""
-    far = 2**40
     async with unit_of_work(sessions) as session:
         for seq in (1, 2):
-            await note(session, project, task_id, seq, transaction_id=far + seq)
+            await note(session, project, task_id, seq, transaction_id=FAR + seq)
         numbers = (await session.scalars(select(Event.seq).order_by(Event.seq))).all()
-        session.add(EventHorizon(project_id=project.id, transaction_id=far, seq=0))
+        session.add(EventHorizon(project_id=project.id, transaction_id=FAR, seq=0))
         await session.flush()
-    behind_the_first = str(Cursor(far + 1, numbers[0]))
+    behind_the_first = str(Cursor(FAR + 1, numbers[0]))
 
     assert await adopt_events(sessions) == 2
     assert await adopt_events(sessions) == 0
@@ -97,3 +103,28 @@ async def test_events_of_another_cluster_are_adopted_and_places_in_it_hold(
     resumed = await page(sessions, principal, after=behind_the_first)
     assert [event["data"]["seq"] for event in resumed["results"]] == [2, 3]
     assert resumed["truncated"] is False
+
+
+async def test_large_ledger_is_adopted_in_bounded_steps_that_readers_see_at_once(
+    sessions: SessionFactory, engine: AsyncEngine, project: Project, principal: Principal, task_id: UUID
+) -> None:
+    """Regression: one statement adopted all, and from some millions of events on it ran into its time limit."""
+    reader = Reader(sessions, principal)
+    async with unit_of_work(sessions) as session:
+        # Of transactions that wrote in another order than they began: numbers fall from batch to batch.
+        last, *_ = [
+            await note(session, project, task_id, seq, transaction_id=FAR - seq) for seq in range(1, 6)
+        ]
+
+    async with recorded(engine) as statements:
+        async with unit_of_work(sessions) as other:
+            await other.execute(select(Event).where(Event.id == last).with_for_update())
+            adopting = asyncio.create_task(adopt_events(sessions, at_once=2))
+            await eventually(partial(is_waiting, sessions))
+            await reader.read()
+            assert reader.seen == []
+        assert await adopting == 5
+
+    assert sum("UPDATE events" in statement.sql for statement in statements) == 3
+    await reader.has_seen(1, 2, 3, 4, 5)
+    assert reader.seen == [1, 2, 3, 4, 5]
