@@ -65,8 +65,6 @@ async function badge(count: number | undefined): Promise<void> {
   await (count > 0 ? navigator.setAppBadge(count) : navigator.clearAppBadge());
 }
 
-const seqOf = (data: unknown): number => Number((data as { seq?: unknown } | null)?.seq) || 0;
-
 /** Whether a newer push with this tag came before, even if its notice was closed since. */
 async function isLate(tag: string, seq: number): Promise<boolean> {
   const marks = await caches.open(MARKS);
@@ -80,18 +78,15 @@ async function isLate(tag: string, seq: number): Promise<boolean> {
   return false;
 }
 
-/** Whether a person looks at the console now. Browsers then ask for no notice for a push. */
-async function isLookedAt(): Promise<boolean> {
-  return (await self.clients.matchAll({ type: "window" })).some(({ focused }) => focused);
-}
-
 /** Show a push. What takes a notice back closes it before a person who looks, and else replaces it, without a sound. */
 async function show({ notification: said }: Push): Promise<void> {
   const tag = said?.tag ?? "";
-  const seq = seqOf(said?.data);
+  const seq = Number(said?.data?.seq) || 0;
   // A late push must not replace what is newer.
   if (tag && seq && (await isLate(tag, seq))) return;
-  if (tag && said?.data?.kind === "clear" && (await isLookedAt())) {
+  const windows = await self.clients.matchAll({ type: "window" });
+  // Browsers ask for no notice for a push while a person looks at the console.
+  if (tag && said?.data?.kind === "clear" && windows.some(({ focused }) => focused)) {
     for (const shown of await self.registration.getNotifications({ tag })) shown.close();
     return;
   }
@@ -149,10 +144,7 @@ async function open(data: Shown): Promise<void> {
   if (!onTask && task) target.postMessage({ type: "open", address });
 }
 
-self.addEventListener("pushsubscriptionchange", (event) => {
-  const change = event as PushSubscriptionChangeEvent;
-  change.waitUntil(renew(change));
-});
+self.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renew(event)));
 
 /** Register the new subscription in the place of the old one. Pages that start find it, and repeat what fails here. */
 async function renew({ oldSubscription, newSubscription }: PushSubscriptionChangeEvent): Promise<void> {

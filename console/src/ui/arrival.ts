@@ -43,16 +43,8 @@ export function arrive(heading: HTMLElement): void {
   const sameField =
     field && document.querySelector<HTMLTextAreaElement>(`main textarea[aria-label="${CSS.escape(field)}"]`);
   field = null;
-  if (sameField) {
-    sameField.focus({ preventScroll: true });
-    sameField.setSelectionRange(sameField.value.length, sameField.value.length);
-    return;
-  }
-  if (link) {
-    link.focus({ preventScroll: true });
-    link.scrollIntoView({ block: "center" });
-    return;
-  }
-  document.getElementById("content")?.scrollTo(0, 0);
-  heading.focus({ preventScroll: true });
+  (sameField || link || heading).focus({ preventScroll: true });
+  if (sameField) sameField.setSelectionRange(sameField.value.length, sameField.value.length);
+  else if (link) link.scrollIntoView({ block: "center" });
+  else document.getElementById("content")?.scrollTo(0, 0);
 }

@@ -1,27 +1,18 @@
 /** Buttons and fields. */
 import { ChevronRight, type LucideIcon } from "lucide-react";
-import {
-  type ComponentProps,
-  type ElementType,
-  type FormEvent,
-  type MouseEvent,
-  type ReactNode,
-  useId,
-} from "react";
+import { type ComponentProps, type ElementType, type ReactNode, useId } from "react";
 import { classes } from "./classes";
 import styles from "./controls.module.css";
 
-type Tone = "primary" | "danger" | "quiet";
-
 export interface ButtonProps extends ComponentProps<"button"> {
-  tone?: Tone | undefined;
+  tone?: "primary" | "danger" | "quiet" | undefined;
   large?: boolean;
 }
 
 /** A button. While it is disabled it keeps the focus, which the browser would take from it. */
 export function Button({ tone, large, className, disabled = false, onClick, ...rest }: ButtonProps) {
   const names = classes(styles.button, tone && styles[tone], large && styles.large, className);
-  const click = (event: MouseEvent<HTMLButtonElement>) => {
+  const click: ButtonProps["onClick"] = (event) => {
     // A form is not submitted either.
     if (disabled) event.preventDefault();
     else onClick?.(event);
@@ -44,14 +35,12 @@ export function IconButton({ label, icon: Icon, className, ...rest }: IconButton
   );
 }
 
-interface Labelled {
+type Control = "input" | "textarea" | "select";
+type FieldProps<Tag extends Control> = ComponentProps<Tag> & {
   /** Stands above the field; a field without one has an aria-label. */
   label?: string | undefined;
   hint?: ReactNode;
-}
-
-type Control = "input" | "textarea" | "select";
-type FieldProps<Tag extends Control> = ComponentProps<Tag> & Labelled;
+};
 
 /** A field with its label, and what is said about it. */
 function Field<Tag extends Control>({ of, label, hint, className, ...rest }: FieldProps<Tag> & { of: Tag }) {
@@ -105,7 +94,7 @@ interface FormProps extends Omit<ComponentProps<"form">, "onSubmit"> {
 
 /** A form whose content the console sends, and not the browser. */
 export function Form({ onSubmit, ...rest }: FormProps) {
-  const submit = (event: FormEvent) => {
+  const submit: ComponentProps<"form">["onSubmit"] = (event) => {
     event.preventDefault();
     onSubmit();
   };

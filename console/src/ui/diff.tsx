@@ -6,6 +6,7 @@ import { type DiffLine, type Gap, type Hunk, type SplitRow, splitRows } from "..
 import { classes, scrolling } from "./classes";
 import { CodeLine } from "./code";
 import { IconButton } from "./controls";
+import { countOf } from "./counts";
 import styles from "./diff.module.css";
 import { useMarks } from "./highlight";
 import { Near } from "./near";
@@ -82,12 +83,7 @@ export const Diff = memo(function Diff({ hunks, mode, name, language, whole = hu
         // biome-ignore lint/suspicious/noArrayIndexKey: hunks have no other identity
         <Fragment key={index}>
           {(index > 0 || hunk.header || hunk.gap) && (
-            <Between
-              hunk={hunk}
-              after={hunks[index - 1]?.lines.at(-1)}
-              name={name}
-              onOpen={actions?.onOpen}
-            />
+            <Between hunk={hunk} after={hunks[index - 1]?.lines.at(-1)} {...shared} />
           )}
           {pieces[index]?.map((rows) => (
             <Piece key={(rows[0]?.left ?? rows[0]?.right)?.at} rows={rows} {...shared} />
@@ -112,15 +108,13 @@ function layOut(hunks: Hunk[], mode: DiffMode) {
   return [pieces, beside] as const;
 }
 
-interface BetweenProps {
+interface BetweenProps extends Shared {
   hunk: Hunk;
   after: DiffLine | undefined;
-  name: string;
-  onOpen: LineActions["onOpen"] | undefined;
 }
 
 /** What is left out before a hunk, and its header. */
-function Between({ hunk: { gap, header, lines }, after, name, onOpen }: BetweenProps) {
+function Between({ hunk: { gap, header, lines }, after, name, actions }: BetweenProps) {
   const size = gap?.size ?? null;
   const placeOf = (word: string, line: DiffLine | undefined) =>
     `${word} line ${line?.newNumber ?? line?.oldNumber} of ${name}`;
@@ -134,7 +128,7 @@ function Between({ hunk: { gap, header, lines }, after, name, onOpen }: BetweenP
   return (
     <div className={classes("row sunken faint", styles.hunk)}>
       {gap &&
-        onOpen &&
+        actions &&
         ways.map(
           ([way, icon, label, isThere]) =>
             isThere && (
@@ -142,12 +136,12 @@ function Between({ hunk: { gap, header, lines }, after, name, onOpen }: BetweenP
                 key={way}
                 data-repeats={way !== "all" || undefined}
                 {...{ label, icon }}
-                onClick={() => onOpen(gap, way)}
+                onClick={() => actions.onOpen(gap, way)}
               />
             ),
         )}
       <span>
-        ⋯ {size !== null ? `${size} ${size === 1 ? "line" : "lines"}` : gap && "to the end of the file"}
+        ⋯ {size !== null ? countOf(size, "line") : gap && "to the end of the file"}
         {header && <code> · {header}</code>}
       </span>
     </div>
@@ -157,8 +151,7 @@ function Between({ hunk: { gap, header, lines }, after, name, onOpen }: BetweenP
 function Piece({ rows, ...shared }: Shared & { rows: SplitRow[] }) {
   const { mode, actions } = shared;
   const lines = rows.flatMap(({ left, right }) => [left, ...(left === right ? [] : [right])]);
-  const below = lines.flatMap((line) => (line && actions?.below(line) ? line.at : []));
-  const isFound = lines.some((line) => line?.at === actions?.found);
+  const isKept = lines.some((line) => line && (line.at === actions?.found || actions?.below(line)));
   const draw = () => (
     <table className={styles.diff}>
       <colgroup>
@@ -184,9 +177,18 @@ function Piece({ rows, ...shared }: Shared & { rows: SplitRow[] }) {
                     <Side line={line} {...shared} />
                   </tr>
                 )}
-                {[left, left === right ? null : right].map(
-                  (one) => one && <Below key={one.at} line={one} {...shared} />,
-                )}
+                {[left, left === right ? null : right].map((one) => {
+                  const below = one && actions?.below(one);
+                  return (
+                    below && (
+                      <tr key={one.at}>
+                        <td colSpan={mode === "split" ? 4 : 3} className={styles.below}>
+                          {below}
+                        </td>
+                      </tr>
+                    )
+                  );
+                })}
               </Fragment>
             )
           );
@@ -197,7 +199,7 @@ function Piece({ rows, ...shared }: Shared & { rows: SplitRow[] }) {
   return rows.length < ROWS ? (
     draw()
   ) : (
-    <Near height={rows.length * ROW_PX} isKept={below.length > 0 || isFound}>
+    <Near height={rows.length * ROW_PX} isKept={isKept}>
       {draw}
     </Near>
   );
@@ -253,18 +255,5 @@ function Code({ line, marks, beside, actions }: Shared & { line: DiffLine }) {
       )}
       <CodeLine text={text} marks={marks.get(at)} words={words} />
     </td>
-  );
-}
-
-function Below({ line, mode, actions }: Shared & { line: DiffLine }) {
-  const content = actions?.below(line);
-  return (
-    content && (
-      <tr>
-        <td colSpan={mode === "split" ? 4 : 3} className={styles.below}>
-          {content}
-        </td>
-      </tr>
-    )
   );
 }

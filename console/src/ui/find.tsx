@@ -75,8 +75,7 @@ function FindBar({ where, unit, className, content, find, isFromEnd, first, fiel
   useEffect(() => on.onShow(place), []);
   const go = (to: number) => show(found[(to + found.length) % found.length] ?? null);
   const next = isFromEnd ? -1 : 1;
-  const others =
-    wanted && found.length === 0 ? [...all].filter(({ current }) => current.where !== where) : [];
+  const others = wanted && found.length === 0 ? [...all] : [];
   const elsewhere = others.filter(({ current }) => current.find(wanted).length > 0);
   useMarkedText(content, wanted);
   return (
@@ -133,11 +132,10 @@ function useMarkedText(content: RefObject<HTMLElement | null>, text: string): vo
       frame = 0;
       CSS.highlights.set("found", new Highlight(...rangesOf(element, text)));
     };
-    const again = () => {
-      frame ||= requestAnimationFrame(mark);
-    };
     mark();
-    const changes = new MutationObserver(again);
+    const changes = new MutationObserver(() => {
+      frame ||= requestAnimationFrame(mark);
+    });
     changes.observe(element, { childList: true, characterData: true, subtree: true });
     return () => {
       changes.disconnect();

@@ -6,9 +6,8 @@ const HEADING = ':is(h1, h2)[tabindex="-1"]';
  */
 export function keepFocus(): void {
   let path: Element[] = [];
-  const isElement = (target: EventTarget): target is Element => target instanceof Element;
   document.addEventListener("focusin", (event) => {
-    path = event.composedPath().filter(isElement);
+    path = event.composedPath().filter((target) => target instanceof Element);
   });
   // A click elsewhere takes the focus on purpose.
   document.addEventListener("pointerdown", () => {

@@ -9,7 +9,7 @@ const GRAMMARS = import.meta.glob<{ default: never }>(
 );
 
 /** What counts as which mark; what is more specific wins, as in an editor's theme. */
-const SCOPES: Record<Exclude<Mark, "plain">, string> = {
+const SCOPES: Record<Mark, string> = {
   comment: "comment punctuation.definition.comment meta.diff.header markup.quote",
   string: "string markup.inserted markup.inline.raw markup.fenced_code",
   number: "constant.numeric constant.language constant.character constant.other support.constant",
@@ -20,8 +20,8 @@ const SCOPES: Record<Exclude<Mark, "plain">, string> = {
   tag: "entity.name.tag",
   attribute:
     "entity.other.attribute-name support.type.property-name meta.object-literal.key variable.parameter.function-call",
+  plain: "keyword.operator punctuation.definition.string.template meta.template.expression",
 };
-const PLAIN = ["keyword.operator", "punctuation.definition.string.template", "meta.template.expression"];
 
 /** A theme's colours stand for the marks: style sheets give them real ones, in two themes. */
 const colourOf = (mark: Mark) => `#0000${MARKS.indexOf(mark).toString(16).padStart(2, "0")}`;
@@ -31,13 +31,10 @@ const THEME = {
   type: "light" as const,
   fg: colourOf("plain"),
   bg: "#ffffff",
-  settings: [
-    ...Object.entries(SCOPES).map(([mark, scopes]) => ({
-      scope: scopes.split(" "),
-      settings: { foreground: colourOf(mark as Mark) },
-    })),
-    { scope: PLAIN, settings: { foreground: colourOf("plain") } },
-  ],
+  settings: Object.entries(SCOPES).map(([mark, scopes]) => ({
+    scope: scopes.split(" "),
+    settings: { foreground: colourOf(mark as Mark) },
+  })),
 };
 
 // A longer line is data.
@@ -64,10 +61,8 @@ export async function markCode(language: string, code: string): Promise<LineMark
   });
   return lines.map((tokens) => {
     const marks: number[] = [];
-    for (const { content, color } of tokens) {
-      const mark = Number.parseInt((color ?? "").slice(-2), 16) || 0;
-      addMark(marks, content.length, mark);
-    }
+    for (const { content, color } of tokens)
+      addMark(marks, content.length, Number.parseInt((color ?? "").slice(-2), 16) || 0);
     return marks;
   });
 }

@@ -1,5 +1,6 @@
 /** Keys of the keyboard: single ones, and pairs such as `g t`. Off while a person types. */
 import { useLayoutEffect, useRef } from "react";
+import { isIn } from "./unmeant";
 
 type Act = (event?: KeyboardEvent) => void;
 /** What a key does; with a title it is a command, which the palette and the list of keys show. */
@@ -40,10 +41,8 @@ export const showPalette = (): void =>
     .find(({ key }) => key === PALETTE)
     ?.act();
 
-function isTyping(target: EventTarget | null): boolean {
-  const element = target instanceof HTMLElement ? target : null;
-  return element?.closest("input:not([type=checkbox]), textarea, select, [contenteditable], dialog") != null;
-}
+const isTyping = (target: EventTarget | null) =>
+  isIn(target, "input:not([type=checkbox]), textarea, select, [contenteditable], dialog");
 
 /** Whether an event is that key alone, outside of fields. */
 export const isPlainKey = (event: KeyboardEvent, key: string): boolean =>

@@ -6,7 +6,6 @@ import remarkGfm from "remark-gfm";
 import { partsOf } from "../text/blocks";
 import { languageOfFence } from "../text/languages";
 import { safeLink } from "../text/links";
-import type { LineMarks } from "../text/marks";
 import { scrolling } from "./classes";
 import { CodeLine } from "./code";
 import { Copied } from "./copy";
@@ -27,23 +26,21 @@ function CodeBlock({ children }: { children?: ReactNode }) {
   return (
     <Copied text={text ?? ""}>
       <pre className="well" {...scrolling("Code")}>
-        {marks && text !== null ? <MarkedCode text={text} marks={marks} /> : children}
+        {marks && text !== null ? (
+          <code>
+            {text.split("\n").map((line, index) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: lines have no other identity
+              <Fragment key={index}>
+                {index > 0 && "\n"}
+                <CodeLine text={line} marks={marks[index]} />
+              </Fragment>
+            ))}
+          </code>
+        ) : (
+          children
+        )}
       </pre>
     </Copied>
-  );
-}
-
-function MarkedCode({ text, marks }: { text: string; marks: readonly LineMarks[] }) {
-  return (
-    <code>
-      {text.split("\n").map((line, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: lines have no other identity
-        <Fragment key={index}>
-          {index > 0 && "\n"}
-          <CodeLine text={line} marks={marks[index]} />
-        </Fragment>
-      ))}
-    </code>
   );
 }
 

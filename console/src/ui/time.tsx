@@ -1,4 +1,5 @@
 /** Times in the reader's zone: short and relative to read, whole as the tip. */
+import { countOf } from "./counts";
 import { Store, useStore } from "./store";
 
 const MINUTE = 60_000;
@@ -52,7 +53,7 @@ export function spanInWords(seconds: number): string {
   const parts = UNITS.map(([unit, length]) => {
     const count = Math.floor(rest / length);
     rest -= count * length;
-    return count ? `${count} ${unit}${count === 1 ? "" : "s"}` : "";
+    return count ? countOf(count, unit) : "";
   });
   return parts.filter(Boolean).join(" ");
 }

@@ -25,7 +25,7 @@ export const PAUSE_MS = 2000;
 /** Longer than it takes to press once more, shorter than reading a question. */
 export const UNREAD_MS = 700;
 
-const isIn = (target: EventTarget | null, selector: string): boolean =>
+export const isIn = (target: EventTarget | null, selector: string): boolean =>
   target instanceof Element && target.closest(selector) !== null;
 
 export const takesText = (target: EventTarget | null): boolean => isIn(target, TEXT);

@@ -5,7 +5,6 @@ import { errorText } from "../../api/errors";
 import { MAX_FILE_BYTES, upload } from "../../api/uploads";
 import { classes } from "../../ui/classes";
 import { IconButton } from "../../ui/controls";
-import styles from "./attachments.module.css";
 import { type Attachment, filesAt, hold, LOST, uploaded, useHeld } from "./held";
 
 /** What can be done with the files that are held under `place`. */
@@ -62,12 +61,14 @@ export function useAttachments(storage: Storage, place: string, base: string | n
   };
 }
 
+const BAR = { width: 64, height: 6, accentColor: "var(--accent-fill)" };
+
 export function AttachmentList({ list, remove, retry }: ReturnType<typeof useAttachments>) {
   if (list.length === 0) return null;
   const broken = list.filter(({ problem }) => problem).map(({ name }) => name);
   return (
     <>
-      <ul className={classes("row wrap", styles.list)} aria-label="Files">
+      <ul className="row wrap" aria-label="Files">
         {list.map(({ key, name, file, base, progress, id, problem }) => (
           <li key={key} className={classes("row card snug small", problem && "bad")}>
             <Paperclip size={14} />
@@ -75,7 +76,8 @@ export function AttachmentList({ list, remove, retry }: ReturnType<typeof useAtt
             {problem ? (
               <span>{problem}</span>
             ) : (
-              !id && progress > 0 && <progress value={progress} aria-label={`Upload of ${name}`} />
+              !id &&
+              progress > 0 && <progress value={progress} style={BAR} aria-label={`Upload of ${name}`} />
             )}
             {problem && file && base && (
               <IconButton label={`Upload ${name} again`} onClick={() => retry(key)} icon={RotateCw} />

@@ -70,9 +70,7 @@ export function whyText({ decision, reason }: Pick<Notification, "decision" | "r
 }
 export const reasonText = (reason: string) => REASONS[reason] ?? reason.replaceAll("_", " ");
 
-export type Tone = "success" | "attention" | "danger" | "faint";
-
-export function toneOf(decision: string): Tone {
+export function toneOf(decision: string) {
   if (/^(sent|reminder|delivered)$/.test(decision)) return "success";
   if (/^(pending|retrying|deferred|held_quiet_hours)$/.test(decision)) return "attention";
   return /^(rejected|given_up)$/.test(decision) ? "danger" : "faint";

@@ -35,8 +35,8 @@ export async function pushSupport(): Promise<PushSupport> {
 /** Ask for permission (the browser wants a press for that) and become a device that gets pushes. */
 export async function enablePush(): Promise<Device> {
   const key = await fetchVapidKey();
-  const permission = await Notification.requestPermission();
-  if (permission !== "granted") throw new Error("The browser did not allow notifications.");
+  if ((await Notification.requestPermission()) !== "granted")
+    throw new Error("The browser did not allow notifications.");
   const { pushManager } = await navigator.serviceWorker.ready;
   const subscription = await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
   return register(JSON.stringify(subscription));

@@ -66,12 +66,6 @@ export class Presence {
 
 const isLooking = () => document.visibilityState === "visible" && document.hasFocus();
 
-/** A layout that moves under a resting pointer makes events, too. */
-const isSign = (event: Event) =>
-  event.type !== "pointermove" ||
-  (event as PointerEvent).movementX !== 0 ||
-  (event as PointerEvent).movementY !== 0;
-
 export function usePresence(task: string): void {
   const { project, session, stream } = useProject();
   useEffect(() => {
@@ -98,7 +92,9 @@ export function usePresence(task: string): void {
       presence.leave();
     };
     const onSign = (event: Event) => {
-      if (isSign(event)) presence.sign();
+      const { movementX, movementY } = event as PointerEvent;
+      // A layout that moves under a resting pointer makes events, too.
+      if (event.type !== "pointermove" || movementX !== 0 || movementY !== 0) presence.sign();
     };
     const unlisten = stream?.listen(({ seq, data }) => {
       if (data.task_id === task) presence.show(seq);

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download } from "lucide-react";
-import { memo, useMemo, useRef, useState } from "react";
+import { memo, useEffect, useMemo, useRef, useState } from "react";
 import type { Base } from "../../api/changes";
 import type { RunRef } from "../../api/commands";
 import type { FileChange } from "../../api/types";
@@ -15,13 +15,11 @@ import { Diff, type DiffMode, ROW_PX } from "../../ui/diff";
 import { useKept } from "../../ui/kept";
 import { Near } from "../../ui/near";
 import { EditorLink } from "../project/EditorLink";
-import { CommentForm } from "./CommentForm";
-import { type CommentActions, CommentNote, LeftOut } from "./CommentNote";
+import { type CommentActions, CommentForm, CommentNote, LeftOut } from "./CommentNote";
 import styles from "./changes.module.css";
 import { Amount, StatusLetter } from "./FileList";
 import { hunksOf, isChangedAt, linesOf, placeOf, placeText, type Range, reaching, standingOf } from "./range";
 import { headOf, placeThen, type ShownComment, type View } from "./review";
-import { useDrag } from "./useDrag";
 import { linesQuery } from "./useReview";
 
 // A file with more changed lines is opened by a click, so that the next one stays in reach.
@@ -253,6 +251,27 @@ function FileDiff(props: DiffProps) {
       )}
     </>
   );
+}
+
+/** The range that is drawn over line numbers with a mouse; it is picked when the button is let go. */
+function useDrag(shown: patches.Hunk[], pick: (range: Range) => void) {
+  const from = useRef<number | null>(null);
+  const [dragged, setDragged] = useState<Range | null>(null);
+  useEffect(() => {
+    const end = () => {
+      from.current = null;
+      if (dragged && dragged.start !== dragged.end) pick(dragged);
+      setDragged(null);
+    };
+    window.addEventListener("pointerup", end);
+    return () => window.removeEventListener("pointerup", end);
+  }, [dragged, pick]);
+  const onDrag = ({ at }: patches.DiffLine, isStart: boolean) => {
+    if (isStart) from.current = at;
+    else if (from.current !== null)
+      setDragged(reaching(shown, { start: from.current, end: from.current }, at));
+  };
+  return [dragged, onDrag] as const;
 }
 
 /** What has changed beside lines, and what is no usual file. */

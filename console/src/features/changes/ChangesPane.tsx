@@ -5,7 +5,6 @@ import { useCallback, useDeferredValue, useEffect, useLayoutEffect, useMemo, use
 import { useSearchParams } from "wouter";
 import type { Base } from "../../api/changes";
 import { downloadPath } from "../../api/commands";
-import type { FileChange } from "../../api/types";
 import { visible } from "../../text/marks";
 import { classes, scrolling } from "../../ui/classes";
 import { Button, IconButton, Select } from "../../ui/controls";
@@ -38,8 +37,7 @@ const NO_SPACES = "Leave out changes of white space";
 const SPACES = "Show changes of white space";
 const FULL = "Use the whole width";
 const BESIDE = "Show the conversation beside it";
-const NOTHING: FileChange[] = [];
-const NONE: readonly ShownComment[] = [];
+const NONE: never[] = [];
 const FIRST = 20;
 const TWO_COLUMNS_PX = 900;
 
@@ -82,7 +80,7 @@ export default function ChangesPane(props: Props) {
   const { earlier, own, tally } = useOutcome(run, runRef);
   const kept = useMemo(() => [...(review?.comments ?? NONE), ...earlier], [review?.comments, earlier]);
   const texts = kept.map(sentText).join("\n");
-  const files = useMemo(() => inOrder(changes.data?.files ?? NOTHING), [changes.data?.files]);
+  const files = useMemo(() => inOrder(changes.data?.files ?? NONE), [changes.data?.files]);
   const comments = useMemo<readonly ShownComment[]>(() => {
     const text = texts.split("\n");
     return kept.map((one: Comment & Partial<ShownComment>, index) => {
@@ -96,7 +94,7 @@ export default function ChangesPane(props: Props) {
     return new Map(files.map((file) => [file.path, viewOf(viewed, file)]));
   }, [files, review?.viewed]);
   // What is in sight is there at once. Many come a moment later: each answer to the page makes their drawing begin again.
-  const whole = useDeferredValue(files, NOTHING);
+  const whole = useDeferredValue(files, NONE);
   const drawn = whole.length > 0 ? whole : files.slice(0, FIRST);
   const list = useRef<HTMLDivElement>(null);
   const { at, onScroll, stay, go, goToComment } = usePlace(list);
@@ -258,7 +256,7 @@ export default function ChangesPane(props: Props) {
             <FileList files={drawn} views={views} comments={commentsByPath} current={at} onChoose={choose} />
           )}
           <div
-            className={classes("divided", styles.list)}
+            className={classes("divided scrolls", styles.list)}
             ref={list}
             data-scrolls
             {...scrolling("Diffs")}

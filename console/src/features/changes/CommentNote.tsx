@@ -1,13 +1,13 @@
-/** A comment of the review, where it stands. */
+/** A comment of the review, where it stands, and the form that it is written in. */
 import { Check, Pencil, RotateCcw, Send, X } from "lucide-react";
 import { Fragment, useState } from "react";
+import { flushSync } from "react-dom";
 import { visible } from "../../text/marks";
 import type { DiffLine } from "../../text/patch";
 import { classes } from "../../ui/classes";
-import { Chevron, IconButton } from "../../ui/controls";
+import { Button, Chevron, Form, IconButton, TextArea } from "../../ui/controls";
 import { countOf } from "../../ui/counts";
 import { Markdown } from "../../ui/markdown";
-import { CommentForm } from "./CommentForm";
 import styles from "./changes.module.css";
 import { isAbout, keptCode, placeOf, placeText } from "./range";
 import type { Comment, ShownComment } from "./review";
@@ -79,7 +79,7 @@ export function CommentNote({ comment: shown, at, onComment, onDiscard, onResolv
       />
     );
   return (
-    <div className={classes("row card raised", styles.comment)} data-comment={comment.id} tabIndex={-1}>
+    <div className={classes("row top card raised", styles.comment)} data-comment={comment.id} tabIndex={-1}>
       <div className="grow">
         {place.start_line !== place.line && <p className="small dim">On {placeText(place)}</p>}
         {code && at && <p className="small attention">Made on what has changed since:</p>}
@@ -113,5 +113,51 @@ export function CommentNote({ comment: shown, at, onComment, onDiscard, onResolv
         </>
       )}
     </div>
+  );
+}
+
+interface FormProps {
+  /** Of the comment, if it is there already. */
+  id?: string;
+  place: string;
+  text: string;
+  onText: (text: string) => void;
+  onSave: (text: string, id: string) => void;
+  onCancel: () => void;
+}
+
+export function CommentForm({ id: known, place, text, onText, onSave, onCancel }: FormProps) {
+  const isReady = text.trim() !== "";
+  const [id] = useState(() => known ?? crypto.randomUUID());
+  const save = () => {
+    if (!isReady) return;
+    flushSync(() => onSave(text.trim(), id));
+    document.querySelector<HTMLElement>(`[data-comment="${id}"] button`)?.focus();
+  };
+  return (
+    <Form className="column" onSubmit={save}>
+      {!known && <p className="small dim">Comment on {place}; another line makes it reach to there.</p>}
+      <TextArea
+        autoFocus
+        aria-label={`Comment on ${place}`}
+        rows={3}
+        value={text}
+        onChange={(event) => onText(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Escape") onCancel();
+          if (event.key !== "Enter" || !(event.metaKey || event.ctrlKey)) return;
+          event.preventDefault();
+          save();
+        }}
+      />
+      <div className="row ends">
+        <Button tone="quiet" onClick={onCancel}>
+          Cancel
+        </Button>
+        <Button tone="primary" type="submit" disabled={!isReady}>
+          {known ? "Save the comment" : "Add the comment"}
+        </Button>
+      </div>
+    </Form>
   );
 }

@@ -59,10 +59,10 @@ export const FileList = memo(function FileList({ files, views, comments, current
           return (
             <li key={file.path}>
               {isFirst && (
-                <span className={classes("clip faint", styles.folder)}>{visible(folder) || "/"}</span>
+                <div className={classes("clip faint", styles.folder)}>{visible(folder) || "/"}</div>
               )}
               <FileLine
-                {...{ file, folder, index, onChoose }}
+                {...{ file, index, onChoose }}
                 isHere={index === current}
                 view={views.get(file.path) ?? "new"}
                 comments={comments.get(file.path)?.filter(({ sent }) => !sent).length ?? 0}
@@ -75,20 +75,18 @@ export const FileList = memo(function FileList({ files, views, comments, current
   );
 });
 
-interface LineProps {
+interface LineProps extends Pick<Props, "onChoose"> {
   file: FileChange;
-  folder: string;
   index: number;
   isHere: boolean;
   view: View;
   comments: number;
-  onChoose: (index: number) => void;
 }
 
 const FileLine = memo(function FileLine(props: LineProps) {
-  const { file, folder, index, isHere, view, comments, onChoose } = props;
+  const { file, index, isHere, view, comments, onChoose } = props;
   // Cut in the middle: long names often differ at the end.
-  const pieces = visible(file.path.slice(folder.length)).split(/(?<=\S)(?=\S.{13}$)/su);
+  const pieces = visible(file.path.slice(folderOf(file.path).length)).split(/(?<=\S)(?=\S.{13}$)/su);
   return (
     <button
       type="button"

@@ -51,14 +51,12 @@ export function SendBar(props: Props) {
   const submit = useAction({
     mutationFn: async () => {
       const message = await messageOf(comments, remark.text, files, queries, runRef, base);
-      if (over) {
-        props.onResume(message, (started) => {
+      if (over)
+        return props.onResume(message, (started) => {
           keepRemark(null);
           say("A new run continues with your comments.");
           void markSent(queries, runRef, comments, `run:${started}`);
         });
-        return;
-      }
       props.onSend(message, comments);
       keepRemark(null);
       say("Your comments are on their way to the agent.", "info", onConversation, "Show the conversation");

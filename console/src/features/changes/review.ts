@@ -37,24 +37,19 @@ export function fingerprint({ patch, status, old_size, new_size }: FileChange): 
 /** What git says of a file before its lines. */
 export const headOf = (patch = ""): string => patch.split("\n@@", 1)[0] ?? "";
 
-/** By path: the state of a file when it was viewed. */
-export type Viewed = ReadonlyMap<string, string>;
-
 /** Whether a file was viewed, or viewed before it changed again. */
 export type View = "viewed" | "changed" | "new";
 
-export function viewOf(viewed: Viewed, file: FileChange): View {
+/** `viewed`: by path, the state of a file when it was viewed. */
+export function viewOf(viewed: ReadonlyMap<string, string>, file: FileChange): View {
   const mark = viewed.get(file.path);
   if (mark === undefined) return "new";
   return mark === fingerprint(file) ? "viewed" : "changed";
 }
 
 /** The name that the file of a comment has now; `own` are the files that the run has changed itself. */
-export function pathNow(
-  { path, isEarlier }: Partial<ShownComment> & Comment,
-  files: FileChange[],
-  own = files,
-) {
+export function pathNow(comment: Pick<ShownComment, "path" | "isEarlier">, files: FileChange[], own = files) {
+  const { path, isEarlier } = comment;
   const isHere = !isEarlier && files.some((one) => one.path === path);
   return (!isHere && own.find(({ old_path }) => old_path === path)?.path) || path;
 }

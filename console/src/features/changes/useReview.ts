@@ -5,7 +5,7 @@ import { type Base, fetchChanges, fetchLines, fetchReview, storeReview } from ".
 import type { RunRef } from "../../api/commands";
 import { ApiError, isTransient } from "../../api/errors";
 import type { Diff, FileChange, Review, Run, Session } from "../../api/types";
-import { type DiffLine, isOf, parseHunks, wholeOf } from "../../text/patch";
+import { isOf, parseHunks, wholeOf } from "../../text/patch";
 import { say, sayError } from "../../ui/feedback";
 import { earlierOf, isOver } from "../project/runState";
 import { missingOf } from "./bases";
@@ -48,60 +48,48 @@ function reviewQuery(queries: QueryClient, ref: RunRef) {
   return { queryKey, queryFn };
 }
 
-/** Return the lines that a comment is about; between the hunks of a patch they are those of the file. */
-async function linesAbout(
-  comment: Comment,
-  files: readonly FileChange[],
-  queries: QueryClient,
-  ref: RunRef,
-  base: Base,
-): Promise<readonly DiffLine[]> {
-  const file = files.find(({ path }) => path === comment.path);
-  const hunks = parseHunks(file?.patch ?? "");
-  const query = file && !file.truncated && linesQuery(ref, base, file);
-  const before = query ? await queries.fetchQuery(query).catch(() => null) : null;
-  return anchorOf(before && isOf(hunks, before) ? wholeOf(hunks, before) : hunks, comment);
-}
-
 /** Return the message of a review, with the lines that its comments are about. */
 export async function messageOf(
   comments: readonly Comment[],
   remark: string,
-  ...at: [files: readonly FileChange[], queries: QueryClient, ref: RunRef, base: Base]
+  files: readonly FileChange[],
+  queries: QueryClient,
+  ref: RunRef,
+  base: Base,
 ): Promise<string> {
-  const quotes = comments.map(async (one) => [one, await linesAbout(one, ...at)] as const);
+  const quotes = comments.map(async (comment) => {
+    const file = files.find(({ path }) => path === comment.path);
+    const hunks = parseHunks(file?.patch ?? "");
+    // Between the hunks of a patch they are those of the file.
+    const query = file && !file.truncated && linesQuery(ref, base, file);
+    const before = query ? await queries.fetchQuery(query).catch(() => null) : null;
+    const known = before && isOf(hunks, before) ? wholeOf(hunks, before) : hunks;
+    return [comment, anchorOf(known, comment)] as const;
+  });
   return reviewMessage(await Promise.all(quotes), remark);
 }
 
 /** Under what the remark of a review is kept until it is sent. */
 export const remarkOf = (run: string) => `taskbeacon.remark.${run}`;
 
-const NONE: readonly ShownComment[] = [];
+const NONE: never[] = [];
 
-/** The comments that were sent before. */
-function useEarlier(run: Run, ref: RunRef): readonly ShownComment[] {
+/** What was sent before, what the run has changed itself, also at the comments with which it began, in words, and the number of unsent comments. */
+export function useOutcome(run: Run, ref: RunRef) {
   const queries = useQueryClient();
-  const { earlier } = useQuery(reviewQuery(queries, ref)).data ?? {};
+  const { comments = NONE, earlier: reviews } = useQuery(reviewQuery(queries, ref)).data ?? {};
   const me = queries.getQueryData<Session>(["session"])?.user.id;
-  return useMemo(() => {
-    const all = earlier?.flatMap(({ run_id, sent_by: by, comments }) => {
+  const earlier = useMemo<readonly ShownComment[]>(() => {
+    const all = reviews?.flatMap(({ run_id, sent_by: by, comments }) => {
       const from = { run: run_id, by, isOwn: by.id === me };
       const rest = { from, sent: "", isEarlier: run_id !== run.id };
       return comments.map((one) => ({ ...one, ...rest, isOlder: one.message_id !== `run:${run.id}` }));
     });
     return all ?? NONE;
-  }, [earlier, me, run.id]);
-}
-
-/** What was sent before, what the run has changed itself, also at the comments with which it began, in words, and the number of unsent comments. */
-export function useOutcome(run: Run, ref: RunRef) {
-  const queries = useQueryClient();
-  const earlier = useEarlier(run, ref);
+  }, [reviews, me, run.id]);
   const asked = earlier.filter(({ isOlder }) => !isOlder);
   const staleTime = isOver(run) ? Number.POSITIVE_INFINITY : 0;
   const own = useQuery({ ...changesQuery(queries, ref, "start"), enabled: earlier.length > 0, staleTime });
-  const review = useQuery(reviewQuery(queries, ref));
-  const comments = review.data?.comments ?? [];
   const sentWith = comments.flatMap(({ message_id }) => message_id || []);
   const unsent = comments.length - sentWith.length;
   const tally = own.data && asked.length > 0 ? tallyOf(asked, own.data.files) : "";
@@ -171,12 +159,10 @@ export function useReview(ref: RunRef) {
         }),
       /** Add a comment, or replace the one with its id. */
       onComment: (comment: Comment) =>
-        change(({ comments, ...rest }) => ({
-          ...rest,
-          comments: comments.some(({ id }) => id === comment.id)
-            ? comments.map((one) => (one.id === comment.id ? comment : one))
-            : [...comments, comment],
-        })),
+        change(({ comments, ...rest }) => {
+          const byId = new Map([...comments, comment].map((one) => [one.id, one]));
+          return { ...rest, comments: [...byId.values()] };
+        }),
       /** Resolve a comment that was sent, or reopen it, in the review that it is in. */
       onResolve: ({ id, resolved, from }: ShownComment) => {
         const one = mapped((each) => (each.id === id ? { ...each, resolved: !resolved } : each));

@@ -105,6 +105,11 @@ function InboxItem({ row, run, isSelected, isOneOfSeveral, above }: ItemProps) {
     onSuccess: () => say(`No notices about this question for ${spanInWords(snooze)}.`),
     refreshes: [["inbox"]],
   });
+  const taskRuns = useQuery({
+    queryKey: ["task", row.task.id, "runs"],
+    queryFn: () => fetchRuns(row.project_id, row.task.id),
+    enabled: isOneOfSeveral,
+  });
   const title = titleOf(row.task);
   return (
     <li className={classes("card snug", styles.row)} data-selected={isSelected || undefined}>
@@ -116,7 +121,9 @@ function InboxItem({ row, run, isSelected, isOneOfSeveral, above }: ItemProps) {
         <span className="fixed" aria-hidden="true">
           {row.task.slug}
         </span>
-        {isOneOfSeveral && <RunName row={row} />}
+        {isOneOfSeveral && (
+          <span className="fixed">{taskRuns.data && runName(taskRuns.data, row.run.id)}</span>
+        )}
         {row.task.repository && <span className="clip">{row.task.repository}</span>}
         {run && <RunFigures run={run} />}
         <Age at={row.opened_at} />
@@ -144,13 +151,4 @@ function InboxItem({ row, run, isSelected, isOneOfSeveral, above }: ItemProps) {
       )}
     </li>
   );
-}
-
-/** The number of the row's run, as its page has it. */
-function RunName({ row }: { row: InboxRow }) {
-  const runs = useQuery({
-    queryKey: ["task", row.task.id, "runs"],
-    queryFn: () => fetchRuns(row.project_id, row.task.id),
-  });
-  return <span className="fixed">{runs.data && runName(runs.data, row.run.id)}</span>;
 }

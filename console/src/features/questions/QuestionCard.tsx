@@ -13,7 +13,7 @@ import { isSeen, useUnread } from "../../ui/unmeant";
 import { Explanation } from "./Explanation";
 import { isAllowing, type Option, optionForKey } from "./question";
 import styles from "./questions.module.css";
-import { SchemaForm } from "./SchemaForm";
+import { type PartProps, SchemaForm } from "./SchemaForm";
 import { useAnswer } from "./useAnswer";
 
 const CONFIRMATION = "allow";
@@ -41,7 +41,6 @@ export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun 
   const card = useRef<HTMLElement>(null);
   const buttons = useRef<HTMLDivElement>(null);
   const [isMissed, setMissed] = useState(false);
-  /** Return whether the answer is given. */
   const give = (given: Answer): boolean => {
     setMissed(isUnread);
     if (!isUnread) answer.mutate(given);
@@ -164,14 +163,7 @@ export function QuestionCard({ question, above, hasKeys = true, onReveal, onRun 
           </Button>
         </div>
       )}
-      {kind === "form" && !isBrief && (
-        <SchemaForm
-          schema={question.schema}
-          isBusy={isBusy}
-          onSend={(content) => give({ action: "accept", content })}
-          onDecline={() => give({ action: "decline" })}
-        />
-      )}
+      {kind === "form" && !isBrief && <SchemaForm {...part} />}
       {kind === "verdict" && <Work {...part} />}
       {kind === "url" && <PageToOpen {...part} />}
       {isOpen && <Explanation question={question} />}
@@ -200,13 +192,6 @@ function Detail({ kind, text, isBrief }: { kind: InboxRow["kind"]; text: string;
       {text}
     </pre>
   );
-}
-
-interface PartProps {
-  question: InboxRow;
-  isBusy: boolean;
-  isBrief: boolean;
-  onAnswer: (answer: Answer) => boolean;
 }
 
 /** What becomes of work that is not verified; it is accepted with a reason alone. */

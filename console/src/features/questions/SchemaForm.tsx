@@ -1,24 +1,29 @@
 import { useId, useState } from "react";
+import type { Answer, InboxRow } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Button, Check, Form, Input } from "../../ui/controls";
 import styles from "./questions.module.css";
 import { contentOf, type FormField, type FormValue, fieldsOf, missingField } from "./schema";
 
-interface Props {
-  schema: unknown;
+export interface PartProps {
+  question: InboxRow;
   isBusy: boolean;
-  onSend: (content: Record<string, unknown>) => void;
-  onDecline: () => void;
+  isBrief: boolean;
+  /** Returns whether the answer is given. */
+  onAnswer: (answer: Answer) => boolean;
 }
 
-export function SchemaForm({ schema, isBusy, onSend, onDecline }: Props) {
-  const fields = fieldsOf(schema);
+export function SchemaForm({ question, isBusy, onAnswer }: PartProps) {
+  const fields = fieldsOf(question.schema);
   const [values, setValues] = useState<Record<string, FormValue>>(() =>
     Object.fromEntries(fields.map(({ name, initial }) => [name, initial])),
   );
   const missing = missingField(fields, values);
   return (
-    <Form className="column spaced" onSubmit={() => missing || onSend(contentOf(fields, values))}>
+    <Form
+      className="column spaced"
+      onSubmit={() => missing || onAnswer({ action: "accept", content: contentOf(fields, values) })}
+    >
       {fields.map((field) => (
         <OneField
           key={field.name}
@@ -29,7 +34,7 @@ export function SchemaForm({ schema, isBusy, onSend, onDecline }: Props) {
       ))}
       {missing && <p className="small dim">Still to be filled in: {missing.label}</p>}
       <div className={classes("row wrap spaced", styles.buttons)}>
-        <Button large disabled={isBusy} onClick={onDecline}>
+        <Button large disabled={isBusy} onClick={() => onAnswer({ action: "decline" })}>
           Decline
         </Button>
         <Button large tone="primary" type="submit" disabled={isBusy || missing !== null}>

@@ -1,5 +1,5 @@
 /** The questions of agents in words, and their options. Pure. */
-import type { InboxRow, UserBasic } from "../../api/types";
+import type { InboxRow } from "../../api/types";
 import { spanInWords } from "../../ui/time";
 
 export type Option = InboxRow["options"][number];
@@ -12,11 +12,7 @@ const WAYS: Record<string, string> = {
   console: "in the console",
 };
 
-interface GivenAnswer {
-  answer?: unknown;
-  answered_by?: UserBasic | null;
-  answered_via?: string | null;
-}
+type GivenAnswer = Partial<Pick<InboxRow, "answer" | "answered_by">> & { answered_via?: string | null };
 
 /** Return which answer counts, and from where: "Answered by Ana in the console: Allow". */
 export function answeredText(given: GivenAnswer, options: readonly Pick<Option, "id" | "name">[]): string {
@@ -44,11 +40,8 @@ export const isAllowing = (option: Option) => option.kind.startsWith("allow");
 
 /** The option that a key means: `a` allows once, `r` rejects once. */
 export function optionForKey(options: Option[], key: string): Option | undefined {
-  if (key === "a") return options.find(({ kind }) => kind === "allow_once");
-  if (key === "r")
-    return (
-      options.find(({ kind }) => kind === "reject_once") ??
-      options.find(({ kind }) => kind.startsWith("reject"))
-    );
+  const first = (kind: string) => options.find((option) => option.kind.startsWith(kind));
+  if (key === "a") return first("allow_once");
+  if (key === "r") return first("reject_once") ?? first("reject");
   return /^[1-9]$/.test(key) ? options[Number(key) - 1] : undefined;
 }

@@ -27,16 +27,11 @@ const CUSTOM = "_custom";
 
 function choicesOf(schema: Json): Choice[] {
   const titled = [schema.oneOf, schema.anyOf].find(Array.isArray) as unknown[] | undefined;
-  if (titled) {
-    return titled.map(asObject).map((one) => ({
-      value: String(one.const ?? ""),
-      label: asText(one.title) || String(one.const ?? ""),
-      description: asText(one.description),
-    }));
-  }
-  return Array.isArray(schema.enum)
-    ? schema.enum.map((value) => ({ value: String(value), label: String(value), description: "" }))
-    : [];
+  const plain = Array.isArray(schema.enum) ? schema.enum.map((value) => ({ const: String(value) })) : [];
+  return (titled ?? plain).map(asObject).map((one) => {
+    const value = String(one.const ?? "");
+    return { value, label: asText(one.title) || value, description: asText(one.description) };
+  });
 }
 
 /** A field for an answer of one's own (`question_0_custom`) belongs below its question, wherever the schema has it. */
@@ -91,13 +86,10 @@ function initialOf(type: FormField["type"], value: unknown): FormValue {
 export function contentOf(fields: FormField[], values: Record<string, FormValue>): Json {
   const content: Json = {};
   for (const { name, type } of fields) {
-    const value = values[name];
+    const value = values[name] ?? "";
     if (type === "boolean") content[name] = value === true;
-    else if (Array.isArray(value)) {
-      if (value.length) content[name] = value;
-    } else if (typeof value === "string" && value !== "") {
+    else if (typeof value !== "boolean" && value.length > 0)
       content[name] = type === "number" ? Number(value) : value;
-    }
   }
   return content;
 }
