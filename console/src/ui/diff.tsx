@@ -163,42 +163,39 @@ function Piece({ rows, ...shared }: Shared & { rows: SplitRow[] }) {
       <tbody>
         {rows.map(({ left, right }) => {
           const line = left ?? right;
+          if (!line) return null;
           return (
-            line && (
-              <Fragment key={line.at}>
-                {mode === "split" ? (
-                  <tr>
-                    <Side line={left} isOld {...shared} actions={left === right ? undefined : actions} />
-                    <Side line={right} {...shared} />
+            <Fragment key={line.at}>
+              {mode === "split" ? (
+                <tr>
+                  <Side line={left} isOld {...shared} actions={left === right ? undefined : actions} />
+                  <Side line={right} {...shared} />
+                </tr>
+              ) : (
+                <tr>
+                  <td className={classes(styles.number, styles[line.kind])}>{line.oldNumber}</td>
+                  <Side line={line} {...shared} />
+                </tr>
+              )}
+              {[left, left === right ? null : right].map((one) => {
+                const below = one && actions?.below(one);
+                if (!below) return null;
+                return (
+                  <tr key={one.at}>
+                    <td colSpan={mode === "split" ? 4 : 3} className={styles.below}>
+                      {below}
+                    </td>
                   </tr>
-                ) : (
-                  <tr>
-                    <td className={classes(styles.number, styles[line.kind])}>{line.oldNumber}</td>
-                    <Side line={line} {...shared} />
-                  </tr>
-                )}
-                {[left, left === right ? null : right].map((one) => {
-                  const below = one && actions?.below(one);
-                  return (
-                    below && (
-                      <tr key={one.at}>
-                        <td colSpan={mode === "split" ? 4 : 3} className={styles.below}>
-                          {below}
-                        </td>
-                      </tr>
-                    )
-                  );
-                })}
-              </Fragment>
-            )
+                );
+              })}
+            </Fragment>
           );
         })}
       </tbody>
     </table>
   );
-  return rows.length < ROWS ? (
-    draw()
-  ) : (
+  if (rows.length < ROWS) return draw();
+  return (
     <Near height={rows.length * ROW_PX} isKept={isKept}>
       {draw}
     </Near>

@@ -67,12 +67,9 @@ function DecisionRow({ row }: { row: Notification }) {
         <p>
           <strong className="strong">{decisionText(row.decision)}</strong>
           {why && <>: {why}</>}
-          {row.watched_by && /^(deferred|suppressed)$/.test(row.decision) && (
-            <>
-              {" "}
-              ({deviceName(row.watched_by.device, null)}, {Math.round(row.watched_by.seconds_ago)} s before)
-            </>
-          )}
+          {row.watched_by &&
+            /^(deferred|suppressed)$/.test(row.decision) &&
+            ` (${deviceName(row.watched_by.device, null)}, ${Math.round(row.watched_by.seconds_ago)} s before)`}
         </p>
         <p className="brief dim">{[row.title, row.body].filter(Boolean).join(": ")}</p>
         <p className="small faint figures">

@@ -265,12 +265,11 @@ export default function ChangesPane(props: Props) {
             <LeftOut notes={left} {...act} />
             {drawn.map((file, index) => (
               <ChangedFile
-                {...{ index, file, base, runRef }}
+                {...{ index, file, base, runRef, mode, hidesSpaces }}
                 key={file.path}
                 ownPatch={
                   base === "start" ? undefined : (own?.find(({ path }) => path === file.path)?.patch ?? "")
                 }
-                {...{ mode, hidesSpaces }}
                 found={file.path === foundIn ? Number(foundAt) : null}
                 patchPath={patch ? downloadPath(runRef, patch.storage_path) : null}
                 view={views.get(file.path) ?? "new"}
@@ -285,9 +284,8 @@ export default function ChangesPane(props: Props) {
       )}
       {unsent.length > 0 && (
         <SendBar
-          {...{ run, runRef, base, files, ...sending }}
+          {...{ run, runRef, base, files, isStored, ...sending }}
           comments={unsent}
-          isStored={isStored}
           onDiscard={act.onDiscard}
         />
       )}

@@ -12,6 +12,7 @@ import { useKept } from "../../ui/kept";
 import { useMedia } from "../../ui/media";
 import { useAction } from "../../ui/unmeant";
 import { isOver } from "../project/runState";
+import type { CommentActions } from "./CommentNote";
 import styles from "./changes.module.css";
 import type { Comment } from "./review";
 import { markSent, messageOf, remarkOf } from "./useReview";
@@ -29,13 +30,12 @@ export interface Sending {
   onConversation: (() => void) | undefined;
 }
 
-interface Props extends Sending {
+interface Props extends Sending, Pick<CommentActions, "onDiscard"> {
   base: Base;
   files: FileChange[];
   comments: readonly Comment[];
   /** Whether the service has all comments. */
   isStored: boolean;
-  onDiscard: (comments: readonly Comment[]) => void;
 }
 
 /** Sends the comments of a review, with a remark on the whole: to the agent or, if the run is over, to a new run. */

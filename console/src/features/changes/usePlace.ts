@@ -20,10 +20,8 @@ export function usePlace(list: RefObject<HTMLDivElement | null>) {
     return {
       onScroll: () => {
         const [files, top] = [filesOf(), (list.current?.scrollTop ?? 0) + 1];
-        const next = Math.max(
-          0,
-          files.findLastIndex(({ offsetTop }) => offsetTop <= top),
-        );
+        const last = files.findLastIndex(({ offsetTop }) => offsetTop <= top);
+        const next = Math.max(last, 0);
         const file = files[next];
         if (file) place.current = [next, (top - file.offsetTop) / file.offsetHeight];
         if (list.current?.scrollTop !== went.current) setAt(next);

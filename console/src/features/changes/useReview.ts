@@ -60,7 +60,7 @@ export async function messageOf(
   const quotes = comments.map(async (comment) => {
     const file = files.find(({ path }) => path === comment.path);
     const hunks = parseHunks(file?.patch ?? "");
-    // Between the hunks of a patch they are those of the file.
+    // A comment may stand between the hunks of the patch: only the file has its lines.
     const query = file && !file.truncated && linesQuery(ref, base, file);
     const before = query ? await queries.fetchQuery(query).catch(() => null) : null;
     const known = before && isOf(hunks, before) ? wholeOf(hunks, before) : hunks;
@@ -77,15 +77,14 @@ const NONE: never[] = [];
 /** What was sent before, what the run has changed itself, also at the comments with which it began, in words, and the number of unsent comments. */
 export function useOutcome(run: Run, ref: RunRef) {
   const queries = useQueryClient();
-  const { comments = NONE, earlier: reviews } = useQuery(reviewQuery(queries, ref)).data ?? {};
+  const { comments = NONE, earlier: reviews = NONE } = useQuery(reviewQuery(queries, ref)).data ?? {};
   const me = queries.getQueryData<Session>(["session"])?.user.id;
   const earlier = useMemo<readonly ShownComment[]>(() => {
-    const all = reviews?.flatMap(({ run_id, sent_by: by, comments }) => {
+    return reviews.flatMap(({ run_id, sent_by: by, comments }) => {
       const from = { run: run_id, by, isOwn: by.id === me };
       const rest = { from, sent: "", isEarlier: run_id !== run.id };
       return comments.map((one) => ({ ...one, ...rest, isOlder: one.message_id !== `run:${run.id}` }));
     });
-    return all ?? NONE;
   }, [reviews, me, run.id]);
   const asked = earlier.filter(({ isOlder }) => !isOlder);
   const staleTime = isOver(run) ? Number.POSITIVE_INFINITY : 0;

@@ -19,11 +19,9 @@ export function SchemaForm({ question, isBusy, onAnswer }: PartProps) {
     Object.fromEntries(fields.map(({ name, initial }) => [name, initial])),
   );
   const missing = missingField(fields, values);
+  const send = () => missing || onAnswer({ action: "accept", content: contentOf(fields, values) });
   return (
-    <Form
-      className="column spaced"
-      onSubmit={() => missing || onAnswer({ action: "accept", content: contentOf(fields, values) })}
-    >
+    <Form className="column spaced" onSubmit={send}>
       {fields.map((field) => (
         <OneField
           key={field.name}
@@ -65,7 +63,7 @@ function OneField({ field, value, onChange }: OneFieldProps) {
     const chosen = Array.isArray(value) ? value : [value];
     return (
       <fieldset className={classes("card snug", styles.choices)}>
-        <legend>
+        <legend className="strong">
           {field.label}
           <Said text={field.description} />
         </legend>
