@@ -84,8 +84,8 @@ async function show({ notification: said }: Push): Promise<void> {
   const seq = Number(said?.data?.seq) || 0;
   // A late push must not replace what is newer.
   if (tag && seq && (await isLate(tag, seq))) return;
-  const windows = await self.clients.matchAll({ type: "window" });
   // Browsers ask for no notice for a push while a person looks at the console.
+  const windows = await self.clients.matchAll({ type: "window" });
   if (tag && said?.data?.kind === "clear" && windows.some(({ focused }) => focused)) {
     for (const shown of await self.registration.getNotifications({ tag })) shown.close();
     return;

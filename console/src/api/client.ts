@@ -1,5 +1,5 @@
 /** Requests to the API, typed by its description; the session cookie goes along. */
-import createClient, { type Middleware } from "openapi-fetch";
+import createClient from "openapi-fetch";
 import { ApiError } from "./errors";
 import type { paths } from "./schema";
 
@@ -21,12 +21,11 @@ async function toError(response: Response): Promise<ApiError> {
   return error;
 }
 
-const throwOnError: Middleware = {
+api.use({
   async onResponse({ response }) {
     if (!response.ok) throw await toError(response);
   },
-};
-api.use(throwOnError);
+});
 
 export function onSignedOut(listener: () => void): () => void {
   window.addEventListener(SIGNED_OUT, listener);

@@ -1,21 +1,15 @@
 /** Tasks and runs: reads and writes. */
 import { api, data } from "./client";
 import { ofRun } from "./commands";
-import type { Acceptance, RunRequest, RunStatus, Task, Verdict } from "./types";
+import type { paths } from "./schema";
+import type { RunRequest, Task } from "./types";
 
 const PROJECT = "/api/projects/{project_id}";
 const TASKS = `${PROJECT}/tasks` as const;
 const TASK = `${TASKS}/{task_id}` as const;
 const RUN = `${TASK}/runs/{run_id}` as const;
 
-export interface TaskFilters {
-  search?: string;
-  status?: RunStatus;
-  verdict?: Verdict;
-  repository?: string;
-  created_by?: number;
-  archived?: "true" | "all";
-}
+export type TaskFilters = NonNullable<paths[typeof TASKS]["get"]["parameters"]["query"]>;
 
 const inProject = (project: number) => ({ params: { path: { project_id: String(project) } } });
 const ofTask = (project: number, task_id: string) => ({
@@ -36,12 +30,7 @@ export const fetchRepositories = async (project: number) =>
 export const fetchViewers = async (project: number) =>
   data(await api.GET(`${PROJECT}/viewers`, inProject(project))).results;
 
-export interface TaskChange {
-  title?: string;
-  description?: string;
-  repository?: string;
-  acceptance?: Acceptance | null;
-}
+export type TaskChange = Partial<Pick<Task, "title" | "description" | "repository" | "acceptance">>;
 
 export const createTask = async (project: number, body: TaskChange): Promise<Task> =>
   data(await api.POST(TASKS, { ...inProject(project), body: body as never }));

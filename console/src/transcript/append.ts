@@ -102,8 +102,7 @@ export function append(transcript: Transcript, values: readonly unknown[]): Tran
     apply(draft, entry);
     if (entry.timestamp > lastTimestamp) lastTimestamp = entry.timestamp;
   }
-  const { items, standing, receipts, commandIds, places, openId, serial } = draft;
-  return { items, standing, receipts, commandIds, places, openId, serial, lastTimestamp };
+  return { ...draft, lastTimestamp };
 }
 
 function apply(draft: Draft, entry: Entry): void {

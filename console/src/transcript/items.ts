@@ -1,8 +1,6 @@
 /** What a transcript shows. Items are immutable: a change makes a new item with the same id. */
-export type ReceiptStatus = "sending" | "accepted" | "delivered" | "consumed" | "dropped" | "failed";
-
 export interface Receipt {
-  status: ReceiptStatus;
+  status: "sending" | "accepted" | "delivered" | "consumed" | "dropped" | "failed";
   reason: string;
   /** Whether it was dropped before the agent got it. */
   isUngiven?: boolean;

@@ -1,6 +1,6 @@
 /** What the service and the agents say beside the protocol's updates: receipts, questions, progress, turns, errors. */
 import type { Draft } from "./append";
-import type { Item, NoteTone, QuestionItem, ReceiptStatus } from "./items";
+import type { Item, NoteTone, QuestionItem, Receipt } from "./items";
 import { asList, asObject, asText, type Entry, type Json } from "./wire";
 
 export function notificationOf(draft: Draft, entry: Entry): void {
@@ -55,7 +55,7 @@ const RANK: Record<string, number> = { sending: 0, accepted: 1, delivered: 2, co
 function receipt(draft: Draft, params: Json, at: string): void {
   if (params.method !== "user_message") return;
   const id = asText(params.command_id);
-  const status = asText(params.status) as ReceiptStatus;
+  const status = asText(params.status) as Receipt["status"];
   if (!id || !(status in RANK)) return;
   const given = params.id;
   if (typeof given === "string" || typeof given === "number") draft.commandIds.set(String(given), id);

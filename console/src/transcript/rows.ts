@@ -18,11 +18,6 @@ function isQuiet(item: Item | undefined): item is ToolItem {
   );
 }
 
-/** The calls that questions are about: a call that only asks is shown by its question. */
-function askedCalls(items: readonly Item[]): Set<string> {
-  return new Set(items.flatMap((item) => (item.kind === "question" ? [`tool:${item.toolCallId}`] : [])));
-}
-
 function isShown(item: Item, asked: Set<string>, hidesOpenQuestions: boolean): boolean {
   if (item.kind === "question") return !(hidesOpenQuestions && item.state === "open");
   return !(item.kind === "tool" && item.toolKind === "other" && !item.command && asked.has(item.id));
@@ -34,7 +29,8 @@ export class Rows {
 
   /** An open question need not be a row where a card shows it. */
   of(all: readonly Item[], hidesOpenQuestions: boolean): Row[] {
-    const asked = askedCalls(all);
+    // A call that only asks is shown by its question.
+    const asked = new Set(all.flatMap((item) => (item.kind === "question" ? `tool:${item.toolCallId}` : [])));
     const items = all.filter((item) => isShown(item, asked, hidesOpenQuestions));
     const rows: Row[] = [];
     for (let index = 0; index < items.length; ) {

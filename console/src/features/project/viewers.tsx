@@ -8,9 +8,7 @@ import { nameOf, useProject } from "./project";
 const REFRESH_MS = 30_000;
 const SHOWN = 3;
 
-export type Viewers = ReadonlyMap<string, UserBasic[]>;
-
-export function viewersByTask(rows: { task: string; user: UserBasic }[], self: number): Viewers {
+export function viewersByTask(rows: { task: string; user: UserBasic }[], self: number) {
   const found = new Map<string, UserBasic[]>();
   for (const { task, user } of rows) {
     if (user.id !== self) found.set(task, [...(found.get(task) ?? []), user]);
@@ -18,18 +16,15 @@ export function viewersByTask(rows: { task: string; user: UserBasic }[], self: n
   return found;
 }
 
-const NO_VIEWERS: Viewers = new Map();
-
-export function useViewers(): Viewers {
+export function useViewers() {
   const { project, session } = useProject();
   const self = session.user.id;
-  const viewers = useQuery({
+  return useQuery({
     queryKey: ["viewers", project.id],
     queryFn: () => fetchViewers(project.id),
     refetchInterval: REFRESH_MS,
     select: (rows) => viewersByTask(rows, self),
-  });
-  return viewers.data ?? NO_VIEWERS;
+  }).data;
 }
 
 export const initialsOf = (name: string): string =>

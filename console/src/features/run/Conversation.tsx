@@ -24,7 +24,7 @@ import { filesOf } from "./completion";
 import { End, TurnEnd } from "./End";
 import { nameOfFile, type Outbox, type Outgoing, useQueue, waitingMessages } from "./outbox";
 import styles from "./run.module.css";
-import type { LoadState } from "./runTranscript";
+import type { Snapshot } from "./runTranscript";
 import { OfLost, ReceiptLine, type UserItem, UserMessage } from "./TranscriptRow";
 import { TranscriptView } from "./TranscriptView";
 import { filesPlaceOf, useDraft } from "./useDraft";
@@ -38,7 +38,7 @@ export interface ConversationProps {
   runs: RunList;
   runRef: RunRef;
   transcript: Transcript;
-  load: LoadState;
+  load: Snapshot["load"];
   actions: RunActions;
   outbox: Outbox;
   /** The field to write in. */

@@ -103,7 +103,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
             <icons.Archive size={13} /> Archived
           </span>
         )}
-        <ViewerDots people={viewers.get(task.id)} />
+        <ViewerDots people={viewers?.get(task.id)} />
         {reason && (
           <span className={classes("clip", styles.reason, facts.isBad(run) && "danger")}>{reason}</span>
         )}

@@ -1,16 +1,33 @@
-import { useQuery } from "@tanstack/react-query";
+import { type QueryClient, useQuery } from "@tanstack/react-query";
 import { ApiError } from "../../api/errors";
-import { fetchRun, fetchRuns } from "../../api/tasks";
+import { fetchRun, fetchRuns, fetchTask } from "../../api/tasks";
 import { FailedPage, type FailureProps, Loading, MissingPage } from "../../ui/feedback";
 import { usePresence } from "../attention/presence";
 import { useSeen } from "../project/news";
 import { useProject } from "../project/project";
 import { DraftView } from "./DraftView";
-import { type Address, taskQuery } from "./preload";
 import { RunView } from "./RunView";
+import { preloadTranscript } from "./useRunTranscript";
 import { useShownRun } from "./useShownRun";
 
-export { preload } from "./preload";
+const taskQuery = (project: number, task: string) => ({
+  queryKey: ["task", task],
+  queryFn: () => fetchTask(project, task),
+});
+
+interface Address {
+  taskId: string;
+  /** Null: the latest run. */
+  runId: string | null;
+}
+
+/** Ask for what the page will show, while the session is still being asked for. */
+export async function preload(queries: QueryClient, project: number, { taskId, runId }: Address) {
+  const task = await queries.fetchQuery(taskQuery(project, taskId));
+  const run = task.latest_run;
+  if (run && (runId === null || runId === run.id))
+    preloadTranscript({ project, task: taskId, run: run.id }, run);
+}
 
 export default function RunPage({ taskId, runId }: Address) {
   const { project } = useProject();

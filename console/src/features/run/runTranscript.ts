@@ -13,11 +13,9 @@ import { append, EMPTY, type Transcript } from "../../transcript/append";
 import { entryKey, readEntry } from "../../transcript/wire";
 import { Store } from "../../ui/store";
 
-export type LoadState = "loading" | "ready" | "failed";
-
 export interface Snapshot {
   transcript: Transcript;
-  load: LoadState;
+  load: "loading" | "ready" | "failed";
 }
 
 const HIDDEN_FLUSH_MS = 500;

@@ -141,7 +141,7 @@ export function TasksPage() {
                 key={task.id}
                 task={task}
                 href={href(`/tasks/${task.id}`)}
-                viewers={viewers.get(task.id)}
+                viewers={viewers?.get(task.id)}
                 isUnseen={news.has(task.id)}
                 isSelected={selection.has(task.id)}
                 onToggle={onToggle}

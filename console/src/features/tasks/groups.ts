@@ -2,23 +2,15 @@
 import type { Task } from "../../api/types";
 import { isOver } from "../project/runState";
 
-export type GroupName = "needs" | "running" | "queued" | "unseen" | "rest";
-
-export interface Group {
-  name: GroupName;
-  title: string;
-  tasks: Task[];
-  /** Those that stand there as long as nobody has seen them. */
-  unseen: Task[];
-}
-
-const TITLES: Record<GroupName, string> = {
+const TITLES = {
   needs: "Needs you",
   running: "Running",
   queued: "Queued",
   unseen: "Finished, not seen",
   rest: "Everything else",
 };
+
+type GroupName = keyof typeof TITLES;
 
 function groupOf(task: Task, news: ReadonlySet<string>, needs: ReadonlySet<string>): GroupName {
   const run = task.latest_run;
@@ -40,7 +32,7 @@ const newestFirst: Order = (one, other) => other.last_activity_at.localeCompare(
  * the inbox has, in its order, `news` those with unseen activity: a run that asks another person works, as far as this one
  * is concerned, and one that has failed needs the person who has not seen it.
  */
-export function groupTasks(lists: Task[][], news: ReadonlySet<string>, needs: ReadonlySet<string>): Group[] {
+export function groupTasks(lists: Task[][], news: ReadonlySet<string>, needs: ReadonlySet<string>) {
   const all = [...new Map(lists.flat().map((task) => [task.id, task])).values()].sort(newestFirst);
   const places = new Map([...needs].map((id, at) => [id, at]));
   const place = ({ id }: Task) => places.get(id) ?? needs.size;
@@ -51,6 +43,7 @@ export function groupTasks(lists: Task[][], news: ReadonlySet<string>, needs: Re
   return (Object.keys(TITLES) as GroupName[])
     .map((name) => {
       const tasks = all.filter((task) => groupOf(task, news, needs) === name).sort(orders[name]);
+      /** Those that stand there as long as nobody has seen them. */
       const unseen = tasks.filter(({ id }) => (name === "needs" ? !needs.has(id) : name === "unseen"));
       return { name, title: TITLES[name], tasks, unseen };
     })
