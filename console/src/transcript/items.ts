@@ -87,25 +87,12 @@ export type Item =
   | (Base & { kind: "steps"; steps: string[]; isStart: boolean })
   | (Base & { kind: "turn"; stopReason: string });
 
-export interface ConfigOption {
-  id: string;
-  name: string;
-  value: string;
-  choices: { id: string; name: string }[];
-}
-
-export interface Usage {
-  used: number;
-  size: number;
-  cost: number | null;
-}
-
 /** What is true now, as far as the transcript says it. */
 export interface Standing {
   commands: { name: string; description: string }[];
   mode: string;
-  config: ConfigOption[];
-  usage: Usage | null;
+  config: { id: string; name: string; value: string; choices: { id: string; name: string }[] }[];
+  usage: { used: number; size: number; cost: number | null } | null;
   plan: PlanEntry[];
   status: string;
   /** What the agent waits for: `message`, another kind of question, or nothing. */

@@ -1,6 +1,6 @@
 /** Updates of the Agent Client Protocol (`session/update`), one handler for each kind. */
 import type { Draft } from "./append";
-import type { AgentItem, ConfigOption, PlanEntry } from "./items";
+import type { AgentItem, PlanEntry } from "./items";
 import { toolCall } from "./tools";
 import { asList, asNumber, asObject, asText, blockText, type Entry, type Json } from "./wire";
 
@@ -118,7 +118,7 @@ function mode(draft: Draft, id: string, at: string): void {
   draft.put({ kind: "note", id: draft.newId("note"), at, tone: "info", text: `Mode: ${id}` });
 }
 
-function configOption(value: unknown): ConfigOption {
+function configOption(value: unknown) {
   const option = asObject(value);
   const groups = asList(option.options).flatMap((choice) => {
     const inner = asObject(choice);

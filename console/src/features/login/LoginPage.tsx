@@ -1,6 +1,6 @@
 /** Signs in by a link of one use (its code stands behind the `#`, so no log has it), or by an API key. */
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import { useLocation } from "wouter";
 import { ApiError } from "../../api/errors";
 import { signIn } from "../../api/session";
@@ -18,7 +18,6 @@ export function LoginPage({ isSignedIn }: { isSignedIn: boolean }) {
   const queries = useQueryClient();
   const [location, navigate] = useLocation();
   const [key, setKey] = useState("");
-  const tried = useRef(false);
   const login = useAction({
     mutationFn: signIn,
     onSuccess: (session) => {
@@ -38,8 +37,8 @@ export function LoginPage({ isSignedIn }: { isSignedIn: boolean }) {
 
   useEffect(() => {
     const code = window.location.hash.slice(1);
-    if (!code || tried.current || !location.startsWith("/login")) return;
-    tried.current = true;
+    if (!code || !location.startsWith("/login")) return;
+    // Used up: the effect finds no code when it runs again.
     history.replaceState(null, "", window.location.pathname);
     mutate({ code });
   }, [location, mutate]);

@@ -35,9 +35,7 @@ const CLOSED = new Set(["question.answered", "question.expired", "question.withd
 /** What is missing is not asked for again: its page would vanish for the time of an answer. */
 const isThere = ({ state: { error } }: Query) => !(error instanceof ApiError && error.status === 404);
 
-interface Props {
-  project: Project;
-  session: Session;
+interface Props extends Pick<ProjectContext, "project" | "session"> {
   children: ReactNode;
 }
 

@@ -118,15 +118,9 @@ export function outputOf(run: Run | null) {
   };
 }
 
-export interface Figures {
-  files: number;
-  additions: number;
-  deletions: number;
-}
-
 /** How much a run has changed, as far as the service knows. */
-export function figuresOf(run: Run | null): Figures {
-  const known = run?.state.changes as Figures | undefined;
+export function figuresOf(run: Run | null) {
+  const known = run?.state.changes as { files: number; additions: number; deletions: number } | undefined;
   return known ?? { files: outputOf(run).files ?? 0, additions: 0, deletions: 0 };
 }
 

@@ -7,7 +7,6 @@ import { cancelTurn, type RunRef, runPath, setOption } from "../../api/commands"
 import { stagedFiles } from "../../api/tasks";
 import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
 import { visible } from "../../text/marks";
-import type { Transcript } from "../../transcript/append";
 import { ended } from "../../transcript/ended";
 import type { Item, Receipt } from "../../transcript/items";
 import { classes } from "../../ui/classes";
@@ -32,17 +31,16 @@ import type { RunActions } from "./useRunActions";
 
 const AGAIN = "Send again in a new run";
 
-export interface ConversationProps {
+export interface ConversationProps extends Snapshot {
   task: Task;
   run: Run;
   runs: RunList;
   runRef: RunRef;
-  transcript: Transcript;
-  load: Snapshot["load"];
   actions: RunActions;
   outbox: Outbox;
   /** The field to write in. */
   field: RefObject<HTMLTextAreaElement | null>;
+  /** Show the changes; where they stand beside the conversation, at the whole width. */
   onReview: (base: Base) => void;
   onReveal: (() => void) | undefined;
   /** That there is a newer run, if the page has stayed at this one. */

@@ -2,8 +2,7 @@
 import * as icons from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation, useSearchParams } from "wouter";
-import type { Base } from "../../api/changes";
-import { downloadPath, type RunRef } from "../../api/commands";
+import { downloadPath } from "../../api/commands";
 import type { Run, Task, Verification } from "../../api/types";
 import { visible } from "../../text/marks";
 import { asObject, asText } from "../../transcript/wire";
@@ -19,20 +18,14 @@ import { useOutcome, useWhole } from "../changes/useReview";
 import { nameOf } from "../project/project";
 import * as facts from "../project/runState";
 import { TaskDialog } from "../tasks/TaskDialog";
+import type { ConversationProps } from "./Conversation";
 import { Result } from "./Result";
 import styles from "./run.module.css";
-import type { RunActions } from "./useRunActions";
 
-interface Props {
-  task: Task;
-  run: Run;
+interface Props extends Pick<ConversationProps, "task" | "run" | "runRef" | "actions" | "onReview"> {
   runs: readonly Run[];
-  runRef: RunRef;
-  actions: RunActions;
   /** Go to the field in which a message continues the run. */
   onWrite: () => void;
-  /** Show the changes; where they stand beside the conversation, at the whole width. */
-  onReview: (base: Base) => void;
   /** How many questions the permission mode has answered. */
   unasked: number;
 }

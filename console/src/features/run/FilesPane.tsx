@@ -21,7 +21,7 @@ export function FilesPane({ run, runRef }: { run: Run; runRef: RunRef }) {
       {run.artifacts.map((file) => (
         <li key={file.id}>
           <a
-            className="row spaced line small faint"
+            className="row spaced line snug small faint"
             href={downloadPath(runRef, file.storage_path)}
             download={file.name}
           >

@@ -3,7 +3,7 @@ import * as icons from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
 import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
-import type { Usage } from "../../transcript/items";
+import type { Standing } from "../../transcript/items";
 import { classes, scrolling } from "../../ui/classes";
 import { Button, IconButton, Select } from "../../ui/controls";
 import { Counts } from "../../ui/counts";
@@ -27,7 +27,7 @@ interface Props {
   task: Task;
   run: Run | null;
   runs: RunList;
-  usage: Usage | null;
+  usage: Standing["usage"];
   figures?: { files: number; additions: number; deletions: number };
   actions: RunActions;
 }
@@ -58,7 +58,7 @@ export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
     ...(canRepeat ? { R: ["Start over", () => askStart(true)] as const } : {}),
   });
   return (
-    <header className={styles.header}>
+    <header className={classes("fixed", styles.header)}>
       <div className="row spaced">
         <Link
           href={href("/")}
@@ -178,7 +178,7 @@ function Duration({ run }: { run: Run }) {
 
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 
-function Spent({ run, usage }: { run: Run; usage: Usage | null }) {
+function Spent({ run, usage }: { run: Run; usage: Standing["usage"] }) {
   const spent = facts.usageOf(run);
   const percent = usage?.size ? Math.round((usage.used / usage.size) * 100) : null;
   if (!spent && percent === null) return null;

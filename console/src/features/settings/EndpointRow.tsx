@@ -82,9 +82,8 @@ function Upkeep({ endpoint }: { endpoint: WebhookEndpoint }) {
       const since = Math.max(Date.now() - WEEK_MS, Date.parse(endpoint.created_at));
       return recover(project.id, endpoint.id, new Date(since).toISOString());
     },
-    onSuccess: ({ count }) => {
-      say(count === 0 ? "Everything has arrived." : `Sent again: ${countOf(count, "message")}.`);
-    },
+    onSuccess: ({ count }) =>
+      say(count === 0 ? "Everything has arrived." : `Sent again: ${countOf(count, "message")}.`),
     refreshes: [["deliveries", endpoint.id]],
   });
   const rotate = useAction({ mutationFn: () => rotateSecret(project.id, endpoint.id) });

@@ -59,7 +59,7 @@ export function Selection({ of: selection }: { of: ReturnType<typeof useSelectio
       {batch.dialog}
       {selected.length > 0 && (
         <section
-          className={classes("row wrap card raised", styles.selection)}
+          className={classes("row wrap card raised snug", styles.selection)}
           aria-label="Selected tasks"
           data-bar
         >
