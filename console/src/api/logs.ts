@@ -28,10 +28,7 @@ export async function* readLog(ref: RunRef): AsyncGenerator<unknown[]> {
       const { done, value = "" } = await reader.read();
       const lines = (rest + value).split("\n");
       rest = done ? "" : (lines.pop() ?? "");
-      for (const line of lines) {
-        const entry = parse(line);
-        if (entry) entries.push(entry);
-      }
+      entries = entries.concat(lines.map(parse).filter((entry) => entry !== null));
       if (done || entries.length >= BATCH) {
         yield entries;
         entries = [];

@@ -59,20 +59,15 @@ export class Draft {
   }
 
   find<K extends Item["kind"]>(id: string, kind: K): ItemOf<K> | null {
-    const place = this.places.get(id);
-    const item = place === undefined ? undefined : this.items[place];
+    const item = this.items[this.places.get(id) ?? -1];
     return item?.kind === kind ? (item as ItemOf<K>) : null;
   }
 
   /** Put an item in the place of the one with its id, or at the end. */
   put(item: Item): void {
-    const place = this.places.get(item.id);
-    if (place === undefined) {
-      this.places.set(item.id, this.items.length);
-      this.items.push(item);
-    } else {
-      this.items[place] = item;
-    }
+    const place = this.places.get(item.id) ?? this.items.length;
+    this.places.set(item.id, place);
+    this.items[place] = item;
   }
 
   set(changes: Partial<Standing>): void {

@@ -36,13 +36,9 @@ export class Rows {
     for (let index = 0; index < items.length; ) {
       let end = index;
       while (isQuiet(items[end])) end += 1;
-      if (end - index >= 2) {
-        rows.push(this.fold(items.slice(index, end) as ToolItem[]));
-        index = end;
-      } else {
-        rows.push(items[index] as Item);
-        index += 1;
-      }
+      const isFold = end - index >= 2;
+      rows.push(isFold ? this.fold(items.slice(index, end) as ToolItem[]) : (items[index] as Item));
+      index = isFold ? end : index + 1;
     }
     return rows;
   }
@@ -50,10 +46,9 @@ export class Rows {
   private fold(tools: ToolItem[]): FoldRow {
     const id = `fold:${tools[0]?.id}`;
     const known = this.folds.get(id);
-    if (known && known.tools.length === tools.length && known.tools.every((tool, at) => tool === tools[at])) {
-      return known;
-    }
-    const fold: FoldRow = { kind: "fold", id, tools };
+    const isSame =
+      known?.tools.length === tools.length && known.tools.every((tool, at) => tool === tools[at]);
+    const fold: FoldRow = isSame ? known : { kind: "fold", id, tools };
     this.folds.set(id, fold);
     return fold;
   }

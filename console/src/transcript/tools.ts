@@ -76,11 +76,9 @@ function output(tool: ToolItem, update: Json, content: unknown[], meta: Json): s
     .map((block) => unfenced(blockText(block.content)))
     .filter(Boolean)
     .join("\n");
-  if (text) {
-    const isWhole = ENDED.has(update.status as ToolStatus) || text.startsWith(tool.output);
-    return shorten(isWhole ? text : tool.output + text);
-  }
-  return tool.output || shorten(rawOutput(update.rawOutput));
+  if (!text) return tool.output || shorten(rawOutput(update.rawOutput));
+  const isWhole = ENDED.has(update.status as ToolStatus) || text.startsWith(tool.output);
+  return shorten(isWhole ? text : tool.output + text);
 }
 
 /** Claude Code puts what a command printed into a block of code. */
@@ -97,12 +95,10 @@ function rawOutput(value: unknown): string {
     .filter(Boolean);
   if (named.length) return named.join("\n");
   const indexed = Object.keys(raw);
-  if (indexed.length && indexed.every((key, index) => key === String(index))) {
-    return Object.values(raw)
-      .map(blockText)
-      .join(indexed.length > 1 && asText(raw[0]).length > 1 ? "\n" : "");
-  }
-  return "";
+  if (!indexed.every((key, index) => key === String(index))) return "";
+  return Object.values(raw)
+    .map(blockText)
+    .join(indexed.length > 1 && asText(raw[0]).length > 1 ? "\n" : "");
 }
 
 function exitStatus(update: Json, meta: Json): number | null {

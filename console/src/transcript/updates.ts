@@ -39,10 +39,7 @@ function grow(draft: Draft, kind: AgentItem["kind"], update: Json, at: string): 
   const given = asText(update.messageId);
   const id = given && `${kind}:${given}`;
   const open = draft.openId === null ? null : draft.find(draft.openId, kind);
-  if (open && (!id || open.id === id)) {
-    draft.put({ ...open, text: open.text + text });
-    return;
-  }
+  if (open && (!id || open.id === id)) return draft.put({ ...open, text: open.text + text });
   draft.close();
   const known = id ? draft.find(id, kind) : null;
   // Pieces of what is stored already come again after a reconnection; newer ones go on.
@@ -82,8 +79,7 @@ function userMessage(draft: Draft, update: Json, at: string): void {
     const isRepeated = text !== "" && known.text.endsWith(text);
     const files = [...known.files, ...link.filter((name) => !known.files.includes(name))];
     const whole = isRepeated ? known.text : [known.text, text].filter(Boolean).join("\n");
-    draft.put({ ...known, text: whole, files });
-    return;
+    return draft.put({ ...known, text: whole, files });
   }
   const id = given ? `user:${given}` : draft.newId("user");
   draft.put({ kind: "user", id, at, text, files: link, receipt: draft.receipts.get(given) ?? null });

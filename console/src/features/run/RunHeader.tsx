@@ -2,7 +2,7 @@
 import * as icons from "lucide-react";
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
-import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
+import { type Run, waitingFor } from "../../api/types";
 import type { Standing } from "../../transcript/items";
 import { classes, scrolling } from "../../ui/classes";
 import { Button, IconButton, Select } from "../../ui/controls";
@@ -18,18 +18,16 @@ import { useProject } from "../project/project";
 import * as facts from "../project/runState";
 import { useViewers, ViewerDots } from "../project/viewers";
 import { TaskDialog } from "../tasks/TaskDialog";
+import type { ConversationProps } from "./Conversation";
 import styles from "./run.module.css";
 import type { RunActions } from "./useRunActions";
 
 const FACT = "row inline tight clip short";
 
-interface Props {
-  task: Task;
+interface Props extends Pick<ConversationProps, "task" | "runs" | "actions"> {
   run: Run | null;
-  runs: RunList;
   usage: Standing["usage"];
   figures?: { files: number; additions: number; deletions: number };
-  actions: RunActions;
 }
 
 export function RunHeader({ task, run, runs, usage, figures, actions }: Props) {
