@@ -85,8 +85,9 @@ async function show({ notification: said }: Push): Promise<void> {
   // A late push must not replace what is newer.
   if (tag && seq && (await isLate(tag, seq))) return;
   // Browsers ask for no notice for a push while a person looks at the console.
-  const windows = await self.clients.matchAll({ type: "window" });
-  if (tag && said?.data?.kind === "clear" && windows.some(({ focused }) => focused)) {
+  const isClear = tag !== "" && said?.data?.kind === "clear";
+  const windows = isClear ? await self.clients.matchAll({ type: "window" }) : [];
+  if (windows.some(({ focused }) => focused)) {
     for (const shown of await self.registration.getNotifications({ tag })) shown.close();
     return;
   }
