@@ -61,7 +61,7 @@ export function useAttachments(storage: Storage, place: string, base: string | n
   };
 }
 
-const BAR = { width: 64, height: 6, accentColor: "var(--accent-fill)" };
+const BAR = { width: 64, height: 6 };
 
 export function AttachmentList({ list, remove, retry }: ReturnType<typeof useAttachments>) {
   if (list.length === 0) return null;

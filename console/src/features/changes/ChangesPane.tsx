@@ -22,12 +22,11 @@ import { ChangedFile } from "./ChangedFile";
 import { LeftOut } from "./CommentNote";
 import styles from "./changes.module.css";
 import { FileList } from "./FileList";
-import { MovedBase } from "./MovedBase";
 import { findLines } from "./range";
 import { type Comment, inOrder, pathNow, placeThen, type ShownComment, viewOf } from "./review";
 import { SendBar, type Sending } from "./SendBar";
 import { usePlace } from "./usePlace";
-import { changesQuery, useOutcome, useReview } from "./useReview";
+import { changesQuery, useBehind, useOutcome, useReview } from "./useReview";
 
 const UNIFIED: { mode: DiffMode; hidesSpaces: boolean } = { mode: "unified", hidesSpaces: false };
 const AGAIN_MS = 1500;
@@ -65,6 +64,7 @@ export default function ChangesPane(props: Props) {
     refetchInterval: ({ state }) => (missingOf(state.data, base).passes ? AGAIN_MS : false),
     staleTime: over ? Number.POSITIVE_INFINITY : 0,
   });
+  const behind = useBehind(runRef, !over && changes.data?.source === "live");
   const { refetch } = changes;
   const isOld = tree !== null && changes.data?.source === "live" && changes.data.tree !== tree;
   useEffect(() => {
@@ -231,12 +231,13 @@ export default function ChangesPane(props: Props) {
       )}
       {findBar}
       {about && <p className="padded small dim">{about}</p>}
-      {!over && changes.data.source === "live" && (
-        <MovedBase
-          runRef={runRef}
-          branch={changes.data.base}
-          onCompare={base === "branch" ? undefined : () => setBase("branch")}
-        />
+      {behind > 0 && (
+        <p className="row wrap apart padded small attention">
+          <span>
+            {changes.data.base ?? "The base"} has moved on by {countOf(behind, "commit")} since the run began.
+          </span>
+          {base !== "branch" && <Button onClick={() => setBase("branch")}>Compare with it now</Button>}
+        </p>
       )}
       {files.length > 0 && missing && <p className="padded attention">{missing}</p>}
       {leftOut && <p className="padded dim">{missing ? leftOut : `Left out: ${leftOut}`}</p>}

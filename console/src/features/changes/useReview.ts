@@ -14,6 +14,7 @@ import { type Comment, fingerprint, isSame, reviewMessage, type ShownComment, ta
 
 /** The person's other devices write it, too. */
 const AGAIN_MS = 2000;
+const BEHIND_MS = 60_000;
 const isConflict = (error: unknown) => error instanceof ApiError && error.status === 409;
 
 type Change = (review: Review) => Review;
@@ -100,6 +101,13 @@ export function useWhole(run: Run, ref: RunRef): number {
   const rest = { enabled: earlierOf(run) !== null, staleTime: isOver(run) ? Number.POSITIVE_INFINITY : 0 };
   const whole = useQuery({ ...changesQuery(useQueryClient(), ref, "first"), ...rest });
   return whole.data?.files.length ?? 0;
+}
+
+/** By how many commits the base of a live run has moved on, which is asked of its code host. */
+export function useBehind(ref: RunRef, isLive: boolean): number {
+  const again = { enabled: isLive, staleTime: BEHIND_MS, refetchInterval: BEHIND_MS };
+  const { data } = useQuery({ ...changesQuery(useQueryClient(), ref, "branch"), ...again });
+  return (isLive && data?.behind) || 0;
 }
 
 const mapped = (to: (one: Comment) => Comment): Change => {

@@ -23,7 +23,7 @@ const EMPTY = {
   title: "",
   description: "",
   repository: "",
-  /** Undefined: as in the newest task of the repository, as the choices are. */
+  /** Undefined: as in the newest task of the repository, as the agent and its model are. */
   acceptance: undefined as Acceptance | null | undefined,
   choices: undefined as start.Choices | undefined,
 };
@@ -77,7 +77,8 @@ export function TaskDialog({ task, begins = "text", onClose }: Props) {
   const isKnown = !task && repositories.data?.includes(repository.trim()) === true;
   const newest = useNewest(project.id, repository.trim(), isKnown);
   const { acceptance = newest?.acceptance ?? null } = written;
-  const { choices = newest?.latest_run ? start.choicesOf(newest.latest_run) : start.USUAL } = written;
+  const proposed = newest?.latest_run && { ...start.choicesOf(newest.latest_run), isInteractive: true };
+  const { choices = proposed ?? start.USUAL } = written;
 
   const store = useAction({
     // Said in the dialog.

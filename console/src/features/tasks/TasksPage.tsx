@@ -1,13 +1,15 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { ListTodo, Plus, SearchX } from "lucide-react";
 import { useCallback, useDeferredValue, useMemo, useRef } from "react";
 import { useSearchParams } from "wouter";
-import type { TaskFilters } from "../../api/tasks";
+import { fetchTasks, type TaskFilters } from "../../api/tasks";
 import type { RunStatus, Verdict } from "../../api/types";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Empty, Failure, Loading, sayError } from "../../ui/feedback";
 import { useKeys } from "../../ui/keys";
 import { Page } from "../../ui/page";
+import { useActive } from "../project/active";
 import { useNeeds } from "../project/inbox";
 import { useMarkSeen, useNews } from "../project/news";
 import { ProjectSelect } from "../project/ProjectSelect";
@@ -20,7 +22,8 @@ import { TaskDialog } from "./TaskDialog";
 import { TaskRow } from "./TaskRow";
 import styles from "./tasks.module.css";
 import { useSelection } from "./useSelection";
-import { useTaskLists } from "./useTasks";
+
+const PAGE = 50;
 
 function filtersOf(search: URLSearchParams, user: number): TaskFilters {
   const status = search.get("status");
@@ -34,6 +37,26 @@ function filtersOf(search: URLSearchParams, user: number): TaskFilters {
     ...(search.get("mine") ? { created_by: user } : {}),
     ...(search.get("archived") ? { archived: "true" as const } : {}),
   };
+}
+
+/** The tasks of the list: what is active in full, and the rest page by page. */
+function useTaskLists(project: number, filters: TaskFilters) {
+  const pages = useInfiniteQuery({
+    queryKey: ["tasks", project, filters],
+    queryFn: ({ pageParam }) => fetchTasks(project, filters, PAGE, pageParam),
+    initialPageParam: 0,
+    getNextPageParam: (last, all) => {
+      const read = all.reduce((sum, page) => sum + page.results.length, 0);
+      return last.results.length && read < last.count ? read : undefined;
+    },
+    placeholderData: (before) => before,
+  });
+  // Whatever is active must be on the page, however old it is.
+  const wantsActive = !filters.status && !filters.search;
+  const running = useActive(project, filters, "in_progress", wantsActive);
+  const queued = useActive(project, filters, "queued", wantsActive);
+  const lists = [...(pages.data?.pages ?? []).map((page) => page.results), running, queued];
+  return { pages, lists };
 }
 
 export function TasksPage() {
