@@ -164,12 +164,11 @@ export async function sendBackShowsWhatWasAsked(browser, { expect, watched, chec
     `words in a text that begins above the hunk have its colour (${[...new Set(colours)].join()})`,
   );
   await page.locator("body").press("n");
-  await page.locator("body").press("n");
   expect(
     await page.evaluate(() =>
       document.activeElement.closest("[data-comment]").textContent.includes("Is that so?"),
     ),
-    "keys find it",
+    "keys find it, from the file that is in sight",
   );
   await checkAccess(page, "what was asked of a run");
   await pane.getByRole("combobox", { name: "Changes of" }).selectOption("Whole branch");
