@@ -44,7 +44,7 @@ class Once:
     async def json_by(
         self, work: Callable[[], Awaitable[tuple[Content, bool]]], *, yes: int, no: int
     ) -> Json[Content]:
-        """Return the response to the request, likewise, with the status for what the result of `work` says of it."""
+        """Do as a call, for `work` that returns (content, flag): the status is `yes` if the flag is true, else `no`."""
         return await self._perform(work, partial(json_by, yes=yes, no=no))
 
     async def _perform(

@@ -42,7 +42,8 @@ _UNLIMITED_TRIES = 1_000_000
 
 
 def _chores() -> Iterator[CronJob]:
-    # Each tick on one worker, beside a longer chore of an earlier tick, there or on another worker.
+    # `unique`: one worker performs a tick. A chore that outlasts its interval overlaps with the next tick, perhaps on
+    # another worker.
     def every(chore: Any, *, timeout: int = _CHORE_SECONDS, **times: Any) -> CronJob:
         return cron(traced(f"chore.{chore.__name__}")(chore), unique=True, timeout=timeout, **times)
 

@@ -57,7 +57,7 @@ class Phase(Enum):
     """The phase of a conversation, on which the effects of the commands `cancel` and `close` depend."""
 
     PREPARING = auto()
-    # A message is there for the next turn, or on its way to the agent in the last one.
+    # From the arrival of a message until the agent's turn with it begins, and while those of a turn are settled.
     DELIVERING = auto()
     WORKING = auto()
     BETWEEN = auto()  # the next step is being decided, or people are waited for

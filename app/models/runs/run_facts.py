@@ -92,7 +92,7 @@ def with_recovery(decision: str, reason: RunReason) -> ColumnElement[Any]:
 async def note_fact(
     session: AsyncSession, run_id: UUID, name: str, value: Mapping[str, object], *, owner: str
 ) -> bool:
-    """Store what a run has used, also until it was cancelled, or changed so far; return whether it was stored."""
+    """Store a fact of a run that `owner` holds; USAGE also after a cancel: its costs count. Return whether stored."""
     holders = (held_by, was_held_by) if name == USAGE else (held_by,)
     noted = await session.scalar(
         update(Run)

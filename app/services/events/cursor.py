@@ -51,6 +51,7 @@ PLACE_COLUMNS = (
     bindparam("after_seq", type_=BigInteger),
 )
 PLACE = tuple_(*PLACE_COLUMNS)
-# The rows after a position that may be read: none of them can be preceded by a row that is not committed yet.
+# The rows after a position of transactions older than every open one: otherwise a row that commits later could land
+# before one already read, and be skipped.
 AFTER = and_(tuple_(Event.transaction_id, Event.seq) > PLACE, Event.transaction_id < SETTLED)
 IN_ORDER = (Event.transaction_id, Event.seq)

@@ -321,7 +321,10 @@ async def read_dropped(
 async def requeue(
     session: AsyncSession, run_ids: Collection[UUID], *, had_agent: bool, is_interactive: bool = False
 ) -> None:
-    """Send the next agents of runs the commands that earlier ones received, or missed by ending; none that is over."""
+    """Set commands back to `accepted` for the next agent of each run: those received, and those its end dropped.
+
+    Not cancels and answers that concerned the turn of an agent that had started.
+    """
     is_received = RunCommand.status.in_([CommandStatus.DELIVERED, CommandStatus.CONSUMED])
     if had_agent:
         # A cancel without a reason, and an answer, concerned a turn of an agent that had started. The next agent of a

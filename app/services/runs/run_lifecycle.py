@@ -237,7 +237,8 @@ async def queue_scheduled(session: AsyncSession, *, most: int, events: RunEvents
 
 def unlocked(runs: Select[*Columns]) -> Select[*Columns]:
     """Return the SELECT that locks these runs with their tasks, without those that another transaction has locked."""
-    # The tasks too: a move changes them, in another order than others lock them in.
+    # The tasks too: `transition` updates those of all moved runs in its own order, and could deadlock with a request
+    # that has locked one.
     return runs.join(Task, Task.id == Run.task_id).with_for_update(key_share=True, skip_locked=True)
 
 

@@ -158,7 +158,8 @@ IS_RECENT = or_(
 
 
 def recent_first(table: type[Task | Run]) -> list[AnyColumn]:
-    """Return the order, newest first. Among recent tasks no index has it: one might lead through all tasks."""
+    """Return the order, newest first."""
+    # Recent tasks: no index matches `greatest`. With one the planner might walk through all tasks.
     at = case((_OLDEST.is_(None), table.created_at), else_=func.greatest(table.created_at))
     return [at.desc(), table.id.desc()]
 

@@ -178,8 +178,8 @@ def _candidates() -> CTE:
     own = select(delivery.id, delivery.due_at).where(delivery.endpoint_id == endpoint.id, _IS_DUE)
     # The limit is a constant: the planner takes any other for a large one, and sorts all that are due.
     oldest = own.where(~_is_failing()).order_by(delivery.due_at, delivery.id).limit(literal_int(PER_ENDPOINT))
-    # What a person asked for; else in turns the first message, so that it has all its attempts in time, and the last
-    # one, so that an endpoint that refuses some messages for good gets others.
+    # A failing endpoint is probed with one message: one that a person asked for; else, alternating with each failure,
+    # the oldest, so that its retries keep their schedule, and the newest, in case it refuses the oldest for good.
     is_first = endpoint.consecutive_failures % literal_int(2) == literal_int(0)
     age = func.extract("epoch", delivery.created_at)
     probe = (

@@ -48,8 +48,8 @@ _NOT_SENT = {
 _ATTEMPTED = {Decision.SENT, Decision.REMINDER, Decision.RETRYING, Decision.REJECTED, Decision.GIVEN_UP}
 # After a wait. Given up if it cannot be decided.
 _DECIDED_AGAIN = _HELD_BACK | _NOT_SENT | {Decision.PENDING, Decision.GIVEN_UP}
-# They follow a notice that the device shows, or may show because an attempt had no response. A retraction itself
-# becomes `retracted`.
+# Written to a notice when its reminder or retraction is sent: possible only if the device shows the notice, or may,
+# because an attempt had no response. The retraction's own row becomes `retracted` too.
 _REPLACED = {Decision.REMINDER, Decision.RETRACTED}
 
 # The decisions that may follow each decision. None follows one that is not named.

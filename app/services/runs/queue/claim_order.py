@@ -38,7 +38,10 @@ async def lock_claims(session: AsyncSession) -> None:
 
 
 def next_project(limit: Any) -> ColumnElement[int]:
-    """Return the subquery for the project of the next claim: the fewest runs below `limit` (0: none), or NULL."""
+    """Return the subquery for the project whose run is claimed next: of those with waiting runs, the least busy one.
+
+    Projects of which workers already perform `limit` runs are passed over (0: no limit). NULL if none is left.
+    """
     waiting = select(func.min(Run.project_id).label("id")).where(is_waiting()).cte("waiting", recursive=True)
     # From each project to the next by one look at the index: a long queue takes no longer than a short one.
     later = aliased(Run)
