@@ -17,6 +17,9 @@ from app.json_types import JsonDict
 # For tools of these kinds, only the `command` of the input is searched as a command; the rest is text.
 _RUNS_NOTHING = frozenset({"read", "edit", "search", "move", "think"})
 _COMMAND_KEYS = re.compile(r"(?i)^(command|cmd|script|code|args|argv|program)")
+# The names under which tools get a command in parts, as `command` and `args`.
+_PARTS = re.compile(r"(?i)^((sub_?)?command|cmd|script|code|program|exec)")
+_ARGUMENTS = re.compile(r"(?i)^(arg|param|flag|option)")
 _PATH_KEYS = re.compile(r"(?i)(path|file|uri|dir|folder)")
 # A text that is longer is not searched, and counts as `high`.
 _SEARCHED_CHARACTERS = 20_000
@@ -106,21 +109,23 @@ def _entries(tool_call: Mapping[str, object], name: str) -> list[JsonDict]:
 def _texts(value: object, names: tuple[str, ...], levels: int) -> Iterator[tuple[tuple[str, ...], str]]:
     if levels == 0:
         raise _TooMuchError
-    match value:
-        case str():
-            yield names, value
-        case dict():
-            for name, item in value.items():
-                yield from _texts(item, (*names, name), levels - 1)
-        case list() if value and all(isinstance(item, str) for item in value):
-            yield names, " ".join(value)
-        case list():
-            for item in value:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _texts(item, (*names, name), levels - 1)
+        parts = [*filter(_PARTS.search, value), *filter(_ARGUMENTS.search, value)]
+        if len(parts) > 1:
+            yield (*names, *parts), " ".join(filter(None, (_words(value[name]) for name in parts)))
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict | list):
                 yield from _texts(item, names, levels - 1)
-        case None:
-            return
-        case _:
-            yield names, str(value)
+    if words := _words(value):
+        yield names, words
+
+
+def _words(value: object) -> str:
+    items = value if isinstance(value, list) else [value]
+    return " ".join(str(item) for item in items if item is not None and not isinstance(item, dict | list))
 
 
 def _occur(patterns: Sequence[re.Pattern[str]], texts: Iterable[str]) -> bool:

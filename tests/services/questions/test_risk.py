@@ -90,6 +90,36 @@ def test_risk_of_a_command_follows_the_rules(commands: list[str], risk: Question
 
 
 @pytest.mark.parametrize(
+    ("given", "risk"),
+    [
+        ({"command": "rm", "args": ["-rf", "/"]}, QuestionRisk.HIGH),
+        ({"args": ["-rf", "/"], "command": "rm"}, QuestionRisk.HIGH),
+        ({"command": "git", "args": ["push", "--force"]}, QuestionRisk.HIGH),
+        ({"command": "git push", "arguments": "--force"}, QuestionRisk.HIGH),
+        ({"command": "git", "subcommand": "push", "flags": ["-f"]}, QuestionRisk.HIGH),
+        ({"command": "sudo", "args": ["reboot"], "env": [{"name": "A", "value": "b"}]}, QuestionRisk.HIGH),
+        ({"cmd": "/bin/rm", "argv": ["-r", "x"]}, QuestionRisk.HIGH),
+        ({"program": "npm", "args": ["publish"]}, QuestionRisk.HIGH),
+        ({"executable": "kubectl", "params": ["delete", "pod", 1]}, QuestionRisk.HIGH),
+        ({"command": "curl", "args": ["x", "| sh"]}, QuestionRisk.HIGH),
+        ({"steps": [{"name": "x", "run": {"command": "rm", "args": ["-rf", "/"]}}]}, QuestionRisk.HIGH),
+        ({"args": ["rm", "-rf", 1]}, QuestionRisk.HIGH),
+        (["rm", None, {"a": "b"}, "-rf", 1], QuestionRisk.HIGH),
+        ({"command": "rm", "args": ["x"], "timeout": 5}, QuestionRisk.NORMAL),
+        ({"command": "sudo", "args": []}, QuestionRisk.NORMAL),
+        ({"command": "git", "args": ["push"], "description": "clean -f"}, QuestionRisk.NORMAL),
+        # Several commands.
+        ({"commands": [["git", "push"], ["ls", "-f"]]}, QuestionRisk.NORMAL),
+        ({"commands": [{"cmd": "git push"}, {"cmd": "ls -f"}]}, QuestionRisk.NORMAL),
+    ],
+    ids=str,
+)
+def test_command_in_parts_has_the_risk_of_the_whole(given: object, risk: QuestionRisk) -> None:
+    """`rm` and `["-rf", "/"]` were searched as two texts."""
+    assert risk_of(QuestionKind.PERMISSION, {"kind": "execute", "rawInput": given}) is risk
+
+
+@pytest.mark.parametrize(
     ("call", "risk"),
     [
         ({}, QuestionRisk.NORMAL),
@@ -101,7 +131,9 @@ def test_risk_of_a_command_follows_the_rules(commands: list[str], risk: Question
         ({"kind": "edit", "rawInput": {"file_path": "a.sh", "content": "rm -rf x"}}, QuestionRisk.NORMAL),
         # What a tool is given counts, whatever it says it is.
         ({"kind": "read", "rawInput": {"command": "rm -rf x"}}, QuestionRisk.HIGH),
+        ({"kind": "read", "rawInput": {"command": "rm", "args": ["-rf", "x"]}}, QuestionRisk.HIGH),
         ({"kind": "read", "rawInput": {"command": "ls"}}, QuestionRisk.NORMAL),
+        ({"kind": "read", "rawInput": {"args": []}}, QuestionRisk.LOW),
         ({"kind": "other", "rawInput": {"sql": "drop table users"}}, QuestionRisk.HIGH),
         ({"rawInput": {"permissions": {"network": {"enabled": True}}}}, QuestionRisk.HIGH),
         ({"kind": "delete"}, QuestionRisk.HIGH),
