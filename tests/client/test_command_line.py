@@ -446,6 +446,14 @@ def test_sign_in_status_and_sign_out(
     assert "key" not in read_config()["profiles"]["default"]
 
 
+def test_sign_in_with_a_key_that_may_not_read_its_person(beacon: Server, taskbeacon: Taskbeacon) -> None:
+    """A key with `task:write` alone, which is valid for all that it may do, was refused."""
+    beacon.reset("GET /api/users/@me", failure(403, "permission_denied"))
+    result = taskbeacon("login", "--with-token", "--url", beacon.url, text="phx_secret\n")
+    assert (result.code, result.err) == (0, f"Signed in to {beacon.url}.\n")
+    assert read_config()["profiles"]["default"]["key"] == "phx_secret"
+
+
 def test_the_key_goes_to_no_server_of_others(beacon: Server, taskbeacon: Taskbeacon) -> None:
     for said in ({"status": "ok"}, {"id": 1, "email": None}, ["a@example.com"]):
         with concerning(said):

@@ -229,7 +229,11 @@ async def test_paths(server: Server, new_calls: NewCalls) -> None:
     calls = new_calls(server.url + "/", project=7)
     assert await calls.call("request", "GET", "/api/users/@me") == {"id": 1}
     assert await calls.call("request", "delete", "/tasks/x") is None
-    for path in ("https://elsewhere/", "//elsewhere/"):
+    # A query may hold a URL.
+    server.on("GET /api/projects/7/tasks/search", answer([]))
+    assert await calls.call("request", "GET", "tasks/search?q=https://github.com/acme/shop/pull/1") == []
+    assert server.received[-1].query == {"q": "https://github.com/acme/shop/pull/1"}
+    for path in ("https://elsewhere/", "//elsewhere/", "HTTP://elsewhere/"):
         with pytest.raises(ValueError, match="a path is expected"):
             await calls.call("request", "GET", path)
 

@@ -41,9 +41,10 @@ def login(
             made = _ask_for_key(client)
         token, project = made["api_key"], project or str(made["project_id"])
     with Client(url, token, project, insecure=insecure) as client:
-        email = checked(client.request("GET", "/api/users/@me"), {"email": str})["email"]
+        me = allowed(client, "/api/users/@me", {"email": str})
         change_profile(profile, url=client.settings.url, project=project, key=token)
-    output.note(f"Signed in to {client.settings.url} as {output.one_line(email)}.")
+    person = f" as {output.one_line(me['email'])}" if me else ""
+    output.note(f"Signed in to {client.settings.url}{person}.")
 
 
 def _ask_for_key(client: Client) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class Core:
         self, method: str, path: str, body: JSON = None, params: Fields | None = None, key: str | None = None
     ) -> Request:
         """Return a request; `path` is one below the project unless it begins with /api. Raises ValueError for a URL."""
-        if "://" in path or path.startswith("//"):
+        if re.match(r"([\w+.-]+:)?//", path):
             raise ValueError("a path is expected, not a URL")
         if not path.startswith(("/api/", "/livez")):
             path = f"/api/projects/{_quoted(self.settings.project)}/{path.removeprefix('/')}"
