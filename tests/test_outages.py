@@ -36,7 +36,7 @@ from app.services.runs import run_lifecycle
 from app.worker.run.lease_and_handback import hold_lease
 from tests.support.assertions import assert_error, assert_invalid
 from tests.support.callers import Caller
-from tests.support.clock import MovableClock
+from tests.support.clock import MovableClock, let_time_pass
 from tests.support.database.faults import failing_once, refusing
 from tests.support.factories import make_run, make_task
 from tests.support.waiting import eventually, next_round
@@ -298,6 +298,29 @@ async def test_lease_lapses_for_the_worker_no_later_than_for_the_others(
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_lease_that_cannot_be_extended_is_lost_when_it_lapses(
+    sessions: SessionFactory,
+    redis: RedisClient,
+    run: Run,
+    clock: MovableClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Regression: the next attempt was ten seconds later, and so was the loss."""
+
+    async def extend(_session: AsyncSession) -> bool:
+        clock.advance(seconds=1)
+        raise DatabaseUnavailable
+
+    claimed_at, clock.now = clock.now, clock.now + RUN_LEASE - timedelta(seconds=1)
+    changes = WakeListener(redis, pause=LOOP_SECONDS)
+    async with hold_lease(sessions, changes, run.id, extend, since=claimed_at) as lost:
+        await next_round()
+        let_time_pass(monkeypatch, seconds=1)
+        for _ in range(100):
+            await next_round()
+        assert lost.is_set()
 
 
 async def test_database_that_does_not_answer_keeps_no_lapsed_lease(

@@ -136,21 +136,22 @@ async def hold_lease(
 
 
 async def _extend_until_lost(
-    sessions: SessionFactory, extend: Extend, changed: asyncio.Event, extended_at: datetime
+    sessions: SessionFactory, extend: Extend, changed: asyncio.Event, since: datetime
 ) -> None:
+    lapses_at = since + RUN_LEASE
     while True:
-        await wait(changed, _BEAT_SECONDS)
+        await wait(changed, min(_BEAT_SECONDS, (lapses_at - utcnow()).total_seconds()))
         changed.clear()
         # Read first: the round trip counts against the lease.
         asked_at = utcnow()
         try:
             # A database that does not answer must not keep the loss from the agent.
-            left = (extended_at + RUN_LEASE - asked_at).total_seconds()
+            left = (lapses_at - asked_at).total_seconds()
             async with asyncio.timeout(max(left, _LEAST_SECONDS)), unit_of_work(sessions) as session:
                 kept = await extend(session)
-            extended_at = asked_at
+            lapses_at = asked_at + RUN_LEASE
         except (DatabaseUnavailable, TimeoutError) as error:
             log.warning("lease.not_extended", error=repr(error))
-            kept = utcnow() < extended_at + RUN_LEASE
+            kept = utcnow() < lapses_at
         if not kept:
             return
