@@ -1,10 +1,10 @@
-"""Which status of a run may follow which, and which of the phases that divide them; how a row shows its phase.
+"""Which status of a run may follow which, and the phases that divide them; how a row shows its phase.
 
 No column stores the phase: it follows from columns that whoever has the run writes (services/runs/run_lifecycle.py).
 How far its agent has come is a fact of the run, `AGENT_STARTED` or `AGENT_ENDED`: commands and recoveries alone ask.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from enum import StrEnum, auto
 from typing import Final
 
@@ -38,24 +38,6 @@ class RunPhase(StrEnum):
     REPAIRING = auto()
     OVER = auto()
 
-
-# The phases that may follow each phase, in the same sense as the statuses above.
-PHASE_CHANGES: Mapping[RunPhase, Collection[RunPhase]] = {
-    RunPhase.NOT_STARTED: {RunPhase.QUEUED, RunPhase.OUTSIDE, RunPhase.OVER},
-    RunPhase.QUEUED: {RunPhase.NOT_STARTED, RunPhase.WORKING, RunPhase.OUTSIDE, RunPhase.OVER},
-    RunPhase.WORKING: {RunPhase.NOT_STARTED, RunPhase.QUEUED, RunPhase.CHECKING, RunPhase.OVER},
-    RunPhase.OUTSIDE: {RunPhase.NOT_STARTED, RunPhase.QUEUED, RunPhase.OVER},
-    RunPhase.CHECKING: {RunPhase.NOT_STARTED, RunPhase.QUEUED, RunPhase.REPAIR_QUEUED, RunPhase.OVER},
-    RunPhase.REPAIR_QUEUED: {RunPhase.NOT_STARTED, RunPhase.REPAIRING, RunPhase.OUTSIDE, RunPhase.OVER},
-    RunPhase.REPAIRING: {
-        RunPhase.NOT_STARTED,
-        RunPhase.QUEUED,
-        RunPhase.REPAIR_QUEUED,
-        RunPhase.CHECKING,
-        RunPhase.OVER,
-    },
-    RunPhase.OVER: set(),
-}
 
 # The phases of a run that has delivered work and is not over.
 DELIVERED: Final = frozenset({RunPhase.CHECKING, RunPhase.REPAIR_QUEUED, RunPhase.REPAIRING})

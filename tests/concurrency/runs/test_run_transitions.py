@@ -1,6 +1,6 @@
 """Every pair of phases is one that a step of a run makes, or one that no step makes; every row is in one phase."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -17,7 +17,7 @@ from app.db import SessionFactory, unit_of_work
 from app.enums import TERMINAL_STATUSES, RunStatus, Verdict
 from app.errors import StateRefused
 from app.models import Project, Run, Task, User
-from app.models.runs.run_transitions import PHASE, PHASE_CHANGES, TRANSITIONS, RunPhase, is_in
+from app.models.runs.run_transitions import PHASE, TRANSITIONS, RunPhase, is_in
 from app.runtime import ProcessContext
 from app.schemas.runs.run import CancelIn, RunUpdateIn
 from app.services.runs import run_edits, run_lifecycle
@@ -47,6 +47,23 @@ STATUSES_OF: Mapping[RunPhase, frozenset[RunStatus]] = {
     RunPhase.REPAIR_QUEUED: frozenset({RunStatus.QUEUED}),
     RunPhase.REPAIRING: frozenset({RunStatus.IN_PROGRESS}),
     RunPhase.OVER: TERMINAL_STATUSES,
+}
+# The phases that may follow each phase. A run that is over can be reopened besides.
+PHASE_CHANGES: Mapping[RunPhase, Collection[RunPhase]] = {
+    RunPhase.NOT_STARTED: {RunPhase.QUEUED, RunPhase.OUTSIDE, RunPhase.OVER},
+    RunPhase.QUEUED: {RunPhase.NOT_STARTED, RunPhase.WORKING, RunPhase.OUTSIDE, RunPhase.OVER},
+    RunPhase.WORKING: {RunPhase.NOT_STARTED, RunPhase.QUEUED, RunPhase.CHECKING, RunPhase.OVER},
+    RunPhase.OUTSIDE: {RunPhase.NOT_STARTED, RunPhase.QUEUED, RunPhase.OVER},
+    RunPhase.CHECKING: {RunPhase.NOT_STARTED, RunPhase.QUEUED, RunPhase.REPAIR_QUEUED, RunPhase.OVER},
+    RunPhase.REPAIR_QUEUED: {RunPhase.NOT_STARTED, RunPhase.REPAIRING, RunPhase.OUTSIDE, RunPhase.OVER},
+    RunPhase.REPAIRING: {
+        RunPhase.NOT_STARTED,
+        RunPhase.QUEUED,
+        RunPhase.REPAIR_QUEUED,
+        RunPhase.CHECKING,
+        RunPhase.OVER,
+    },
+    RunPhase.OVER: set(),
 }
 
 
