@@ -39,6 +39,7 @@ async def adopt_events(sessions: SessionFactory, *, at_once: int = _AT_ONCE) -> 
 
 async def prune_events(session: AsyncSession, *, kept: timedelta, at_once: int = _AT_ONCE) -> int:
     """Delete a batch of events older than `kept` that the relay has read; note the last by project; return how many."""
+    # No CTE as in `delete_batch` is needed: it skips no locked rows, and finds the same however often it runs.
     oldest = select(*IN_ORDER).order_by(*IN_ORDER).limit(at_once)
     unread = select(EventCursor.reader).where(tuple_(*IN_ORDER) > _READ_UP_TO).exists()
     deleted = (
