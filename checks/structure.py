@@ -41,6 +41,7 @@ NOUNS: Final = "app/services/views"
 EXCEPTIONS: Final[dict[str, str]] = {
     "app/runtime.py:ProcessContext": "has one field for each resource of a process; functions take the parts they use",
     "app/agents/run_result.py:RunResult": "has one field for each part of what a run brings; each reader takes a few",
+    "app/services/access/stream_watch.py": "asks who may read; the process context that uses it only holds it",
     "app/services/accounts/secret_rotation.py": "reads every encrypted column; the command that uses it has no SQL",
     "app/services/tasks/count_folding.py": "has the SQL of a job; jobs have none",
     "app/services/notifications/push_trial.py": "has the SQL of a route; routes have none",

@@ -1,7 +1,8 @@
 """Run a coroutine to its end although its caller is cancelled; share one run among concurrent callers."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from contextvars import Context
 from functools import partial
 from typing import Generic, TypeVar
@@ -53,3 +54,31 @@ class JoinedWork(Generic[_T]):
             loop.call_at(until, self._tasks.pop, key)
         else:
             del self._tasks[key]
+
+
+class SharedTask(Generic[_T]):
+    """A task that runs while a set has members: it begins with the first one, and ends with the last."""
+
+    _task: asyncio.Task[None]
+
+    def __init__(self, members: set[_T]) -> None:
+        self._members = members
+        self._are_over = asyncio.Event()
+
+    @asynccontextmanager
+    async def beside(
+        self, member: _T, work: Callable[[asyncio.Event], Coroutine[object, None, None]]
+    ) -> AsyncGenerator[_T, None]:
+        """Add a member until the block ends. If it is the first, run `work`: its event is set after the last one."""
+        if not self._members:
+            self._task = asyncio.create_task(work(self._are_over), context=Context())
+        self._members.add(member)
+        try:
+            yield member
+        finally:
+            self._members.discard(member)
+            if not self._members:
+                # Not cancelled, even with the caller: that would break the connection of a query that is under way.
+                self._are_over.set()
+                self._are_over = asyncio.Event()
+                await asyncio.wait({self._task})

@@ -1,9 +1,7 @@
 """End live streams that their callers may no longer read, by a few queries for all streams of this process."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager
-from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -12,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import STREAMS_PER_USER
 from app.coroutines.periodic import every
+from app.coroutines.shielded import SharedTask
 from app.db import SessionFactory, unit_of_work
 from app.errors import Throttled
 from app.services.access.authentication import find_open_sessions, find_valid_keys
@@ -37,9 +36,7 @@ class StreamWatch:
     def __init__(self, *, most: int = STREAMS_PER_USER) -> None:
         self._most = most
         self._streams: set[_Stream] = set()
-        self._looking: asyncio.Task[None] | None = None
-        # Set when the last stream has ended.
-        self._are_over = asyncio.Event()
+        self._looking = SharedTask(self._streams)
 
     @asynccontextmanager
     async def watching(
@@ -49,25 +46,9 @@ class StreamWatch:
         if sum(stream.caller.user_id == caller.user_id for stream in self._streams) >= self._most:
             raise Throttled(_AGAIN_SECONDS)
         stream = _Stream(caller, run_ids, end)
-        self._streams.add(stream)
-        if self._looking is None:
-            looking = every(
-                _LOOK_SECONDS,
-                partial(self._look, sessions),
-                event="streams.not_looked_at",
-                until=self._are_over,
-            )
-            self._looking = asyncio.create_task(looking, context=Context())
-        try:
+        looking = partial(every, _LOOK_SECONDS, partial(self._look, sessions), event="streams.not_looked_at")
+        async with self._looking.beside(stream, lambda are_over: looking(until=are_over)):
             yield
-        finally:
-            self._streams.discard(stream)
-            if not self._streams and (task := self._looking) is not None:
-                self._looking = None
-                # Not cancelled, even with the caller: that would break the connection of a query that is under way.
-                self._are_over.set()
-                self._are_over = asyncio.Event()
-                await asyncio.wait({task})
 
     async def _look(self, sessions: SessionFactory) -> None:
         streams = tuple(self._streams)

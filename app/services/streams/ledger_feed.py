@@ -4,13 +4,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from contextvars import Context
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.coroutines.periodic import wait
+from app.coroutines.shielded import SharedTask
 from app.db import SessionFactory, unit_of_work
 from app.outages import DatabaseUnavailable
 from app.services.access.visibility import Memberships
@@ -91,9 +92,7 @@ class LedgerFeed:
     def __init__(self, *, look_seconds: float = _LOOK_SECONDS) -> None:
         self._look_seconds = look_seconds
         self._streams: set[Following] = set()
-        self._looking: asyncio.Task[None] | None = None
-        # Set when the last stream has ended.
-        self._are_over = asyncio.Event()
+        self._looking = SharedTask(self._streams)
         # The position after the last batch; None before the first look.
         self._end: Cursor | None = None
         # Set by the next look that succeeds, and then replaced.
@@ -105,21 +104,10 @@ class LedgerFeed:
         self, sessions: SessionFactory, user_id: int, *, link: str
     ) -> AsyncGenerator[Following, None]:
         """Register a live stream of a user until the block ends; yield its queue."""
-        stream = Following(user_id)
-        self._streams.add(stream)
-        if self._looking is None:
-            looking = self._look(sessions, link, self._are_over)
-            self._looking = asyncio.create_task(looking, context=Context())
-        try:
+        if not self._streams:
+            self._end = None
+        async with self._looking.beside(Following(user_id), partial(self._look, sessions, link)) as stream:
             yield stream
-        finally:
-            self._streams.discard(stream)
-            if not self._streams and (task := self._looking) is not None:
-                self._looking = self._end = None
-                # Not cancelled, even with the caller: that would break the connection of a query that is under way.
-                self._are_over.set()
-                self._are_over = asyncio.Event()
-                await asyncio.wait({task})
 
     async def restart(self, stream: Following) -> Cursor:
         """Let a stream collect batches from now on; return the position up to which it must read by itself."""
