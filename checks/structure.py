@@ -45,6 +45,7 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "app/services/accounts/secret_rotation.py": "reads every encrypted column; the command that uses it has no SQL",
     "app/services/tasks/count_folding.py": "has the SQL of a job; jobs have none",
     "app/services/notifications/push_trial.py": "has the SQL of a route; routes have none",
+    "app/services/notifications/notification_preferences.py": "has the SQL of routes; routes have none",
     "app/services/notifications/rules/quiet_hours.py": "holds the arithmetic of time zones, to be found by its name",
     "app/agents/tools/report_result.py": "is one tool of an agent; the protocol that uses it is no tool",
     "app/agents/check_execution/reports.py": "starts a program in the sandbox; the module beside it is that program",

@@ -17,6 +17,7 @@ from app.schemas.notifications import PreferencesIn, PreferencesOut, QuietHoursO
 from app.services.access.principal import Principal
 from app.services.access.visibility import require_task, visible_task
 from app.services.notifications.rules.decision_transitions import IS_HELD
+from app.services.retrying import due_rows
 
 
 class _Preferences(NamedTuple):
@@ -54,19 +55,14 @@ async def update_preferences(session: AsyncSession, caller: Principal, body: Pre
 
 
 async def _look_again(session: AsyncSession, caller: Principal) -> None:
-    held = (
-        select(Notification.id)
-        .where(
-            Notification.user_id == caller.user_id,
-            IS_HELD,
-            Notification.decision == NotificationDecision.HELD_QUIET_HOURS,
-        )
-        .order_by(Notification.id)
-        .with_for_update()
+    held = select(Notification.id).where(
+        Notification.user_id == caller.user_id,
+        IS_HELD,
+        Notification.decision == NotificationDecision.HELD_QUIET_HOURS,
     )
     await session.execute(
         update(Notification)
-        .where(Notification.id.in_(held))
+        .where(Notification.id.in_(due_rows.lock(held, Notification.id)))
         .values(due_at=utcnow())
         .execution_options(synchronize_session=False)
     )

@@ -47,6 +47,7 @@ from app.services.access.visibility import VISIBLE_TASK, visibility, visible_tas
 from app.services.notifications.devices import session_device
 from app.services.notifications.rules.decision_transitions import IS_HELD, decision_update, entry
 from app.services.notifications.rules.push_decision import LAPSE, Watching
+from app.services.retrying import due_rows
 
 Result = TypeVar("Result")
 
@@ -237,7 +238,7 @@ def _held(source: CTE, *, is_leaving: bool) -> CTE:
     is_of_presence = is_deferred & (Notification.reason == literal_column("'presence'"))
     has_left = true() if is_leaving else ~source.c.focused
     is_seen = case((source.c.seen_seq.is_not(None), is_up_to), else_=all_of_task)
-    return (
+    held = (
         select(
             Notification.id,
             (is_seen & ~is_snoozed).label("is_seen"),
@@ -245,11 +246,8 @@ def _held(source: CTE, *, is_leaving: bool) -> CTE:
         )
         .join(source, (source.c.task_id == Notification.task_id) & (source.c.user_id == Notification.user_id))
         .where(IS_HELD)
-        # In one order everywhere, so that two transactions cannot deadlock.
-        .order_by(Notification.id)
-        .with_for_update(of=Notification)
-        .cte("held")
     )
+    return due_rows.lock(held, Notification.id).cte("held")
 
 
 # The most frequent write of the service: it reads and writes the minimum.

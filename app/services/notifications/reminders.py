@@ -22,6 +22,7 @@ from app.models.events import CURRENT_TRANSACTION
 from app.services.notifications.push_messages import Delivery
 from app.services.notifications.rules.decision_transitions import IS_HELD, Change, store
 from app.services.notifications.rules.push_decision import ReplacedNotice, RunEndNotice
+from app.services.retrying import due_rows
 
 # Decisions about notices that a push service accepted but no device shows.
 _NOT_SHOWN = (NotificationDecision.RETRACTED, NotificationDecision.REJECTED)
@@ -70,21 +71,15 @@ async def remind_after_snooze(
     session: AsyncSession, question_id: UUID, user_id: int, until: datetime
 ) -> None:
     """Add a reminder at the end of a snooze for each notice of the question that was sent to the user."""
-    sent = (
-        select(Notification.id)
-        .where(
-            Notification.question_id == question_id,
-            Notification.user_id == user_id,
-            _IS_NOTICE,
-            Notification.sent_at.is_not(None),
-            Notification.due_at.is_(None),
-            Notification.decision.not_in(_NOT_SHOWN),
-        )
-        # In one order everywhere, so that two transactions cannot deadlock.
-        .order_by(Notification.id)
-        .with_for_update()
+    sent = select(Notification.id).where(
+        Notification.question_id == question_id,
+        Notification.user_id == user_id,
+        _IS_NOTICE,
+        Notification.sent_at.is_not(None),
+        Notification.due_at.is_(None),
+        Notification.decision.not_in(_NOT_SHOWN),
     )
-    ids = (await session.scalars(sent)).all()
+    ids = (await session.scalars(due_rows.lock(sent, Notification.id))).all()
     await _add(session, PushPurpose.REMINDER, [_Replacement(id_, until) for id_ in ids])
 
 
@@ -146,7 +141,7 @@ def _select_closed() -> Select[tuple[object, ...]]:
         .correlate(Question)
         .scalar_subquery()
     )
-    return (
+    closed = (
         select(
             Notification.id,
             Notification.sent_at,
@@ -162,10 +157,8 @@ def _select_closed() -> Select[tuple[object, ...]]:
             or_(Notification.sent_at.is_not(None), Notification.due_at.is_not(None)),
             Notification.decision.not_in([constant(decision) for decision in _NOT_SHOWN]),
         )
-        # In one order everywhere, so that two transactions cannot deadlock.
-        .order_by(Notification.id)
-        .with_for_update(of=Notification)
     )
+    return due_rows.lock(closed, Notification.id)
 
 
 _CLOSED = Prepared(_select_closed(), _Closed)

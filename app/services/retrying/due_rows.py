@@ -33,8 +33,8 @@ def claim(model: Any, due: Select[Any], *, counts: bool = True, **lease: Any) ->
 
 
 def lock(rows: Select[*Columns], key: SQLCoreOperations[UUID]) -> Select[*Columns]:
-    """Return the SELECT that locks rows, by their key in one order everywhere: no two settlements deadlock."""
-    return rows.order_by(key).with_for_update(key_share=True)
+    """Return the SELECT that locks the rows of `key`, in one order everywhere: no two transactions deadlock."""
+    return rows.order_by(key).with_for_update(of=key, key_share=True)
 
 
 async def settle_each(
