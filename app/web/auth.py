@@ -48,15 +48,18 @@ class ScopeGate:
         if self.in_project:
             require_project(caller)
         require_scope(caller, self.scope)
-        process = process_of(request)
-        if self.is_throttled:
-            await throttle(request, process, caller, in_project=self.in_project)
-        call = Call(caller, session_of(request), process)
-        request.scope[CALL] = call
-        return call
+        return await _admit(request, caller, in_project=self.in_project, is_throttled=self.is_throttled)
 
     async def _authenticate(self, request: Request) -> Principal:
         return await _caller_of(request, _project_of(request) if self.in_project else None)
+
+
+async def _admit(request: Request, caller: Principal, *, in_project: bool, is_throttled: bool) -> Call:
+    process = process_of(request)
+    if is_throttled:
+        await throttle(request, process, caller, in_project=in_project)
+    call = request.scope[CALL] = Call(caller, session_of(request), process)
+    return call
 
 
 def _project_of(request: Request) -> int | str:
@@ -142,12 +145,9 @@ class ConsoleGate:
     is_throttled = True
 
     async def __call__(self, request: Request) -> Call:
-        process = process_of(request)
-        caller = await authenticate_session(session_of(request), _cookie(request), cache=process.callers)
-        await throttle(request, process, caller, in_project=False)
-        call = Call(caller, session_of(request), process)
-        request.scope[CALL] = call
-        return call
+        session, cache = session_of(request), process_of(request).callers
+        caller = await authenticate_session(session, _cookie(request), cache=cache)
+        return await _admit(request, caller, in_project=False, is_throttled=True)
 
 
 ConsoleUser = Annotated[Call, Depends(ConsoleGate())]
