@@ -37,8 +37,7 @@ def servers() -> Iterator[tuple[Settings, Path]]:
     embedded = EmbeddedServers(home, wanted=_WANTED, durable=False, bucket="taskbeacon-bench")
     try:
         embedded.start(supervisor)
-        embedded.await_database(supervisor, lambda *_: None)
-        embedded.await_others(supervisor, lambda *_: None)
+        embedded.await_ready(supervisor, _WANTED, lambda *_: None)
         addresses = {
             name.removeprefix("TASKBEACON_").lower(): value for name, value in embedded.environment.items()
         }

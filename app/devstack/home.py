@@ -31,7 +31,6 @@ class Home:
         self.dev_json = self.root / "dev.json"
         self.environment_json = self.root / "environment.json"
         self.account_json = self.root / "account.json"
-        self.schema_json = self.root / "schema.json"
         self.logs = self.root / "logs"
         self.temporary = self.root / "tmp"
         self._lock = self.root / "lock"
@@ -62,7 +61,7 @@ class Home:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self.forget_running()
-        # Processes that were killed have left files here.
+        # Killed processes leave their temporary files.
         shutil.rmtree(self.temporary, ignore_errors=True)
         self.temporary.mkdir(mode=0o700)
         return descriptor
@@ -94,8 +93,9 @@ class Home:
         ports: dict[str, int] = {}
         for name in names:
             before = known.get(name)
-            free = isinstance(before, int) and before not in ports.values() and is_free(before)
-            ports[name] = before if free and isinstance(before, int) else _find_port(ports.values())
+            if not isinstance(before, int) or before in ports.values() or not is_free(before):
+                before = _find_port(ports.values())
+            ports[name] = before
         write_json(self._ports, {**known, **ports})
         return ports
 

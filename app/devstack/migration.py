@@ -40,8 +40,8 @@ def draft_migration(message: str) -> int:
 def _draft(supervisor: Supervisor, home: Home, message: str) -> None:
     servers = EmbeddedServers(home, wanted={"postgres"}, durable=False, bucket="")
     servers.start(supervisor)
-    servers.await_database(supervisor, lambda name, address: print(f"{name} {address}", flush=True))
-    # From the file, unlike `migrate`: it holds names and formatting of new revisions.
+    servers.await_ready(supervisor, ["postgres"], lambda name, address: print(name, address, flush=True))
+    # Unlike `migrate`, this needs the file: it says how revisions are named and formatted.
     config = Config("alembic.ini")
     config.attributes["database_url"] = servers.environment["TASKBEACON_DATABASE_URL"].replace(
         "postgresql://", "postgresql+asyncpg://", 1

@@ -24,11 +24,11 @@ _POLL_SECONDS = 0.02
 _FORWARD_SECONDS = 0.2
 _TAIL_LINES = 15
 _TAIL_BYTES = 16_384
-_CHUNK_BYTES = 65_536  # of output at a time; a line that is longer is shown in parts
+_CHUNK_BYTES = 65_536  # of output that is read at once; a longer line is shown in parts
 _LOG_LIMIT_BYTES = 8 * 2**20
 _STOP_GRACE_SECONDS = 10.0
 
-# Loaded before any fork: a forked child should only call it.
+# Loaded here, because a forked child may only call a function that is already loaded.
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -66,9 +66,9 @@ class Child:
     process: subprocess.Popen[bytes]
     stop_signal: signal.Signals
     log: IO[bytes]
-    start: int  # where its output begins in the log
+    start: int  # position in the log at which its output begins
     is_shown: bool
-    position: int  # of output that was not shown yet
+    position: int  # position in the log up to which its output was shown
 
     @property
     def pid(self) -> int:
@@ -89,7 +89,7 @@ class Child:
         return chunk[:end].decode(errors="replace").removesuffix("\n").split("\n") if end else []
 
     def _read(self, position: int) -> bytes:
-        # The child has the same file position.
+        # By `pread`: the child shares the position of this file.
         return os.pread(self.log.fileno(), _CHUNK_BYTES, position)
 
 
@@ -189,18 +189,12 @@ class Supervisor:
         return printed.removesuffix("\n")
 
     def wait(
-        self,
-        ready: Callable[[], bool],
-        *,
-        what: str,
-        timeout: float,
-        every: float = _POLL_SECONDS,
-        one_shot: Child | None = None,
+        self, ready: Callable[[], bool], *, what: str, timeout: float, one_shot: Child | None = None
     ) -> None:
-        """Call `ready()` every `every` seconds until it returns True."""
+        """Call `ready()` repeatedly until it returns True. Raises DevstackError if a child ends meanwhile."""
         deadline = time.monotonic() + timeout
         while not ready():
-            self.pause(every, one_shot=one_shot)
+            self.pause(_POLL_SECONDS, one_shot=one_shot)
             if time.monotonic() > deadline:
                 child = one_shot or next((child for child in self.children if child.name == what), None)
                 tail = child.tail() if child else ""

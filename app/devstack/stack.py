@@ -6,6 +6,7 @@
 import asyncio
 import json
 import os
+import re
 import secrets
 import signal
 import sys
@@ -13,7 +14,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import NoReturn
@@ -25,7 +25,7 @@ from app.config import Settings
 from app.devstack.account import Account, keep_account, read_account
 from app.devstack.console import Console
 from app.devstack.errors import DevstackError, StopRequested
-from app.devstack.home import Home, is_free, keep_private, read_json, write_json
+from app.devstack.home import Home, is_free, keep_private
 from app.devstack.loopback import bypass_proxies, status_of
 from app.devstack.processes import Supervisor, end_with_make
 from app.devstack.servers.embedded_servers import EmbeddedServers
@@ -34,12 +34,12 @@ from app.json_types import JsonDict
 
 _COMMAND_SECONDS = 300.0
 _CONNECT_SECONDS = 5
-_READY_SECONDS = 180.0  # far more than needed, for machines with busy processors
+_READY_SECONDS = 180.0  # far more than an idle machine needs
 _REQUEST_SECONDS = 10.0
 _BUILD_SECONDS = 900.0
 _EMBEDDED = {"postgres": "database_url", "valkey": "redis_url", "seaweedfs": "s3_endpoint_url"}
 _SHOWN = frozenset({"api", "worker"})
-# Frontends under development use any port of this machine.
+# The development server of a frontend may use any port of this machine.
 _LOOPBACK_ORIGINS = "http://localhost:*,http://127.0.0.1:*,http://[::1]:*,https://localhost:*"
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
@@ -55,7 +55,7 @@ class Plan:
     with_expo_sink: bool = True
     bucket: str = "taskbeacon"
     environment: Mapping[str, str]
-    show_output: bool = False  # of API and worker, on the terminal too
+    show_output: bool = False  # whether the terminal shows the output of API and worker
     durable: bool = True
 
     @classmethod
@@ -128,7 +128,7 @@ class Stack:
                 environment=environment,
                 log=log,
                 timeout=_BUILD_SECONDS,
-                # None if the descriptor was closed before the start.
+                # `sys.stdout` is None if the descriptor was closed before this process started.
                 stdout=getattr(sys.stdout, "buffer", None),
             )
         except DevstackError as error:
@@ -170,14 +170,14 @@ class Stack:
         self._servers = servers
         servers.start(self.supervisor)
         self.environment = self._service_environment(port, servers)
-        servers.await_database(self.supervisor, report)
+        servers.await_ready(self.supervisor, ["postgres"], report)
         self._migrate()
         pids = {
             "launcher": os.getpid(),
             **servers.pids,
             "api": self._start_service("api", "app.cli", "serve"),
         }
-        servers.await_others(self.supervisor, report)
+        servers.await_ready(self.supervisor, ["valkey", "seaweedfs"], report)
         pids["worker"] = self._start_service("worker", "app.cli", "worker")
         if plan.with_expo_sink:
             sink_port = self.environment["TASKBEACON_EXPO_BASE_URL"].rpartition(":")[2]
@@ -188,10 +188,9 @@ class Stack:
 
     def _migrate(self) -> None:
         database_url = self.environment.get("TASKBEACON_DATABASE_URL", "")
-        if needs_migration(self.home, database_url):
+        if needs_migration(database_url):
             with self._terminal.step("Migrations"):
                 self._command("migrations", "app.cli", "migrate")
-            note_migration(self.home, database_url)
 
     def _service_environment(self, port: int, servers: EmbeddedServers) -> dict[str, str]:
         generated = keep_private(
@@ -200,7 +199,7 @@ class Stack:
         environment = {
             **generated,
             **keep_private(self.home.root / "vapid_key.json", self._new_vapid_key),
-            # A stand-in for a browser's push service may listen on this machine.
+            # A stand-in for the push service of a browser may listen on this machine.
             "TASKBEACON_WEB_PUSH_HOSTS": ",".join(
                 [*Settings.model_fields["web_push_hosts"].default, "127.0.0.1"]
             ),
@@ -329,21 +328,15 @@ def _serve(stack: Stack, terminal: TerminalOutput) -> NoReturn:
     stack.supervisor.run_until_stopped()
 
 
-def needs_migration(home: Home, database_url: str) -> bool:
-    """Return whether the database may not be current; loading alembic for this takes as long as starting PostgreSQL."""
-    noted = read_json(home.schema_json)
-    return not noted or noted != _state(database_url)
-
-
-def note_migration(home: Home, database_url: str) -> None:
-    write_json(home.schema_json, _state(database_url))
-
-
-def _state(database_url: str) -> dict[str, str]:
-    files = sorted(Path(migrations.__file__ or "").parent.glob("versions/*.py"))
-    digest = sha256(b"".join(file.read_bytes() for file in files))
-    revision = asyncio.run(_database_revision(database_url))
-    return {"revision": revision, "files": digest.hexdigest()} if revision else {}
+def needs_migration(database_url: str) -> bool:
+    """Return whether the database may lack a revision. Alembic is not asked: it loads as long as PostgreSQL starts."""
+    files = Path(migrations.__file__ or "").parent.glob("versions/*.py")
+    source = "".join(file.read_text(encoding="utf-8") for file in files)
+    revisions, followed = (
+        set(re.findall(rf"""^{name} = ["'](\w+)["']$""", source, re.MULTILINE))
+        for name in ("revision", "down_revision")
+    )
+    return asyncio.run(_database_revision(database_url)) not in revisions - followed
 
 
 async def _database_revision(database_url: str) -> str | None:

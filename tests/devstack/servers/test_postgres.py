@@ -33,7 +33,7 @@ def start(supervisor):
     server = postgres.Postgres(home.root / "postgres", port, durable=True)
     child = server.start(supervisor, home.logs / "postgres.log")
     supervisor.wait(server.is_ready, what="PostgreSQL", timeout=30)
-    server.create_database()
+    server.prepare()
     return server, child
 
 home = Home(Path(sys.argv[1]))

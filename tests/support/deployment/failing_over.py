@@ -83,7 +83,7 @@ class PostgresPair:
         child = self._primary.start(self._supervisor, self._folder / "primary.log")
         self.primary = Running(child)
         self._supervisor.wait(self._primary.is_ready, what="PostgreSQL", timeout=_START_SECONDS)
-        self._primary.create_database()
+        self._primary.prepare()
         upgrade_schema(Settings(database_url=self._primary.url).database_url)
         self._copy().start(self._supervisor, self._folder / "standby.log")
 

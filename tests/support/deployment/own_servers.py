@@ -67,7 +67,7 @@ class OwnServers:
 
     def create_schema(self) -> None:
         """Make the service's database and its tables."""
-        self._database.create_database()
+        self._database.prepare()
         upgrade_schema(Settings(database_url=self.postgres.url).database_url)
 
 

@@ -56,7 +56,7 @@ class ArchivingPostgres:
     def start(self) -> None:
         """Start the server with the service's schema, and take a base backup."""
         self._run()
-        self._server.create_database()
+        self._server.prepare()
         upgrade_schema(Settings(database_url=self.url).database_url)
         self.stop()
         self._archive.mkdir(mode=0o700)
