@@ -1,7 +1,7 @@
 """Terminal output of the developer commands: headlines, steps in progress, errors, addresses of a running stack.
 
-Colour and rewriting of lines happen on a terminal only; a file gets plain text. A text may be an agent's or come from a
-repository: every text is made visible, and the codes for colours are added after that.
+Colours and rewritten lines are for a terminal only; a file gets plain text. A text may come from an agent or from a
+repository: every text goes through `visible`, and the codes for colours are added after that.
 """
 
 import os
@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -28,14 +27,6 @@ _CHECKOUT = Path(app.__file__ or "").absolute().parents[1]
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Styled:
-    """A text with its style on a terminal: `bold`, `dim`, `green`, `red` or `cyan`."""
-
-    text: str
-    style: str
-
-
 def visible(text: str) -> str:
     r"""Return the text with its control characters written as Python writes them, such as `\x1b` for ESC."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
@@ -45,32 +36,32 @@ class TerminalOutput:
     """Writes lines, headlines, steps and errors to standard output or to `stream`, in colours on a terminal only."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        # None, despite its type, if the descriptor was closed before the start.
+        # Despite its type, `sys.stdout` is None if the descriptor was closed before the process started.
         self._stream: TextIO | None = stream or sys.stdout
         self._rich = self._stream is not None and self._stream.isatty() and "NO_COLOR" not in os.environ
         self._unfinished: str | None = None
 
-    def line(self, *parts: str | Styled) -> None:
-        self._write_below(f"{self._compose(*parts)}\n")
+    def line(self, text: str = "") -> None:
+        self._write_below(f"{visible(text)}\n")
 
-    def title(self, *parts: str | Styled) -> None:
-        self.line(*(Styled(part, "bold") if isinstance(part, str) else part for part in parts))
+    def title(self, text: str) -> None:
+        self.styled_line(text, "bold")
 
     def styled_line(self, text: str, style: str) -> None:
-        self.line(Styled(text, style))
+        self._write_below(f"{self._styled(text, style)}\n")
 
     def error(self, error: Exception) -> None:
         self.line()
-        print(self._compose(Styled(f"Error: {error}", "red")), file=sys.stderr)
+        print(self._styled(f"Error: {error}", "red"), file=sys.stderr)
 
     def child_lines(self, name: str, lines: Sequence[str]) -> None:
         """Write lines of the output of a child process at once, with the name of the child in front of each."""
-        mark = Styled(f"{name:<6} │", "cyan")
-        self._write_below("".join(f"{self._compose(mark, f' {line}')}\n" for line in lines))
+        mark = self._styled(f"{name:<6} │", "cyan")
+        self._write_below("".join(f"{mark} {visible(line)}\n" for line in lines))
 
     def table(self, rows: Mapping[str, str]) -> None:
         for name, value in rows.items():
-            self.line("  ", Styled(f"{name:<{_NAME_WIDTH}}", "dim"), f" {value}")
+            self._write_below(f"  {self._styled(f'{name:<{_NAME_WIDTH}}', 'dim')} {visible(value)}\n")
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
@@ -79,28 +70,23 @@ class TerminalOutput:
         if self._unfinished is not None:
             self.line()
         self._unfinished = text
-        self._write(self._compose(f"  {text} …"))
+        self._write(f"  {visible(text)} …")
         yield
-        took = Styled(f"{time.monotonic() - started:.1f} s", "dim")
-        done = self._compose("  ", Styled("✓", "green"), f" {text} ", took)
-        if self._unfinished != text:  # other lines came between
-            self._write(f"{done}\n")
-        elif self._rich:
-            self._write(f"\r\x1b[K{done}\n")
+        seconds = time.monotonic() - started
+        # Lines that were written during the block have ended the line of the step.
+        is_open, self._unfinished = self._unfinished == text, None
+        if is_open and not self._rich:
+            self._write(f" {seconds:.1f} s\n")
         else:
-            self._write(f" {took.text}\n")
-        self._unfinished = None
+            self._write("\r\x1b[K" if is_open else "")
+            self.step_done(text, seconds)
 
     def step_done(self, text: str, seconds: float) -> None:
-        self.line("  ", Styled("✓", "green"), f" {text} ", Styled(f"{seconds:.1f} s", "dim"))
+        took = self._styled(f"{seconds:.1f} s", "dim")
+        self._write_below(f"  {self._styled('✓', 'green')} {visible(text)} {took}\n")
 
-    def _compose(self, *parts: str | Styled) -> str:
-        return "".join(
-            f"{_STYLES[part.style]}{visible(part.text)}{_RESET}"
-            if isinstance(part, Styled) and self._rich
-            else visible(part.text if isinstance(part, Styled) else part)
-            for part in parts
-        )
+    def _styled(self, text: str, style: str) -> str:
+        return f"{_STYLES[style]}{visible(text)}{_RESET}" if self._rich else visible(text)
 
     def _write_below(self, text: str) -> None:
         if self._unfinished is not None:
