@@ -6,9 +6,7 @@ A separate program makes it (`app/devstack/new_account.py`), because most of the
 import json
 from dataclasses import asdict, dataclass
 
-from app.devstack.errors import DevstackError
 from app.devstack.home import Home, read_json, write_json
-from app.json_types import JsonDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +21,14 @@ class Account:
 def read_account(home: Home) -> Account | None:
     """Return the stored account, or None. Its key may be invalid, because the database may have been replaced."""
     try:
-        return _account(read_json(home.account_json))
+        kept = read_json(home.account_json)
+        return Account(int(kept["project_id"]), int(kept["user_id"]), str(kept["api_key"]))
     except (KeyError, TypeError, ValueError):
         return None
 
 
 def keep_account(home: Home, printed: str) -> Account:
-    try:
-        account = _account(json.loads(printed))
-    except (KeyError, TypeError, ValueError):
-        # Without the output and the error, which may contain the key.
-        raise DevstackError("making the developer's account printed no account") from None
+    """Store the account that `new_account` has printed."""
+    account = Account(**json.loads(printed))
     write_json(home.account_json, asdict(account))
     return account
-
-
-def _account(value: JsonDict) -> Account:
-    return Account(int(value["project_id"]), int(value["user_id"]), str(value["api_key"]))

@@ -35,7 +35,7 @@ _OLDEST_NODE = (22, 0)  # the highest version that an agent requires
 
 def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput) -> bool:
     """Install agents into `folder`, beside those that are there already; return False if all are current."""
-    known = _agent_names()
+    known: list[str] = json.loads((_SOURCE / "package.json").read_text())["workspaces"]
     if unknown := sorted(set(names) - set(known)):
         raise DevstackError(f"no agent '{unknown[0]}' can be installed; there are {', '.join(known)}")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -50,9 +50,8 @@ def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput)
         stamp.write_text(f" {' '.join(installed.split())}")
         fresh = folder / "fresh"
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
         npm = find_npm(folder, _OLDEST_NODE, terminal)
-        _copy_sources(fresh, known)
+        shutil.copytree(_SOURCE, fresh, ignore=shutil.ignore_patterns("node.lock"))
         with terminal.step(f"Agents {', '.join(wanted)} (100 to 450 MB each)"):
             npm.run([*_INSTALL, *(f"--workspace={name}" for name in wanted)], fresh)
         for made in list(fresh.iterdir()):
@@ -60,18 +59,6 @@ def install_agents(folder: Path, names: Sequence[str], terminal: TerminalOutput)
         shutil.rmtree(fresh)
         stamp.write_text(f"{digest} {' '.join(wanted)}")
     return True
-
-
-def _agent_names() -> list[str]:
-    names: list[str] = json.loads((_SOURCE / "package.json").read_text())["workspaces"]
-    return names
-
-
-def _copy_sources(folder: Path, names: Sequence[str]) -> None:
-    for name in ("package.json", "package-lock.json"):
-        shutil.copyfile(_SOURCE / name, folder / name)
-    for name in names:
-        shutil.copytree(_SOURCE / name, folder / name)
 
 
 def _digest() -> str:

@@ -17,7 +17,7 @@ _VENV = Path(".venv")
 _PYTHON, _UV, _STAMP = _VENV / "bin/python", _VENV / "bin/uv", _VENV / ".installed"
 _LOCK, _PROJECTS = Path("requirements.lock"), ("pyproject.toml", "client/pyproject.toml")
 _PIP = (str(_PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input")
-# pip's options that say where packages come from, and the variables of uv for them. uv does not read pip's.
+# The options of pip that say where packages come from, with uv's variable for each: uv does not read pip's settings.
 _VARIABLES = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -34,7 +34,7 @@ _VARIABLES = {
 def uv_environment() -> dict[str, str]:
     """Return environment variables with which uv installs from the indexes that pip is configured for."""
     listed = subprocess.run([*_PIP, "config", "list"], capture_output=True, text=True, check=True).stdout
-    # pip's own precedence; as pip, uv looks in all indexes, and the hashes decide.
+    # Later sections override earlier ones, as in pip. Like pip, uv searches all indexes; the hashes of the lock decide.
     found = {"UV_INDEX_STRATEGY": "unsafe-best-match", "UV_SYSTEM_CERTS": "1"}
     for section in ("global", "install", ":env:"):
         for option, value in re.findall(rf"^{section}\.(\S+?)=(.*)$", listed, re.MULTILINE):
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _has_pip() -> bool:
-    # Not after an upgrade of the system's Python.
+    # An upgrade of the system's Python leaves an environment without pip.
     return (
         _PYTHON.exists()
         and subprocess.run([*_PIP, "--version"], capture_output=True, check=False).returncode == 0
@@ -83,7 +83,7 @@ def _run(*command: str) -> None:
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if not line.startswith((" + ", " - ", " ~ ")):  # one for each package
+            if not line.startswith((" + ", " - ", " ~ ")):  # uv's line for each package
                 print(line, end="", flush=True)
     if process.returncode:
         sys.exit(process.returncode)

@@ -28,7 +28,7 @@ from taskbeacon.client.types import Run
 
 _POLL_SECONDS = 0.25
 _REQUEST_SECONDS = 30.0
-# The only settings of the environment that apply: to try out sandboxes. All others belong to another stack.
+# The settings of the environment that the demo takes over, to try out sandboxes. All others are of another stack.
 _PASSED_ON = frozenset({"TASKBEACON_AGENT_SANDBOX", "TASKBEACON_AGENT_NETWORK"})
 
 _ATTACHMENT = b"# The modules of this service\n"
@@ -100,30 +100,27 @@ The module map is written, its check passes, and others may read it.
 def run_demo(then: Callable[[Stack], None] | None = None) -> int:
     """Run the demo, call `then` with its stack, stop the stack, and return an exit status. Main thread only."""
     end_with_make()
-    with TemporaryDirectory(prefix="taskbeacon-demo-", ignore_cleanup_errors=True) as folder:
-        return _run_demo(Path(folder), then)
-
-
-def _run_demo(folder: Path, then: Callable[[Stack], None] | None) -> int:
     terminal = TerminalOutput()
-    repository = DemoRepository(folder / "git")
-    stack = Stack(_plan(folder / "home", (folder / "git").as_uri()), terminal)
-    terminal.title("Taskbeacon demo: a task on a real git repository, done by an agent")
-    with stop_on_signals(stack.supervisor):
-        try:
-            _show(terminal, stack, repository)
-            if then is not None:
-                then(stack)
-        except StopRequested:
-            terminal.line()  # the terminal has echoed ^C
-            terminal.line("Stopped before the end.")
-            return INTERRUPTED
-        except (DevstackError, TaskbeaconError, httpx.HTTPError) as error:
-            terminal.error(error)
-            return 1
-        finally:
-            with terminal.step("Stopping everything"):
-                stack.stop()
+    with TemporaryDirectory(prefix="taskbeacon-demo-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        repository = DemoRepository(folder / "git")
+        stack = Stack(_plan(folder / "home", (folder / "git").as_uri()), terminal)
+        terminal.title("Taskbeacon demo: a task on a real git repository, done by an agent")
+        with stop_on_signals(stack.supervisor):
+            try:
+                _show(terminal, stack, repository)
+                if then is not None:
+                    then(stack)
+            except StopRequested:
+                terminal.line()  # the terminal has echoed ^C
+                terminal.line("Stopped before the end.")
+                return INTERRUPTED
+            except (DevstackError, TaskbeaconError, httpx.HTTPError) as error:
+                terminal.error(error)
+                return 1
+            finally:
+                with terminal.step("Stopping everything"):
+                    stack.stop()
     return 0
 
 
@@ -199,7 +196,7 @@ class _Demo:
             return await follow_run(client, self.terminal, run, answer)
 
     async def _answer(self, client: AsyncClient, run_id: str) -> None:
-        # The key is not needed: the button of the push has a token.
+        # Without the API key: the token of the push's button is enough.
         async with httpx.AsyncClient(timeout=_REQUEST_SECONDS, trust_env=False) as anyone:
             push = await self._push(anyone, run_id)
             button = next(button for button in push["actions"] if button["id"] == "allow")

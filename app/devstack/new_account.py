@@ -38,7 +38,7 @@ async def make_account(session: AsyncSession, *, project_id: int | None, user_id
     project = await create_project(session, "Playground", organization_id=organization.id)
     user = await create_user(
         session,
-        # Unique, since this database may remember an earlier home folder.
+        # The database may still have the developer of a deleted home folder, and addresses are unique.
         f"developer-{secrets.token_hex(3)}@example.com",
         first_name="Dev",
         last_name="Eloper",

@@ -24,7 +24,7 @@ from app.devstack.terminal import TerminalOutput
 _COPY_SECONDS = 1800  # enough to clone a large repository
 _DEFAULT_BRANCH = "main"
 _SHORT_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
-# What git needs to read a repository; each of it is a fixed word or a number.
+# The settings that git needs to read a repository. Their values are words and numbers: none names a program.
 _FORMAT = re.compile(
     r"^(core\.(?:repositoryformatversion|filemode|ignorecase|symlinks|autocrlf|eol)"
     r"|extensions\.(?:objectformat|refstorage))"
@@ -37,7 +37,15 @@ _REPOSITORY_VARIABLES = frozenset(
     for name in ("DIR", "COMMON_DIR", "WORK_TREE", "INDEX_FILE", "OBJECT_DIRECTORY", "NAMESPACE", "PREFIX")
 )
 _HEAD = re.compile(r"^ref: refs/heads/(\S+)\tHEAD$", re.MULTILINE)
-_SOURCES = ("app", "migrations", "tests", "docs", "pyproject.toml", "README.md", "Makefile")  # outside git
+_SOURCES = (
+    "app",
+    "migrations",
+    "tests",
+    "docs",
+    "pyproject.toml",
+    "README.md",
+    "Makefile",
+)  # without a commit
 
 
 class TrialRepository:
@@ -47,7 +55,7 @@ class TrialRepository:
         local = Path(source).expanduser()
         self.checkout: Path | None = local.resolve() if local.is_dir() else None
         self.source = str(self.checkout or source)
-        # In the form that tasks use: `organization/repository`, below the folder.
+        # Tasks name a repository as `organization/repository`, here relative to the folder.
         self.name = name or _short_name(self.source)
         self._path = folder / self.name
         self._environment: dict[str, str] = {}
@@ -72,7 +80,7 @@ class TrialRepository:
         if not heads:
             raise DevstackError(f"{self.source} has no commit yet; an agent needs one to begin with")
         found = _HEAD.search(heads)
-        branch = found[1] if found else _DEFAULT_BRANCH  # detached, as in CI
+        branch = found[1] if found else _DEFAULT_BRANCH  # in CI, HEAD is often detached
         if not (self._path / "HEAD").exists():
             self._path.mkdir(parents=True, exist_ok=True)
             self._git("init", "--quiet", "--bare", f"--initial-branch={branch}", str(self._path))
@@ -116,7 +124,7 @@ class TrialRepository:
             (view / "HEAD").write_bytes((own / "HEAD").read_bytes())
             for key, value in _FORMAT.findall(listed):
                 self._git("config", "--file", str(view / "config"), key, value)
-            # The reader's own configuration applies, but for what is of no use here.
+            # The global configuration of the person applies, except maintenance, hooks and the file monitor.
             quiet = ("gc.auto=0", "maintenance.auto=false", "core.hooksPath=/dev/null", "core.fsmonitor=no")
             yield f"--git-dir={view}", *(word for setting in quiet for word in ("-c", setting))
 
@@ -169,8 +177,8 @@ def _short_name(source: str) -> str:
 
 
 def _git(source: str, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-    # With the reader's own configuration and credentials, but in no repository: neither of the shell's environment
-    # nor of its folder.
+    # git has the global configuration and the credentials of the person, but is in no repository: neither in that of
+    # the working folder nor in one that variables of the shell name.
     kept = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
     failure = f"{source} cannot be copied"
     try:
