@@ -61,7 +61,7 @@ def agents(context: click.Context, *, as_json: bool, check: bool) -> None:
     With `--check`, no agent is listed or started. Instead the sandbox is attacked from inside; the command prints what
     it stopped, and fails if it did not stop an attempt that it should.
     """
-    # Without production secrets, because nothing is served.
+    # Nothing is served, so no production secrets are needed.
     settings = development_settings()
     configure_logging(settings.log_format, "ERROR")
     if check:
@@ -83,7 +83,7 @@ def agents(context: click.Context, *, as_json: bool, check: bool) -> None:
 def _policy(settings: Settings) -> SandboxPolicy:
     return SandboxPolicy(
         kind=settings.agent_sandbox,
-        accepts_root=True,  # nothing of a stranger runs here
+        accepts_root=True,  # only installed agents and our own probe run here
         memory_bytes=settings.agent_memory_mb * 1024 * 1024,
     )
 
@@ -97,22 +97,14 @@ def _check(settings: Settings, *, as_json: bool) -> int:
         sandbox, attempts = asyncio.run(try_all())
     except SandboxUnavailable as error:
         raise click.ClickException(error.message) from error
-    # With AUTO the operator relies on a sandbox.
+    # Only AUTO promises a sandbox; an operator who names a kind, also NONE, gets that one.
     automatic = settings.agent_sandbox is SandboxKind.AUTO
     refusal = refusal_for_root(sandbox) if automatic else None
     if refusal is None and automatic and sandbox.kind is SandboxKind.NONE:
         refusal = "No sandbox works here. Install bubblewrap."
     if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "sandbox": sandbox.kind,
-                    "refusal": refusal,
-                    "attempts": [asdict(attempt) for attempt in attempts],
-                },
-                indent=2,
-            )
-        )
+        found = {"sandbox": sandbox.kind, "refusal": refusal, "attempts": list(map(asdict, attempts))}
+        click.echo(json.dumps(found, indent=2))
     else:
         click.echo(
             f"Sandbox: {sandbox.kind} (TASKBEACON_AGENT_SANDBOX={settings.agent_sandbox}). "
@@ -156,20 +148,15 @@ def _entry(finding: Finding, catalog: Catalog) -> dict[str, object]:
 def _row(finding: Finding, catalog: Catalog) -> tuple[str, ...]:
     adapter = catalog.find(finding.name)
     has_key = "no" if adapter.lacks_key(os.environ) else "yes"
+    is_default = finding.name == DEFAULT_ADAPTER
     return (
         finding.name,
-        _choice(finding.name, catalog),
+        "default" if is_default else "yes" if finding.name in catalog.choices else "no",
         "yes" if finding.program else "no",
         finding.version or "-",
         "yes" if finding.answers else "no",
         has_key if adapter.keys else "-",
     )
-
-
-def _choice(name: str, catalog: Catalog) -> str:
-    if name == DEFAULT_ADAPTER:
-        return "default"
-    return "yes" if name in catalog.choices else "no"
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
@@ -205,15 +192,15 @@ async def _initialize(
     adapter: Adapter, installed: Installed, sandbox: Sandbox, environment: Mapping[str, str]
 ) -> InitializeResponse:
     with TemporaryDirectory(prefix="taskbeacon-agent-") as name:
-        confinement = _make_folders(Path(name), (*adapter.readable, *installed.folders))
+        places = _make_folders(Path(name))
         process = await sandbox.start(
             installed.command,
-            confinement,
+            Confinement(places=places, readable=(*adapter.readable, *installed.folders)),
             confined_environment(environment) | adapter.variables(AgentOptions(), {}),
             network=AgentNetwork.NONE,
             streams=Streams(stdin=asyncio.subprocess.PIPE, limit=LINE_LIMIT),
         )
-        session = AgentSession(process, adapter, confinement.places.work, emit=_ignore, decide=_refuse)
+        session = AgentSession(process, adapter, places.work, emit=_ignore, decide=_refuse)
         try:
             return await session.initialize()
         finally:
@@ -221,11 +208,11 @@ async def _initialize(
                 await shielded(session.close(at_once=True))
 
 
-def _make_folders(root: Path, readable: tuple[Path, ...]) -> Confinement:
+def _make_folders(root: Path) -> AgentFolders:
     places = AgentFolders(root.resolve())
     for place in (places.work, places.home, places.temporary):
         place.mkdir()
-    return Confinement(places=places, readable=readable)
+    return places
 
 
 async def _ignore(_entry: Message) -> None:

@@ -56,7 +56,7 @@ def console(key: UUID | None, mask: str | None) -> None:
 def _stack(settings: Settings) -> JsonDict:
     home = Home(settings.home)
     stack = read_json(home.dev_json) if home.is_running() else {}
-    # Their drivers may be named differently.
+    # Without the scheme, which may name a driver in one URL and none in the other.
     return stack if _place(stack.get("database_url", "")) == _place(settings.database_url) else {}
 
 

@@ -1,4 +1,4 @@
-"""Open the database for a command; report its failures in one line."""
+"""Open the database for a command; report its failures, and what a service lacks, in one line."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import click
+import structlog
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
-from app.config import Settings
+from app.cli.settings import check_catalog, service_settings
+from app.config import Settings, unknown_variables
 from app.db import SessionFactory, create_engine, create_session_factory
 from app.db.schema_revision import OutdatedSchema, require_current_schema
 from app.db.shared_clock import ClockSkewed, require_machine_time, synchronise
@@ -36,13 +38,20 @@ def with_sessions(settings: Settings, work: Callable[[SessionFactory], Awaitable
         return asyncio.run(run())
 
 
-def check_clock_and_schema(settings: Settings) -> None:
+def checked_settings() -> Settings:
+    """Return the settings of a service, after a check of the agent catalog, the clock and the schema."""
+    settings = service_settings()
+    for name, nearest in unknown_variables().items():
+        meant = {"meant": nearest} if nearest else {}
+        structlog.get_logger(__name__).warning("settings.unknown", variable=name, **meant)
+    check_catalog(settings)
 
     async def check(sessions: SessionFactory) -> None:
         await require_machine_time(sessions)
         await require_current_schema(sessions)
 
     with_sessions(settings, check)
+    return settings
 
 
 @contextmanager

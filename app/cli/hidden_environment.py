@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_DUMPABLE = 4
-# Fields of /proc/<pid>/stat, without the three up to the last bracket.
+# Positions of the fields `env_start` and `env_end` of /proc/<pid>/stat behind the name of the program.
 _START, _END = 50 - 3, 51 - 3
 
 
@@ -16,7 +16,7 @@ def hide_environment() -> None:
     if sys.platform != "linux":
         return
     for name, value in os.environ.copy().items():
-        os.environ[name] = value  # the C library makes a copy, so the original is no longer needed
+        os.environ[name] = value  # the C library copies it, so that the original can be overwritten
     with suppress(OSError):
         fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
         start, end = int(fields[_START]), int(fields[_END])

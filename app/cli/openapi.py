@@ -10,6 +10,6 @@ from app.main import create_app
 @click.command()
 def openapi() -> None:
     """Print the description of the API as JSON (OpenAPI 3.1)."""
-    # Without production secrets, because nothing is served. Bytes, because JSON is UTF-8 in every locale.
+    # Nothing is served, so no production secrets are needed. Bytes, because JSON is UTF-8 in every locale.
     description = create_app(development_settings()).openapi()
     click.echo(orjson.dumps(description, option=orjson.OPT_INDENT_2))

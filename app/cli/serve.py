@@ -13,11 +13,10 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from app.api_limits import IDLE_SECONDS
-from app.cli.database import check_clock_and_schema
+from app.cli.database import checked_settings
 from app.cli.hidden_environment import hide_environment, start_tracker
 from app.cli.serving.http_protocol import StreamingProtocol
 from app.cli.serving.loading import load_api
-from app.cli.settings import check_catalog, service_settings, warn_of_unknown_variables
 
 # Container engines kill ten seconds after the stop signal; streams are closed before that.
 _GRACEFUL_SHUTDOWN_SECONDS = 8
@@ -38,13 +37,10 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
     no more requests, and waits until those in progress have finished or a time limit is over.
     """
     hide_environment()
-    # uvicorn raises the signal again after the last request: a requested stop is no failure.
+    # uvicorn raises the signal again after the last request. A requested stop must end with status 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
-    settings = service_settings()
-    warn_of_unknown_variables()
-    check_catalog(settings)
-    check_clock_and_schema(settings)
+    settings = checked_settings()
     config = uvicorn.Config(
         f"{load_api.__module__}:{load_api.__name__}",
         factory=True,
@@ -55,11 +51,11 @@ def serve(host: str | None, port: int | None, workers: int) -> None:
         http=StreamingProtocol,
         ws="none",
         lifespan="on",
-        # Our own middleware logs a structured line per request, with more fields.
+        # Our middleware logs each request with more fields.
         access_log=False,
         log_config=None,
         server_header=False,
-        # Our own middleware reads them, including the host.
+        # Our middleware reads them, and unlike uvicorn also the host.
         proxy_headers=False,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=_GRACEFUL_SHUTDOWN_SECONDS,
@@ -85,7 +81,7 @@ class DealtSocket(socket.socket):
     def of(cls, bound: socket.socket) -> "DealtSocket":
         """Take over `bound`, which was bound exclusively to find a port in use, and let others bind beside it."""
         dealt = cls(bound.family, bound.type, bound.proto, fileno=bound.detach())
-        # With it any service could bind the port until one of the processes listens.
+        # SO_REUSEADDR would let any other service bind the port until one of the processes listens.
         dealt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         dealt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         return dealt

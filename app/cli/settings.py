@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from app.agents.adapters.catalog import Catalog, load_catalog
 from app.agents.errors import CatalogInvalid
-from app.config import Settings, unknown_variables
+from app.config import Settings
 from app.devstack.home import running_environment
 from app.observability import configure_logging
 
@@ -21,13 +20,6 @@ _PREFIX = "TASKBEACON_"
 def service_settings() -> Settings:
     """Return the settings from the environment; invalid ones end the command."""
     return _build(Settings)
-
-
-def warn_of_unknown_variables() -> None:
-    """Log a warning for each environment variable with the service's prefix that no setting reads."""
-    for name, nearest in unknown_variables().items():
-        meant = {"meant": nearest} if nearest else {}
-        structlog.get_logger(__name__).warning("settings.unknown", variable=name, **meant)
 
 
 def check_catalog(settings: Settings) -> Catalog:
@@ -54,7 +46,7 @@ def admin_settings() -> Settings:
     except click.ClickException as error:
         if "secret_keys" in here.model_fields_set:
             raise
-        # Without its own settings, the command most likely meant the stack.
+        # A person without any setting most likely means the development stack, which does not run.
         raise click.ClickException(f"{no_stack(here.home)}, or set {_PREFIX}DATABASE_URL") from error
 
 
@@ -79,13 +71,13 @@ def _build(build: Callable[[], Settings]) -> Settings:
     try:
         settings = build()
     except ValidationError as error:
-        # Without the values: some are secrets.
+        # The message leaves out the values, because some are secrets.
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         text = "; ".join(_describe(problem["loc"], problem["msg"]) for problem in problems)
         raise click.ClickException(f"bad settings: {text}") from error
     except SettingsError as error:
         raise click.ClickException(f"bad settings: {error}") from error
-    # Before anything is logged: standard output is for the result of the command.
+    # Here, before anything is logged: standard output is for the result of the command, not for logs.
     configure_logging(settings.log_format, settings.log_level)
     return settings
 

@@ -32,7 +32,7 @@ from taskbeacon.client import AsyncClient, TaskbeaconError
 from taskbeacon.client.types import Run
 
 _TITLE_LENGTH = 80
-# Default models, which are printed; every agent accepts others by --model.
+# The default model of an agent. `--model` chooses another, and agents that are not listed need it.
 _MODELS = {"claude": "claude-sonnet-5", "codex": "gpt-5.5"}
 
 DEFAULT_PROMPT = """\
@@ -65,7 +65,7 @@ REPOSITORY-MAP.md is written.
     "--agent",
     help="Agent: claude, codex, … Default: runbook, which executes the code blocks of the prompt.",
 )
-@click.option("--adapter", hidden=True)  # what `--agent` was called
+@click.option("--adapter", hidden=True)  # the former name of `--agent`
 @click.option(
     "--model",
     help=f"The agent's model. Default: {', '.join(f'{model} for {name}' for name, model in _MODELS.items())}.",
@@ -138,14 +138,14 @@ def _join(home: Home, settings: Settings, git_url: str) -> AsyncClient:
 
 
 async def _find_or_make_project(session: AsyncSession, cipher: Cipher, *, user_id: int, git_url: str) -> int:
-    # A project apart, because new tasks use the first integration of their project: in the developer's own,
-    # `organization/repository` must still be cloned from `GIT_BASE_URL`.
+    # New tasks use the first integration of their project. In the developer's own project that one would redirect
+    # `organization/repository` from `GIT_BASE_URL` to the copies, so the copies have a project of their own.
     project_id = await session.scalar(
         select(Integration.project_id).where(Integration.git_url == git_url).order_by(Integration.id).limit(1)
     )
     if project_id is None:
         project_id = (await create_project(session, "Your repositories")).id
-        # Without a token, and a folder has no API: no pull request is attempted.
+        # Without a token, so that no pull request is attempted: a folder has no API.
         await create_integration(
             session,
             cipher,

@@ -3,9 +3,8 @@
 import click
 
 from app.agents.errors import SandboxUnavailable
-from app.cli.database import check_clock_and_schema
+from app.cli.database import checked_settings
 from app.cli.hidden_environment import hide_environment
-from app.cli.settings import check_catalog, service_settings, warn_of_unknown_variables
 from app.config import Settings
 from app.worker.main import run_worker
 
@@ -18,10 +17,7 @@ def worker() -> None:
     over.
     """
     hide_environment()
-    settings = service_settings()
-    warn_of_unknown_variables()
-    check_catalog(settings)
-    check_clock_and_schema(settings)
+    settings = checked_settings()
     _make_workspaces(settings)
     try:
         run_worker(settings)

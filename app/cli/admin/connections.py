@@ -36,7 +36,7 @@ def _read(path: str) -> str:
     try:
         with click.open_file(path, encoding="utf-8") as stream:
             return str(stream.read(_LONGEST_INPUT))
-    except (AttributeError, OSError, ValueError) as error:  # closed (click meets None), unreadable, not UTF-8
+    except (AttributeError, OSError, ValueError) as error:  # a closed stdin is None; unreadable; not UTF-8
         fault = "standard input holds no text." if path == _STANDARD_INPUT else f"{path} cannot be read."
         raise click.BadParameter(fault) from error
 

@@ -13,9 +13,8 @@ from app.errors import NotFound
 from app.models import ApiKey, Integration, Membership, Organization, Project, User
 
 _MAX_LIMIT = 1000
-
-
-# The type of an option, what it asks of a row, and its help.
+_PAGE, _SKIPPED = click.IntRange(1, _MAX_LIMIT), click.IntRange(0, 2**31 - 1)
+# The type of an option, the condition that its value sets for a row, and its help.
 _Filter = tuple[click.ParamType[Any], Callable[[Any], ColumnElement[bool]], str]
 
 
@@ -24,39 +23,38 @@ class _Kind:
     """A kind of rows: its columns as they are shown, and the options by which a list can be limited."""
 
     name: str
-    # The order ends with the id, so that it is total.
+    # Columns by which a list is sorted. The last one is the id, so that the order is total.
     order: tuple[InstrumentedAttribute[Any], ...]
     columns: tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...]
     filters: Mapping[str, _Filter] = field(default_factory=dict)
-    # Ids that are shown with a row, by their name: a SELECT for the row's id.
+    # Lists of ids that are shown with a row: by the name of a list, the SELECT that finds it for the row's id.
     related: Mapping[str, Callable[[Any], Select[int]]] = field(default_factory=dict)
 
 
 def _add_list(kind: _Kind, text: str) -> None:
-    async def list_rows(transaction: AdminTransaction, *, limit: int, offset: int, **values: Any) -> Output:
+    options = [
+        click.Option([f"--{name}"], type=type_, help=help_)
+        for name, (type_, _, help_) in kind.filters.items()
+    ]
+
+    @admin.command(f"list-{kind.name}s", params=options, help=text)
+    @click.option("--limit", type=_PAGE, default=100, show_default=True, help="Maximum number of entries.")
+    @click.option("--offset", type=_SKIPPED, default=0, show_default=True, help="Number of entries to skip.")
+    @transactional
+    async def list_rows(
+        transaction: AdminTransaction, /, *, limit: int, offset: int, **values: Any
+    ) -> Output:
         filters = [kind.filters[name][1](value) for name, value in values.items() if value is not None]
         rows = select(*kind.columns).where(*filters)
         count = await transaction.session.scalar(select(func.count()).select_from(rows.subquery()))
         page = await transaction.session.execute(rows.order_by(*kind.order).limit(limit).offset(offset))
         return {"count": count, "results": [row._asdict() for row in page]}
 
-    options = [
-        click.Option([f"--{name}"], type=type_, help=help_)
-        for name, (type_, _, help_) in kind.filters.items()
-    ]
-    for name, range_, default, help_ in (
-        ("limit", click.IntRange(1, _MAX_LIMIT), 100, "Maximum number of entries."),
-        ("offset", click.IntRange(0, 2**31 - 1), 0, "Number of entries to skip."),
-    ):
-        options.append(
-            click.Option([f"--{name}"], type=range_, default=default, show_default=True, help=help_)
-        )
-    admin.add_command(
-        click.Command(f"list-{kind.name}s", callback=transactional(list_rows), params=[*options], help=text)
-    )
-
 
 def _add_show(kind: _Kind, type_: click.ParamType[Any], text: str) -> None:
+    @admin.command(f"show-{kind.name}", help=text)
+    @click.option(f"--{kind.name}", "key", type=type_, required=True, help=f"Id of the {kind.name}.")
+    @transactional
     async def show_row(transaction: AdminTransaction, *, key: Any) -> Output:
         statement = select(*kind.columns).where(kind.order[-1] == key)
         row = (await transaction.session.execute(statement)).one_or_none()
@@ -67,13 +65,6 @@ def _add_show(kind: _Kind, type_: click.ParamType[Any], text: str) -> None:
             for name, select_ids in kind.related.items()
         }
         return {**row._asdict(), **related}
-
-    option = click.Option(
-        [f"--{kind.name}", "key"], type=type_, required=True, help=f"Id of the {kind.name}."
-    )
-    admin.add_command(
-        click.Command(f"show-{kind.name}", callback=transactional(show_row), params=[option], help=text)
-    )
 
 
 _ORGANIZATIONS = _Kind(

@@ -38,7 +38,6 @@ class AdminTransaction:
 
     @property
     def cipher(self) -> Cipher:
-        """The cipher that encrypts and decrypts the secrets in the database."""
         return Cipher(self.settings.secret_keys)
 
 
@@ -62,7 +61,7 @@ def transactional(
         except click.ClickException:
             raise
         except Exception as error:
-            # A defect. Do not print statements and their parameters: some are secrets.
+            # A bug of ours. Its message may quote a statement with its parameters, and some of these are secrets.
             raise click.ClickException(f"unexpected failure: {type(error).__name__}") from error
         click.echo(json.dumps(output, default=str))
 

@@ -45,26 +45,24 @@ class _Refused(Exception):
 class StreamingProtocol(HttpToolsProtocol):
     """uvicorn's protocol for one connection, with limits on heads, times and pipelined requests."""
 
-    # How long sent data may stay unacknowledged or unread by the client. Streams send something every 20
-    # seconds, so a device that lost its network does not count as watching for much longer than a device that
-    # stopped sending beats.
+    # How long sent data may stay unacknowledged or unread by the client. Streams send something every 20 seconds, so
+    # that a device without a network does not count as watching for much longer than one that sends no more beats.
     unacknowledged_milliseconds: ClassVar[int] = int(UNACKNOWLEDGED_SECONDS * 1000)
     head_seconds: ClassVar[float] = HEAD_SECONDS
 
-    # Whether a head is being read, or a body.
+    # Whether the parser is in the head of a request, or in its body.
     _in_head = False
     _in_body = False
-    # Bytes since the last callback of the parser, which does not limit heads, trailers of chunked bodies and
-    # extensions of chunks.
+    # Bytes since the last callback of the parser, and whether the current piece has caused none. The parser itself
+    # limits neither heads nor trailers of chunked bodies nor extensions of chunks.
     _silent_bytes = 0
     _was_silent = True
-    # Headers and trailers of the request that is being read; chunks that the piece being read may still have.
+    # Headers and trailers so far of the request that is being read; how many more chunks the current piece may have.
     _fields = 0
     _chunks_left = 0
-    # Ends the wait for a head, or for a refused client to disconnect.
+    # The timer that ends the wait for a head, or for a refused client to disconnect.
     _clock: asyncio.TimerHandle | None = None
-    # The reason why the request that is being read cannot be served, and whether a refusal has ended the
-    # reading.
+    # The reason why the request that is being read cannot be served, and whether the connection reads no more.
     _refusal: AppError | None = None
     _is_refused = False
     # The request that is being answered; uvicorn's own `cycle` is the last one that was read.
@@ -85,7 +83,7 @@ class StreamingProtocol(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
-        # uvicorn does so only for the last request; the others would write to a closed transport.
+        # uvicorn abandons only the last request; earlier ones would write to a closed transport.
         for cycle in (self._answered, *(waiting for waiting, _ in self.pipeline)):
             if cycle is not None:
                 _abandon(cycle)
@@ -94,7 +92,7 @@ class StreamingProtocol(HttpToolsProtocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        # In pieces, so that the work of httptools for a single header is bounded too.
+        # In pieces, because httptools takes quadratic time for one long header.
         for start in range(0, len(data), HEAD_BYTES):
             if self._is_refused:
                 return
@@ -106,7 +104,7 @@ class StreamingProtocol(HttpToolsProtocol):
             if self._silent_bytes > HEAD_BYTES and not self._is_refused:
                 self._refuse(HeadTooLarge(_HEAD_LIMIT))
         if self._clock is None and not self._is_refused and not self._is_busy:
-            # uvicorn stops its own timer at the first byte.
+            # uvicorn's own timer covers only the wait for the first byte.
             self._start_clock()
 
     @override
@@ -122,7 +120,7 @@ class StreamingProtocol(HttpToolsProtocol):
         if self._fields > HEAD_FIELDS:
             self._refusal = HeadTooLarge(f"{HEAD_FIELDS} headers")
             raise _Refused
-        # Ignored: trailers of a body would become headers of a request that is being served.
+        # Trailers of a body are ignored: they would become headers of the request that is being served.
         if self._in_head:
             super().on_header(name, value)
 
@@ -153,7 +151,7 @@ class StreamingProtocol(HttpToolsProtocol):
             self._refusal = HeadTooLarge(_HEAD_LIMIT)
             raise _Refused
         if len(self.pipeline) >= PIPELINED_REQUESTS:
-            # Not answered: the connection is closed after the waiting requests.
+            # This request gets no response: the connection is closed after those that wait.
             raise _Refused
         super().on_headers_complete()
         self._in_body = True
@@ -163,7 +161,8 @@ class StreamingProtocol(HttpToolsProtocol):
     @override
     def on_response_complete(self) -> None:
         if self.flow.write_paused and not self.transport.is_closing():
-            # Else all responses would be computed for a client that receives none.
+            # The next request waits until the client has received this response. Else a client that reads nothing could
+            # have the responses to all its requests computed.
             self._is_untaken = True
             return
         following = self.pipeline[-1][0] if self.pipeline else None
@@ -184,8 +183,7 @@ class StreamingProtocol(HttpToolsProtocol):
 
     @override
     def shutdown(self) -> None:
-        # Before the server waits for responses: streams do not end by themselves. Their clients reconnect
-        # elsewhere.
+        # The server now waits for responses, and streams do not end by themselves. Their clients reconnect elsewhere.
         self.app_state["hub"].end_all()
         super().shutdown()
 
@@ -204,7 +202,7 @@ class StreamingProtocol(HttpToolsProtocol):
     def _give_up_head(self) -> None:
         self._clock = None
         if self._is_busy:
-            # This side may be the one that does not read: the timer starts again with the next byte.
+            # While a request is answered this side may have stopped reading. The next byte starts the timer again.
             return
         if self._in_head:
             self._refuse(RequestTimeout())
@@ -215,20 +213,20 @@ class StreamingProtocol(HttpToolsProtocol):
         self._is_refused = True
         self._stop_clock()
         if self._is_busy and not self.cycle.more_body:
-            # Earlier requests are answered first, and then the connection is closed.
+            # The requests before this one get their responses; then the connection is closed.
             self.cycle.keep_alive = False
             return
         if self._is_busy:
-            # The body of the last request is broken.
+            # The refused bytes belong to the body of the last request.
             is_its_turn = self._answered is self.cycle and not self.cycle.response_started
             _abandon(self.cycle)
             if not is_its_turn:
                 self.transport.close()
                 return
         if self._is_busy or not self._in_body:
-            # Else the request was answered before the end of its body.
+            # Otherwise this request already has its response, sent before the end of its body.
             self.transport.write(_answer(error))
-        # If closed at once, with unread data, the connection would be reset and the response lost.
+        # To close a connection with unread data resets it, and the client would lose the response.
         self.flow.resume_reading()
         self.transport.write_eof()
         self._clock = self.loop.call_later(LINGER_SECONDS, self.transport.close)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-# How many new objects start a collection of the young ones. A page of the inbox or a claim of pushes makes thousands,
-# and keeps none: with Python's 700 a worker spent a twentieth of its time on them.
+# How many new objects start a collection of the youngest generation. A page of the inbox or a claim of pushes makes
+# thousands and keeps none: with Python's default of 700, a worker spent a twentieth of its time on collections.
 _YOUNG_OBJECTS = 10_000
 
 
