@@ -178,6 +178,7 @@ class Examples:
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._schemas = document["components"]["schemas"]
+        self._made: dict[str, Reply] = {}
         self._operations = {
             f"{method.upper()} {re.sub('{[a-z_]+}', '[^/]+', path)}": operation["responses"]
             for path, item in document["paths"].items()
@@ -186,6 +187,11 @@ class Examples:
 
     def answer(self, received: Received) -> Reply:
         asked = f"{received.method} {received.path.removesuffix('/')}"
+        if asked not in self._made:
+            self._made[asked] = self._make(asked)
+        return self._made[asked]
+
+    def _make(self, asked: str) -> Reply:
         for pattern, responses in self._operations.items():
             if re.fullmatch(pattern, asked):
                 status, response = next(each for each in responses.items() if each[0].startswith("2"))

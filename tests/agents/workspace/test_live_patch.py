@@ -223,7 +223,7 @@ async def test_many_large_files_and_long_names_are_counted(collector: Collector)
         await opened.run(
             "for n in $(seq 150); do truncate -s 5M huge$n; done\n"
             "d=$(printf '%080d/%080d' 0 0 | tr 0 '\\377')\nmkdir -p $d\n"
-            "for n in $(seq 4850); do echo > $d/$(printf %0200d $n | tr 0 '\\377'); done"
+            "p=$(printf %0196d 0 | tr 0 '\\377')\nfor n in $(seq -w 4850); do echo > $d/$p$n; done"
         )
 
         shown = await compare(opened)

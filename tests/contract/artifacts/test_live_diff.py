@@ -1,5 +1,6 @@
 """Live diffs (contract 19.1, 19.3), of what a worker has put into a real Redis."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -132,9 +133,13 @@ async def test_diff_that_there_is_not_says_why(
     for missing, automatic, fields in cases:
         run = await make_held(session, task, **fields)
         with concerning((missing, fields)):
-            shown = (await client.get(f"{task_url}/runs/{run.id}/diff?source=live")).json()
+            # At once, since each waits for a worker that does not answer.
+            paths = ("diff?source=live", "diff/file?source=live&path=a.py")
+            answers = await asyncio.gather(
+                *(client.get(f"{task_url}/runs/{run.id}/{path}") for path in paths)
+            )
+            shown, text = [answer.json() for answer in answers]
             assert (shown["missing"], shown["files"], shown["totals"]) == (missing, [], None)
-            text = (await client.get(f"{task_url}/runs/{run.id}/diff/file?source=live&path=a.py")).json()
             assert (text["missing"], text["text"]) == (missing, None)
             if missing != "no_answer":
                 shown = (await client.get(f"{task_url}/runs/{run.id}/diff?source=auto")).json()
