@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import pytest
-
-from checks import client_types
 from tests.support.assertions import concerning
 
 _ROOT = Path(__file__).parents[1]
@@ -592,8 +589,3 @@ def test_logger_of_a_module_is_named_log() -> None:
     ]
 
     assert others == []
-
-
-def test_types_of_the_client_are_those_of_the_api(capsys: pytest.CaptureFixture[str]) -> None:
-    """`make check` says so too; a change of a schema that the client names is seen here with all other rules."""
-    assert client_types.main(write=False) == 0, capsys.readouterr().err
