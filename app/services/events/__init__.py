@@ -1,1 +1,1 @@
-"""The ledger: what happened to tasks and runs, in PostgreSQL. Its event types, its writing, reading and sweep."""
+"""The ledger of events of tasks and runs, in PostgreSQL: event types, writing, reading and sweep."""

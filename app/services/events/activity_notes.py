@@ -1,7 +1,7 @@
 """SQL expressions that note activity in the row of its task (contract 3.1, 6.12).
 
-The statement that records an event moves `last_activity_at`. Ends of runs and messages of members are noted too, for
-the people who follow the task. Neither moves backwards, whatever the order of commits.
+The statement that records an event moves `last_activity_at`. Ends of runs and messages of members also set the columns
+`activity_…`, for the people who follow the task. A transaction that commits late moves neither of them backwards.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ def moved_to(at: Any) -> dict[str, ColumnElement[object]]:
 
 
 def noted(kind: ActivityKind, at: Any, *, by: Any, subject: Any) -> dict[str, ColumnElement[object]]:
-    """Return the values of an UPDATE of `Task` for an end or a message, caused by the request of the user `by`."""
+    """Return the values of an UPDATE of `Task` for the end of a run, or a message, that the user `by` has caused."""
     is_newest = func.coalesce(Task.activity_at, Task.created_at) <= at
     values = {
         "activity_at": at,

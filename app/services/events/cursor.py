@@ -42,10 +42,11 @@ START = Cursor(0, 0)
 
 # The oldest transaction that is still open.
 SETTLED: ColumnElement[int] = literal_column("pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
-# The next transaction that may begin: rows with a greater id come from another cluster, by a dump (`event_sweep.py`).
+# The next transaction id of this cluster. Rows with this id or a greater one were restored from a dump of another
+# cluster (`event_sweep.py`).
 UNBORN: ColumnElement[int] = literal_column("pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
 _AFTER_TRANSACTION = bindparam("after_transaction", type_=BigInteger)
-# The position of `Cursor.values`; a position of another cluster is before all transactions of this one.
+# The position of `Cursor.values`. A position from another cluster counts as before all transactions of this one.
 PLACE_COLUMNS = (
     case((_AFTER_TRANSACTION >= UNBORN, literal_column("0", BigInteger)), else_=_AFTER_TRANSACTION),
     bindparam("after_seq", type_=BigInteger),

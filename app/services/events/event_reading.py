@@ -73,10 +73,10 @@ EVERYTHING = EventFilter()
 async def list_events(
     session: AsyncSession, caller: Principal, query: EventQuery, *, limit: int, link: str
 ) -> EventPage:
-    """Return a page of the events that the caller may see in the request's project, those of deleted tasks included.
+    """Return a page of the events that the caller may see in the request's project, with those of deleted tasks.
 
-    Also the position after its last event, and whether events after `query.after` were removed because of their age.
-    `link` is the setting `task_url`.
+    The page has the position after its last event, and whether events after `query.after` were removed because of their
+    age. `link` is the setting `task_url`.
     """
     after = START if query.after is None else Cursor.parse(query.after)
     if after is None:
@@ -87,7 +87,7 @@ async def list_events(
     return {
         "results": [event_out(row, link) for row in rows],
         "next_after": str(rows[-1].place if rows else after),
-        # After reading the rows: events that were removed meanwhile are reported too.
+        # Read after the rows, so that events that were removed meanwhile are reported too.
         "truncated": await is_truncated(session, caller, after),
     }
 
@@ -156,7 +156,7 @@ def _page_statement() -> Statement:
             Event.project_id == project_id,
             AFTER,
             EVENT_AUDIENCE.in_(audiences_of(user_id)),
-            # Checked at each reading: a membership may end while a stream is open. Once, not for each event.
+            # Checked at each reading, since a membership may end while a stream is open; once, not for each event.
             active_member(user_id, project_id),
             or_(types.is_(None), SELECTORS.overlap(types)),
             or_(task_id.is_(None), Event.task_id == task_id),
@@ -242,7 +242,7 @@ async def read_new_events(session: AsyncSession, after: Cursor, user_ids: Collec
     rows = await _NEW.all(session, {"user_ids": [*user_ids], **after.values()})
     if not rows:
         return NewEvents((), {})
-    # After the events: a user who has left meanwhile sees none.
+    # Read after the events, so that a user who has left meanwhile sees none of them.
     memberships = await find_memberships(session, user_ids, {row.event.project_id for row in rows})
     return NewEvents(rows, memberships)
 

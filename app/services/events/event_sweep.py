@@ -14,17 +14,17 @@ from app.models import Event, EventCursor, EventHorizon, EventSnapshot
 from app.services.events.cursor import IN_ORDER, UNBORN
 
 _AT_ONCE = 5000
-# A place of another cluster is before all transactions of this one.
+# A position from another cluster counts as before all transactions of this one.
 _READ_UP_TO = tuple_(
     case((EventCursor.transaction_id >= UNBORN, 0), else_=EventCursor.transaction_id), EventCursor.seq
 )
 
 
 async def adopt_events(sessions: SessionFactory, *, at_once: int = _AT_ONCE) -> int:
-    """Give events restored from another cluster the transaction id 0, or readers would wait for it; return how many."""
+    """Give events restored from another cluster the transaction id 0, for which no reader waits; return how many."""
     restored = select(*IN_ORDER).where(Event.transaction_id >= UNBORN).order_by(*IN_ORDER).limit(at_once)
     adopted, page = 0, restored
-    # One transaction, for which newer events wait: no reader is past an event of a later step (ADR 60).
+    # In one transaction: readers read no newer event until it commits, so none skips an event of a later step (ADR 60).
     async with unit_of_work(sessions) as session:
         await session.execute(
             update(EventHorizon).where(EventHorizon.transaction_id >= UNBORN).values(transaction_id=0)
@@ -32,13 +32,13 @@ async def adopt_events(sessions: SessionFactory, *, at_once: int = _AT_ONCE) -> 
         while places := await rows_of(session, page):
             step = update(Event).where(tuple_(*IN_ORDER).between(tuple_(*places[0]), tuple_(*places[-1])))
             adopted += await count_changed(session, step.values(transaction_id=0))
-            # Behind it: the old versions of its rows remain in the index until the commit.
+            # The next page starts after this one: old versions of its rows stay in the index until the commit.
             page = restored.where(tuple_(*IN_ORDER) > tuple_(*places[-1]))
     return adopted
 
 
 async def prune_events(session: AsyncSession, *, kept: timedelta, at_once: int = _AT_ONCE) -> int:
-    """Delete a batch of events older than `kept` that the relay has read; note the last by project; return how many."""
+    """Delete a batch of events older than `kept` that each reader of the whole ledger has read; return their number."""
     # No CTE as in `delete_batch` is needed: it skips no locked rows, and finds the same however often it runs.
     oldest = select(*IN_ORDER).order_by(*IN_ORDER).limit(at_once)
     unread = select(EventCursor.reader).where(tuple_(*IN_ORDER) > _READ_UP_TO).exists()
@@ -52,7 +52,7 @@ async def prune_events(session: AsyncSession, *, kept: timedelta, at_once: int =
         return 0
     ids = literal([id_ for *_, id_ in rows], ARRAY(Uuid))
     await session.execute(delete(EventSnapshot).where(EventSnapshot.event_id == any_(ids)))
-    # The last of each project counts, and all sweeps lock projects in the same order.
+    # Sorted, so that the dict keeps the last event of each project, and all sweeps lock projects in the same order.
     newest = {project_id: (x, y) for project_id, x, y, _ in sorted(rows)}
     horizon = upsert(EventHorizon).values(
         [{"project_id": key, "transaction_id": x, "seq": y} for key, (x, y) in newest.items()]

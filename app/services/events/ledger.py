@@ -3,7 +3,7 @@
 An event is written by the statement that makes the change, or in its transaction. A wake-up of readers may be lost.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,7 +11,6 @@ import orjson
 from sqlalchemy import CTE, ColumnElement, Uuid, any_, bindparam, func, insert, literal_column, null, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.dml import ReturningInsert
 
 from app.db import after_commit
 from app.db.statements import Prepared
@@ -25,14 +24,13 @@ from app.services.views.tasks import TaskRow, select_tasks, task_out
 
 # The key in a session's `info` of the function that wakes readers (`runtime.py`).
 WAKE = "wake_ledger_readers"
-# A task may be megabytes, and a batch changes hundreds.
+# The size of a task may be megabytes, and a batch may change hundreds of tasks.
 _SNAPSHOTS_AT_ONCE = 20
-_WRITTEN = ("project_id", "type", "user_id", "occurred_at", "data")
 # Whether an endpoint of the event's project wants full bodies.
 _SNAPSHOT_WANTED = (
     select(WebhookEndpoint.id)
     .where(
-        # By name: a subquery cannot be correlated with a RETURNING.
+        # Named as text: SQLAlchemy cannot correlate a subquery with a RETURNING.
         WebhookEndpoint.project_id == literal_column("events.project_id", Event.project_id.type),
         WebhookEndpoint.enabled,
         WebhookEndpoint.payload == constant(PayloadKind.FULL),
@@ -44,7 +42,7 @@ _SNAPSHOT_WANTED = (
 def insert_event_cte(
     source: CTE, type_: EventType | ColumnElement[str], *conditions: ColumnElement[bool], **columns: Any
 ) -> CTE:
-    """Return a CTE that inserts an event for each row of `source` that fits; `columns` are expressions over it."""
+    """Return a CTE that inserts an event for each row of `source` under `conditions`; `columns` are SQL over it."""
     values = {"type": constant(type_) if isinstance(type_, EventType) else type_, **columns}
     rows = select(*values.values()).select_from(source).where(*conditions)
     return (
@@ -144,22 +142,10 @@ async def _snapshot(subject: _Subject, run: RunRow | None) -> JsonDict:
     return plain
 
 
-async def record(session: AsyncSession, type_: EventType, **columns: object) -> UUID:
-    """Add an event that is not about a task to the ledger; return its id."""
-    event_id: UUID
-    (event_id,) = await _RECORD.one(session, {"type": type_, "data": {}, **columns})
+async def record(session: AsyncSession, type_: EventType, **columns: object) -> None:
+    """Add an event that is not about a task to the ledger."""
+    await session.execute(insert(Event).values(type=type_, **columns))
     wake_readers(session)
-    return event_id
-
-
-def _record_statement() -> ReturningInsert[UUID]:
-    values: Mapping[str, object] = {
-        name: bindparam(name, None, type_=Event.__table__.c[name].type) for name in _WRITTEN
-    }
-    return insert(Event).values(values).returning(Event.id)
-
-
-_RECORD = Prepared(_record_statement())
 
 
 def wake_readers(session: AsyncSession) -> None:

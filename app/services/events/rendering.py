@@ -13,7 +13,7 @@ from app.schemas.events import EventOut
 from app.services.events.cursor import Cursor
 from app.services.views.task_links import task_link
 
-# The size that receivers are advised to accept.
+# Receivers are advised to accept bodies of this size.
 _BODY_BYTES = 20_000
 
 
@@ -61,11 +61,11 @@ def event_body(
     type_: str,
     at: datetime,
     data: Mapping[str, object],
-    snapshot: Mapping[str, object] | None = None,
+    snapshot: Mapping[str, object] | None,
     *,
     full: bool,
 ) -> str:
-    """Return the body of a webhook message as it is signed; `truncated` if a full one is too large or not kept."""
+    """Return the body of a webhook message, as signed; `truncated` if a full one is too large or has no snapshot."""
     if not full or "task_id" not in data:
         return _encode(type_, at, data)
     if snapshot is not None:

@@ -1,7 +1,7 @@
-"""Claim due rows by lease, lock rows in one order, and settle items so that a bad one stops no other.
+"""Claim due rows by lease, lock rows in one order, and settle items so that a failing one does not stop the others.
 
-A claim expires: the rows of a worker that was killed are due again. Only the last claim of a row stores a result; it is
-known by its number of attempts or, where none are counted, by the end of its lease.
+A claim expires: the rows of a worker that was killed become due again. Only the last claim of a row may store a result.
+It is recognised by the row's number of attempts or, if attempts are not counted, by the end of its lease.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ Settle = Callable[[AsyncSession, Sequence[Item]], Awaitable[None]]
 
 
 def claim(model: Any, due: Select[Any], *, counts: bool = True, **lease: Any) -> Update:
-    """Return the UPDATE that sets `lease` in the rows that `due` selects and locks; a claim `counts` as an attempt."""
+    """Return the UPDATE that sets the columns `lease` of the rows that `due` selects; `counts` adds an attempt."""
     ((key,), (chosen,)) = due.selected_columns, due.cte("due").c
     return (
         update(model)
@@ -33,7 +33,7 @@ def claim(model: Any, due: Select[Any], *, counts: bool = True, **lease: Any) ->
 
 
 def lock(rows: Select[*Columns], key: SQLCoreOperations[UUID]) -> Select[*Columns]:
-    """Return the SELECT that locks the rows of `key`, in one order everywhere: no two transactions deadlock."""
+    """Return the SELECT that locks the rows of `key` in its order, so that two transactions do not deadlock."""
     return rows.order_by(key).with_for_update(of=key, key_share=True)
 
 
@@ -45,7 +45,7 @@ async def settle_each(
     event: str,
     name: Callable[[Item], Mapping[str, object]],
 ) -> None:
-    """Settle the items in one transaction; if it fails, each half alone. A bad one is logged, and found again."""
+    """Settle the items in one transaction, or if it fails, each half in its own. An item that fails alone is logged."""
 
     async def store(part: Sequence[Item]) -> None:
         await in_transaction(sessions, lambda session: settle(session, part))

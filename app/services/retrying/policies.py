@@ -61,10 +61,10 @@ RUN_LEASE: Final = timedelta(seconds=60)
 DATABASE: Final = RetryPolicy(
     (DatabaseUnavailable,), (0.5, 1, 2, 4, 8, 16), "database.unavailable", within=35.0
 )
-# The lock of a log lapses then, or later if the store has much to copy. Its holder gives up well before, which leaves
-# the store time to finish a request that the holder has given up, so that never two write. If the lock of an ordinary
-# log is not released (its holder died, the database was away, or the store may still write), it lapses before other
-# writers give up waiting.
+# The lock of a log lapses after this time, or later if the store has much to copy. Its holder stops well before, so
+# that the store can finish a request that the holder has cancelled before another writer begins. A lock that is not
+# released (its holder died, the database was unavailable, or the store may still write) lapses before other writers of
+# an ordinary log stop waiting.
 LOG_LOCK_LEASE: Final = timedelta(seconds=15)
 LOG_LOCK_PATIENCE: Final = timedelta(seconds=20)
 # Less than the lease: later, another writer may have the lock.
@@ -78,16 +78,16 @@ ATTACHMENT: Final = RetryPolicy(
 CODE_HOST: Final = RetryPolicy(
     (GitHubUnavailable,), (1, 4, 15), "code_host.unavailable", within=180.0, longest_retry_after=60.0
 )
-# One process at a time writes about a branch; each try has the lease for itself.
+# One process at a time writes about a branch. Each attempt takes the lease again.
 PULL_REQUEST_LEASE: Final = timedelta(seconds=90)
-# How long a process waits for others that write; one that writes a verdict then has time left in its lease.
+# How long a process waits while others write. One that then writes a verdict still has time in `VERDICT_REPORT_LEASE`.
 PULL_REQUEST_PATIENCE: Final = 2 * PULL_REQUEST_LEASE
-PULL_REQUEST_LOOK_SECONDS: Final = 1.0  # before another process asks for it again
-# A report of a verdict, for a day from the verdict; every try has the lease for itself.
+PULL_REQUEST_LOOK_SECONDS: Final = 1.0  # the interval at which a waiting process asks for the lease
+# The report of a verdict is retried for a day after the verdict. Each attempt takes the lease again.
 VERDICT_REPORT_LEASE: Final = timedelta(minutes=5)
 VERDICT_REPORT_SECONDS: Final = 86_400.0
-# The files of a run: the last delay repeats for `TASKBEACON_WORKER_STORE_WAIT_SECONDS` in total. A cancelled run and a
-# stopping worker wait briefly. Files need the database and the lock of the log too.
+# The files of a run: the last delay is repeated until `TASKBEACON_WORKER_STORE_WAIT_SECONDS` have passed, or the brief
+# time below for a cancelled run and a stopping worker. Storing files needs the database and the lock of the log too.
 RUN_FILES: Final = RetryPolicy(
     (DatabaseUnavailable, ObjectStoreUnavailable, Unavailable),
     (0.5, 1, 2, 4, 8),
@@ -96,14 +96,14 @@ RUN_FILES: Final = RetryPolicy(
 )
 RUN_FILES_BRIEF_SECONDS: Final = 15.0
 
-# A push is retried for an hour after its event. Later, it is useless.
+# A push is retried for an hour after its event; later it is useless.
 PUSH: Final = RetrySchedule((5, 10, 20, 40, 80, 160, 300), jitter=1.5)
 PUSH_SECONDS: Final = 3600.0
 # How long a worker holds a push that it has claimed.
 PUSH_LEASE: Final = timedelta(seconds=60)
-# An hour of failures takes fewer. If results are lost, each claim sends the push again: for two hours at most.
+# An hour of failures takes fewer claims. If results cannot be stored, each claim sends the push again, for two hours.
 PUSH_CLAIMS: Final = 120
-# Each process probes a push service for itself; all that waits is sent within a minute of its return.
+# Each process probes a push service by itself. Waiting pushes are sent within a minute after the service has returned.
 PUSH_PROBES: Final = Probing(timedelta(seconds=5), timedelta(seconds=35))
 # A webhook delivery: ten attempts in about 75 hours (Standard Webhooks 1.0.0).
 _HOUR = 3600.0
@@ -111,20 +111,20 @@ WEBHOOK: Final = RetrySchedule(
     (5, 300, 1800, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, 14 * _HOUR, 20 * _HOUR, 24 * _HOUR), jitter=1.2
 )
 WEBHOOK_ATTEMPTS: Final = len(WEBHOOK.delays) + 1
-# Longer than an attempt (17 s) and the time in which tries to record its result begin (`DATABASE.within`): a shorter
-# lease would send again what was delivered. Until it ends, a killed worker's deliveries count as attempts under way.
+# Longer than an attempt (17 s) and the time in which its result may be stored (`DATABASE.within`): a shorter lease
+# would send delivered messages again. Until it ends, the deliveries of a killed worker count as attempts in progress.
 WEBHOOK_LEASE: Final = timedelta(seconds=60)
-# A delivery whose results are lost gets this many more attempts before it is given up. Each sends its message again.
+# A delivery whose results cannot be stored gets this many more attempts. Each of them sends its message again.
 WEBHOOK_LOST_ATTEMPTS: Final = 10
 # How long a recovery of deliveries pauses after an unexpected error.
 WEBHOOK_RECOVERY_PAUSE: Final = timedelta(minutes=1)
 # All workers together probe a webhook endpoint.
 WEBHOOK_PROBES: Final = Probing(timedelta(seconds=5), timedelta(minutes=5))
 
-# Losses of a run's worker, each before the agent has started: the last of them fails the run.
+# A run fails when it has lost this many workers, each before its agent had started.
 RUN_LOSSES: Final = 3
-# Losses of an attempt's worker: the last of them concludes the attempt.
+# An attempt to check a run is concluded without its worker when it has lost this many workers.
 ATTEMPT_LOSSES: Final = 3
-# Before a loop of the worker, or what wakes it, tries Redis or the database again.
+# The pause before a loop of the worker, or the listener that wakes it, tries Redis or the database again.
 LOOP_SECONDS: Final = 2.0
-LIVE_EVENTS_SECONDS: Final = 0.5  # before live events are sent to Redis, or followed there, again
+LIVE_EVENTS_SECONDS: Final = 0.5  # the pause before Redis is tried again for sending or following live events

@@ -1,4 +1,4 @@
-"""Repeat a step after a transient error, by a policy of `policies.py`; isolate the bad item of a batch."""
+"""Repeat a step after a transient error, by a policy of `policies.py`; isolate the failing item of a batch."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -80,7 +80,7 @@ async def by_halves(
     event: str,
     name: Callable[[Item], Mapping[str, object]],
 ) -> None:
-    """Perform a step for all items; if it fails, and has changed nothing, for each half: a bad item stops no other."""
+    """Perform a step for all items, and if it fails, for each half, so that a bad item does not stop the others."""
     if not items:
         return
     try:
