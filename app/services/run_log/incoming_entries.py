@@ -29,7 +29,7 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.opened_clients import ServiceClients
 from app.services.run_log.log_entries import LogEvent, log_line, publish_entries
-from app.services.run_log.log_writing import append_events, append_numbered, carries_ids
+from app.services.run_log.log_writing import append_events, append_numbered
 from app.services.views.runs import retrieve_run
 
 COMPLETE_TYPE = "_posthog/stream_complete"
@@ -47,8 +47,8 @@ _HEARD = Prepared(
 )
 
 
-# Followers get an event through Redis, over several turns of the event loop; `sleep(0)` waits for one only.
-# An event takes 0.2 ms to a single follower (docs/performance.md), so 1 ms lets a few followers be served.
+# Followers get an event through Redis, in several iterations of the event loop; `sleep(0)` waits for only one. An event
+# reaches a single follower in 0.2 ms (docs/performance.md), so 1 ms is enough for a few followers.
 _FOLLOWERS_FIRST_SECONDS = 0.001
 
 
@@ -95,9 +95,9 @@ async def take_events(
 ) -> PositionOut:
     """Accept the stream events of a run's agent in batches as they arrive; return the number of the last one accepted.
 
-    An accepted event stays accepted even if a later one is refused. A run that has ended accepts no new events. If an
-    agent sends again what was accepted before, events or the last line (`Completion`), this is acknowledged even then,
-    so that an agent that lost the response can stop.
+    An accepted event stays accepted even if a later one is refused. A run that has ended accepts no new events. Events
+    and a last line (`Completion`) that were accepted before are acknowledged even then, so that an agent that did not
+    receive the response can stop.
 
     The number of the last accepted event is added to the message of any `AppError`, unless the error has its own body.
     Raises AppError, ObjectStoreUnavailable, Unavailable, StateRefused.
@@ -228,7 +228,8 @@ async def _append(
     *,
     before_storing: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    # Published as soon as their place is certain: if storing fails then, followers get a gap, and read the log.
+    # Entries are published as soon as no other writer can put lines before them. If storing them fails then, followers
+    # get a gap, and read the log.
     sessions, events = clients.sessions, clients.events
     is_published = False
 
@@ -236,15 +237,16 @@ async def _append(
         nonlocal is_published
         is_published = True
         publish_entries(events, ref.run_id, new)
-        # First: a request to the store keeps this process busy for longer than serving the run's followers.
+        # Before the request to the store, which keeps this process busy for longer than serving the run's followers.
         await events.settle()
         await asyncio.sleep(_FOLLOWERS_FIRST_SECONDS)
         if before_storing is not None:
+            # If this failed after storing, the client would send entries again that are stored.
             await before_storing()
 
     log_events = [LogEvent(entry, log_line(entry)) for entry in entries]
-    if not any(event.line for event in log_events) and not carries_ids(log_events):
-        # There are only chunks of messages, which are not logged.
+    if not any(event.line or event.id for event in log_events):
+        # All entries are chunks of messages, which are not logged.
         async with unit_of_work(sessions) as session:
             await require_run(session, caller, ref.task_id, ref.run_id)
         await publish(entries)

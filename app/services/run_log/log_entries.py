@@ -25,7 +25,7 @@ _RESERVED_TYPES = frozenset({STATE_TYPE, "gap", "omitted", "keepalive"})
 
 
 class RunState(NamedTuple):
-    """What followers of a run learn of it: the `STATE_COLUMNS` of a statement that changes or reads the run."""
+    """The state of a run that its followers get: the `STATE_COLUMNS` of a statement that changes or reads the run."""
 
     id: UUID
     task_id: UUID
@@ -49,7 +49,7 @@ def announce_state(session: AsyncSession, events: RunEvents, run: RunState, *, o
 
     async def send() -> None:
         events.put(run.id, data, kind=EventKind.OPENED if opened else kind)
-        # So that no later step of this request overtakes the event.
+        # Wait, so that no later step of this request overtakes the event.
         await events.settle()
 
     after_commit(session, send)
@@ -57,18 +57,8 @@ def announce_state(session: AsyncSession, events: RunEvents, run: RunState, *, o
 
 def state_event(run: RunState) -> bytes:
     """Return the stream event that reports the state of a run; `omitted` names fields that are too large for it."""
-    state = {
-        "type": STATE_TYPE,
-        "run_id": str(run.id),
-        "task_id": str(run.task_id),
-        "status": run.status,
-        "stage": run.stage,
-        "output": run.output,
-        "branch": run.branch,
-        "error_message": run.error_message,
-        "updated_at": run.updated_at,
-        "completed_at": run.completed_at,
-    }
+    fields = run._asdict()
+    state: JsonDict = {"type": STATE_TYPE, "run_id": fields.pop("id"), **fields}
     for name in _LARGE:
         data = _encode(state)
         if len(data) <= MAX_EVENT_BYTES:
@@ -78,7 +68,7 @@ def state_event(run: RunState) -> bytes:
 
 
 def _encode(state: JsonDict) -> bytes:
-    return orjson.dumps(state, option=orjson.OPT_UTC_Z)
+    return orjson.dumps(state, default=str, option=orjson.OPT_UTC_Z)
 
 
 def announce_entries(

@@ -5,7 +5,7 @@ Only the valid size of each log is read. No log is ever held in memory as a whol
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api_limits import LARGE_RESPONSE_WAIT_SECONDS
 from app.clients.storage.object_store import ObjectStore
-from app.clients.storage.object_store_errors import ObjectMissing
+from app.clients.storage.object_store_errors import ObjectMissing, RangeNotSatisfiable
 from app.clients.storage.storage_keys import RunRef
 from app.db import release
 from app.db.statements import rows_of
@@ -30,9 +30,9 @@ from app.services.access.principal import Principal
 from app.services.access.visibility import require_run
 from app.services.resume_chain import resume_chain
 
-# Bytes after which a page ends, however few entries it has; the entry that exceeds it is included.
+# A page ends with the entry that exceeds this size, however few entries it has.
 _PAGE_BYTES = 16 * 1024 * 1024
-# The distance in a log between two places from which a page can be searched.
+# The distance in a log between two known places from which the search for a page can begin.
 _STEP_BYTES = 1024 * 1024
 _MOST_KNOWN = 32
 _MOST_READING = 4
@@ -128,7 +128,7 @@ class LogPages:
 
     @asynccontextmanager
     async def reading(self, size: int) -> AsyncGenerator[None, None]:
-        """Wait until few others read logs of more than a page."""
+        """Wait until fewer than four requests read logs that are larger than a page."""
         if size <= _PAGE_BYTES:
             yield
             return
@@ -173,7 +173,7 @@ async def read_page(
 async def _scan(
     store: ObjectStore, logs: Sequence[_StoredLog], query: LogQuery, begin: _Place, *, is_whole: bool
 ) -> tuple[LogPage, list[_Place]]:
-    page, places, matches = LogPage(matching=begin.matching), [begin], _Filter(query)
+    page, places, matches = LogPage(matching=begin.matching), [begin], _filter_of(query)
     ends_at = query.offset + query.limit
     async with aclosing(_lines(store, logs, begin)) as lines:
         async for log, byte, line in lines:
@@ -181,7 +181,7 @@ async def _scan(
                 break
             if log != places[-1].log or byte - places[-1].byte >= _STEP_BYTES:
                 places.append(_Place(page.matching, log, byte))
-            entry = _parse(line)
+            entry = parse_entry(line)
             if entry is None:
                 continue
             page.total += 1
@@ -189,13 +189,14 @@ async def _scan(
                 continue
             is_on_page = query.offset <= page.matching < ends_at
             page.matching += 1
-            # A full page takes no further entry, also no small one: the next page begins at its end.
+            # A full page takes no further entry, not even a small one: the next page begins at its end.
             if is_on_page and not page.is_full:
                 page.add(line)
     return page, places
 
 
-def _parse(line: bytes) -> JsonDict | None:
+def parse_entry(line: bytes) -> JsonDict | None:
+    """Return the entry of a line of a log; None if the line is not a JSON object."""
     try:
         entry = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -203,22 +204,17 @@ def _parse(line: bytes) -> JsonDict | None:
     return entry if isinstance(entry, dict) else None
 
 
-class _Filter:
-    """The filter of a query over log entries, by type and time."""
+def _filter_of(query: LogQuery) -> Callable[[Mapping[str, object]], bool]:
+    after, wanted, unwanted = query.after, _words(query.event_types), _words(query.exclude_types)
 
-    def __init__(self, query: LogQuery) -> None:
-        self._after = query.after
-        self._wanted = _words(query.event_types)
-        self._unwanted = _words(query.exclude_types)
-
-    def __call__(self, entry: Mapping[str, object]) -> bool:
+    def matches(entry: Mapping[str, object]) -> bool:
         kind = _kind(entry)
-        if (self._wanted and kind not in self._wanted) or kind in self._unwanted:
+        if (wanted and kind not in wanted) or kind in unwanted:
             return False
-        if self._after is None:
-            return True
-        moment = parse_timestamp(entry.get("timestamp"))
-        return moment is not None and moment > self._after
+        moment = None if after is None else parse_timestamp(entry.get("timestamp"))
+        return after is None or (moment is not None and moment > after)
+
+    return matches
 
 
 def _words(comma_list: str | None) -> frozenset[str]:
@@ -243,7 +239,7 @@ async def _chain_logs(
         .order_by(chain.c.depth.desc())
     )
     rows = await rows_of(session, sizes)
-    # A run in a circle of resumed runs is read once.
+    # If runs resume each other in a cycle, each is read once.
     return list(
         dict.fromkeys(_StoredLog(RunRef(caller.project.id, task_id, id_).log_key, size) for id_, size in rows)
     )
@@ -262,7 +258,8 @@ async def _pieces(
                     if piece:
                         last = piece[-1:]
                         yield piece
-        except ObjectMissing:
+        except (ObjectMissing, RangeNotSatisfiable):
+            # The object has expired, or an older and shorter one has replaced it.
             continue
         if last != b"\n":
             yield b"\n"
@@ -271,7 +268,7 @@ async def _pieces(
 async def _lines(
     store: ObjectStore, logs: Sequence[_StoredLog], begin: _Place
 ) -> AsyncGenerator[tuple[int, int, bytes], None]:
-    # Each with its log, and the byte there at which it begins.
+    # Yields each line with the index of its log, and the byte at which the line begins there.
     start = begin.byte
     for log in range(begin.log, len(logs)):
         at, rest = start, list[bytes]()

@@ -1,12 +1,12 @@
 """Write the log of a run: JSON lines in one stored object that several writers extend (contract 6.4, 13.4).
 
 Object stores cannot append. So a writer locks the log by a database row, and replaces the object by its old content
-with the new lines. The row also holds the valid size of the object, so that readers ignore the lines of a writer that
-died half-way.
+and the new lines. The row also holds the valid size of the object, so that readers ignore the lines of a writer that
+died before it released the lock.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -83,37 +83,8 @@ class NewLogEvents:
     ids: dict[str, bool] = field(default_factory=dict)
 
 
-def carries_ids(events: Iterable[LogEvent]) -> bool:
-    """Return whether any of these events has an `event_id`, so that it may be a repetition."""
-    return any(event.id is not None for event in events)
-
-
-async def select_new(session: AsyncSession, run_id: UUID, events: Iterable[LogEvent]) -> NewLogEvents:
-    """Return those events that the run does not have yet, according to their `event_id`s. Nothing is stored.
-
-    Events without an id are always new. A part of a streamed message is only in `published` of the result. The whole
-    message follows with the id of its last part, and is then only in `lines`.
-    """
-    events = list(events)
-    ids = [event.id for event in events if event.id is not None]
-    taken = select(RunEventId.event_id, RunEventId.kept).where(
-        RunEventId.run_id == run_id, RunEventId.event_id == any_(literal(ids, ARRAY(Text)))
-    )
-    is_logged_by_id = dict(await rows_of(session, taken))
-    new = NewLogEvents()
-    for event in events:
-        is_logged = is_logged_by_id.get(event.id) if event.id is not None else None
-        if is_logged is None:
-            new.published.append(event.event)
-        if event.line and not is_logged:
-            new.lines.append(event.line)
-        if event.id is not None and (is_logged is None or (event.line and not is_logged)):
-            is_logged_by_id[event.id] = new.ids[event.id] = bool(event.line)
-    return new
-
-
 async def note_ids(session: AsyncSession, run_id: UUID, ids: Mapping[str, bool]) -> None:
-    """Store the `event_id`s of a run's events, each with whether the log has its event, which stays so."""
+    """Store the `event_id`s of a run's events, each with whether the log has the event; a stored True stays."""
     if not ids:
         return
     rows = [{"run_id": run_id, "event_id": id_, "kept": is_logged} for id_, is_logged in ids.items()]
@@ -153,7 +124,7 @@ def _take_statement(insert_run: Insert) -> Prepared[tuple[int, int, datetime]]:
 
 
 _TAKE = _take_statement(upsert(RunLogState).values(run_id=bindparam("run_id"), **_MINE))
-# For callers, who may not see the run: the statement also checks visibility, because followers wait for the result.
+# For a caller, who may not be allowed to see the run. The same statement checks that, because followers wait for it.
 _TAKE_IF_SEEN = _take_statement(
     # Into the table, not the class: the ORM would treat the values as rows to insert.
     upsert(cast("Table", RunLogState.__table__)).from_select(
@@ -161,7 +132,8 @@ _TAKE_IF_SEEN = _take_statement(
         select(Run.id, *_MINE.values()).join(Task, Task.id == Run.task_id).where(VISIBLE_RUN),
     )
 )
-# The column `writer` stays: a holder that lost the answer can release again, as long as no other has taken the lock.
+# The column `writer` keeps its value, so that a holder that did not receive the answer can release the lock again,
+# unless another writer has taken it.
 _RELEASE = Prepared(
     update(RunLogState)
     .where(RunLogState.run_id == bindparam("run"), RunLogState.writer == bindparam("own"))
@@ -169,7 +141,7 @@ _RELEASE = Prepared(
         size=bindparam("new_size"),
         accepted_seq=bindparam("new_accepted_seq"),
         writer_until=None,
-        # An agent that has used `event_stream` may also write to the log in other ways.
+        # If the agent has used `event_stream`, writing to the log in another way is a sign of life too.
         heard_at=case((RunLogState.heard_at.is_not(None), bindparam("now", type_=DateTime(timezone=True)))),
     )
     .returning(RunLogState.run_id)
@@ -185,9 +157,9 @@ class LogLock:
     accepted_seq: int
     # In the time of the event loop.
     ends_at: float
-    # Whether the store may still replace the object for the holder. If so at the end, the lock lapses by itself.
+    # Whether the store may still replace the object for the holder. If so at the end, the lock is left to lapse.
     is_writing: bool = False
-    # The ids of taken events, and whether the log has them.
+    # The ids of accepted events, and whether the log has the event.
     event_ids: Mapping[str, bool] = field(default_factory=dict)
 
 
@@ -212,7 +184,7 @@ async def hold_lock(
 
 
 async def _release(sessions: SessionFactory, ref: RunRef, lock: LogLock, writer: str) -> None:
-    # Repeated, since a try may be committed without an answer.
+    # Retried, since a try may have been committed although its answer was lost.
     values = {
         "run": ref.run_id,
         "own": writer,
@@ -281,9 +253,9 @@ async def append_events(
     caller: Principal,
     when_locked: Callable[[Sequence[Mapping[str, object]]], Awaitable[None]],
 ) -> None:
-    """Append stream events to a run's log, all of them or none, without those that it has by their `event_id`.
+    """Append stream events to a run's log, all of them or none, except those with an `event_id` that the run has.
 
-    `when_locked` is called with the new ones before they are stored: no other writer can insert lines before them.
+    `when_locked` gets the new events before they are stored, when no other writer can put lines before them.
     Raises ObjectStoreUnavailable, Unavailable.
     """
     async with hold_lock(sessions, ref, caller) as lock:
@@ -296,9 +268,9 @@ async def append_events(
 async def append_numbered(
     sessions: SessionFactory, store: ObjectStore, ref: RunRef, numbered: Sequence[tuple[int, LogEvent]]
 ) -> tuple[int, Sequence[Mapping[str, object]]]:
-    """Append numbered events, each once; return the number of the last accepted one, and what is new to the run.
+    """Append numbered events, each once; return the number of the last accepted one, and the events that are new.
 
-    After a missing number none is accepted. One without a line is accepted, but not in the log. Raises
+    No event after a missing number is accepted. An event without a line is accepted, but not logged. Raises
     ObjectStoreUnavailable, Unavailable.
     """
     async with hold_lock(sessions, ref, None) as lock:
@@ -318,10 +290,25 @@ async def append_numbered(
 
 
 async def _select_new(sessions: SessionFactory, ref: RunRef, events: Sequence[LogEvent]) -> NewLogEvents:
-    if not carries_ids(events):
-        return NewLogEvents([event.event for event in events], [event.line for event in events])
-    async with unit_of_work(sessions) as session:
-        return await select_new(session, ref.run_id, events)
+    is_logged_by_id: dict[str, bool] = {}
+    if ids := [event.id for event in events if event.id is not None]:
+        known = select(RunEventId.event_id, RunEventId.kept).where(
+            RunEventId.run_id == ref.run_id, RunEventId.event_id == any_(literal(ids, ARRAY(Text)))
+        )
+        async with unit_of_work(sessions) as session:
+            is_logged_by_id = dict(await rows_of(session, known))
+    new = NewLogEvents()
+    for event in events:
+        # None: the run does not have the event. An event without an id is always new.
+        is_logged = is_logged_by_id.get(event.id) if event.id is not None else None
+        # A chunk is only published. The whole message follows with the id of its last chunk, and is only logged.
+        if is_logged is None:
+            new.published.append(event.event)
+        if event.line and not is_logged:
+            new.lines.append(event.line)
+        if event.id is not None and (is_logged is None or (event.line and not is_logged)):
+            is_logged_by_id[event.id] = new.ids[event.id] = bool(event.line)
+    return new
 
 
 async def _write(
@@ -346,7 +333,7 @@ async def _write(
 
 
 def within_limit(size: int, lines: bytes) -> tuple[bytes, int]:
-    """Return what a log of this size takes of new lines, and its size then: full, if not all of them fit."""
+    """Return the lines to append to a log of this size, and the new size; if not all fit, a note, and the full size."""
     if size + len(lines) <= LOG_BYTES:
         return lines, size + len(lines)
     note = orjson.dumps({"type": "truncated", "limit_bytes": LOG_BYTES}) + b"\n"
@@ -354,7 +341,7 @@ def within_limit(size: int, lines: bytes) -> tuple[bytes, int]:
 
 
 async def _note_stored_size(sessions: SessionFactory, store: ObjectStore, ref: RunRef) -> int:
-    # Before the object grows: else the new lines would count even if the append is refused.
+    # Stored before the object grows: without a size the whole object is valid, also with the lines of a failed append.
     info = await store.head(ref.log_key)
     size = (info.size or 0) if info else 0
     async with unit_of_work(sessions) as session:

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any  # JSON
 
-import orjson
 import structlog
 
 from app.agents.session.usage_meter import value_at
@@ -15,8 +13,10 @@ from app.clients.storage.bucket import KEPT_DAYS
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.object_store_errors import ObjectMissing, ObjectStoreUnavailable, RangeNotSatisfiable
 from app.clients.storage.storage_keys import RunRef
+from app.json_types import JsonDict
 from app.services.artifacts.artifact_uploads import tags
 from app.services.resume_chain import EarlierRun
+from app.services.run_log.log_reading import parse_entry
 from app.worker.run.store_retry import StoreRetryBudget
 
 # The bytes to read from the end of each log.
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 async def take_up(
     store: ObjectStore, earlier: Sequence[EarlierRun], ref: RunRef, *, is_repair: bool
 ) -> tuple[str | None, KeptSession | None]:
-    """Return a summary of the runs that a run resumes, and the conversation to go on with: in a repair, its own."""
+    """Return a summary of the runs that a run resumes, and the conversation to continue: in a repair, the run's own."""
     summary = session = None
     if earlier:
         try:
@@ -66,7 +66,7 @@ async def recall(store: ObjectStore, earlier: Sequence[EarlierRun], ref: RunRef)
     return "\n".join([_INTRODUCTION, *reversed(kept)]) if kept else None
 
 
-async def _end_of(store: ObjectStore, key: str) -> list[Any]:
+async def _end_of(store: ObjectStore, key: str) -> list[JsonDict | None]:
     content = b""
     try:
         async with store.open(key, byte_range=f"bytes=-{_READ_BYTES}") as part:
@@ -76,17 +76,10 @@ async def _end_of(store: ObjectStore, key: str) -> list[Any]:
         return []
     lines = content.split(b"\n")
     # The first line may be incomplete.
-    return [_parse(line) for line in (lines if len(content) < _READ_BYTES else lines[1:])]
+    return list(map(parse_entry, lines if len(content) < _READ_BYTES else lines[1:]))
 
 
-def _parse(line: bytes) -> Any:
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-
-
-def _summary_of(entry: object) -> str | None:
+def _summary_of(entry: JsonDict | None) -> str | None:
     update = value_at(entry, "notification.params.update")
     kind = value_at(update, "sessionUpdate")
     if kind == "agent_message":
