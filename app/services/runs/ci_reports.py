@@ -63,7 +63,7 @@ class _Known(TypedDict):
 
 
 def is_from_others(app_id: Any) -> ColumnElement[bool]:
-    # Without the reports that the service itself has made.
+    # Leaves out the reports that the service itself has made.
     return or_(Integration.app_id.is_(None), Integration.app_id != app_id)
 
 
@@ -81,8 +81,8 @@ async def fold_ci(session: AsyncSession, report: CiReport, *, events: RunEvents)
     known = known.order_by(PushedBranch.run_id).with_for_update(of=PushedBranch)
     folded = [(run_id, ci, _with(ci, report)) for run_id, ci in await rows_of(session, known)]
     changed = {run_id: after for run_id, before, after in folded if after != before}
-    # All runs, then all tasks, before the first event, which locks a task: as each change of a run does, and two
-    # reports about runs of the same tasks.
+    # Lock all runs, then all tasks, before the first event is recorded, which locks a task. Each change of a run locks
+    # in this order, so it cannot deadlock with this; nor can a second report about runs of the same tasks.
     runs = select(Run.id).where(Run.id.in_(changed))
     tasks = select(Task.id).where(Task.id.in_(select(Run.task_id).where(Run.id.in_(changed))))
     await session.execute(lock(runs, Run.id))

@@ -26,7 +26,7 @@ from app.services.opened_clients import ServiceClients
 from app.services.questions import question_lifecycle
 from app.services.questions.answer_validation import Answer, Origin, read_answer, text_of
 from app.services.run_log.log_entries import announce_entries
-from app.services.runs.command_delivery import OPEN, REPEATED_REASON, QueuedMessage, clear_queue, read_queue
+from app.services.runs.command_delivery import OPEN, REPEATED_REASON, CommandRow, clear_queue, read_queue
 from app.services.runs.run_authority import lock_to_steer
 from app.services.runs.run_edits import cancel_checks
 from app.services.runs.verification_attempts.verification_requests import skip as skip_verification
@@ -72,8 +72,8 @@ async def send_command(
         case ServiceMethod.QUEUE_GET:
             return _response(body, result=_queued_messages(await read_queue(session, run_id)))
         case ServiceMethod.QUEUE_CLEAR:
-            cleared, receipts = await clear_queue(session, run_id, body.params.get("command_id"))
-            announce_entries(session, clients.events, receipts)
+            cleared = await clear_queue(session, run_id, body.params.get("command_id"))
+            announce_entries(session, clients.events, [(run_id, each.receipt_of_drop) for each in cleared])
             result = _queued_messages(cleared)
         case CommandMethod.PERMISSION_RESPONSE:
             result, refusal = {"resolved": True}, await _answer(session, run_id, body, origin)
@@ -91,14 +91,13 @@ async def send_command(
     return _response(body, result=result)
 
 
-def _queued_messages(messages: Sequence[QueuedMessage]) -> QueuedMessages:
+def _queued_messages(messages: Sequence[CommandRow]) -> QueuedMessages:
     queued: QueuedMessages = {"steering": [], "followUp": [], "messages": []}
-    for command_id, rpc_id, params in messages:
-        content = text_of(params.get("content"))
-        queued["steering" if params.get("steer") else "followUp"].append(content)
-        files = params["artifact_ids"]
+    for sent in messages:
+        content, files = text_of(sent.params.get("content")), sent.params["artifact_ids"]
+        queued["steering" if sent.params.get("steer") else "followUp"].append(content)
         queued["messages"].append(
-            {"command_id": str(command_id), "id": rpc_id, "text": content, "artifact_ids": files}
+            {"command_id": str(sent.id), "id": sent.rpc_id, "text": content, "artifact_ids": files}
         )
     return queued
 
@@ -163,7 +162,7 @@ async def _has_undelivered(session: AsyncSession, run_id: UUID, method: str) -> 
         RunCommand.method == method,
         # A delivered cancel concerns the turn at its delivery; a second cancel may concern the next turn.
         RunCommand.status == constant(CommandStatus.ACCEPTED),
-        # One that is repeated does not stop the agent in its turn.
+        # A repeated `close` takes effect after the agent's turn; a new one stops the turn.
         RunCommand.reason.is_distinct_from(REPEATED_REASON),
     )
     return await session.scalar(same.limit(1)) is not None

@@ -37,11 +37,11 @@ OPEN: ColumnElement[bool] = RunCommand.status.in_(
 )
 # The reason of commands that were open when the run's agent had ended.
 AGENT_ENDED_REASON = "The run's agent has ended."
-# The reason of a `close` that an earlier agent has obeyed when its turn was over.
+# The reason of a `close` that an earlier agent of the run has obeyed, at the end of its turn.
 REPEATED_REASON = "An earlier agent of the run has obeyed it."
 # The reason of messages that a person took out of the queue.
 CLEARED_REASON = "cleared"
-# From the last heartbeat of a worker to the sweep that finds that it was lost.
+# The longest time from the last heartbeat of a worker to the sweep that finds that it was lost.
 _UNREAD = timedelta(seconds=75)
 # The reason of commands that must not reach a later agent of the run.
 _OVER_REASON = "It was over before the run was repeated."
@@ -55,27 +55,15 @@ class StepResult(Enum):
     """The result of a worker's change to a run that it performs, such as storing a question or ending the agent."""
 
     DONE = auto()
-    # A command came that the worker has not read; nothing has changed.
+    # There is a command that the worker has not read; nothing has changed.
     NEWS = auto()
     # The owner has lost the run; nothing has changed.
     LOST = auto()
 
 
-class AcceptedCommand(NamedTuple):
-    """A command that no agent has received yet."""
-
+class CommandRow(NamedTuple):
     id: UUID
     position: int
-    method: CommandMethod
-    params: JsonDict
-    rpc_id: Any
-    reason: str | None
-
-
-class DroppedCommand(NamedTuple):
-    """A command that no agent will receive any more."""
-
-    id: UUID
     method: CommandMethod
     params: JsonDict
     rpc_id: Any
@@ -83,45 +71,34 @@ class DroppedCommand(NamedTuple):
 
     @property
     def is_cleared(self) -> bool:
-        """Whether people took it back; the process that did so has published the receipt."""
+        """Whether a person took the message out of the queue; the process that did so has published the receipt."""
         return self.reason == CLEARED_REASON
 
     @property
-    def receipt(self) -> JsonDict:
-        """The log entry that reports it."""
+    def receipt_of_drop(self) -> JsonDict:
+        """The log entry that reports this dropped command."""
         return receipt(self, CommandStatus.DROPPED, self.reason, self.rpc_id)
 
 
 class _Dropped(NamedTuple):
-    position: int
     run_id: UUID
-    command: DroppedCommand
-
-
-class QueuedMessage(NamedTuple):
-    """A message that the agent has not been given yet."""
-
-    id: UUID
-    rpc_id: str | float | None
-    params: JsonDict
+    command: CommandRow
 
 
 class _DroppedOfRun(NamedTuple):
     project_id: int
     task_id: UUID
     run_id: UUID
-    command: DroppedCommand
+    command: CommandRow
 
 
-_ACCEPTED = [getattr(RunCommand, name) for name in AcceptedCommand._fields]
-_QUEUED = [getattr(RunCommand, name) for name in QueuedMessage._fields]
-_DROPPED = [getattr(RunCommand, name) for name in DroppedCommand._fields]
+_COLUMNS = [getattr(RunCommand, name) for name in CommandRow._fields]
 
 
-async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> Sequence[AcceptedCommand]:
+async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> Sequence[CommandRow]:
     """Return the oldest thousand commands to a run that no agent has received yet, with a position after `after`."""
     statement = (
-        select(*_ACCEPTED)
+        select(*_COLUMNS)
         .where(
             RunCommand.run_id == run_id,
             RunCommand.status == constant(CommandStatus.ACCEPTED),
@@ -130,7 +107,7 @@ async def read_accepted(session: AsyncSession, run_id: UUID, *, after: int) -> S
         .order_by(RunCommand.position)
         .limit(_BATCH)
     )
-    return await rows_of(session, statement, AcceptedCommand)
+    return await rows_of(session, statement, CommandRow)
 
 
 async def settle(
@@ -145,9 +122,9 @@ async def settle(
     """Record the progress of a command to an agent. `reason` says why it is dropped or held back, or what it ended.
 
     Return False, with nothing changed, if the command was consumed or dropped in another way, or the job `owner` has
-    lost the run. The worker repeats a call if it does not know whether the commit succeeded: it returns True too.
+    lost the run. If the worker does not know whether the commit succeeded, it repeats the call, which returns True too.
     """
-    # Under the lock: a restart that commits meanwhile would not give the command to the next agent.
+    # With the run locked: a restart that commits meanwhile would not give the command to the next agent.
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is StepResult.LOST:
         return False
     is_over = status in _IS_OVER
@@ -197,7 +174,7 @@ async def notify_user(
 
 
 async def stop_waiting(session: AsyncSession, run_id: UUID, request_id: str, *, owner: str) -> bool:
-    """Close a question for which its agent does not wait any more; return False if it was closed or the run is lost."""
+    """Close a question for which its agent no longer waits; return False if it was closed, or the run is lost."""
     if await _lock_unless_news(session, run_id, owner=owner, seen=None) is not StepResult.DONE:
         return False
     return await question_lifecycle.withdraw(session, [run_id], request_id=request_id)
@@ -221,7 +198,7 @@ async def drop_open(
 ) -> list[tuple[UUID, JsonDict]]:
     """Drop the open commands of runs, in the transaction that ends these runs or their agents."""
     rows = await _drop(session, reason, RunCommand.run_id.in_(run_ids), OPEN)
-    return [(row.run_id, row.command.receipt) for row in rows]
+    return [(row.run_id, row.command.receipt_of_drop) for row in rows]
 
 
 async def _drop(session: AsyncSession, reason: str, *which: ColumnElement[bool]) -> list[_Dropped]:
@@ -229,9 +206,9 @@ async def _drop(session: AsyncSession, reason: str, *which: ColumnElement[bool])
         update(RunCommand)
         .where(*which)
         .values(status=CommandStatus.DROPPED, reason=reason, settled_at=utcnow())
-        .returning(RunCommand.position, RunCommand.run_id, *_DROPPED)
+        .returning(RunCommand.run_id, *_COLUMNS)
     )
-    return sorted(await rows_of(session, dropped, _Dropped), key=lambda row: row.position)
+    return sorted(await rows_of(session, dropped, _Dropped), key=lambda row: row.command.position)
 
 
 def _waits(run_id: UUID) -> tuple[ColumnElement[bool], ...]:
@@ -245,24 +222,20 @@ def _waits(run_id: UUID) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-async def read_queue(session: AsyncSession, run_id: UUID) -> Sequence[QueuedMessage]:
-    """Return the messages that the agent of a run has not been given yet, oldest first."""
-    waiting = select(*_QUEUED).where(*_waits(run_id)).order_by(RunCommand.position)
-    return await rows_of(session, waiting, QueuedMessage)
+async def read_queue(session: AsyncSession, run_id: UUID) -> Sequence[CommandRow]:
+    """Return the messages that the agent of a run has not received yet, oldest first."""
+    waiting = select(*_COLUMNS).where(*_waits(run_id)).order_by(RunCommand.position)
+    return await rows_of(session, waiting, CommandRow)
 
 
-async def clear_queue(
-    session: AsyncSession, run_id: UUID, command_id: UUID | None
-) -> tuple[Sequence[QueuedMessage], list[tuple[UUID, JsonDict]]]:
-    """Drop these messages, or one, under the lock on the run's row; return them and their receipts, oldest first."""
+async def clear_queue(session: AsyncSession, run_id: UUID, command_id: UUID | None) -> list[CommandRow]:
+    """Drop the messages of `read_queue`, or one of them; return them. The caller holds the lock on the run's row."""
     chosen = [] if command_id is None else [RunCommand.id == command_id]
-    rows = await _drop(session, CLEARED_REASON, *_waits(run_id), *chosen)
-    cleared = [QueuedMessage(row.command.id, row.command.rpc_id, row.command.params) for row in rows]
-    return cleared, [(run_id, row.command.receipt) for row in rows]
+    return [row.command for row in await _drop(session, CLEARED_REASON, *_waits(run_id), *chosen)]
 
 
 def receipt(
-    command: Command | DroppedCommand, status: CommandStatus, reason: str | None, rpc_id: object
+    command: Command | CommandRow, status: CommandStatus, reason: str | None, rpc_id: object
 ) -> JsonDict:
     """Return the log entry that reports the progress of a command."""
     params: JsonDict = {"command_id": str(command.id), "method": command.method, "status": status}
@@ -272,7 +245,7 @@ def receipt(
         params["id"] = rpc_id
     is_message = command.method == CommandMethod.USER_MESSAGE
     if is_message and status is CommandStatus.DROPPED and reason != CLEARED_REASON:
-        # No other entry has a message that was not given to the agent.
+        # No other entry has the text of a message that the agent has not received.
         sent = command.params
         params |= {"text": text_of(sent.get("content")), "artifact_ids": sent.get("artifact_ids", [])}
     return notification_entry("_taskbeacon/command", params)
@@ -281,11 +254,11 @@ def receipt(
 async def receipts_of_lost(
     session: AsyncSession, repeated: Collection[UUID], failed: Collection[UUID], moment: datetime
 ) -> dict[RunRef, list[JsonDict]]:
-    """Return log entries, by run, for commands that runs dropped when they failed, or that people took back then."""
+    """Return log entries, by run, for commands dropped when their run failed, or that people cleared just before."""
     is_cleared = (RunCommand.reason == CLEARED_REASON) & (RunCommand.settled_at >= moment - _UNREAD)
     is_dropped = RunCommand.run_id.in_(failed) & (RunCommand.settled_at >= moment)
     statement = (
-        select(Run.project_id, Run.task_id, RunCommand.run_id, *_DROPPED)
+        select(Run.project_id, Run.task_id, RunCommand.run_id, *_COLUMNS)
         .join(Run, Run.id == RunCommand.run_id)
         .where(
             RunCommand.run_id.in_([*repeated, *failed]),
@@ -297,16 +270,16 @@ async def receipts_of_lost(
     receipts: dict[RunRef, list[JsonDict]] = {}
     for row in await rows_of(session, statement, _DroppedOfRun):
         run = RunRef(row.project_id, row.task_id, row.run_id)
-        receipts.setdefault(run, []).append(row.command.receipt)
+        receipts.setdefault(run, []).append(row.command.receipt_of_drop)
     return receipts
 
 
 async def read_dropped(
     session: AsyncSession, run_id: UUID, ids: Collection[UUID], *, after: int, since: datetime
-) -> Sequence[DroppedCommand]:
+) -> Sequence[CommandRow]:
     """Return the oldest 1,000 dropped commands with these ids, or after the position `after` and the time `since`."""
     statement = (
-        select(*_DROPPED)
+        select(*_COLUMNS)
         .where(
             RunCommand.run_id == run_id,
             RunCommand.status == CommandStatus.DROPPED,
@@ -315,7 +288,7 @@ async def read_dropped(
         .order_by(RunCommand.position)
         .limit(_BATCH)
     )
-    return await rows_of(session, statement, DroppedCommand)
+    return await rows_of(session, statement, CommandRow)
 
 
 async def requeue(
@@ -327,12 +300,12 @@ async def requeue(
     """
     is_received = RunCommand.status.in_([CommandStatus.DELIVERED, CommandStatus.CONSUMED])
     if had_agent:
-        # A cancel without a reason, and an answer, concerned a turn of an agent that had started. The next agent of a
-        # background run gets the same turn, and with it what was only delivered.
+        # A cancel without a reason, and an answer, concerned a turn of the agent. The next agent of a background run
+        # repeats this turn, so it gets a command that was delivered and not consumed.
         is_over = is_received if is_interactive else RunCommand.status == CommandStatus.CONSUMED
         concerned_turn = RunCommand.method.not_in(_SENT_AGAIN) & RunCommand.reason.is_(None)
         await _mark_over(session, run_ids, is_over, concerned_turn)
-    # It ended the conversation after the turn, and is to end the next one then.
+    # A `close` that the agent has obeyed ended the conversation after the turn. It ends the next one in the same way.
     is_obeyed = is_received & (RunCommand.method == CommandMethod.CLOSE) & RunCommand.reason.is_(None)
     await session.execute(
         update(RunCommand)
@@ -352,7 +325,7 @@ async def requeue(
 
 
 async def conclude(session: AsyncSession, run_id: UUID) -> None:
-    """Keep the commands of a run that has ended from later agents, because the run is opened again."""
+    """Mark the commands of a run that has ended as over, so that its next agent does not get them."""
     await _mark_over(session, [run_id], RunCommand.status.in_(_IS_OVER))
 
 
@@ -386,7 +359,7 @@ async def _lock_unless_news(
         return StepResult.LOST
     if seen is None:
         return StepResult.DONE
-    # A second statement, after the lock: it sees what others committed while this transaction waited for the lock.
+    # A statement after the lock sees what others committed while this transaction waited for the lock.
     news = select(func.max(RunCommand.position)).where(
         RunCommand.run_id == run_id, RunCommand.status == constant(CommandStatus.ACCEPTED)
     )
@@ -396,10 +369,10 @@ async def _lock_unless_news(
 async def sweep_commands(session: AsyncSession, *, kept: timedelta) -> int:
     """Delete a batch of commands that were settled, and whose runs ended, longer ago than `kept`; return how many."""
     until = utcnow() - kept
-    # Looked up for each old command: for a join the planner would read all runs, also where nothing is old.
+    # A subquery for each old command: for a join the planner would read all runs, even if no command is old.
     of_run = Run.id == RunCommand.run_id
     ended_at = select(Run.completed_at).where(of_run).scalar_subquery()
-    # The newest activity of a task stays: lists of activity show the text of a message.
+    # A message that is the newest activity of its task stays, since lists of activity show its text.
     shown = select(Task.activity_subject_id).join(Run, Run.task_id == Task.id).where(of_run).scalar_subquery()
     is_over = and_(ended_at <= until, shown.is_distinct_from(RunCommand.id))
     expired = and_(RunCommand.settled_at <= until, is_over)

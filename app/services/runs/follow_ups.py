@@ -132,7 +132,7 @@ async def follow_up(session: AsyncSession, check: CiReport, clients: ServiceClie
     pushed = await _find_push(session, check)
     if pushed is None or pushed.head_sha != check.head_sha:
         return ignore("No run pushed this commit, or a later one has moved the branch on.")
-    # Locked: deliveries about one task are processed one after the other. Runs first, as in every transition.
+    # The locks make deliveries about one task take turns. Runs are locked before tasks, as in every transition.
     await _LOCK_RUNS.all(session, {"run_id": pushed.run_id, "task_id": pushed.task_id})
     task = await _TASK.first(session, {"task_id": pushed.task_id})
     if task is None:

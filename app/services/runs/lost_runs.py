@@ -38,7 +38,7 @@ from app.services.runs.run_lifecycle import (
 )
 from app.services.runs.verification_attempts import verification_lifecycle
 
-# A healthy job is picked up long before. Enqueuing a waiting job again changes nothing.
+# A healthy job is picked up long before this. Enqueuing a job that is on the queue changes nothing.
 _GRACE = timedelta(seconds=15)
 _BATCH = 1000
 # The time limit for the receipts of all runs of a sweep, whose job has a minute.
@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Sweep:
-    """What the transactions of one sweep have decided, once they are committed."""
+    """The decisions of the committed transactions of one sweep."""
 
     begun: datetime
     events: RunEvents
@@ -115,7 +115,7 @@ async def recover_runs(
             )
         return await _enqueue_waiting(clients, sweep.requeued, limit, asked_before=sweep.begun - _GRACE)
     finally:
-        # Also without Redis: the next sweep finds the waiting runs again, but not these receipts.
+        # Even if Redis is unavailable: the next sweep finds the waiting runs again, but not these receipts.
         until = asyncio.get_running_loop().time() + receipt_seconds
         await for_each(sweep.receipts.items(), partial(_keep, clients, until))
 

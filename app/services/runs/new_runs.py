@@ -72,7 +72,7 @@ def prepare_run(
 def prepare_task(
     session: AsyncSession, caller: Principal, body: TaskCreateIn, clients: ServiceClients
 ) -> GatedWork[TaskOut]:
-    """Return the creation of a task, and of the run that it starts or schedules, behind the usage gates of that."""
+    """Return the creation of a task, and of the run that it starts or schedules, behind the usage gates of the run."""
     creation = _TaskCreation(session, caller, body, clients)
     return GatedWork(creation.ask_others, creation.perform)
 
@@ -173,7 +173,7 @@ class _TaskCreation:
         )
         return await self._with_run(task) if self._starts else task
 
-    # Checked before the gates are asked, and again at the creation: asking commits, so the facts may change meanwhile.
+    # Called before the gates are asked, and again at the creation: asking commits, so the rows may change meanwhile.
     async def _check(self) -> JsonDict:
         hints, scheduled_at = run_options.hints_of(self.body), self.body.scheduled_at
         await require_references(self.session, self.caller, self.body)
@@ -249,7 +249,7 @@ async def _create(
     )
     if task.latest_run_id is not None and task.verdict_urgency >= VERDICT_URGENCY[Verdict.INCONCLUSIVE]:
         await withdraw(session, [task.latest_run_id], kind=QuestionKind.VERDICT)
-    # Before the effects on Redis, which sweeps repair: of a run outside our workers nothing would repair this one.
+    # Before the effects on Redis, which sweeps repair. For a run outside our workers, nothing repairs this effect.
     keep_artifacts(session, clients.store, task.project_id, [each["storage_path"] for each in artifacts])
     run_id = await run_lifecycle.open_run(session, new, dispatch=dispatch, events=clients.events)
     if authority.is_personal or new.encrypted_mcp_servers is not None or scheduled_at is not None:

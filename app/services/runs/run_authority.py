@@ -9,17 +9,17 @@ Every request that creates or steers a run is decided here (contract 2.4, 5.8 st
     PERFORM   `start`, `resume_in_cloud`            refused                        refused
     STEER     commands, PATCHes the agent feels     refused                        refused
 
-A run that has MCP servers, which its request brought, is as one in a private environment until it is over.
+A run whose request named MCP servers is treated like a run in a private environment until it is over.
 
 A run that uses a person's own account or environment is personal: it keeps the id of that person (`Run.asked_by_id`)
-and a snapshot of the task (`Run.asked_task`) from that person's first request. Later edits of the task do not change
-such a run, also when that person starts or resumes it: they may be another member's. Every member who can see a run
-may stop it. The worker checks again that the person is still a member when it takes a token
+and a snapshot of the task (`Run.asked_task`) from that person's first request. Later edits of the task, which another
+member may have made, do not change such a run, even if that person starts or resumes it later. Every member who can
+see a run may stop it. The worker checks again that the person is still a member when it takes a token
 (services/code_hosts/host_credentials.py) or an environment (worker/run/run_context_loader.py).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple
@@ -91,20 +91,42 @@ class Intent(Enum):
     STEER = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings(NamedTuple):
+    """A run and its task, as far as they decide who may make the run act. The columns are `HOLDINGS`."""
+
+    project_id: int
+    created_by_id: int | None
+    asked_by_id: int | None
+    sandbox_environment_id: UUID | None
+    authorship: str | None
+    has_token: bool
+    has_servers: bool
+
+    @property
+    def person_id(self) -> int | None:
+        """The person that the run acts for: the one who asked for it, else the creator of its task."""
+        return self.created_by_id if self.asked_by_id is None else self.asked_by_id
+
+
+HOLDINGS: tuple[Any, ...] = (
+    Task.project_id,
+    Task.created_by_id,
+    Run.asked_by_id,
+    Run.sandbox_environment_id,
+    Run.state[AUTHORSHIP].astext.label("authorship"),
+    select(RunCredential.run_id).where(RunCredential.run_id == Run.id).exists().label("has_token"),
+    Run.encrypted_mcp_servers.is_not(None).label("has_servers"),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class _Request:
     intent: Intent
-    project_id: int
     asker_id: int | None
-    task_creator_id: int | None
-    authorship: str | None = None
-    # Whether the request itself contains a token, or names the environment.
+    run: Holdings
+    # Whether the request that creates the run contains a GitHub token, or names the sandbox environment.
     brings_token: bool = False
     names_environment: bool = False
-    environment_id: UUID | None = None
-    # For an existing run: the person that it acts for, and whether it has the account of that person now.
-    holder_id: int | None = None
-    holds_account: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,10 +135,10 @@ class Authority:
 
     asker_id: int | None
     # Keys of the run's state that name the account.
-    account: Mapping[str, str] = field(default_factory=dict)
-    environment_id: UUID | None = None
+    account: Mapping[str, str]
+    environment_id: UUID | None
     # Whether the account, the environment or MCP servers are the asker's own.
-    is_personal: bool = False
+    is_personal: bool
 
     @property
     def state(self) -> dict[str, str]:
@@ -147,25 +169,28 @@ async def require_task_allowance(
 async def _authorize(session: AsyncSession, request: _Request) -> Authority:
     account = await _account(session, request)
     environment_id, is_private = await _environment(session, request)
-    is_user = account.get(AUTHORSHIP, request.authorship) == PrAuthorshipMode.USER
+    is_user = account.get(AUTHORSHIP, request.run.authorship) == PrAuthorshipMode.USER
     return Authority(
         asker_id=request.asker_id,
         account=account,
         environment_id=environment_id,
-        is_personal=is_user or is_private,
+        is_personal=is_user or is_private or request.run.has_servers,
     )
 
 
 async def _account(session: AsyncSession, request: _Request) -> Mapping[str, str]:
-    if request.authorship != PrAuthorshipMode.USER:
+    run = request.run
+    if run.authorship != PrAuthorshipMode.USER:
         return {}
     if request.brings_token:
         return {CREDENTIAL_SOURCE: CALLER_TOKEN}
-    if request.holds_account:
-        if request.asker_id != request.holder_id:
-            raise _unauthorized(_ACCOUNT_OF_ANOTHER if request.intent is Intent.STEER else _NOT_THE_CREATOR)
-        return {} if request.intent is Intent.STEER else {CREDENTIAL_SOURCE: CALLER_TOKEN}
-    is_creator = request.asker_id is not None and request.asker_id == request.task_creator_id
+    is_steered = request.intent is Intent.STEER
+    # For PERFORM the account is looked up again, unless the run still has the token of its creation.
+    if is_steered or (request.intent is Intent.PERFORM and run.has_token):
+        if request.asker_id != run.person_id:
+            raise _unauthorized(_ACCOUNT_OF_ANOTHER if is_steered else _NOT_THE_CREATOR)
+        return {} if is_steered else {CREDENTIAL_SOURCE: CALLER_TOKEN}
+    is_creator = request.asker_id is not None and request.asker_id == run.created_by_id
     if not is_creator and request.intent is not Intent.FOLLOW:
         raise _unauthorized(_NOT_THE_CREATOR)
     if is_creator and await _has_linked_account(session, request):
@@ -179,38 +204,39 @@ async def _has_linked_account(session: AsyncSession, request: _Request) -> bool:
     linked = select(UserIntegration.id).where(
         UserIntegration.user_id == request.asker_id,
         UserIntegration.kind == CodeHostKind.GITHUB,
-        active_member(request.asker_id, request.project_id),
+        active_member(request.asker_id, request.run.project_id),
     )
     return await session.scalar(linked.limit(1)) is not None
 
 
 async def _has_integration(session: AsyncSession, request: _Request) -> bool:
     team = select(Integration.id).where(
-        Integration.project_id == request.project_id, Integration.kind == CodeHostKind.GITHUB
+        Integration.project_id == request.run.project_id, Integration.kind == CodeHostKind.GITHUB
     )
     return await session.scalar(team.limit(1)) is not None
 
 
 async def _environment(session: AsyncSession, request: _Request) -> tuple[UUID | None, bool]:
-    if request.environment_id is None:
+    run = request.run
+    if run.sandbox_environment_id is None:
         return None, False
-    is_named = SandboxEnvironment.id == request.environment_id
+    is_named = SandboxEnvironment.id == run.sandbox_environment_id
     usable = select(SandboxEnvironment.private).where(
-        is_named, usable_environment(request.project_id, request.asker_id)
+        is_named, usable_environment(run.project_id, request.asker_id)
     )
     is_private = await session.scalar(usable)
     if is_private is not None:
-        return request.environment_id, is_private
+        return run.sandbox_environment_id, is_private
     match request.intent:
         case Intent.CREATE if request.names_environment:
             raise RunRefused(_INVALID_ENVIRONMENT)
         case Intent.CREATE | Intent.FOLLOW:
             return None, False
         case Intent.PERFORM | Intent.STEER:
-            # A deleted sandbox environment may have been private to any member. The worker refuses to run without it.
+            # A deleted environment may have been private to any member. A worker does not perform the run without it.
             is_gone = await session.scalar(select(SandboxEnvironment.id).where(is_named)) is None
-            if is_gone and request.asker_id == request.holder_id:
-                return request.environment_id, True
+            if is_gone and request.asker_id == run.person_id:
+                return run.sandbox_environment_id, True
             if request.intent is Intent.STEER:
                 raise StateRefused(_ENVIRONMENT_OF_ANOTHER)
             raise RunRefused(_INVALID_ENVIRONMENT)
@@ -238,47 +264,23 @@ async def authorize_new_run(
     environment_id: UUID | None,
 ) -> Authority:
     """Decide which GitHub account and sandbox environment a run that the caller creates may use."""
-    return await _authorize(
-        session,
-        _Request(
-            intent=Intent.CREATE,
-            project_id=task.project_id,
-            asker_id=caller.user_id,
-            task_creator_id=task.created_by_id,
-            authorship=authorship,
-            brings_token=body.github_user_token is not None,
-            names_environment=body.sandbox_environment_id is not None,
-            environment_id=environment_id,
-        ),
+    run = Holdings(
+        project_id=task.project_id,
+        created_by_id=task.created_by_id,
+        asked_by_id=caller.user_id,
+        sandbox_environment_id=environment_id,
+        authorship=authorship,
+        has_token=False,
+        has_servers=False,
     )
-
-
-class Holdings(NamedTuple):
-    """A run and its task, as far as they decide who may make the run act. The columns are `HOLDINGS`."""
-
-    project_id: int
-    created_by_id: int | None
-    asked_by_id: int | None
-    sandbox_environment_id: UUID | None
-    authorship: str | None
-    has_token: bool
-    has_servers: bool
-
-    @property
-    def person_id(self) -> int | None:
-        """The person that the run acts for: the one who asked for it, else the creator of its task."""
-        return self.created_by_id if self.asked_by_id is None else self.asked_by_id
-
-
-HOLDINGS: tuple[Any, ...] = (
-    Task.project_id,
-    Task.created_by_id,
-    Run.asked_by_id,
-    Run.sandbox_environment_id,
-    Run.state[AUTHORSHIP].astext.label("authorship"),
-    select(RunCredential.run_id).where(RunCredential.run_id == Run.id).exists().label("has_token"),
-    Run.encrypted_mcp_servers.is_not(None).label("has_servers"),
-)
+    request = _Request(
+        Intent.CREATE,
+        caller.user_id,
+        run,
+        brings_token=body.github_user_token is not None,
+        names_environment=body.sandbox_environment_id is not None,
+    )
+    return await _authorize(session, request)
 
 
 class LockedRun(NamedTuple):
@@ -330,19 +332,7 @@ async def authorize_run(
     """Decide which GitHub account and sandbox environment an existing run may use for what a person asks of it."""
     if run.has_servers and asker_id != run.person_id:
         raise StateRefused(_SERVERS_OF_ANOTHER)
-    request = _Request(
-        intent=intent,
-        project_id=run.project_id,
-        asker_id=asker_id,
-        task_creator_id=run.created_by_id,
-        authorship=run.authorship,
-        environment_id=run.sandbox_environment_id,
-        holder_id=run.person_id,
-        # For PERFORM the account is looked up again, unless the run still has the token of its creation.
-        holds_account=intent is Intent.STEER or (intent is Intent.PERFORM and run.has_token),
-    )
-    authority = await _authorize(session, request)
-    return replace(authority, is_personal=True) if run.has_servers else authority
+    return await _authorize(session, _Request(intent, asker_id, run))
 
 
 async def lock_to_steer(
@@ -365,7 +355,7 @@ async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: 
     keeps its snapshot of the task, or gets one if it has none or acted for another person before. If not, a snapshot
     that the run has is deleted.
     """
-    # The first snapshot for this person stays: they may not have read what a member wrote later.
+    # The first snapshot for this person stays: they may not have read what other members wrote later.
     kept = case((Run.asked_by_id == authority.asker_id, Run.asked_task), else_=None)
     snapshot = func.coalesce(kept, _task_snapshot(task_id), type_=JSONB)
     values: dict[str, object] = {
@@ -380,7 +370,7 @@ async def record(session: AsyncSession, run_id: UUID, task_id: UUID, authority: 
 async def freeze_task(
     session: AsyncSession, run_id: UUID, task_id: UUID, *, previous_id: UUID | None = None
 ) -> None:
-    """Store a snapshot of the task with a new run: that of the run `previous_id`, else of the task as it is now."""
+    """Store a snapshot of the task with a new run: that of the run `previous_id`, or else of the task as it is now."""
     snapshot: ColumnElement[Any] = _task_snapshot(task_id)
     if previous_id is not None:
         previous = aliased(Run)

@@ -57,7 +57,7 @@ _CHECKED_AGAIN_SECONDS = 10
 _STOPPED = "Stopped by user"
 # Unless the task has a JSON Schema, the field of an output for the verdict, which no client can write (contract 18.6).
 _VERDICT = "verification"
-# What stays of an output that a client replaces, SQL's NULL if nothing.
+# The part of an output that stays when a client replaces it; SQL's NULL if there is none.
 _KEPT_VERDICT = case(
     (Run.output[_VERDICT].is_not(None), func.jsonb_build_object(_VERDICT, Run.output[_VERDICT]))
 )
@@ -75,7 +75,7 @@ async def update_run(
     body: RunUpdateIn,
     clients: ServiceClients,
 ) -> RunOut:
-    """Change the given fields of a run, of `output` and `state` the given entries. Raises StateRefused."""
+    """Change the given fields of a run; of `output` and `state`, only the given entries. Raises StateRefused."""
     if body.status is RunStatus.QUEUED and clients.gates and await _is_workers(session, run_id):
         await run_authority.require_task_allowance(
             session, caller, task_id, gates=clients.gates, run_id=run_id
@@ -90,7 +90,7 @@ async def update_run(
     if (clears or _VERDICT in (body.output or ())) and await _read_schema(session, task_id) is None:
         changes["output"] = _KEPT_VERDICT if clears else _merge_output(_without_verdict(body.output or {}))
     row = await write_columns(session, run_id, changes)
-    # Last, so that followers read all of the change.
+    # After the other columns, so that the state that followers get has all of the change.
     if body.status is None or not await run_lifecycle.set_status(
         session, run_id, body.status, by=caller.user_id, events=clients.events
     ):
@@ -140,7 +140,7 @@ async def cancel_run(
     body: CancelIn,
     clients: ServiceClients,
 ) -> tuple[RunOut, bool]:
-    """Cancel a cloud run, or the re-run of one that is over; return it, and whether this has. Raises StateRefused."""
+    """Cancel a cloud run, or the checks of one that is over; return it, and whether it did. Raises StateRefused."""
     run = await run_authority.lock_run(session, caller, task_id, run_id)
     is_live = run.status not in TERMINAL_STATUSES
     if is_live and run.environment is not Environment.CLOUD:
@@ -167,7 +167,7 @@ async def cancel_run(
 async def cancel_checks(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, clients: ServiceClients
 ) -> bool:
-    """Cancel a run whose work is being checked, or these checks alone if it was over; return False if it is not."""
+    """Cancel a run whose work is being checked, or only the checks if the run is over; return False without checks."""
     run = await run_authority.lock_run(session, caller, task_id, run_id)
     if run.has_open_attempt:
         await cancel_run(session, caller, task_id, run_id, CancelIn(), clients)

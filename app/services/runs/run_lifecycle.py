@@ -1,34 +1,35 @@
 """Change the status and the lease of runs, by the statements of `status_changes`. No other module may.
 
-Every change is one conditional UPDATE: the database decides each race, and both sides learn the result:
+Every change is one conditional UPDATE. Where two transactions change the same run, the first to commit wins, and the
+other one learns that it changed nothing:
 
-    claim against claim        one job gets the run, the other the next that waits, in this project or another, or
-                               none; with a limit on the runs of a project, the other counts the first
-    finish against cancel      the first commit sets the status; the worker that held a cancelled run still adds the
-                               results of its agent, unless that corrected its work: artifacts, and an output if the
-                               run has none
-    finish against recovery    the first decides: the run is over, even if its lease has lapsed; or it is queued again
-                               or failed as lost, and the finish is refused
-    heartbeat against recovery the first decides: the run keeps its job, or the job learns that it has lost the run
+    claim against claim        each job gets another run, in this project or another, or none; with a limit on the
+                               runs of a project, the second claim counts the first
+    finish against cancel      the first commit sets the status. The worker of a cancelled run still adds the results
+                               of its agent, unless that corrected its work: artifacts, and an output if the run has
+                               none
+    finish against recovery    either the run has ended, even if its lease has lapsed; or it was queued again or failed
+                               as lost, and the finish is refused
+    heartbeat against recovery either the run keeps its job; or the job learns that it has lost the run
     start of an agent, or hand back, against recovery
-                               the first decides; a run whose agent has started fails at the next sweep
-    sweep against anything     a sweep, such as the recovery, moves several runs, and leaves those of them that another
-                               transaction has locked, or their tasks, for its next time: it never waits
+                               likewise; a run whose agent has started fails at the next sweep
+    sweep against anything     a sweep, such as the recovery, moves several runs. It never waits: a run that another
+                               transaction has locked, or whose task it has locked, is left for the next sweep
     check against anything     a run in the phase `CHECKING` is in progress without a lease: only the end of its checks
                                or a person moves it
     repair against recovery    a run in the phase `REPAIRING` is recovered like another, but does not fail as lost: it
                                ends with what it has delivered
-    silence against an end     the first commit sets the status, and the other writer learns that it came too late
+    silence against an end     the first commit sets the status
     reopen against claim       the reopened run is claimed after the commit, like a new run
     hand back against cancel   the run stays cancelled
-    restart against worker     a PATCH to `queued` or `not_started` takes the run from its worker, as a cancel does: it
-                               starts no agent, and changes nothing of the run's row later. An agent that it has started
-                               ends within seconds, or with the lease if the worker cannot be reached. The next claim
-                               does not wait for that, so two agents may act meanwhile
+    restart against worker     a PATCH to `queued` or `not_started` takes the run from its worker, as a cancel does: the
+                               worker starts no agent, and changes nothing in the run's row later. An agent that it has
+                               started ends within seconds, or with the lease if the worker cannot be reached. The next
+                               claim does not wait for that, so two agents may act for that time
     restart against receipt    a command that the worker has not recorded as delivered goes to the next agent
-    PATCH against PATCH        each locks the row first: both statuses are set in turn, until one of them is terminal
+    PATCH against PATCH        each locks the row first: both set their status in turn, unless the first is terminal
     start against start        one job, since its id is the run's id
-    start against claim        the run is in progress: the start is refused
+    start against claim        the run is in progress, so the start is refused
 
 The same statement updates the task's copy of its latest run's status. The new status is published to followers after
 the commit (services/run_log/log_entries.py).
@@ -115,7 +116,7 @@ _WORKER_LOST = "The worker of this run was lost, and the work of its agent with 
 
 
 class Claim(NamedTuple):
-    """The right of one job to perform a run. `owner` is the unique name under which the database holds it."""
+    """The right of one job to perform a run. `owner` is the unique name of the job, in the column `lease_owner`."""
 
     run_id: UUID
     task_id: UUID
@@ -186,13 +187,13 @@ async def set_status(
 ) -> bool:
     """Set the status that a client of the user `by` reports for a locked run (contract 13.2): its worker loses it.
 
-    A run that is moved to a status before its start begins again, as after `hand_back`; the caller puts a job on the
-    queue if it waits for a worker.
+    A run that gets a status before its start is performed again, as after `hand_back`; the caller puts a job on the
+    queue if the run waits for a worker.
     Return whether the status was changed: False if the run had it already. Raises StateRefused.
     """
     this_run, reason = Run.id == run_id, RunReason.CLIENT
     if status not in TERMINAL_STATUSES:
-        # The next performer of the run has delivered nothing yet.
+        # The work of the next agent has not been checked yet.
         values["verification"] = None
     if status in _BEFORE_START:
         is_changed = await _restart(session, events, status, this_run, reason=reason, **values)
@@ -243,7 +244,7 @@ def unlocked(runs: Select[*Columns]) -> Select[*Columns]:
 
 
 async def reopen(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Queue a locked run again, whatever its status: the only way out of a terminal one."""
+    """Queue a locked run again, whatever its status is. No other function moves a run out of a terminal status."""
     used = func.jsonb_strip_nulls(func.jsonb_build_object(USAGE_BEFORE, Run.facts[USAGE]))
     counted = case((Run.status.in_(TERMINAL_STATUSES), used), else_=literal({}, Run.facts.type))
     await transition(
@@ -277,7 +278,7 @@ async def claim(session: AsyncSession, *, owner: str, events: RunEvents, limit: 
     if limit:
         await lock_claims(session)
     claimed = await _CLAIM.first(session, values)
-    # It came too late for the last run of the project that was next: another job claimed it, or a person cancelled it.
+    # The last run of the project that was next has been claimed by another job, or cancelled: try the next project.
     while claimed is None and await find_next_project(session, limit) is not None:
         claimed = await _CLAIM.first(session, values)
     if claimed is None:
@@ -318,7 +319,7 @@ async def await_checks(
     owner: str,
     events: RunEvents,
 ) -> bool:
-    """Give up the claim of `owner` on a run whose work is checked (contract 18.3); False if it has none."""
+    """Release the claim of `owner` on a run whose work is to be checked (contract 18.3); False if it has no claim."""
     values = {"lease_owner": None, "lease_expires_at": None, "stage": VERIFYING, "updated_at": utcnow()}
     given_up = update(Run).where(*held_by(run_id, owner)).values(**values, artifacts=manifest_with(artifacts))
     runs = await rows_of(session, given_up.returning(*STATE_COLUMNS), RunState)
@@ -329,7 +330,7 @@ async def await_checks(
 
 
 async def queue_repair(session: AsyncSession, run_id: UUID, *, stage: str | None, events: RunEvents) -> None:
-    """Queue a locked run whose work was refuted, without its commands; the caller puts a job on the queue."""
+    """Queue a locked run whose work was refuted, with its commands over; the caller puts a job on the queue."""
     await transition(
         session,
         events,
@@ -347,8 +348,8 @@ async def finish(
 ) -> bool:
     """End a run that the job `owner` holds, or (None) one whose work was checked; return whether this has ended it.
 
-    If the run was cancelled while it was held so, it stays cancelled and gets the results of its agent, unless that
-    corrected its work. In texts from agents and servers, characters that the database cannot store are replaced.
+    If the run was cancelled meanwhile, it stays cancelled and gets the results of its agent, unless the agent corrected
+    its work. In texts from agents and servers, characters that the database cannot store are replaced.
     """
     assert end.status in TERMINAL_STATUSES
     output = storable(end.output)
@@ -365,11 +366,11 @@ async def finish(
         return True
     remains: dict[str, object] = {"output": func.coalesce(Run.output, literal(output, Run.output.type))}
     remains |= {key: values[key] for key in ("artifacts", "state", "facts") if key in values}
-    # An earlier attempt that was committed, but not acknowledged, has added them.
+    # If an earlier call was committed, but not acknowledged, the run has these artifacts already.
     brought = [Run.artifacts.contains([{"id": artifact["id"]}]) for artifact in end.artifacts]
     left = (
         update(Run)
-        # A cancelled repair keeps what was delivered, which its last verdict is about.
+        # A run that was cancelled in a repair keeps the work that it delivered, which its last verdict is about.
         .where(*was_held_by(run_id, owner), Run.verification.is_(None), not_(or_(false(), *brought)))
         .values(remains | {"updated_at": utcnow()})
         .returning(*STATE_COLUMNS)
@@ -381,7 +382,7 @@ async def finish(
 
 
 def with_state(added: Mapping[str, object]) -> RunChanges:
-    """Return the columns of a run that ends with this state and these facts: no figures but those of its work."""
+    """Return the columns of a run that ends with this state and these facts, without the figures of its workspace."""
     state = storable(dict(added))
     facts = {name: state.pop(name) for name in FACTS & state.keys()}
     return {"state": Run.state.op("||")(state), "facts": without_fact(CHANGES).op("||")(facts)}
@@ -416,9 +417,8 @@ async def _restart(
     reason: RunReason,
     **values: Unpack[RunChanges],
 ) -> bool:
-    # The next agent starts from the beginning and gets the commands again (ADR 18); until it starts, a lost worker does
-    # not fail the run.
-    # Only the holder of the lease writes this fact. Read it before the move below removes it.
+    # The next agent starts from the beginning and gets the commands again (ADR 18). Until it starts, the loss of its
+    # worker does not fail the run. Only the holder of the lease writes the fact; it is read before the move removes it.
     columns = select(Run.id, Run.facts.has_key(AGENT_STARTED), Run.state["mode"].astext).where(*conditions)
     if (found := await row_of(session, columns)) is None:
         return False
@@ -432,7 +432,7 @@ async def _restart(
 
 
 def lost_repairs() -> Select[UUID, str | None]:
-    """Return a SELECT of the runs that have lost the worker of a repair which is not repeated, and of their jobs."""
+    """Return a SELECT of the runs that lost their worker in a repair that cannot be repeated, and of their jobs."""
     return select(Run.id, Run.lease_owner).where(
         *_lapsed(), is_in(RunPhase.REPAIRING), not_(and_(*_UNTOUCHED))
     )
@@ -443,7 +443,7 @@ def _lapsed() -> tuple[ColumnElement[bool], ...]:
 
 
 def lapsed_runs() -> Select[UUID]:
-    """Return a SELECT of the runs whose worker is lost, the longest lost first."""
+    """Return a SELECT of the runs whose worker is lost, oldest loss first."""
     return select(Run.id).where(*_lapsed()).order_by(Run.lease_expires_at)
 
 
@@ -456,9 +456,8 @@ async def recover_lapsed(
     until it has lost `RUN_LOSSES` workers, and keeps its position in the queue. Any other run fails, since its agent
     may have acted already, and may still act. Claims that workers handed back do not count.
     """
-    is_lapsed = _lapsed()
-    found = (await session.scalars(unlocked(select(Run.id).where(Run.id.in_(run_ids), *is_lapsed)))).all()
-    lapsed = (Run.id.in_(found), *is_lapsed)
+    found = (await session.scalars(unlocked(lapsed_runs().where(Run.id.in_(run_ids))))).all()
+    lapsed = (Run.id.in_(found), *_lapsed())
     again, given_up = (
         _without_figures(with_recovery(decision, RunReason.WORKER_LOST))
         for decision in ("queued again", "failed")
@@ -486,27 +485,21 @@ async def recover_lapsed(
 
 def silent_runs(silence: timedelta) -> Select[UUID]:
     """Return a SELECT of the runs with an agent outside our workers that has reported nothing for `silence`."""
-    return select(Run.id).where(*_silent(silence)).order_by(Run.updated_at)
-
-
-def _silent(silence: timedelta) -> tuple[ColumnElement[bool], ...]:
     heard_at = (
         select(RunLogState.heard_at).where(RunLogState.run_id == Run.id).correlate(Run).scalar_subquery()
     )
     since = utcnow() - silence
     # A run in the environment `local` may wait for its user for days, unless its client uses the route `event_stream`.
-    return (
-        is_in(RunPhase.OUTSIDE),
-        Run.updated_at <= since,
-        or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD)),
-    )
+    is_silent = or_(heard_at <= since, and_(heard_at.is_(None), Run.environment == Environment.CLOUD))
+    outside = select(Run.id).where(is_in(RunPhase.OUTSIDE), Run.updated_at <= since, is_silent)
+    return outside.order_by(Run.updated_at)
 
 
 async def fail_silent(
     session: AsyncSession, run_ids: Sequence[UUID], *, silence: timedelta, events: RunEvents
 ) -> list[UUID]:
     """Fail those of the runs whose agent is silent still; return their ids."""
-    found = await session.scalars(unlocked(select(Run.id).where(Run.id.in_(run_ids), *_silent(silence))))
+    found = await session.scalars(unlocked(silent_runs(silence).where(Run.id.in_(run_ids))))
     failed = await transition(
         session,
         events,

@@ -1,9 +1,9 @@
 """Count runs in Prometheus metrics: those that wait, start and end, and their usage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -19,8 +19,9 @@ from app.services.events.ledger import Recorded
 from app.services.run_log.log_entries import RunState
 from app.services.runs.queue.queue_figures import read_figures
 from app.services.runs.queue.worker_reports import read_reports
+from app.services.runs.usage import read_usage
 
-# Buckets from an immediate start to a queue of hours, and from a step of a runbook to a day of work.
+# From an immediate start to hours in the queue, and from one step of a runbook to a day of work.
 _START_SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400)
 _END_SECONDS = (1, 5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
@@ -70,7 +71,7 @@ def count_started(session: AsyncSession, claimed: MovedRun) -> None:
 
     def count() -> None:
         _STARTED.inc()
-        # A run that is claimed again after a lost worker has not waited all that time.
+        # A run that is claimed again after the loss of a worker has not waited since the request.
         if claimed.attempts == 1 and asked_at is not None:
             _UNTIL_START.observe((now - asked_at).total_seconds())
 
@@ -86,11 +87,10 @@ def count_ended(session: AsyncSession, ended: Sequence[MovedRun], reason: RunRea
             _ENDED.labels(status, reason.value).inc()
             if ended_at is not None and moved.started_at is not None:
                 _UNTIL_END.labels(status).observe((ended_at - moved.started_at).total_seconds())
-            tokens, cost = _spent(moved.facts.get(USAGE))
-            # If a run was resumed, its last end has counted these.
-            counted_tokens, counted_cost = _spent(moved.facts.get(USAGE_BEFORE))
-            _TOKENS.inc(max(tokens - counted_tokens, 0))
-            _COST.inc(max(cost - counted_cost, 0))
+            # If the run was reopened, its previous end has counted what it had used by then.
+            used, counted = (read_usage(moved.facts.get(fact)) for fact in (USAGE, USAGE_BEFORE))
+            _TOKENS.inc(max(used.tokens - counted.tokens, 0))
+            _COST.inc(max(used.cost - counted.cost, 0))
 
     after_commit(session, count)
 
@@ -115,14 +115,3 @@ async def measure_queue(sessions: SessionFactory, redis: RedisClient) -> None:
         log.warning("worker_metrics.not_measured", error=repr(error))
     for gauge, value in zip((*_BY_DATABASE, *_BY_REPORTS), (*queue, *offered), strict=True):
         gauge.set(value)
-
-
-def _spent(usage: object) -> tuple[float, float]:
-    usage = usage if isinstance(usage, Mapping) else {}
-    cost = usage.get("cost")
-    return _amount(usage.get("total_tokens")), _amount(cost.get("amount") if isinstance(cost, Mapping) else 0)
-
-
-def _amount(value: Any) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-    return float(value) if is_number else 0.0

@@ -14,23 +14,21 @@ from app.schemas.tasks import ModelOut, TaskCreateIn
 
 _NEEDED = "This field is required when selecting a cloud runtime."
 
+# The fields that choose the agent of a run. All are taken from the hints of a task, or none.
+_RUNTIME = ("runtime_adapter", "model", "reasoning_effort")
 # Keys that a run inherits from the run that it resumes, if the request omits them (contract 9.2). The sandbox
 # environment is inherited only if the caller may still use it (run_authority.py).
 _INHERITED = (
     AUTHORSHIP,
     "run_source",
     "signal_report_id",
-    "runtime_adapter",
-    "model",
-    "reasoning_effort",
+    *_RUNTIME,
     "pr_base_branch",
     "snapshot_external_id",
     SANDBOX_ENVIRONMENT,
 )
 
-# The agent of a run, taken from the hints together or not at all.
-_RUNTIME = ("runtime_adapter", "model", "reasoning_effort")
-# The fields of a request for a task that hint how its first run is to be.
+# The fields of a request for a task that are options for its first run.
 _HINTS = ("branch", *_RUNTIME, "pending_user_message", "sandbox_environment_id", "imported_mcp_servers")
 
 
@@ -59,12 +57,12 @@ def require_consistent(body: RunIn, catalog: Catalog) -> None:
 
 
 def hints_of(body: TaskCreateIn) -> JsonDict:
-    """Return what a request for a task hints for the task's first run, as the request for that run would name it."""
+    """Return the options for the first run in a request for a task, by their names in a request for a run."""
     return {name: value for name in _HINTS if (value := getattr(body, name))}
 
 
 def with_hints(body: RunIn, hints: RunIn) -> RunIn:
-    """Return the options of a task's first run: those of its request, and where that is silent, the task's hints."""
+    """Return the options of a task's first run: the fields of its request, and the task's hints for those not given."""
     names = set(hints.model_fields_set)
     if any(getattr(body, name) is not None for name in _RUNTIME):
         names -= {*_RUNTIME}

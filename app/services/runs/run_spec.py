@@ -1,4 +1,4 @@
-"""Read what a run is to do, where and for whom: from its row, its task, project, person and sandbox environment."""
+"""Read the spec of a run from its row, and those of its task, project, person and sandbox environment."""
 
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -22,8 +22,8 @@ from app.verdicts.definitions import CHECK_SET, CheckSet, StoredDefinitions
 
 _LONGEST_OPTION = 1000
 
-# For an outer join beside the task. It reads the column, not `state`, which clients write. A private
-# environment that the run's person may not use, or not any more, counts as gone.
+# For an outer join, with `Task` in the statement. It reads the column, not `state`, which clients write. A private
+# environment that the run's person may not use now counts as deleted.
 _ENVIRONMENT_OF_RUN = and_(
     SandboxEnvironment.id == Run.sandbox_environment_id, usable_environment(Run.project_id, person_of())
 )
@@ -44,7 +44,7 @@ class Person(NamedTuple):
 
 
 class Repair(NamedTuple):
-    """What the agent is told to correct, since checks have refuted its work."""
+    """The request to the agent to correct its work, which checks have refuted."""
 
     message: str
     worked_seconds: float
@@ -55,7 +55,7 @@ class Repair(NamedTuple):
 
 
 class RunSpec(NamedTuple):
-    """What the rows about a run say to its worker, or to that of its checks."""
+    """The facts of a run from its rows, for the worker that performs the run or checks its work."""
 
     branch: str | None
     state: JsonDict
@@ -75,16 +75,16 @@ class RunSpec(NamedTuple):
     environment: SpecEnvironment | None
     person: Person | None
     encrypted_mcp_servers: str | None
-    repair_fields: list[Any] | None  # without a message where there is none
+    repair_fields: list[Any] | None  # the message is None if there is nothing to correct
 
     @property
     def repair(self) -> Repair | None:
-        """The repair that the run is claimed for, if it is one."""
+        """The repair that the worker is to perform; None if there is nothing to correct."""
         return Repair(*self.repair_fields) if self.repair_fields and self.repair_fields[0] else None
 
     @property
     def places(self) -> tuple[tuple[CheckSource, CheckSet], ...]:
-        """What the project, the repository, the task and the run define (contract 18.2), without the checks file."""
+        """The check sets of the project, repository, task and run (contract 18.2), without the checks file."""
         defined: dict[CheckSource, Any] = {
             CheckSource.PROJECT if repository is None else CheckSource.REPOSITORY: definition
             for repository, definition in self.check_sets or ()
@@ -111,11 +111,11 @@ def _read(definition: object) -> CheckSet | None:
     try:
         return CHECK_SET.validate_python(definition)
     except ValidationError:
-        # None, or what a client of an earlier release had in the state of a run under this name.
+        # There is none, or the run's state has another value under this key, from a client of an earlier release.
         return None
 
 
-# Work that is checked, or corrected, stays where it was pushed, whatever its task names now.
+# A run whose work is checked or corrected stays with the repository of its push, also if its task names another now.
 _PUSHED_TO = (
     select(PushedBranch.repository).where(PushedBranch.run_id == Run.id).correlate(Run).scalar_subquery()
 )

@@ -59,7 +59,7 @@ async def issue_token(
 async def issue_stream_token(
     session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID, *, cipher: Cipher
 ) -> StreamTokenOut:
-    """Return a signed token that lets its holder follow one run as the caller, for a day or until the key's end."""
+    """Return a signed token with which its holder follows one run as the caller, for a day or as long as the key."""
     session_id = None if caller.session_id is None else str(caller.session_id)
     claims = {"aud": STREAM_AUDIENCE, "key_id": str(caller.key_id), "session_id": session_id}
     token = await _sign(session, caller, task_id, run_id, claims, cipher)
@@ -159,7 +159,7 @@ async def _read_key(session: AsyncSession, cipher: Cipher, key_id: str | None = 
     own = SigningKey.purpose.startswith(_PURPOSE, autoescape=True)
     statement = select(SigningKey.key_id, SigningKey.private_key).where(own)
     for own_id, encrypted in await rows_of(session, statement.order_by(SigningKey.created_at.desc())):
-        # Compared here: that of a token may be any text.
+        # Compared here and not in SQL, since a token may have any text as its key id.
         if key_id not in (None, own_id):
             continue
         try:
@@ -179,11 +179,11 @@ async def _make_key(session: AsyncSession, cipher: Cipher) -> _Key:
     }
     own = SigningKey.purpose == _PURPOSE
     await session.execute(upsert(SigningKey).values(purpose=_PURPOSE, **made).on_conflict_do_nothing())
-    # Of two requests at once, the second one waits here, and then reads the key of the first.
+    # If two requests make a key, the second one waits here for the commit of the first, and then reads that key.
     await session.execute(select(SigningKey.key_id).where(own).with_for_update())
     key = await _read_key(session, cipher)
     if key is None:
-        # The other key stays: processes with other secrets sign with it.
+        # This process cannot read the stored key, which stays: processes with other secrets sign with it.
         purpose = f"{_PURPOSE}:{made['key_id'][:16]}"
         await session.execute(upsert(SigningKey).values(purpose=purpose, **made))
         key = _Key(made["key_id"], _load(pem))

@@ -66,7 +66,7 @@ EVENT_OF: Mapping[RunStatus, EventType] = {
 }
 # Reasons for which a claimed run returns to the queue.
 _RECOVERIES = frozenset({RunReason.WORKER_LOST, RunReason.WORKER_STOPPED})
-# For the event alone.
+# A column for the event, which the statement does not return.
 _VERDICT = "verdict"
 _WITH_VERDICT = frozenset({EventType.RUN_COMPLETED, EventType.RUN_FAILED})
 _WITH_ATTEMPT = frozenset({EventType.RUN_STARTED, EventType.RUN_RECOVERED})
@@ -116,7 +116,9 @@ async def transition(
     recorded and published, and people are notified of an end. `reason` says why the run ends or returns to the queue,
     for metrics and the event. `by` is the user whose request moves them, if it is one.
     """
-    ends_for = _reason_of_end(to, reason)
+    ends_for = None
+    if to in TERMINAL_STATUSES and (ends_for := reason) is None:
+        raise ValueError(f"a run cannot become {to.value} without a reason")
     if not is_forced:
         sources = [status for status in RunStatus if to in TRANSITIONS[status]]
         conditions = (Run.status.in_(sources), *conditions)
@@ -124,28 +126,22 @@ async def transition(
     event = EventType.RUN_RECOVERED if is_recovery else EVENT_OF.get(to)
     statement = move_statement(to, *conditions, now=utcnow(), event=event, reason=reason, by=by, **values)
     rows = await rows_of(session, statement, MovedRun)
+    if not rows:
+        return rows
     ids = [row.run.id for row in rows]
-    if rows and to is not RunStatus.IN_PROGRESS:
+    if to is not RunStatus.IN_PROGRESS:
         await question_lifecycle.withdraw(session, ids)
-    if rows and ends_for is not None:
+    if ends_for is not None:
         # Published before the final state, at which followers leave.
         dropped = await command_delivery.drop_open(session, ids, reason=f"The run is {to.value}.")
         announce_entries(session, events, dropped)
     publish_status(session, events, [row.run for row in rows])
-    if rows and ends_for is not None:
+    if ends_for is not None:
         run_metrics.count_ended(session, rows, ends_for)
         await run_credentials.forget_tokens(session, ids)
         await push_recipients.notify_people(session, NotificationKind(to.value), ids)
     await publish_recorded(session, [row.recorded for row in rows])
     return rows
-
-
-def _reason_of_end(to: RunStatus, reason: RunReason | None) -> RunReason | None:
-    if to not in TERMINAL_STATUSES:
-        return None
-    if reason is None:
-        raise ValueError(f"a run cannot become {to.value} without a reason")
-    return reason
 
 
 def publish_status(session: AsyncSession, events: RunEvents, runs: Sequence[RunState]) -> None:
@@ -161,8 +157,8 @@ def open_statement(status: RunStatus, names: Sequence[str]) -> Select[Any]:
     columns = {name: bindparam(f"new_{name}", type_=Run.__table__.c[name].type) for name in names}
     event = EVENT_OF.get(status)
     now = bindparam("now", type_=Run.created_at.type)
-    # Later than the previous run, so that the order of the times is the order of the requests, even if clocks are
-    # read in the same microsecond or differ a little (contract 9.4).
+    # Later than the previous run, so that the times have the order of the requests, even if clocks are read in the same
+    # microsecond or differ a little (contract 9.4).
     just_later = (
         select(Run.created_at + literal_column("interval '1 microsecond'", Interval()))
         .join(Task, Task.latest_run_id == Run.id)
@@ -199,7 +195,7 @@ def move_statement(
     beside: Callable[[CTE], CTE] | None = None,
     **values: Unpack[RunChanges],
 ) -> Select[Any]:
-    """Return the statement that moves runs, records `event` for each, and does what `beside` makes of their rows."""
+    """Return the statement that moves runs and records `event` for each; `beside` makes another CTE of their rows."""
     moved = (
         update(Run)
         .where(*conditions)

@@ -53,8 +53,8 @@ def _number(path: tuple[str, ...]) -> ColumnElement[Any]:
 def reported_usage(state: Mapping[str, Any]) -> ColumnElement[Any] | None:
     """Return the SQL expression for a JSON object, to add to a run's facts: the usage that a client reports in `state`.
 
-    None if it reports none. A report has the totals of the run. The budget of the task relies on them: the object is
-    empty if one of our workers has claimed the run, or if no total is higher than in the last report.
+    None if it reports none. A report has the totals of the run. Because the budget of the task relies on them, the
+    object is empty if one of our workers has claimed the run, or if no total is higher than in the last report.
     """
     reported = state.get(_REPORTED)
     if not isinstance(reported, Mapping):
@@ -74,6 +74,12 @@ def _if_higher(path: tuple[str, ...], number: float, report: Mapping[str, Any]) 
     type_ = Run.facts.type
     is_higher = func.coalesce(_number(path), 0) < literal(number, Numeric)
     return case((is_higher, literal(report, type_)), else_=literal({}, type_))
+
+
+def read_usage(fact: object) -> Spent:
+    """Return the tokens and US dollars of the fact `usage` of a run; 0 where it has none."""
+    usage = fact if isinstance(fact, Mapping) else {}
+    return Spent(_count(usage.get("total_tokens")), _dollars(usage.get("cost")))
 
 
 def _count(value: object) -> int:

@@ -23,7 +23,7 @@ from app.enums import STOPS, CommandMethod, CommandStatus
 from app.outages import DatabaseUnavailable
 from app.services.retrying.retries import in_transaction
 from app.services.runs import command_delivery
-from app.services.runs.command_delivery import DroppedCommand, StepResult
+from app.services.runs.command_delivery import CommandRow, StepResult
 from app.services.runs.run_lifecycle import Claim
 from app.worker.run.log_recorder import RunLog
 from app.worker.run.run_files import fetch_attachments
@@ -52,7 +52,7 @@ class StoredCommands(CommandSource):
         *,
         before_message: Callable[[], Awaitable[None]],
     ) -> None:
-        """Prepare; `before_message` is awaited before people are told that the agent waits for a message."""
+        """Prepare; `before_message` is awaited before people are notified that the agent waits for a message."""
         self._worker = worker
         self._sessions = worker.process.sessions
         self._owner = claim.owner
@@ -106,17 +106,17 @@ class StoredCommands(CommandSource):
                 await self._report_dropped(message, by=self._log.record)
         return [command for command in commands if self.is_open(command)]
 
-    async def _read_dropped(self, session: AsyncSession) -> list[DroppedCommand]:
+    async def _read_dropped(self, session: AsyncSession) -> list[CommandRow]:
         dropped = await command_delivery.read_dropped(
             session, self._claim.run_id, list(self._open), after=self._seen, since=self._began_at
         )
         return [row for row in dropped if row.id not in self._cleared]
 
-    async def _report_dropped(self, row: DroppedCommand, *, by: Emit) -> None:
+    async def _report_dropped(self, row: CommandRow, *, by: Emit) -> None:
         if row.is_cleared:
             self._cleared.add(row.id)
         self._open.pop(row.id, None)
-        await by(row.receipt)
+        await by(row.receipt_of_drop)
 
     @override
     def is_open(self, command: Command) -> bool:
@@ -160,7 +160,7 @@ class StoredCommands(CommandSource):
         await self._start_waiting(asked, seen=None)
 
     async def _start_waiting(self, asked: ShownQuestion, *, seen: int | None) -> bool:
-        # Set first: an immediate answer must find that the agent waits.
+        # Set before the question is stored, so that an immediate answer finds that the agent waits.
         self._worker.slots.leave(self._claim.run_id)
         result = await self._do(command_delivery.start_waiting, asked, owner=self._owner, seen=seen)
         is_waiting = _is_done(result)
@@ -188,7 +188,7 @@ class StoredCommands(CommandSource):
         return self._is_closed
 
     async def _end_agent(self, *, seen: int | None) -> StepResult:
-        # A run that waited takes its slot back, since its work is still to be gathered.
+        # A run that waited takes its slot back, since its work must still be gathered.
         self._worker.slots.take_back(self._claim.run_id)
         return await self._do(
             command_delivery.end_agent,
@@ -209,15 +209,15 @@ class StoredCommands(CommandSource):
 
     @override
     async def end(self) -> bool:
-        # The commands are dropped here, or by the process that ended the run.
+        # Nothing is left to report after an earlier call, or if the agent was closed and all its commands are settled.
         if self._is_ended or (self._is_closed and not self._open):
             return False
         try:
-            # The process that ended the run has published to followers; this worker writes the log.
+            # If another process has ended the run, it dropped the commands and published that; this worker logs it.
             is_dropped_here = self._is_closed or await self._end_agent(seen=None) is StepResult.DONE
             dropped = await in_transaction(self._sessions, self._read_dropped)
         except Exception as error:
-            # The process that ends the run settles the commands; only their receipts are missing.
+            # The process that ends the run drops the commands; only their receipts will be missing.
             is_outage = isinstance(error, DatabaseUnavailable)
             log.warning("commands.not_closed", error=repr(error), exc_info=not is_outage)
             return False

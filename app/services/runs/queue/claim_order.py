@@ -1,4 +1,4 @@
-"""Which run a worker claims next: the oldest of the project, below its limit, that holds the fewest workers."""
+"""The next run for a worker: the oldest in the project with the fewest performed runs, if that is below its limit."""
 
 from datetime import datetime
 from typing import Any
@@ -43,7 +43,7 @@ def next_project(limit: Any) -> ColumnElement[int]:
     Projects of which workers already perform `limit` runs are passed over (0: no limit). NULL if none is left.
     """
     waiting = select(func.min(Run.project_id).label("id")).where(is_waiting()).cte("waiting", recursive=True)
-    # From each project to the next by one look at the index: a long queue takes no longer than a short one.
+    # One look at the index for each project, so that a long queue takes no longer than a short one.
     later = aliased(Run)
     following = select(func.min(later.project_id)).where(is_waiting(later), later.project_id > waiting.c.id)
     waiting = waiting.union_all(select(following.scalar_subquery()).where(waiting.c.id.is_not(None)))

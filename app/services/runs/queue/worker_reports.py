@@ -1,4 +1,4 @@
-"""What workers report of themselves, in Redis for a minute, so that a report ends with its worker."""
+"""The reports of workers about themselves. Each is in Redis for a minute, so that it disappears with its worker."""
 
 from collections.abc import Mapping, Sequence
 

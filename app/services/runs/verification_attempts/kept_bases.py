@@ -1,4 +1,4 @@
-"""Keeps what checks showed of bases, so that other attempts and runs need not execute them there (contract 18.3)."""
+"""Keeps the results of checks of a base, so that other attempts and runs need not execute them (contract 18.3)."""
 
 import asyncio
 import hashlib
@@ -37,7 +37,7 @@ async def sweep_bases(session: AsyncSession, *, days: int) -> int:
 
 
 def _own(project_id: int, key: bytes) -> bytes:
-    # No project can write what another one reads.
+    # With the project in the key, no project reads what another one has written.
     return hashlib.sha256(b"%d\n%b" % (project_id, key)).digest()
 
 

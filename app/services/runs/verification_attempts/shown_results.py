@@ -36,7 +36,7 @@ _MOST_NAMED = 50
 _LONGEST_COMMAND = 200
 _OPEN_STATUSES = ("waiting", "running")
 
-# What a verification shows before anything was checked.
+# A verification before its first attempt.
 OPEN: VerificationOut = {
     "verdict": None,
     "reasons": [],
@@ -69,9 +69,9 @@ def _show_end(judgement: Judgement) -> VerdictOut:
 def show_unchecked(
     facts: Facts,
     *,
-    found: Iterable[FoundCheck] = (),
-    claims: Iterable[AgentClaim] = (),
-    files: Collection[str] = (),
+    found: Iterable[FoundCheck],
+    claims: Iterable[AgentClaim],
+    files: Collection[str],
 ) -> VerificationOut:
     """Return the verification of a run without checks."""
     return {
@@ -86,7 +86,7 @@ def show_unchecked(
 def show_first(
     commit: str, base: str | None, definitions: Definitions | None = None, claims: Iterable[AgentClaim] = ()
 ) -> VerificationOut:
-    """Return what an attempt shows while it waits for a worker."""
+    """Return the verification that an attempt shows while it waits for a worker."""
     return {
         **OPEN,
         "commit": commit,
@@ -99,7 +99,7 @@ def show_first(
 
 
 def show_closed(judgement: Judgement, checks: Iterable[CheckResultOut]) -> dict[str, object]:
-    """Return what an attempt shows after a member has ended it: checks without a result are skipped."""
+    """Return the changes that an attempt shows after a member has ended it: checks without a result are skipped."""
     return {**_show_end(judgement), "checks": _end_open(checks, CheckStatus.SKIPPED)}
 
 
@@ -113,11 +113,11 @@ def _end_open(
 
 
 def show_lost(checks: Iterable[CheckResultOut]) -> dict[str, object]:
-    """Return what an attempt shows after its workers were lost: an open check is our error, and proves nothing."""
+    """Return the changes of an attempt whose workers were lost: an open check is our error, and proves nothing."""
     lost = _end_open(checks, CheckStatus.ERROR, CheckCause.WORKER)
     reasons = [*filter(None, map(_reason_without_base, lost))]
     refuting = [reason for reason in reasons if reason.code is VerdictReason.CHECK_FAILED]
-    # No check is open if the worker was lost before its first report, or after its last check.
+    # There is no reason if no check was open: the worker was lost before its first report, or after its last check.
     reasons = refuting or reasons or [Reason(VerdictReason.CHECK_ERROR, detail=CheckCause.WORKER)]
     verdict = Verdict.REFUTED if refuting else Verdict.INCONCLUSIVE
     return {**_show_end(Judgement(verdict, tuple(reasons))), "checks": lost}
@@ -134,7 +134,7 @@ def _reason_without_base(check: CheckResultOut) -> Reason | None:
 
 
 def show_progress(checked: Checked, running: PlacedCheck | None) -> ProgressOut:
-    """Return what an attempt shows while the check `running` is executed: ended checks have their status."""
+    """Return the progress that an attempt shows while the check `running` is executed."""
     return {
         "checks": [
             show_check(found.result, None if needs_execution(found.result) else found, running=running)
@@ -168,7 +168,7 @@ def show_result(
 def show_check(
     checked: CheckResult, judged: JudgedCheck | None = None, *, running: PlacedCheck | None = None
 ) -> CheckResultOut:
-    """Return one check as it is shown; `judged` is None while it waits or runs."""
+    """Return the JSON of one check; `judged` is None while it waits or runs."""
     waits = "running" if checked.placed is running else "waiting"
     last = checked.executions[-1] if checked.executions else None
     hosts = {host for execution in checked.executions for host in execution.blocked_hosts}

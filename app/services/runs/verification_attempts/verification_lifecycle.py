@@ -1,22 +1,25 @@
 """The attempts to check what runs delivered: who performs each, and what follows from its verdict (contract 18.3).
 
-A run whose work is checked is in progress, and no job holds it. Its open attempt is a row, which a job claims by lease:
+A run whose work is checked is in progress, and no job holds it. Its open attempt is a row, which a job claims by lease.
+Where two transactions change the same attempt, the first to commit wins, and the other one learns that it changed
+nothing:
 
     claim against claim         each job gets another attempt; a job that did not learn of its commit gets it again
-    conclude against cancel     the run's row is locked first: the run ends by the verdict, or is cancelled and the
-                                attempt is closed, so that the job's verdict is refused
-    conclude against recovery   the first decides: the verdict counts, or another worker repeats the attempt and the
-                                verdict of the lost one is refused
-    heartbeat against recovery  the first decides: the job keeps the attempt, or learns that it has lost it; like any
-                                sweep, the recovery waits for no lock (services/runs/run_lifecycle.py)
-    conclude against waiver     of an earlier run with the same commit: both lock the task. The first decides: the
-                                waiver is of both runs, or of the earlier one alone
-    re-run against cancel       the first decides, as above, but for the run, which was over and stays as it ended
+    conclude against cancel     each locks the run's row first. Either the run ends by the verdict; or it is cancelled
+                                and the attempt is closed, so that the job's verdict is refused
+    conclude against recovery   either the verdict counts; or another worker repeats the attempt, and the verdict of the
+                                lost one is refused
+    heartbeat against recovery  either the job keeps the attempt; or it learns that it has lost it. Like any sweep, the
+                                recovery waits for no lock (services/runs/run_lifecycle.py)
+    conclude against waiver     of an earlier run with the same commit: each locks the task. If the waiver is first, it
+                                is of both runs, else of the earlier run alone
+    re-run against cancel       as conclude against cancel, but the run was over before and keeps its status
     deliver against cancel      the run is cancelled, with what its agent has made, and its attempt is closed, if any
     repair against cancel       the cancel ends the repair with the run, whose last verdict is the final one
-    repair against recovery     the first decides: the worker keeps the run, or learns that it has ended
+    repair against recovery     either the worker keeps the run; or it learns that the run has ended
 
-What an attempt shows is merged into its row and into that of its run, so that no writer overwrites another's result.
+The results of an attempt are merged into the JSON of its row and of its run, so that no writer overwrites those of
+another.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,7 +68,7 @@ log = structlog.get_logger(__name__)
 
 
 class OpenAttempt(NamedTuple):
-    """An attempt that a job has claimed, or the last one of a run that ends by it."""
+    """An attempt that a job has claimed, or the last attempt of a run, by which the run ends."""
 
     run_id: UUID
     attempt: int
@@ -75,7 +78,7 @@ class OpenAttempt(NamedTuple):
     base: str | None
     previous_verdict: str | None
     definitions: StoredDefinitions | None
-    # None: the run was over before.
+    # None: the run was over before the attempt.
     delivery: Delivery | None
     shown: VerificationOut
     lease_owner: str | None
@@ -95,7 +98,7 @@ _COLUMNS = [getattr(Run if name in _OF_RUN else Verification, name) for name in 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDelivery:
-    """What a run has delivered since the commit `base`, and how it ends if that is not corrected."""
+    """The work that a run has delivered since the commit `base`, and the end of the run if nothing is corrected."""
 
     work: RunResult
     base: str | None
@@ -108,7 +111,7 @@ class Conclusion:
     """The result of an attempt: what it shows in the end, and whether the agent is to correct its work."""
 
     shown: Mapping[str, object]
-    # What the agent is told; None if the run ends.
+    # The message to the agent; None if the run ends.
     repair: str | None = None
     failures: str | None = None
 
@@ -200,16 +203,16 @@ async def claim(session: AsyncSession, *, owner: str) -> OpenAttempt | None:
         .outerjoin(busy, busy.c.project_id == Run.project_id)
         .where(_IS_OPEN, or_(lease_owner == owner, lease_owner.is_(None)))
         .order_by(
-            # First an attempt that this job has claimed by a commit that was not acknowledged.
+            # First the attempt that this job has claimed already, if that commit was not acknowledged.
             lease_owner,
-            # Re-runs come last, since no run waits for them; then projects take turns.
+            # Re-runs come last, since no run waits for them. The project with the fewest claimed attempts comes first.
             Verification.delivery.is_(None),
             func.coalesce(busy.c.attempts, 0),
             Verification.created_at,
         )
         .limit(1)
         .with_for_update(key_share=True, skip_locked=True, of=Verification)
-        # A CTE runs once: a subquery may run again for each row, and choose others.
+        # A CTE runs once. A subquery may run again for each row, and choose another attempt.
         .cte("next_one")
     )
     claimed = (
@@ -232,7 +235,7 @@ async def hand_back(session: AsyncSession, claimed: OpenAttempt) -> bool:
 
 
 async def note_progress(session: AsyncSession, claimed: OpenAttempt, shown: Mapping[str, object]) -> None:
-    """Show what has been seen in an attempt so far, unless its job has lost it."""
+    """Show the results of an attempt so far, unless its job has lost it."""
     await _lock(session, Run.id == claimed.run_id)
     if await extend_lease(session, claimed):
         await _show(session, claimed.run_id, claimed.attempt, shown)
@@ -254,7 +257,7 @@ async def _change(session: AsyncSession, claimed: OpenAttempt, **values: object)
 async def conclude(
     session: AsyncSession, claimed: OpenAttempt, conclusion: Conclusion, *, events: RunEvents
 ) -> bool:
-    """Store an attempt's result, and end its run or queue a repair, unless it is over; False: the attempt is lost."""
+    """Store an attempt's result; end its run or queue a repair, unless it was over. False: the job lost the attempt."""
     run_id = claimed.run_id
     await _lock(session, Run.id == run_id)
     result = {"repair": storable(conclusion.repair), "failures": conclusion.failures, "finished_at": utcnow()}
@@ -282,7 +285,7 @@ async def _end(
     events: RunEvents,
 ) -> None:
     await _record_finish(session, run_id, shown, is_final=True)
-    # After the event, which locks the task, as that of a waiver does: the waivers are all that come first.
+    # Read after the event is recorded, which locks the task. A waiver locks it too, so each earlier one is seen here.
     if shown["verdict"] in UNVERIFIED and (waivers := await _waivers_of_same_work(session, last)):
         shown = await _show(session, run_id, last.attempt, {"waived": True, "waivers": waivers})
     assert last.delivery is not None
@@ -298,7 +301,7 @@ async def _end(
 
 
 async def _waivers_of_same_work(session: AsyncSession, last: OpenAttempt) -> list[WaiverOut]:
-    # Of the task's newest other run that delivered this commit, as one to be explained did.
+    # The waivers of the task's newest other run that delivered this commit.
     is_same = (Run.task_id == last.task_id, Run.verification["commit"].astext == last.commit)
     others = select(Run.verification).where(*is_same, Run.id != last.run_id)
     newest = await row_of(session, others.order_by(Run.created_at.desc(), Run.id.desc()).limit(1), _OfRun)
@@ -326,7 +329,7 @@ def _part(shown: Mapping[str, object], *names: str) -> dict[str, object]:
 async def stop_repair(
     session: AsyncSession, run_id: UUID, *, stopped: str, owner: str | None, events: RunEvents
 ) -> bool:
-    """End a run whose repair failed with what it delivered before (contract 18.5); False: `owner` holds no repair."""
+    """End a run whose repair failed, with its earlier work (contract 18.5); False: `owner` holds no repair."""
     before = await _lock(session, *held_by(run_id, owner))
     if before is None:
         return False
@@ -336,13 +339,13 @@ async def stop_repair(
 
 
 async def skip(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
-    """Close the open attempt of a locked run because a member asks for it; end the run with what it delivered."""
+    """Close the open attempt of a locked run at the request of a member; end the run with its work."""
     closed, shown = await _close(session, run_id, Verdict.CLAIMED, VerdictReason.SKIPPED_BY_MEMBER)
     await _end(session, run_id, closed, shown, events=events)
 
 
 async def abandon(session: AsyncSession, run_id: UUID, *, is_over: bool) -> None:
-    """Close the open attempt, or the repair, of a locked run that starts again, or `is_over` and keeps its work."""
+    """Close the open attempt or repair of a locked run that starts again, or that `is_over` and keeps its work."""
     before = await _lock(session, Run.id == run_id)
     assert before is not None
     changed = update(Run).where(Run.id == run_id)
@@ -392,7 +395,7 @@ async def note_waiver(
 
 
 async def note_ci(session: AsyncSession, run_id: UUID, ci: CiOut, *, events: RunEvents) -> None:
-    """Show the code host's own checks of a commit in the run's verification, if it is of this commit."""
+    """Show the code host's own checks of a commit in the verification of a run, if that is about this commit."""
     before = await _lock(session, Run.id == run_id)
     if before is None or before["commit"] not in (None, ci["head_sha"]) or before["ci"] == ci:
         return
@@ -405,7 +408,7 @@ async def note_ci(session: AsyncSession, run_id: UUID, ci: CiOut, *, events: Run
 
 
 async def end_lost_repairs(session: AsyncSession, run_ids: Sequence[UUID], *, events: RunEvents) -> None:
-    """End those of the runs whose agent was lost while it corrected its work, with what it delivered before."""
+    """End those of the runs whose worker was lost while the agent corrected its work, with the earlier work."""
     lost = run_lifecycle.unlocked(run_lifecycle.lost_repairs().where(Run.id.in_(run_ids)))
     for run_id, owner in await rows_of(session, lost):
         await stop_repair(session, run_id, stopped=StopReason.AGENT, owner=owner, events=events)
@@ -417,7 +420,7 @@ def lapsed_attempts() -> Select[UUID]:
 
 
 async def recover_attempts(session: AsyncSession, run_ids: Sequence[UUID], *, events: RunEvents) -> None:
-    """Give up the lapsed attempts to check these runs, for others to repeat; conclude those that have lost too many."""
+    """Release the lapsed attempts to check these runs for other workers; conclude those with too many losses."""
     lapsed = (
         lapsed_attempts().where(Verification.run_id.in_(run_ids)).join(Run, Run.id == Verification.run_id)
     )

@@ -1,4 +1,4 @@
-"""What members ask of the verification of a run: to see it, to repeat, waive or skip it (contract 18.6)."""
+"""Requests of members about the verification of a run: list its attempts, repeat, waive or skip it (contract 18.6)."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -42,7 +42,7 @@ async def list_attempts(
         .limit(_MOST_LISTED)
     )
     attempts = [shown for (shown,) in await rows_of(session, newest_first, _Shown)]
-    # They are numbered from 1.
+    # The number of the newest attempt is their count.
     return {"count": attempts[0]["attempt"] if attempts else 0, "results": attempts}
 
 
@@ -74,7 +74,7 @@ async def waive(
         raise StateRefused("Nothing to waive")
     if not shown["waived"]:
         creators = await rows_of(session, select(*_USER).where(User.id == caller.user_id), Creator)
-        # Kept as JSON: runs show it without looking for the user.
+        # Stored as JSON, so that runs are shown without a query for the user.
         user = {**user_basic(creators[0]), "uuid": str(creators[0].uuid)}
         waiver = {"reason": body.reason, "user": user, "at": wire_time()}
         shown = await verification_lifecycle.note_waiver(session, run_id, shown, waiver)
