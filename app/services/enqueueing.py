@@ -22,7 +22,7 @@ SCAN_REPOSITORY = "scan_repository"
 log = structlog.get_logger(__name__)
 
 
-# The arguments of jobs. Their names are on the wire: a worker performs jobs of another release too.
+# The arguments of jobs. Their names are part of the protocol: a worker may get a job that another release has queued.
 class RunArguments(TypedDict):
     run_id: ReadOnly[str]
 
@@ -61,7 +61,7 @@ def enqueue_verification_after_commit(
 async def enqueue_verification(queue: JobQueue, run_id: UUID, attempt: int) -> bool:
     """Put the job of an attempt to check a run on the queue at once; return False if it is there already."""
     job_id = f"{VERIFY_RUN}:{run_id}:{attempt}"
-    # Without arguments: the job claims whichever attempt has waited longest.
+    # The job has no arguments: it claims the attempt that has waited longest, which may be another one.
     return await queue.enqueue(VERIFY_RUN, job_id=job_id, arguments={}, queue_name=CHECKS_QUEUE)
 
 

@@ -1,4 +1,4 @@
-"""Store the response to a request with an `Idempotency-Key`, to answer repetitions of the request with it.
+"""Store the response to a request with an `Idempotency-Key`, and answer repetitions of the request with it.
 
 The key is stored in the transaction that performs the request: both take effect or neither. Of two concurrent requests
 with the same key, the second waits until the first has ended.
@@ -51,7 +51,7 @@ async def claim_key(
     )
     if claimed is not None:
         return None
-    # The row exists and stays: the statement above has locked it.
+    # There is such a row, which the statement above has locked, so no sweep deletes it.
     kept = await find_response(session, caller, key, request_hash=request_hash, now=now)
     assert kept is not None
     return kept

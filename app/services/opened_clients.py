@@ -19,7 +19,7 @@ from app.services.access.usage_gates import UsageGate
 class ServiceClients:
     """The opened clients of a process, such as Redis and the queue, for service functions that need several of them."""
 
-    # For steps outside the caller's transaction.
+    # Opens the transactions of steps that are no part of the caller's.
     sessions: SessionFactory
     redis: RedisClient
     queue: JobQueue

@@ -27,7 +27,7 @@ from app.worker.resilient_worker import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 from app.worker.worker_context import WorkerContext
 
-# Above the work's own limit, so that the job ends the work first and can report the reason.
+# Added to the time limit of the work, so that the work ends first and its job can report the reason.
 _JOB_MARGIN_SECONDS = 300
 _EVERY_TEN_SECONDS = {0, 10, 20, 30, 40, 50}
 # Not at the full hour, when other systems run their jobs.
@@ -36,8 +36,8 @@ _LONG_SWEEP_SECONDS = 1800
 _SCANS_AT_A_TIME = 2
 _CHORES_AT_A_TIME = 10
 _CHORE_SECONDS = 300
-# arq must not limit the attempts: the row of a run counts its own, and a chore that a stopping worker has cancelled is
-# repeated by the next worker.
+# arq must not limit the attempts: those of a run are counted in its row, and a chore that a stopping worker has
+# cancelled is repeated by another worker.
 _UNLIMITED_TRIES = 1_000_000
 
 
@@ -88,8 +88,8 @@ def create_checks_worker(context: WorkerContext, *, burst: bool = False) -> Resi
 
 def _leasing(job: Function, **options: Any) -> RunWorker:
     worker = RunWorker(functions=[job], self_removing=job.name, **options)
-    # How long arq keeps other workers from a started job. From the claim on, the lease on the row does that.
-    # If a worker dies before the claim, its job must not be blocked for the length of a run.
+    # For how long arq keeps other workers from a started job. After the claim, the lease on the row does that. If a
+    # worker dies before the claim, its job must not be blocked for the time limit of a run.
     worker.in_progress_timeout_s = RUN_LEASE.total_seconds()
     return worker
 

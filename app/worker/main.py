@@ -47,8 +47,8 @@ from app.worker.resilient_worker import ResilientWorker, RunWorker
 from app.worker.slots import RunSlots
 from app.worker.worker_context import WorkerContext
 
-# Longer than a request for receipts and their storing take, unless the database is unavailable. Work that takes
-# longer is cancelled; a later job does it.
+# Longer than a request for receipts and storing them take, unless the database is unavailable. Jobs that take longer
+# are broken off; a later job does their work.
 _DRAIN_SECONDS = 20
 _VERDICT_SECONDS = 10.0
 
@@ -62,15 +62,15 @@ async def looping(
     *blocks: AbstractAsyncContextManager[None],
     close_worker: Callable[[], Coroutine[object, None, None]],
 ) -> AsyncGenerator[None, None]:
-    """Run the worker's loops and `blocks` during the block; then close all of them and the worker side by side.
+    """Run the worker's loops and `blocks` during the block; then close all of them and the worker concurrently.
 
-    So the stop takes as long as the longest of them. Runs and checks still receive changes until they have ended. One
-    of `blocks` that fails ends the worker: the block is cancelled, and an ExceptionGroup raised.
+    So the stop takes as long as the longest of them. Runs and checks still receive changes until they have ended. If
+    one of `blocks` fails, the worker ends: the block is cancelled, and an ExceptionGroup raised.
     """
     deliver_webhooks = partial(WebhookDeliverer(context.process, webhooks).run, context.changes)
     deliver_pushes = partial(deliver_as_due, context.process, context.changes)
     report = partial(report_due, context.process.sessions, context.code_hosts, context.process.settings)
-    # One call at a time, and in no slot of chores: a host that does not answer delays no recovery of runs.
+    # A loop and not a chore, so that a code host that does not answer occupies no slot that the recovery of runs needs.
     report_verdicts = partial(every, _VERDICT_SECONDS, report, event="verdict_report.not_claimed")
     listening = asyncio.create_task(keep_running("run changes", context.changes.listen))
     try:
@@ -85,10 +85,10 @@ async def looping(
             try:
                 yield
             finally:
-                # Deliveries under way are finished, and no more begin.
+                # Deliveries in progress are finished, and no more begin.
                 for task in beside:
                     task.cancel()
-                # A part that fails meanwhile cancels this.
+                # Shielded, since a part that fails meanwhile cancels this task.
                 await shielded(close_worker())
     finally:
         listening.cancel()
@@ -100,7 +100,7 @@ async def _stay_in(block: AbstractAsyncContextManager[None]) -> None:
         async with block:
             await asyncio.Event().wait()
     except Exception:
-        # At once: the worker ends when its runs have.
+        # Logged at once, since the worker ends only after its runs.
         log.exception("worker.part_failed")
         raise
 
@@ -117,7 +117,7 @@ async def working(
         log.info("worker.stopping", worker=name)
         jobs.cancel()
         try:
-            # Cancelled jobs start no more requests, and finish the requests under way.
+            # Cancelled jobs start no more requests, and finish those in progress.
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await worker.close()
         except TimeoutError:

@@ -65,14 +65,14 @@ class ResilientWorker(Worker):
             self.handle_sig(signal.SIGUSR1)
         if self.main_task:
             await asyncio.wait([self.main_task])
-        # arq would stop waiting at the first job that ends as cancelled, and would cancel the others a second time.
+        # arq itself stops waiting at the first job that ends as cancelled, and then cancels the others a second time.
         if self.tasks:
             await asyncio.wait(self.tasks.values())
         self.tasks.clear()
         try:
             await super().close()
         except REDIS_ERRORS as error:
-            # What is left in Redis is only a key that expires by itself.
+            # Only a key that expires by itself is left in Redis.
             log.warning("worker.redis_unavailable", error=repr(error))
             await self.pool.aclose(close_connection_pool=True)
 
@@ -86,14 +86,14 @@ class ResilientWorker(Worker):
             try:
                 await super().start_jobs([job_id])
             except REDIS_ERRORS:
-                # arq has taken a slot, and has released it only if it found the job taken.
+                # arq has taken a slot. It has released the slot only if another worker had started the job.
                 if self.job_counter + self._ended > taken:
                     self.job_counter -= 1
                     self.sem.release()
                 raise
             started = self.tasks.get(job_id.decode())
             if started is not None and started is not task:
-                # After arq has released its slot.
+                # Called after arq has released the slot of the job.
                 started.add_done_callback(self._note_end)
                 if _is_cancelled():
                     started.cancel()
@@ -109,14 +109,14 @@ def _end_if_cancelled() -> None:
 
 
 def _is_cancelled() -> bool:
-    # What was awaited may hide a cancellation: `asyncio.wait_for` of Python 3.11 returns a result that came at the same
-    # moment, and a connection that is closed meanwhile raises its own error.
+    # A cancellation may get lost in what was awaited: `asyncio.wait_for` of Python 3.11 returns a result that is ready
+    # at the same moment, and a connection that is closed meanwhile raises its own error.
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 class RunWorker(ResilientWorker):
-    """The arq worker of runs. Their jobs, with ids `self_removing:…`, take themselves off the queue when they begin.
+    """An arq worker for jobs with ids `self_removing:…`, which remove themselves from the queue when they begin.
 
     `slots` counts runs that wait for a person and give their slots to others; `options` are those of arq's worker.
     """
@@ -136,5 +136,5 @@ class RunWorker(ResilientWorker):
 
     @override
     async def finish_job(self, job_id: str, finish: bool, *details: Any) -> None:
-        # The queue may have a new job with the same id by now, which must stay.
+        # By now the queue may have a new job with the same id, which must stay there.
         await super().finish_job(job_id, finish and not job_id.startswith(self._self_removing), *details)

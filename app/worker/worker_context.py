@@ -21,13 +21,13 @@ _KEY = "taskbeacon"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTimes:
-    # The interval of polling for commands without a wake-up, so that an outage of Redis only delays them.
+    # The interval of polling for commands, so that they are only delayed if wake-ups are lost in an outage of Redis.
     poll: float = 10.0
     # The interval at which the usage of the run is stored, and the usage of the task's other runs is read.
     usage: float = 3.0
     # For storing the files of a run that is cancelled or handed back while the store is away.
     brief_store: float = RUN_FILES_BRIEF_SECONDS
-    # For an agent to end a turn that is interrupted or cancelled, and to end itself.
+    # The time for an agent to end a turn that is interrupted or cancelled, and to end itself.
     interrupt: float = INTERRUPT_SECONDS
     cancel: float = CANCEL_SECONDS
     close: float = CLOSE_SECONDS
@@ -49,7 +49,7 @@ class WorkerContext:
     environment: Mapping[str, str]
     # The slots of the runs that this process performs.
     slots: RunSlots = field(default_factory=lambda: RunSlots(0))
-    # Removes the folders of runs, which do not wait for that.
+    # Removes the folders of runs in the background.
     remover: FolderRemover = field(default_factory=FolderRemover)
     run_times: RunTimes = RunTimes()
     gather: str = GATHER  # the shell program that gathers the work of a run, in the sandbox

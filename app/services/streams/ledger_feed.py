@@ -21,12 +21,12 @@ from app.services.streams.frames import LedgerEvent
 
 # Short, since people watch. A look without new events is one short statement.
 _LOOK_SECONDS = 0.1
-# During many events, sending the chunks costs most: fewer looks send fewer.
+# While many events arrive, sending chunks to clients costs most: fewer looks send fewer chunks.
 _FLOOD_SECONDS = 0.4
 _FLOOD_EVENTS = 50
 # The most batches that wait for one stream, each of up to 500 events. A stream that is slower reads the database.
 _MOST_WAITING = 4
-# The most streams that read the database at once: requests, which share their connections, would wait for all.
+# The most streams that read the database at once. They use the connections that requests need too.
 _MOST_READING = 2
 
 log = structlog.get_logger(__name__)
@@ -136,7 +136,8 @@ class LedgerFeed:
                 log.warning("events.not_read", error=repr(error))
             except Exception:
                 log.exception("events.unexpected_error")
-                # Each stream reads for itself, and ends if it cannot; new ones start behind what cannot be read.
+                # The next look starts after the events that there are. Each stream reads those by itself, and ends if
+                # it cannot.
                 self._end = None
                 for stream in self._streams:
                     stream.fall_behind()
@@ -147,7 +148,7 @@ class LedgerFeed:
                 await wait(are_over, _FLOOD_SECONDS if count > _FLOOD_EVENTS else self._look_seconds)
 
     async def _read(self, sessions: SessionFactory, link: str, are_over: asyncio.Event) -> int:
-        # If `are_over` is set meanwhile, the streams belong to the next task, which reads for them.
+        # If `are_over` is set meanwhile, the present streams belong to the next task, which reads for them.
         user_ids = {stream.user_id for stream in self._streams}
         start = self._end
         async with unit_of_work(sessions) as session:
@@ -164,6 +165,6 @@ class LedgerFeed:
                 if stream.user_id in user_ids:
                     stream.offer(batch)
                 else:
-                    # This stream was registered meanwhile: the memberships lack its user.
+                    # This stream was registered meanwhile, so the memberships do not include its user.
                     stream.fall_behind()
         return len(new.rows)

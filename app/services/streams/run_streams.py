@@ -1,6 +1,6 @@
 """Live streams of runs (contract 6.4): first the events that the client has missed, then new ones.
 
-What it cannot get is an `event: gap`. No database session is held while a stream is open.
+An `event: gap` reports the events that it cannot get. No database session is held while a stream is open.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 
 class StreamStart(Enum):
-    """The place where a run's live stream starts if the client does not name a valid event to continue after."""
+    """The place where a run's live stream starts if the client names no valid event after which it continues."""
 
     BEGINNING = auto()
     LATEST = auto()
@@ -192,7 +192,7 @@ class RunFollower:
             if self._is_old:
                 return
             if self._run.is_over:
-                # Events before the end are missing too, unless the client came back behind it.
+                # The client lacks events before the end too, unless it has reconnected after the end.
                 gap = [] if self._last is None or self._is_ended else [self._gap(None, None)]
                 yield [*gap, RunEvent(None, EventKind.ENDED, self._run.state)]
                 self._has_ended = True
@@ -205,7 +205,7 @@ class RunFollower:
             log.warning("run_stream.broken_off", error=repr(error))
 
     def _keepalive(self) -> bytes:
-        # A client that skipped earlier events may have received no id to come back with.
+        # A client that skipped earlier events may have received no id with which it can reconnect.
         is_skipping = self._start is StreamStart.LATEST and self._last is not None
         return keepalive(str(self._last).encode()) if is_skipping else KEEPALIVE
 
@@ -232,7 +232,7 @@ class RunFollower:
                 yield self._advance(events)
             if len(events) == _PAGE_EVENTS:
                 if self._is_old:
-                    # The client gets the rest from its next stream, and only then the run's last state.
+                    # The client gets the rest from its next stream, and the run's last state after that.
                     self._last_state = None
                     return
                 continue
@@ -258,9 +258,9 @@ class RunFollower:
             return None if is_whole else self._gap(first.id.number - 1 or None, first.id)
         resumed = self._start
         if not isinstance(resumed, EventId) or resumed.epoch != last.id.epoch or resumed > last.id:
-            # An id of a stream from before Redis was emptied, or an invalid one.
+            # The id is invalid, or of a stream before Redis was emptied.
             return self._gap(None, first.id)
-        # What remains of the epoch before was there before this one began.
+        # If the first stored event is of an earlier epoch, none of this epoch is missing.
         if resumed < first.id and (lost := first.id.number - resumed.number - 1) > 0:
             return self._gap(lost, first.id)
         self._last = resumed
@@ -298,7 +298,7 @@ class RunFollower:
                 if (gap := self._hole_before(event.id)) is not None:
                     new.append(gap)
                 self._last = event.id
-            # Nearly all events are entries, of which there is nothing more to decide.
+            # Nearly all events are entries, for which nothing more is decided.
             is_entry = event.kind is EventKind.ENTRY
             new.append(event if is_entry else self._with_link(event))
             if not is_entry and event.kind in _STATES:

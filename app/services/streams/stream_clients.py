@@ -16,7 +16,7 @@ class StreamClients:
     redis: RedisClient
     watchers: StreamPresence
     ledger: LedgerFeed
-    # In seconds: between signs of life; how long a client waits for the stream of a run; until a stream is rotated.
+    # In seconds: between keepalives; until a client that waits for the stream of a run is refused; until a rotation.
     keepalive: float
     patience: float
     life: float

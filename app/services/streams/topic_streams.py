@@ -59,7 +59,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FollowedLedger:
-    """The events of the ledger that one live stream shows to its user, as three functions. Nothing is read in advance.
+    """The events of the ledger that one live stream shows to its user, as three functions.
 
     `read` reads up to a given number of these events after a position. `choose` selects them from a batch that all live
     streams share. `is_truncated` returns whether events after a position were removed, so that the client missed them.
@@ -120,7 +120,7 @@ LEDGERS = {TASKS: _tasks_ledger, INBOX: _inbox_ledger}
 
 
 def ledger_of(caller: Principal, topics: Sequence[str]) -> FollowedLedger:
-    """Return the functions that read and select the events of one or more topics for a caller. Nothing is read yet."""
+    """Return the functions that read and select the events of one or more topics for a caller."""
     parts = [LEDGERS[topic](caller) for topic in topics]
     if len(parts) == 1:
         return parts[0]
@@ -145,9 +145,9 @@ class FollowedTopics:
 
     ledger: FollowedLedger | None
     ledger_from: Cursor
-    # Whether the position is of an earlier stream, so that the client lacks what came since.
+    # Whether the position is from an earlier stream, so that the client lacks the events since then.
     is_ledger_resumed: bool
-    # Whether the client's id is not one of ours, so that it may miss events.
+    # Whether the service did not make the client's id, so that the client may miss events.
     is_ledger_lost: bool
     runs: Mapping[UUID, FollowedRun]
     places: Mapping[UUID, EventId]
@@ -197,9 +197,8 @@ async def follow_ledger(
 ) -> FollowedTopics:
     """Return the topics of a live stream, each with its start position: events of the ledger, and the runs `runs`.
 
-    `last_id` is the last id that the client got from an earlier stream; it contains a position for each topic. Without
-    a position in the ledger, the ledger is followed from now on. Without a position in a run, the run is followed from
-    its beginning.
+    `last_id` is the last id that the client got from an earlier stream; it has a position for each topic. Without one,
+    the ledger is followed from now on, and a run from its beginning.
     """
     cursor, places, is_lost = _parse_id(last_id)
     return FollowedTopics(
@@ -239,7 +238,7 @@ async def follow_topics(
     topics: FollowedTopics, clients: StreamClients
 ) -> AsyncGenerator["TopicFollower", None]:
     """Yield the live stream of these topics for one client. It ends when the block ends or the process stops."""
-    # The streams of the runs outlast this one, which follows its other topics while a run has no stream yet.
+    # The streams of runs last until this one ends, which shows its other topics while a run has no stream yet.
     lasting = replace(clients, life=math.inf, patience=math.inf)
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(clients.hub.follow(_STOP))
@@ -265,15 +264,15 @@ class TopicFollower:
         self._clients = clients
         self._stop = stop
         self._runs = runs
-        # The place up to which the ledger was read, which is ahead of the client's.
+        # The position up to which the ledger was read. The client has received less.
         self._read_to = topics.ledger_from
-        # The place of the last gap: each is reported once.
+        # The position of the last gap, which is reported once.
         self._gap_at: Cursor | None = None
-        # The client's place in each topic, as in the id of a frame; the ledger's is first.
+        # The client's position in each topic, as in the id of a frame; that in the ledger is first.
         ledger_place = _NO_PLACE if topics.ledger is None else str(topics.ledger_from)
         self._places: dict[UUID | None, str] = {None: ledger_place}
         self._places |= {run: f"{run}={place}" for run, place in topics.places.items() if run in runs}
-        # A slow client delays its own topics instead of filling this process's memory.
+        # Limited, so that a slow client delays its own topics instead of filling this process's memory.
         self._queue: asyncio.Queue[_LedgerEvents | _EventOfRun | _Gap | None] = asyncio.Queue(
             maxsize=_MOST_QUEUED
         )
@@ -329,7 +328,7 @@ class TopicFollower:
                     break
                 item = self._queue.get_nowait()
             if frames:
-                # Together: sending each takes longer than making it.
+                # Sent together, since sending a frame takes longer than making it.
                 yield b"".join(frames)
             if item is None:
                 return
@@ -398,9 +397,10 @@ class TopicFollower:
                 is_missing = await ledger.is_truncated(session, self._read_to)
             if is_missing and self._gap_at != self._read_to:
                 self._gap_at = self._read_to
-                await self._put_gaps(ledger)
+                for topic in ledger.topics:
+                    await self._queue.put(_Gap(topic))
             page = [LedgerEvent(row, self._clients.link) for row in rows]
-            # The feed sends later events. This page may lack some of them: each topic is read by its own statement.
+            # Later events come from the feed. A page may lack some of them, since each topic has its own statement.
             await self._put_events([event for event in page if event.place <= end])
             is_more = len(page) == _PAGE and page[-1].place < end
         self._read_to = max(self._read_to, end)
@@ -410,10 +410,6 @@ class TopicFollower:
             await self._room.acquire()
             await self._queue.put(_LedgerEvents(events))
             self._read_to = events[-1].place
-
-    async def _put_gaps(self, ledger: FollowedLedger) -> None:
-        for topic in ledger.topics:
-            await self._queue.put(_Gap(topic))
 
     async def _read_run(self, run_id: UUID, follower: RunFollower) -> bool:
         async with aclosing(follower.events()) as batches:

@@ -44,19 +44,19 @@ async def execute_run(ctx: Mapping[str, object], **arguments: Unpack[RunArgument
     ):
         log.info("run.not_claimed", asked_for=arguments["run_id"])
     elif process.settings.project_concurrency:
-        # A run that waited because of the limit has no job any more.
+        # The job of a run that waited because of the limit has ended without a claim.
         await enqueue_next_run(process.queue)
 
 
 async def _claim(worker: WorkerContext, run_id: UUID) -> Claim | None:
-    # Concurrently: every waiting run has a job, so it is harmless if this one leaves the queue late.
+    # Concurrently: every waiting run has a job, so it is harmless if this job leaves the queue after its claim.
     _, claim = await asyncio.gather(remove_job(worker.process.queue, run_job_id(run_id)), claim_run(worker))
     return claim
 
 
 async def _perform(worker: WorkerContext, claim: Claim, lost: asyncio.Event) -> None:
     traceparent, run_id = claim.traceparent, claim.run_id
-    # A repeated run has not waited since then.
+    # A run that is performed again has not waited since it was first requested.
     if claim.attempt == 1 and claim.asked_at is not None:
         record("run.queued", claim.asked_at, utcnow(), parent=traceparent, run_id=run_id)
     with span("run", parent=traceparent, run_id=run_id, attempt=claim.attempt) as performed:

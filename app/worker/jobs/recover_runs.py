@@ -11,5 +11,5 @@ async def recover_runs(ctx: Mapping[str, object]) -> None:
     """Enqueue or end runs that wait without a job, lost their worker, or whose outside agent sends nothing."""
     process = worker_context(ctx).process
     limit, silence = process.settings.project_concurrency, process.settings.outside_agent_silence
-    # A stopped worker completes it: no later sweep would write to the logs of the runs that this one has failed.
+    # Completed even if the worker stops: no later sweep writes to the logs of the runs that this one has failed.
     await shielded(lost_runs.recover_runs(process, limit=limit, silence=silence))

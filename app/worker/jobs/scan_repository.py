@@ -39,7 +39,7 @@ async def scan_repository(ctx: Mapping[str, object], **arguments: Unpack[ScanArg
     except Exception as error:
         if is_outage(error):
             raise
-        # The failure is kept too: the client asks until there is a result, and each question would start the next scan.
+        # Stored as the result, since a client asks until there is one, and would start another scan each time.
         log.exception("scan.unexpected_error", project_id=project_id, repository=repository)
         scan = {"error": "The scan failed unexpectedly. Try again in a minute; the worker's log says why."}
     await keep_scan(worker.process.redis, project_id, repository, scan)

@@ -1,4 +1,4 @@
-"""Loops that send pushes as they fall due, and release those that quiet hours held; neither delays the other."""
+"""Loops that send pushes as they fall due, and release held ones after quiet hours; neither delays the other."""
 
 import asyncio
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ async def release_held(process: ProcessContext) -> None:
 async def deliver_due(process: ProcessContext) -> int:
     """Claim and send all due pushes, in several lanes; return how many were claimed, when all results are stored.
 
-    Pushes of a service that asks to wait are left for the next call. If the worker is stopped, requests in progress
+    Pushes to a service that asks to wait are left for the next call. If the worker is stopped, requests in progress
     finish, no new ones start, and the other claimed pushes are released.
     """
     more = asyncio.Event()
@@ -109,7 +109,7 @@ async def _claim_send_settle(
         async def settle(session: AsyncSession, part: Sequence[Delivery]) -> None:
             await push_delivery.settle(session, part, outcomes)
 
-        # One that is not stored is sent again when its claim ends, until it is given up.
+        # A push whose result is not stored is sent again when its claim ends, until it has too many claims.
         await settle_each(
             process.sessions, claimed, settle, event="push.not_settled", name=push_claims.log_fields
         )

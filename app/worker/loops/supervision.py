@@ -1,4 +1,4 @@
-"""Keeps the loops of a worker running, whatever fails in them."""
+"""Keeps the loops of a worker running after any error."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,6 +1,7 @@
-"""Loops that send events to webhook endpoints: relay, recover, and claim, send, settle. None delays another.
+"""Loops that send events to webhook endpoints: one relays, one recovers, one claims, sends and settles deliveries.
 
-Attempts that end while a settlement is being written go into the next one, so the cost of each falls under load.
+None delays another. Attempts that end while a settlement is being written are settled together by the next one, so each
+costs less under load.
 """
 
 import asyncio
@@ -30,10 +31,10 @@ from app.worker.loops.supervision import repeat
 
 # More than the 20 endpoints of a project can have under way.
 _MOST_ATTEMPTS = 256
-# A claim waits this long when it is woken, so that it follows the ends of several attempts.
+# The wait between a wake and the claim, so that one claim follows the ends of several attempts.
 _CLAIM_GATHER_SECONDS = 0.01
-# A relay waits this long, because it costs the same for one event as for a few. The first event of a run is then
-# relayed after its agent has started, and does not delay it.
+# The wait between a wake and the relay, which costs the same for one event as for a few. It also has the first event of
+# a run relayed after its agent has started, so that it does not delay the agent.
 _RELAY_GATHER_SECONDS = 0.05
 
 _LATE = Gauge("taskbeacon_webhook_oldest_pending_seconds", "How long the oldest due delivery has waited.")
@@ -88,10 +89,10 @@ class WebhookDeliverer:
             await asyncio.wait(self._attempts)
 
     async def _send(self, woken: asyncio.Event) -> float:
-        # Look before a claim, which makes other workers wait: usually another has sent what woke this one.
+        # A claim makes other workers wait, so first look: usually another worker has claimed what woke this one.
         wait = await self._until_due()
         if wait <= 0:
-            # Once is enough: it claims as many as there is room for.
+            # One claim takes as many deliveries as there is room for.
             await self._begin_attempts(woken)
             wait = await self._until_due()
         _LATE.set(max(0.0, -wait))

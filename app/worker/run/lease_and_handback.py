@@ -55,11 +55,11 @@ async def perform_claimed(
 ) -> bool:
     """Claim work and perform it while `extend` extends its lease; return False if there is none.
 
-    If the worker is stopped, the claim is handed back. If the lease is lost, the event that `perform` gets is set; what
-    does not end within a minute is cancelled.
+    If the worker is stopped, the claim is handed back. If the lease is lost, the event that `perform` gets is set, and
+    `perform` is cancelled if it does not end within a minute.
     """
     since = utcnow()
-    # A separate task, which a stop does not cancel: a claim cut off after its commit would keep its lease to the end.
+    # A separate task, which a stop does not cancel: after the commit of a claim that is cut off, the lease would stay.
     claim = asyncio.create_task(claiming)
     try:
         if (claimed := await asyncio.shield(claim)) is None:
@@ -94,9 +94,8 @@ async def hold_lease(
 ) -> AsyncGenerator[asyncio.Event, None]:
     """Extend a lease until the block ends, by `extend`: at intervals, and at once when the run changes.
 
-    `since` is a time before the claim. A lease that cannot be extended is lost when it has lapsed.
-    Yields an event that is set when the lease is lost. The block then has a minute to finish; no error is raised if it
-    does. Raises LeaseLost.
+    `since` is a time before the claim. A lease that cannot be extended is lost when it has lapsed. Yields an event that
+    is set when the lease is lost. The block then has a minute to finish; if it does not, raises LeaseLost.
     """
     lost, over, is_cancelled = asyncio.Event(), asyncio.Event(), False
     block = asyncio.current_task()
@@ -112,7 +111,7 @@ async def hold_lease(
             # From now on the lease is not extended, so the agent must stop.
             log.exception("lease.unexpected_error")
         lost.set()
-        # Its own cancellation may be hidden by what it awaits.
+        # Checked before the block is cancelled: the cancellation of this task may get lost in what it awaits.
         if not await wait(over, _GRACE_SECONDS):
             is_cancelled = True
             block.cancel()
@@ -130,7 +129,7 @@ async def hold_lease(
             raise LeaseLost from error
         raise
     finally:
-        # Also if the block has hidden it.
+        # Even if the block has suppressed the cancellation.
         if is_cancelled:
             block.uncancel()
 
@@ -142,10 +141,10 @@ async def _extend_until_lost(
     while True:
         await wait(changed, min(_BEAT_SECONDS, (lapses_at - utcnow()).total_seconds()))
         changed.clear()
-        # Read first: the round trip counts against the lease.
+        # Read before the request, since its duration counts against the lease.
         asked_at = utcnow()
         try:
-            # A database that does not answer must not keep the loss from the agent.
+            # Limited, so that the agent ends with the lease even if the database does not answer.
             left = (lapses_at - asked_at).total_seconds()
             async with asyncio.timeout(max(left, _LEAST_SECONDS)), unit_of_work(sessions) as session:
                 kept = await extend(session)

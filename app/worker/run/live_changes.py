@@ -1,4 +1,4 @@
-"""Shows what an agent has changed while it works or waits: to clients that ask, and as figures to followers."""
+"""Shows the changes of an agent while it works or waits: as diffs to clients that ask, as figures to followers."""
 
 import asyncio
 from functools import partial
@@ -25,7 +25,7 @@ from app.worker.worker_context import WorkerContext
 log = structlog.get_logger(__name__)
 # The interval at which to look for a new step of the agent.
 _STEP_SECONDS = 5.0
-# How old the figures are at most that lists show while no client follows the run.
+# The greatest age of the figures in lists while no client follows the run.
 _UNFOLLOWED_SECONDS = 15.0
 _LONGEST_SECONDS = 20.0
 # How long the end of a turn waits for the figures of its changes.
@@ -33,7 +33,7 @@ _PATIENT_SECONDS = 1.0
 
 
 class LiveDiffs:
-    """Makes the diffs of one run: when a client asks, after a turn, and after steps, sooner while a client follows."""
+    """Makes the diffs of one run: on request, after each turn, and after steps, more often while a client follows."""
 
     def __init__(self, worker: WorkerContext, claim: Claim, run_log: RunLog) -> None:
         self._worker = worker
@@ -45,12 +45,12 @@ class LiveDiffs:
         self._made_at = 0.0
         self._asked = asyncio.Event()
         self._caught_up = asyncio.Event()
-        # The turns that have ended, and those whose changes are noted.
+        # The number of turns that have ended, and of those whose changes are stored.
         self._turns = 0
         self._noted_turns = 0
 
     async def catch_up(self) -> None:
-        """Note the changes of the turn before people are notified that the agent waits, for a second at most."""
+        """Store the changes of the turn before people are notified that the agent waits; wait a second at most."""
         self._turns += 1
         self._caught_up.clear()
         self._asked.set()

@@ -20,8 +20,8 @@ from app.services.run_log.log_entries import is_chunk
 from app.services.run_log.log_writing import append_lines
 from app.worker.run.store_retry import StoreRetryBudget
 
-# A batch is collected for half a second, and for a second more with each 16 MiB of a log, which get slower to
-# extend.
+# A batch is collected for half a second, and a second longer for each 16 MiB of the log: it takes longer to extend
+# a larger one.
 _GATHER_SECONDS = 0.5
 _BYTES_PER_SECOND = 16 * 1024 * 1024
 _BATCH_BYTES = 8 * 1024 * 1024
@@ -47,7 +47,7 @@ class RunLog:
         self.is_whole = True
 
     async def append(self, entry: Mapping[str, object]) -> None:
-        """Publish an entry, and store it, unless it is a chunk of a message, which follows, or the log is full."""
+        """Publish an entry, and store it unless it is a chunk of a message (the whole follows) or the log is full."""
         line = orjson.dumps(entry)
         self.entries += 1
         self._publish(line)
@@ -87,7 +87,7 @@ class RunLog:
                 log.warning("run_log.not_stored", error=repr(error))
                 self._changed.set()
             except Exception:
-                # Not tried again at once: that could repeat a defect twice a second, for hours.
+                # Tried again only with the next entry: a defect could be repeated twice a second, for hours.
                 log.exception("run_log.not_stored")
 
     async def close(self, sending: asyncio.Task[None], retry: StoreRetryBudget) -> None:

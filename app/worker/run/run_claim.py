@@ -25,13 +25,13 @@ def new_owner() -> str:
 
 
 async def claim_run(worker: WorkerContext) -> Claim | None:
-    """Claim the next run as `run_lifecycle.claim` does: one run, also if a try has to be repeated."""
+    """Claim the next run as `run_lifecycle.claim` does: only one, even if the transaction is repeated."""
     owner = new_owner()
     is_repeated = False
 
     async def step(session: AsyncSession) -> Claim | None:
         nonlocal is_repeated
-        # A commit that was not acknowledged may have claimed a run, and a second one would not be performed.
+        # A commit that was not acknowledged may have claimed a run: a second claim would leave it unperformed.
         held = await find_claimed(session, owner=owner) if is_repeated else None
         is_repeated = True
         return held or await run_lifecycle.claim(
@@ -51,7 +51,7 @@ async def mark_agent_started(worker: WorkerContext, claim: Claim) -> None:
         lambda session: run_lifecycle.mark_agent_started(session, claim.run_id, owner=claim.owner),
     )
     if not is_held:
-        # The error that the heartbeat would raise if it noticed the loss first.
+        # The same error as if the heartbeat had noticed the loss first.
         raise AgentStopped("The run was stopped.")
 
 
@@ -66,6 +66,6 @@ async def hand_back_run(worker: WorkerContext, claim: Claim) -> None:
             enqueue_run_after_commit(session, worker.process.queue, claim.run_id)
         return is_returned
 
-    # Retried while the database restarts together with the worker; otherwise the run would fail as lost.
+    # Retried, since the database may restart together with the worker, and the run would fail as lost.
     if await in_transaction(worker.process.sessions, step):
         log.info("run.handed_back")

@@ -101,13 +101,13 @@ def preparation_for(
     base: str | None,
     definitions: StoredDefinitions | None,
 ) -> Preparation:
-    """Return what is defined for a run, and how its clones are set up; `base` is where work that it continues began.
+    """Return the check sets of a run, and how its clones are set up.
 
-    `definitions` are those that it began with, None before.
+    `base` is the commit where the continued work began; `definitions` are those with which the run began, if it has.
     """
     settings, environment = worker.process.settings, run.environment
     for_checks = environment.for_checks if environment else ()
-    # Each project has its own caches: none can write what another one reads.
+    # Each project and repository has its own caches, so that no project reads what another one has written.
     owner = f"{run.project_id}\0{(run.repository or '').lower()}"
     name = hashlib.sha256(owner.encode()).hexdigest()[:_CACHE_NAME_LENGTH]
     return Preparation(
@@ -250,7 +250,7 @@ async def _agent(
     message = repair.message if repair else run.text("pending_user_message")
     summary, session = await take_up(worker.process.store, earlier, claim.ref, is_repair=repair is not None)
     adapter = worker.process.catalog.find(run.option("runtime_adapter") or DEFAULT_ADAPTER)
-    # The built-in agent would execute every step of the runbook again.
+    # The built-in agent gets the message alone: from the description it would execute the runbook again.
     task = "" if message and earlier and adapter.name == DEFAULT_ADAPTER else run.description or run.title
     return RunAgent(
         adapter=adapter,

@@ -43,8 +43,8 @@ async def perform_run(worker: WorkerContext, claim: Claim, lost: asyncio.Event) 
     """Perform a claimed run, and store its log, artifacts and conversation. Return a report about the run.
 
     `lost` is set when the worker has lost its claim on the run, for example because the run was cancelled. The agent, a
-    push or the publishing of a pull request is then ended; what the code host has taken by then stays there. If the run
-    fails, the error is in the report and is not raised. Raises DatabaseUnavailable, SQLAlchemyError.
+    push or the publishing of a pull request then ends; what the code host has received stays there. If the run fails,
+    the error is in the report and is not raised. Raises DatabaseUnavailable, SQLAlchemyError.
     """
     settings, store = worker.process.settings, worker.process.store
     wait, brief = settings.worker_store_wait_seconds, worker.run_times.brief_store
@@ -88,7 +88,7 @@ async def _run_agent(
                 result = await perform(context, effects)
         except (DatabaseUnavailable, SQLAlchemyError):
             raise
-        except Exception as error:  # noqa: BLE001 - what the agent has left is stored
+        except Exception as error:  # noqa: BLE001 - the files that the agent has left are stored
             return replace(_failure_report(error), is_repair=is_repair), None
     report = RunReport(
         work=result,
@@ -126,7 +126,7 @@ async def _publish(
 ) -> RunReport:
     if publication is None or not isinstance(report.work, RunResult):
         return report
-    # Not if the run was cancelled, or lost, while its files waited for the store.
+    # Nothing is published if the run was cancelled, or lost, while its files waited for the store.
     with suppress(AgentStopped):
         async with until_stopped(lost):
             pull_request, pushed = await publication.publish(report.work, run_log.append)

@@ -81,7 +81,7 @@ async def fetch_attachments(
 ) -> list[Attachment]:
     attachments = [await _fetch_patiently(store, artifact, folder) for artifact in artifacts]
     paths = [artifact["storage_path"] for artifact in artifacts]
-    # Here, since the request that attached the files did not wait for the store.
+    # Tagged here, since the request that attached the files did not wait for the store.
     await tag_objects(store, paths, tags(KEPT_DAYS, project_id))
     return attachments
 
@@ -104,8 +104,7 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Att
                 async for chunk in content.chunks:
                     size += file.write(chunk)
                     if size > FILE_BYTES:
-                        # The file was replaced after its size was checked, by an upload form that was still
-                        # valid.
+                        # The file was replaced after the check of its size, by an upload form that was still valid.
                         raise AttachmentUnavailable(f"The attached file {name} is larger than it may be.")
     except ObjectMissing:
         raise AttachmentUnavailable(f"The attached file {name} does not exist any more.") from None
@@ -113,10 +112,10 @@ async def _fetch(store: ObjectStore, artifact: ArtifactOut, folder: Path) -> Att
 
 
 async def store_texts(store: ObjectStore, result: RunResult, *, ref: RunRef, retry: StoreRetryBudget) -> None:
-    """Store what the changed files were before the run, to show the lines around its changes; and the whole branch."""
+    """Store the changed files as before the run, to show the lines around its changes, and the patch of the branch."""
     files = {ref.texts_key: await asyncio.to_thread(pack_texts, result.texts)} if result.texts else {}
     if (whole := result.whole) is not None:
-        # The patch last: without its texts it is shown all the same.
+        # The texts come first: the patch is also shown without them.
         patch_key, texts_key = ref.whole_keys
         files |= {texts_key: await asyncio.to_thread(pack_texts, whole.texts), patch_key: whole.patch}
     tagged = tags(KEPT_DAYS, ref.project_id)
@@ -132,7 +131,7 @@ async def store_texts(store: ObjectStore, result: RunResult, *, ref: RunRef, ret
 async def store_artifacts(
     store: ObjectStore, outbox: Path, patch: bytes, *, ref: RunRef, retry: StoreRetryBudget
 ) -> StoredFiles:
-    """Store the files of `outbox` and the patch as artifacts; the result names those that could not be in time."""
+    """Store the files of `outbox` and the patch as artifacts; the result names those that could not be stored."""
     files: list[NewArtifact] = []
     for path in sorted(outbox.glob("*/*")):  # noqa: ASYNC240 - a local folder of bounded size
         # File names are bytes. In a name that is not valid text, the invalid bytes are replaced.

@@ -1,6 +1,6 @@
 """Decides the networks of a run: which hosts its agent, the set-up of its checks and its MCP servers may reach.
 
-None has a level above the operator's ceiling, `settings.network_ceiling`.
+No level is above the operator's ceiling, `settings.network_ceiling`.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ def network_rules(settings: Settings, environment: SpecEnvironment | None, *, is
 def setup_rules(
     settings: Settings, environment: SpecEnvironment | None, network: NetworkRules, *, sandbox: SandboxKind
 ) -> NetworkRules:
-    """Return the network of the set-up of checks: the trusted one up to the ceiling, whatever the agent's is."""
+    """Return the network of the set-up of checks: `trusted`, or the ceiling below it, whatever the agent's level is."""
     access = environment.network_access_level if environment else NetworkAccessLevel.TRUSTED
     is_listed = access in (NetworkAccessLevel.TRUSTED, NetworkAccessLevel.CUSTOM)
     return replace(
@@ -75,7 +75,7 @@ async def admit_mcp_servers(
 ) -> tuple[Sequence[McpServer], NetworkRules]:
     """Return the imported MCP servers that a run gets, and its network opened to them. Raises EnvironmentUnavailable.
 
-    Those with addresses that are not public are left out, and named in the note of the network.
+    Servers whose addresses are not public are left out, and counted in the note of the network.
     """
     if encrypted is None:
         return (), network
@@ -90,7 +90,7 @@ async def admit_mcp_servers(
     refused = await asyncio.gather(*(destinations.refuses(server.url) for server in requested))
     servers = [server for server, is_refused in zip(requested, refused, strict=True) if not is_refused]
     note = f"Imported MCP servers that are left out, since their addresses are not public: {sum(refused)}"
-    # Whatever level this run has: its person could choose an environment of their own with `trusted`.
+    # The run's own level does not matter, since its person could choose a private environment with `trusted`.
     may_open = AgentNetwork.TRUSTED.at_most(ceiling) is AgentNetwork.TRUSTED
     imported = [Service.parse(server.url) for server in servers] if may_open else []
     return servers, replace(

@@ -39,7 +39,9 @@ class RunReport:
     work: RunResult | AgentError
     has_schema: bool = False
     has_repository: bool = False
-    is_repair: bool = True  # whether its agent was to correct earlier work; True if unknown
+    is_repair: bool = (
+        True  # whether its agent was to correct earlier work; True if its context was not loaded
+    )
     # The keys about the pull request for the run's output and state.
     published: Mapping[str, Any] = field(default_factory=dict)
     pushed: BranchRecord | None = None
@@ -80,7 +82,7 @@ async def end_run(worker: WorkerContext, claim: Claim, report: RunReport) -> Non
             if attempt:
                 enqueue_verification_after_commit(session, process.queue, claim.run_id, attempt)
                 return True
-            # A cancelled run gets the results of its agent.
+            # The run was cancelled: it gets the results of its agent below.
         elif (stopped := _why_stopped(report, end)) is not None and await verification_lifecycle.stop_repair(
             session, claim.run_id, stopped=stopped, owner=claim.owner, events=process.events
         ):
@@ -155,7 +157,7 @@ def _with_losses(end: RunEnd, report: RunReport) -> RunEnd:
     if not report.log_is_whole:
         words.append("The end of the run's log could not be stored.")
     if files and end.status is RunStatus.COMPLETED:
-        # Work whose files are lost is not judged.
+        # Work whose files are lost gets no verdict.
         end = replace(end, status=RunStatus.FAILED, reason=RunReason.FILES_LOST, verification=None)
         words.append("Start the run again.")
     lost = {"files": list(files[:_NAMED_FILES]), "log_end": not report.log_is_whole}

@@ -34,7 +34,7 @@ class StoreRetryBudget(RetryBudget):
         return asyncio.timeout(self._brief if self._is_shortened else None)
 
     def allow_final_entries(self) -> None:
-        """Allow a short time again, even if none is left, so that the log can still name the files that were lost."""
+        """Allow a short time even if none is left, so that the log can still name the files that were lost."""
         if self._until is not None and not self._is_short:
             self._until = max(self._until, asyncio.get_running_loop().time() + self._brief)
 

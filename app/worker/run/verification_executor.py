@@ -1,4 +1,4 @@
-"""Performs an attempt of a verification: read what decides it, execute the checks, store their output, judge."""
+"""Performs an attempt to check a run's work: reads the run, executes the checks, stores their output, and judges."""
 
 import asyncio
 from contextlib import suppress
@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 
 async def perform(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Event) -> Conclusion | None:
-    """Perform a claimed attempt; return what follows, or None if it was closed meanwhile, at which `lost` is set."""
+    """Perform a claimed attempt; return its conclusion, or None if it was closed meanwhile, which sets `lost`."""
     process = worker.process
     ref = RunRef(claimed.project_id, claimed.task_id, claimed.run_id)
     retry = StoreRetryBudget(
@@ -65,7 +65,7 @@ async def perform(worker: WorkerContext, claimed: OpenAttempt, lost: asyncio.Eve
     except (DatabaseUnavailable, SQLAlchemyError):
         raise
     except Exception:
-        # Not repeated: any other worker would meet the same defect.
+        # Concluded and not repeated, since another worker would meet the same defect.
         log.exception("verification.unexpected_error")
         return Conclusion(shown=show_lost(claimed.shown["checks"]))
     return None
@@ -82,7 +82,7 @@ class _Performance:
         self.emit = run_log.append
         self._begun = {"started_at": wire_time()}
         self._checked: Checked | None = None
-        self._fault = ""  # why nothing was seen
+        self._fault = ""  # why no check was executed
         # Whether the run's agent can correct its work.
         self._can_be_asked = False
 
