@@ -100,11 +100,9 @@ function Projects({ session }: { session: Session }) {
     session.projects[0];
   if (!first)
     return (
-      <main>
-        <Empty icon={UserX} title="You are a member of no project" isPage>
-          <p>Ask the operator to add you to one.</p>
-        </Empty>
-      </main>
+      <Empty icon={UserX} title="You are a member of no project" isPage>
+        <p>Ask the operator to add you to one.</p>
+      </Empty>
     );
   return (
     <Switch>
@@ -123,13 +121,12 @@ function Projects({ session }: { session: Session }) {
   );
 }
 
-const missing = <MissingPage what="page" why="Its address is wrong." home="~/console/" />;
-const UNKNOWN = "It was deleted, its address is wrong, or you are no member of it.";
+const missing = <MissingPage what="page" why="Its address is wrong." />;
 
 function OfProject({ session, id }: { session: Session; id: number }) {
   const project = session.projects.find((one) => one.id === id);
   useEffect(() => localStorage.setItem(LAST_PROJECT, String(id)), [id]);
-  if (!project) return <MissingPage what="project" why={UNKNOWN} home="~/console/" />;
+  if (!project) return <MissingPage what="project" />;
   return (
     <ProjectProvider key={id} project={project} session={session}>
       <Shell>

@@ -71,7 +71,7 @@ export interface QuestionItem extends Base {
   answer: string;
 }
 
-export type NoteTone = "info" | "warning" | "error" | "success";
+export type NoteTone = "info" | "warning" | "error";
 
 export type Item =
   /** Files by their names, or by their ids where the agent never got them. */

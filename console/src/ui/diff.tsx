@@ -108,13 +108,9 @@ function layOut(hunks: Hunk[], mode: DiffMode) {
   return [pieces, beside] as const;
 }
 
-interface BetweenProps extends Shared {
-  hunk: Hunk;
-  after: DiffLine | undefined;
-}
-
 /** What is left out before a hunk, and its header. */
-function Between({ hunk: { gap, header, lines }, after, name, actions }: BetweenProps) {
+function Between({ hunk, after, name, actions }: Shared & { hunk: Hunk; after: DiffLine | undefined }) {
+  const { gap, header, lines } = hunk;
   const size = gap?.size ?? null;
   const placeOf = (word: string, line: DiffLine | undefined) =>
     `${word} line ${line?.newNumber ?? line?.oldNumber} of ${name}`;

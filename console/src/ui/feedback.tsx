@@ -12,18 +12,19 @@ import { Store, useStore } from "./store";
 interface EmptyProps {
   icon: LucideIcon;
   title: string;
-  /** Whether it is all that the page shows. */
+  /** Whether it is all of the page. */
   isPage?: boolean;
   children?: ReactNode;
 }
 
 export function Empty({ icon: Icon, title, isPage, children }: EmptyProps) {
+  const Element = isPage ? "main" : "div";
   return (
-    <div className={classes("column dim", styles.empty)}>
+    <Element className={classes("column dim", styles.empty)}>
       <Icon size={24} />
       {isPage ? <PageHeading>{title}</PageHeading> : <h2>{title}</h2>}
       {children}
-    </div>
+    </Element>
   );
 }
 
@@ -54,29 +55,23 @@ export function Failure({ error, onRetry }: FailureProps) {
   );
 }
 
+const UNKNOWN = "It was deleted, its address is wrong, or you cannot see it.";
+
 /** A page for an address of nothing. */
-export function MissingPage({ what, why, home }: { what: string; why: string; home: string }) {
-  return (
-    <main>
-      <Empty icon={SearchX} title={`There is no such ${what}`} isPage>
-        <p>{why}</p>
-        <Link href={home}>All tasks</Link>
-      </Empty>
-    </main>
-  );
-}
+export const MissingPage = ({ what, why = UNKNOWN }: { what: string; why?: string }) => (
+  <Empty icon={SearchX} title={`There is no such ${what}`} isPage>
+    <p>{why}</p>
+    <Link href="~/console/">All tasks</Link>
+  </Empty>
+);
 
 /** A page that shows nothing but why there is nothing to show. */
-export function FailedPage({ title, error, onRetry }: FailureProps & { title: string }) {
-  return (
-    <main>
-      <Empty icon={CircleAlert} title={title} isPage>
-        <p role="alert">{errorText(error)}</p>
-        {onRetry && <Retry onClick={onRetry} />}
-      </Empty>
-    </main>
-  );
-}
+export const FailedPage = ({ title, error, onRetry }: FailureProps & { title: string }) => (
+  <Empty icon={CircleAlert} title={title} isPage>
+    <p role="alert">{errorText(error)}</p>
+    {onRetry && <Retry onClick={onRetry} />}
+  </Empty>
+);
 
 interface Message {
   id: number;

@@ -5,6 +5,10 @@ import { readKept } from "../../ui/kept";
 
 const KEY = "taskbeacon.device";
 
+/** What the browser gets pushes by. */
+const subscriptionNow = async () =>
+  (await navigator.serviceWorker.getRegistration("/console/"))?.pushManager?.getSubscription();
+
 const read = () => readKept<{ id: string; token: string }>(localStorage, KEY);
 
 export const PLATFORMS = { ios: "iPhone or iPad", android: "Android device", web: "Browser" } as const;
@@ -27,9 +31,7 @@ export async function pushSupport(): Promise<PushSupport> {
     return /iPad|iPhone/.test(navigator.userAgent) ? "needs_install" : "unsupported";
   }
   if (Notification.permission === "denied") return "denied";
-  const registration = await navigator.serviceWorker.getRegistration("/console/");
-  const subscription = await registration?.pushManager.getSubscription();
-  return subscription ? "on" : "off";
+  return (await subscriptionNow()) ? "on" : "off";
 }
 
 /** Ask for permission (the browser wants a press for that) and become a device that gets pushes. */
@@ -43,9 +45,7 @@ export async function enablePush(): Promise<Device> {
 }
 
 export async function disablePush(): Promise<void> {
-  const registration = await navigator.serviceWorker.getRegistration("/console/");
-  const subscription = await registration?.pushManager.getSubscription();
-  await subscription?.unsubscribe();
+  await (await subscriptionNow())?.unsubscribe();
   const known = read();
   if (known) await unregisterDevice(known.token);
   localStorage.removeItem(KEY);
@@ -55,8 +55,7 @@ export async function disablePush(): Promise<void> {
 export async function registerAgain(): Promise<void> {
   const known = read();
   if (!known) return;
-  const registration = await navigator.serviceWorker.getRegistration("/console/");
-  const subscription = await registration?.pushManager?.getSubscription();
+  const subscription = await subscriptionNow();
   const token = JSON.stringify(subscription ?? null);
   if (subscription && token !== known.token) await register(token);
 }

@@ -2,11 +2,9 @@
 import { Download, Folder } from "lucide-react";
 import { downloadPath, type RunRef } from "../../api/commands";
 import type { Run } from "../../api/types";
-import { classes } from "../../ui/classes";
 import { sizeText } from "../../ui/counts";
 import { Empty } from "../../ui/feedback";
 import { Age } from "../../ui/time";
-import styles from "./run.module.css";
 
 export function FilesPane({ run, runRef }: { run: Run; runRef: RunRef }) {
   if (run.artifacts.length === 0) {
@@ -17,7 +15,7 @@ export function FilesPane({ run, runRef }: { run: Run; runRef: RunRef }) {
     );
   }
   return (
-    <ul className={classes("padded", styles.artifacts)}>
+    <ul className="padded">
       {run.artifacts.map((file) => (
         <li key={file.id}>
           <a

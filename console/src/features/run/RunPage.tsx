@@ -64,12 +64,9 @@ export default function RunPage({ taskId, runId }: Address) {
   );
 }
 
-const UNKNOWN = "It was deleted, its address is wrong, or you are no member of its project.";
-
 /** `error`: null if there is none. */
 function NoTask({ what, error, onRetry }: FailureProps & { what: "task" | "run" }) {
-  const { href } = useProject();
   if (error && !(error instanceof ApiError && error.status === 404))
     return <FailedPage title={`The ${what} cannot be shown`} error={error} onRetry={onRetry} />;
-  return <MissingPage what={what} why={UNKNOWN} home={href("/")} />;
+  return <MissingPage what={what} />;
 }

@@ -1,7 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Link, useSearchParams } from "wouter";
-import type { Transcript } from "../../transcript/append";
 import { classes } from "../../ui/classes";
 import { useKept } from "../../ui/kept";
 import { useKeys } from "../../ui/keys";
@@ -20,19 +19,6 @@ import { RunHeader } from "./RunHeader";
 import styles from "./run.module.css";
 import { useRunActions } from "./useRunActions";
 import { useRunTranscript } from "./useRunTranscript";
-
-/** The run's own stream says sooner than the ledger that the run has another status, or waits. */
-function useFreshTask(task: string, { standing }: Transcript): void {
-  const queries = useQueryClient();
-  const state = `${standing.status} ${standing.waiting}`;
-  const known = useRef(state);
-  useEffect(() => {
-    if (known.current === state) return;
-    known.current = state;
-    void renew(queries, { queryKey: ["task", task] });
-    void renew(queries, { queryKey: ["inbox"] });
-  }, [queries, state, task]);
-}
 
 const BESIDE = { isFull: false };
 
@@ -55,7 +41,16 @@ export function RunView({ task, run, runs, isLatest }: Props) {
   const field = useRef<HTMLTextAreaElement>(null);
   const unread = isOver(run) ? 0 : unreadOf(transcript).length;
   const actions = useFinish(useRunActions(task, run, runs.results), ref, outbox, field, unread);
-  useFreshTask(task.id, transcript);
+  const queries = useQueryClient();
+  const state = `${transcript.standing.status} ${transcript.standing.waiting}`;
+  const known = useRef(state);
+  // The run's own stream says sooner than the ledger that the run has another status, or waits.
+  useEffect(() => {
+    if (known.current === state) return;
+    known.current = state;
+    void renew(queries, { queryKey: ["task", task.id] });
+    void renew(queries, { queryKey: ["inbox"] });
+  }, [queries, state, task.id]);
   // It is there before it is announced: else its keys would do nothing.
   const questions = useRunQuestions(ref);
   const pane = PANES.find((name) => name === search.get("pane")) ?? null;

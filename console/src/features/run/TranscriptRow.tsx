@@ -48,10 +48,9 @@ export type UserItem = Props<"user">["item"];
 /** What can be done with a message that the agent never got. */
 export const OfLost = createContext<(item: UserItem) => ReactNode>(() => null);
 
-const Lost = ({ item }: { item: UserItem }) => useContext(OfLost)(item);
-
 export function UserMessage({ item }: Props<"user">) {
   const isFound = useIsFound(item.id);
+  const lost = useContext(OfLost);
   const [isAsked, button] = useAllOf(item.text);
   const isWhole = isAsked || isFound || item.text.length <= LONG_MESSAGE;
   return (
@@ -76,7 +75,7 @@ export function UserMessage({ item }: Props<"user">) {
         )}
       </div>
       {item.receipt && <ReceiptLine receipt={item.receipt} />}
-      {item.receipt?.isUngiven && <Lost item={item} />}
+      {item.receipt?.isUngiven && lost(item)}
     </div>
   );
 }
@@ -209,7 +208,6 @@ const NOTE_ICONS = {
   info: icons.Info,
   warning: icons.TriangleAlert,
   error: icons.CircleAlert,
-  success: icons.CircleCheck,
 } as const;
 
 function Note({ item }: Props<"note">) {

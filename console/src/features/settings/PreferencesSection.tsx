@@ -3,7 +3,7 @@ import { type ChangeEvent, useState } from "react";
 import { changePreferences, fetchPreferences } from "../../api/attention";
 import type { Preferences, QuietHours } from "../../api/types";
 import { classes } from "../../ui/classes";
-import { Button, Check, type Choices, Form, Input, Select } from "../../ui/controls";
+import { Button, Check, Form, Input, Select } from "../../ui/controls";
 import { inWords } from "../../ui/counts";
 import { Failure, Loading, say } from "../../ui/feedback";
 import { spanInWords } from "../../ui/time";
@@ -42,6 +42,10 @@ export function PreferencesSection() {
   if (preferences.isPending) return <Loading what="the preferences" />;
   if (!preferences.data) return <Failure error={preferences.error} onRetry={() => preferences.refetch()} />;
   const now = preferences.data;
+  const reminder = now.reminder_after_seconds;
+  // A program may have set another one.
+  const isOther = reminder !== null && REMINDERS.every(([value]) => value !== String(reminder));
+  const other = isOther ? [[String(reminder), `After ${spanInWords(reminder)}`] as const] : [];
   return (
     <Section name="notifications">
       <fieldset className={classes("column card padded", styles.box)}>
@@ -67,8 +71,8 @@ export function PreferencesSection() {
         />
         <Select
           label="Remind me of a question that is still open"
-          value={now.reminder_after_seconds ?? ""}
-          choices={reminders(now.reminder_after_seconds)}
+          value={String(reminder ?? "")}
+          choices={[...REMINDERS, ...other]}
           onChoose={(seconds) => change.mutate({ reminder_after_seconds: Number(seconds) || null })}
         />
       </div>
@@ -79,12 +83,6 @@ export function PreferencesSection() {
       />
     </Section>
   );
-}
-
-/** The choices, with the person's own value where a program has set another. */
-function reminders(now: number | null): Choices {
-  if (now === null || REMINDERS.some(([value]) => value === String(now))) return REMINDERS;
-  return [...REMINDERS, [String(now), `After ${spanInWords(now)}`]];
 }
 
 type Save = (changes: Partial<Preferences>) => void;

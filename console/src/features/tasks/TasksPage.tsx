@@ -39,11 +39,15 @@ function filtersOf(search: URLSearchParams, user: number): TaskFilters {
   };
 }
 
-/** The tasks of the list: what is active in full, and the rest page by page. */
-function useTaskLists(project: number, filters: TaskFilters) {
+export function TasksPage() {
+  const { project, session, href } = useProject();
+  const [search, setSearch] = useSearchParams();
+  const filters = useDeferredValue(
+    useMemo(() => filtersOf(search, session.user.id), [search, session.user.id]),
+  );
   const pages = useInfiniteQuery({
-    queryKey: ["tasks", project, filters],
-    queryFn: ({ pageParam }) => fetchTasks(project, filters, PAGE, pageParam),
+    queryKey: ["tasks", project.id, filters],
+    queryFn: ({ pageParam }) => fetchTasks(project.id, filters, PAGE, pageParam),
     initialPageParam: 0,
     getNextPageParam: (last, all) => {
       const read = all.reduce((sum, page) => sum + page.results.length, 0);
@@ -53,19 +57,9 @@ function useTaskLists(project: number, filters: TaskFilters) {
   });
   // Whatever is active must be on the page, however old it is.
   const wantsActive = !filters.status && !filters.search;
-  const running = useActive(project, filters, "in_progress", wantsActive);
-  const queued = useActive(project, filters, "queued", wantsActive);
+  const running = useActive(project.id, filters, "in_progress", wantsActive);
+  const queued = useActive(project.id, filters, "queued", wantsActive);
   const lists = [...(pages.data?.pages ?? []).map((page) => page.results), running, queued];
-  return { pages, lists };
-}
-
-export function TasksPage() {
-  const { project, session, href } = useProject();
-  const [search, setSearch] = useSearchParams();
-  const filters = useDeferredValue(
-    useMemo(() => filtersOf(search, session.user.id), [search, session.user.id]),
-  );
-  const { pages, lists } = useTaskLists(project.id, filters);
   const news = useNews().tasks;
   const markSeen = useMarkSeen();
   const viewers = useViewers();
