@@ -52,7 +52,7 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
     "Removed cases",
     "shop > prices > plums",
     "With the tests of the base",
-    "Existing tests that were changed",
+    "Existing tests that were changed or deleted",
     "echo prepared",
   ])
     await pane.getByText(text).first().waitFor();
@@ -99,6 +99,9 @@ export async function verdictIsShownWithItsReasons(browser, { expect, watched, c
   );
   await pane.getByRole("button", { name: "Check again" }).press("Enter");
   await badge(page, "Verified · tests changed").waitFor();
+  await page.locator("main header").first().getByTitle("Passed: pears").waitFor();
+  await page.getByRole("region", { name: "The end of the run" }).getByText("Passed: pears").waitFor();
+  expect(true, "a verdict that stands alone says by which check");
   await pane.getByRole("button", { name: "pears Passed" }).waitFor();
   await pane.getByLabel("Attempt").selectOption("1");
   await pane.getByText("shop > prices > apples").first().waitFor();
@@ -156,7 +159,7 @@ export async function changedTestIsShownBesideItsOldOutcome(browser, { expect, w
   const pane = page.getByRole("complementary", { name: "Checks" });
   await page.goto(`${base}/projects/1/tasks/${task.id}?pane=checks`);
   await badge(page, "Verified · tests changed").waitFor();
-  await pane.getByText("Existing tests that were changed").waitFor();
+  await pane.getByText("Existing tests that were changed or deleted").waitFor();
   await pane.getByText("tests/run.sh", { exact: true }).waitFor();
   expect(true, "work that makes a test say something else is verified, and the file of the test is named");
   const end = page.getByRole("region", { name: "The end of the run" });
@@ -238,7 +241,15 @@ export async function foundCheckIsTakenOverAndItsWorkSentBack(browser, { expect,
   const link = await row.getByRole("link", { name: title }).getAttribute("href");
   expect(link.endsWith(`/runs/${run.id}?pane=checks`), "which leads to the checks of the run");
   expect((await row.getByRole("textbox").count()) === 0, "its field opens with the choice");
+  const review = `/tasks/${task.id}/runs/${run.id}/review/`;
+  const place = { path: "broken", side: "new", start_line: 1, line: 1, hash: null, created_at: null };
+  const { version } = await call(review);
+  await call(review, { version, viewed: [], comments: [{ ...place, id: "c", text: "Why?" }] }, "PUT");
   await row.getByRole("button", { name: "Send back …" }).click();
+  await row.getByText("1 draft comment is not sent.").waitFor();
+  await checkAccess(page, "work that is sent back without its comments");
+  const comments = await row.getByRole("link", { name: "Review them" }).getAttribute("href");
+  expect(comments.endsWith(`/runs/${run.id}?pane=changes`), "comments that are not sent with it are named");
   await row.getByLabel(NOTE).fill("Remove the file.");
   await row.getByRole("button", { name: "Send back", exact: true }).click();
   await row.waitFor({ state: "detached" });

@@ -19,6 +19,8 @@ export async function queuedMessageIsThereOnEachDevice(browser, { expect, watche
   const { id } = await newRun("Acceptance: a message that waits", LONG);
   const desk = await watched(browser);
   await keep(desk, id, "Next, that.");
+  const ways = await desk.getByLabel(WHEN).locator("option").allInnerTexts();
+  expect(String(ways) === "After this turn", `the built-in agent is not steered (${ways})`);
   const phone = await watched(browser, { size: "phone" });
   await phone.goto(`${base}/projects/1/tasks/${id}`);
   const log = phone.getByRole("log");

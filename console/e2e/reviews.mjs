@@ -103,6 +103,17 @@ export async function sendBackShowsWhatWasAsked(browser, { expect, watched, chec
     await until("the comment", async () => (await review()).comments.length > length);
   };
   await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
+  const low = pane.getByRole("button", { name: "Comment on line 28 of guide.py" });
+  await low.evaluate((line) => line.scrollIntoView({ block: "end" }));
+  await low.press("Enter");
+  const [add, around] = [
+    pane.getByRole("button", { name: "Add the comment" }),
+    pane.locator("[data-scrolls]"),
+  ];
+  const [button, list] = [await add.boundingBox(), await around.boundingBox()];
+  const [end, edge] = [button.y + button.height, list.y + list.height];
+  expect(end <= edge, `all of a comment that is written at the low end is in sight (${end}, ${edge})`);
+  await pane.getByRole("button", { name: "Cancel" }).click();
   await comment("guide.py", 32, "Say all.\n```sh\nsed -i 's/while one/while all/; 1a of all' guide.py\n```");
   await comment("guide.py", 3, "Is that so?");
   await comment("tool.py", 5, "Why five?");
@@ -459,6 +470,7 @@ export async function commentsAreEditedUntilTheyAreSent(browser, { expect, watch
   const phone = await watched(browser, { size: "phone" });
   await phone.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
   await phone.getByText("Why four?").waitFor();
+  for (const one of [page, phone]) await one.locator("[data-comment]").getByText("Not sent yet").waitFor();
   // While the agent asks, messages wait for the end of its turn.
   await page.keyboard.press("f");
   await page.getByRole("button", { name: "Send to the agent" }).click();
@@ -479,9 +491,10 @@ export async function commentsAreEditedUntilTheyAreSent(browser, { expect, watch
       optionId: "go",
     },
   });
-  for (const one of [page, phone]) await one.getByText("Sent", { exact: true }).waitFor();
+  const read = (one) => one.locator("[data-comment]").getByText("Read by the agent").waitFor();
+  for (const one of [page, phone]) await read(one);
   await page.reload();
-  await file.getByText("Sent", { exact: true }).waitFor();
+  await read(file);
   const rows = await file.locator("tr").allInnerTexts();
   expect(
     rows.findIndex((row) => row.includes("four")) + 1 ===
@@ -516,6 +529,15 @@ export async function commentsSentFromAPhoneAreSentOnce(browser, { expect, watch
     line: 2 - at,
   }));
   await call(`/tasks/${task.id}/runs/${run.id}/review/`, { version, viewed, comments }, "PUT");
+  const desk = await watched(browser);
+  await desk.goto(`${base}/projects/1/?search=${encodeURIComponent(task.title)}`);
+  await desk.locator(`[data-task="${task.id}"]`).focus();
+  await desk.keyboard.press("e");
+  const asked = desk.getByRole("dialog", { name: "Archive this task?" });
+  await asked.getByText("2 draft comments are not sent.").waitFor();
+  expect(!(await call(`/tasks/${task.id}/`)).archived, "the list does not archive them without a word");
+  await checkAccess(desk, "an archive that leaves comments behind");
+  await desk.context().close();
   const page = await watched(browser, { size: "phone" });
   await page.goto(`${base}/projects/1/tasks/${task.id}`);
   await page.getByRole("button", { name: "Review 1 file · 2 unsent comments" }).tap();
@@ -586,7 +608,7 @@ export async function commentsSentAgainFromTheTranscriptAreSent(browser, { expec
   for (const when of ["at once", "after a reload"]) {
     if (when === "after a reload") await page.goto(`${base}/projects/1/tasks/${task.id}?pane=changes`);
     else await page.getByRole("button", { name: /^Changes/ }).tap();
-    await page.getByText("Sent", { exact: true }).waitFor();
+    await page.locator("[data-comment]").getByText("Read by the agent").waitFor();
     expect((await bar.count()) === 0, `comments of a message that was sent again are sent (${when})`);
   }
   await page.context().close();

@@ -18,7 +18,7 @@ import { EditorLink } from "../project/EditorLink";
 import { type CommentActions, CommentForm, CommentNote, LeftOut } from "./CommentNote";
 import styles from "./changes.module.css";
 import { Amount, StatusLetter } from "./FileList";
-import { hunksOf, isChangedAt, linesOf, placeOf, placeText, type Range, reaching, standingOf } from "./range";
+import { hunksOf, linesOf, placeOf, placeText, type Range, reaching, standingOf } from "./range";
 import { headOf, placeThen, type ShownComment, type View } from "./review";
 import { linesQuery } from "./useReview";
 
@@ -77,9 +77,12 @@ export const ChangedFile = memo(function ChangedFile(props: Props) {
         >
           <Chevron isOpen={isOpen} />
           <StatusLetter status={file.status} />
-          <code className="small">
-            {file.old_path && <s className="faint">{visible(file.old_path)}</s>} {visible(file.path)}{" "}
-            <span className="faint">{kindText(file)}</span>
+          {/* Cut at its beginning: names often differ at the end. */}
+          <code className="small clip" dir="rtl" title={visible(file.path)}>
+            <bdi dir="ltr">
+              {file.old_path && <s className="faint">{visible(file.old_path)}</s>} {visible(file.path)}{" "}
+              <span className="faint">{kindText(file)}</span>
+            </bdi>
           </code>
         </button>
         {isHiding && <span className="small running fixed">{countOf(comments.length, "comment")}</span>}
@@ -174,13 +177,10 @@ function FileDiff(props: DiffProps) {
     const isLast = ({ oldNumber, newNumber }: patches.DiffLine) =>
       last?.newNumber ? newNumber === last.newNumber : oldNumber === last?.oldNumber;
     const at = last && shown.flatMap(({ lines }) => lines).find(isLast)?.at;
-    const isAsked = one.isOlder === false && isOwn;
-    const isUntouched = isAsked && !isChangedAt(all, one);
-    const sent = isAsked ? `${one.sent}: ${isUntouched ? "nothing changed" : "changed"} here` : one.sent;
     const isGone = one.side === "old" && one.isEarlier && isOwn;
     const isOther = one.side === "new" && (lines || !isPart) && !file.truncated;
     const what = isGone ? "removed before this run" : isOther ? "changed since" : "not shown here";
-    return { comment: { ...one, isUntouched, sent }, there, at, why: `${placeThen(one)}: ${what}.` };
+    return { comment: one, there, at, why: `${placeThen(one)}: ${what}.` };
   });
   const below = ({ at }: patches.DiffLine) => {
     const here = anchored.filter((one) => one.at === at);

@@ -60,9 +60,8 @@ export default function ChangesPane(props: Props) {
   const base = bases.find(([name]) => name === search.get("base"))?.[0] ?? "start";
   const setBase = (base: Base) => setSearch({ pane: "changes", base }, { replace: true });
   const changes = useQuery({
-    ...changesQuery(queries, runRef, base),
+    ...changesQuery(queries, runRef, base, run),
     refetchInterval: ({ state }) => (missingOf(state.data, base).passes ? AGAIN_MS : false),
-    staleTime: over ? Number.POSITIVE_INFINITY : 0,
   });
   const behind = useBehind(runRef, !over && changes.data?.source === "live");
   const { refetch } = changes;
@@ -188,6 +187,7 @@ export default function ChangesPane(props: Props) {
           {bases.length > 1 && (
             <Select
               aria-label="Changes of"
+              className="clip"
               quiet
               value={base}
               choices={bases}
@@ -196,7 +196,7 @@ export default function ChangesPane(props: Props) {
           )}
           {changes.data.source === "live" && run.status === "in_progress" && !isOffline && (
             <span
-              className="small dim"
+              className="small dim fixed"
               title="The workspace of the run as it is now; changes come by themselves"
             >
               <span className="running">●</span> Live

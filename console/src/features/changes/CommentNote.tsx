@@ -1,5 +1,5 @@
 /** A comment of the review, where it stands, and the form that it is written in. */
-import { Check, Pencil, RotateCcw, Send, X } from "lucide-react";
+import { Check, Pencil, RotateCcw, Send, SquarePen, X } from "lucide-react";
 import { Fragment, useState } from "react";
 import { flushSync } from "react-dom";
 import { visible } from "../../text/marks";
@@ -59,7 +59,7 @@ interface NoteProps extends CommentActions {
 }
 
 export function CommentNote({ comment: shown, at, onComment, onDiscard, onResolve }: NoteProps) {
-  const { sent, isUntouched, ...comment } = shown;
+  const { sent, isChanged, ...comment } = shown;
   const place = at ? placeOf(at) : comment;
   const code = !comment.resolved && !(at && isAbout(at, comment)) && keptCode(shown);
   const [text, setText] = useState<string | null>(null);
@@ -87,12 +87,11 @@ export function CommentNote({ comment: shown, at, onComment, onDiscard, onResolv
         <div className={classes(sent && "dim", comment.resolved && "clip")}>
           {comment.resolved ? visible(comment.text) : <Markdown text={comment.text} />}
         </div>
-        {sent && (
-          <p className={classes("row tight small", isUntouched ? "attention" : "faint")}>
-            <Send size={13} /> {sent}
-            {comment.resolved && " · Resolved"}
-          </p>
-        )}
+        <p className={classes("row tight small", !sent || isChanged === false ? "attention" : "faint")}>
+          {sent ? <Send size={13} /> : <SquarePen size={13} />} {sent || "Not sent yet"}
+          {isChanged !== undefined && (isChanged ? ": changed here" : ": nothing changed here")}
+          {comment.resolved && " · Resolved"}
+        </p>
       </div>
       {sent && shown.from?.isOwn !== false && (
         <IconButton
@@ -126,6 +125,8 @@ interface FormProps {
   onCancel: () => void;
 }
 
+const intoView = (form: HTMLFormElement | null) => form?.scrollIntoView?.({ block: "nearest" });
+
 export function CommentForm({ id: known, place, text, onText, onSave, onCancel }: FormProps) {
   const isReady = text.trim() !== "";
   const [id] = useState(() => known ?? crypto.randomUUID());
@@ -135,7 +136,7 @@ export function CommentForm({ id: known, place, text, onText, onSave, onCancel }
     document.querySelector<HTMLElement>(`[data-comment="${id}"] button`)?.focus();
   };
   return (
-    <Form className="column" onSubmit={save}>
+    <Form className="column" onSubmit={save} ref={intoView}>
       {!known && <p className="small dim">Comment on {place}; another line makes it reach to there.</p>}
       <TextArea
         autoFocus

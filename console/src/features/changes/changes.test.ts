@@ -7,6 +7,7 @@ import {
   type Comment,
   fingerprint,
   inOrder,
+  isChangedBy,
   reviewMessage,
   type ShownComment,
   tallyOf,
@@ -126,7 +127,8 @@ describe("a review", () => {
     const on = (start_line: number, line: number, side: "old" | "new" = "new"): ShownComment => ({
       ...{ ...comment, side, start_line, line },
     });
-    const tally = (...asked: ShownComment[]) => tallyOf(asked, [file]);
+    const tally = (...asked: ShownComment[]) =>
+      tallyOf(asked.map((one) => ({ isChanged: isChangedBy([file], one) })));
     expect(tally(on(2, 2), on(9, 9), on(2, 2, "old"))).toBe("The lines of 1 of 3 comments changed.");
     // A change between two lines, and one at the end of lines that begin above the hunk.
     expect(tally(on(20, 20), on(21, 21), on(18, 20))).toBe("The lines of 3 comments changed.");
@@ -136,6 +138,9 @@ describe("a review", () => {
     const gone = (next: number) => ({ ...on(7, 7, "old"), hash: `0.0.a.b.c.${next}` });
     expect(tally(gone(2), gone(9))).toBe("The lines of 1 of 2 comments changed.");
     expect(tally({ ...on(2, 2), path: "y" })).toBe("Nothing changed at the lines of 1 comment.");
+    // The beginning of a patch is not all that a run has deleted.
+    const cut = { ...file, status: "D" as const, patch: "@@ -1,2 +0,0 @@\n-one\n-two\n" };
+    expect(isChangedBy([cut], on(900, 900))).toBe(true);
   });
 
   it("is one message that quotes file, lines and code, whatever the code holds", () => {

@@ -55,7 +55,7 @@ function paneOf(
   files: FileChange[],
   comments: object[] = [],
   isOffline = false,
-  { base = "start" as Base, asked = [] as ShownComment[], behind = null as number | null } = {},
+  { base = "start" as Base, asked = [] as ShownComment[], behind = null as number | null, sent = "" } = {},
 ) {
   const queries = new QueryClient({ defaultOptions: { queries: { refetchOnMount: false } } });
   history.replaceState(null, "", `?base=${base}`);
@@ -71,7 +71,7 @@ function paneOf(
     <QueryClientProvider client={queries}>
       <ChangesPane
         {...{ run, runRef, tree: null, isOffline, isFull: false, onFull: undefined, isBusy: false }}
-        {...{ onResume: nothing, onSend: nothing, onConversation: undefined, sentText: () => "" }}
+        {...{ onResume: nothing, onSend: nothing, onConversation: undefined, sentText: () => sent }}
       />
     </QueryClientProvider>,
   );
@@ -307,6 +307,36 @@ it.each([
   fireEvent.click(within(pane).getByRole("button", { name: /^1 comment on lines/ }));
   expect(pane.textContent).toContain("x, line 1 of the run before: not in this diff.");
   expect(pane.textContent?.match(/Nothing changed at [\w ]+ comments?\./)?.[0] ?? "").toBe(tally);
+});
+
+// The sum left out the comment on the removed line, which was "changed here" in its place.
+it("counts the comments that each say that something has changed there", () => {
+  const gone = parseHunks("@@ -1,2 +1 @@\n keep\n-back\n");
+  const asked = [
+    comment({ id: "a", path: "back", ...placeOf(gone[0]?.lines.slice(1) ?? [], gone) }),
+    comment({ id: "b", path: "gone", ...placeOf(parseHunks("@@ -0,0 +1 @@\n+old\n")[0]?.lines ?? []) }),
+    comment({ id: "c", path: "left" }),
+  ].map((one) => ({ ...one, message_id: "run:r" }));
+  const files = [
+    file("back", { status: "A", additions: 2, patch: "@@ -0,0 +1,2 @@\n+keep\n+back\n" }),
+    file("gone", { status: "D", deletions: 1, patch: "@@ -1 +0,0 @@\n-old\n" }),
+  ];
+  const pane = paneOf("completed", "stored", files, [], false, { asked, sent: "Asked of this run" });
+  for (const line of within(pane).queryAllByRole("button", { name: /^1 comment on lines/ }))
+    fireEvent.click(line);
+  expect(pane.textContent?.match(/Asked of this run: changed here/g)).toHaveLength(2);
+  expect(pane.textContent).toContain("The lines of 2 of 3 comments changed.");
+});
+
+it("says of a comment that it is not sent yet", () => {
+  const patch = "@@ -1 +1 @@\n-one\n+eins\n";
+  const place = placeOf(parseHunks(patch)[0]?.lines.slice(1) ?? []);
+  const shown = (sent: string) => {
+    const comments = [comment({ path: "x", ...place })];
+    return paneOf("completed", "stored", [file("x", { patch, additions: 1 })], comments, false, { sent });
+  };
+  expect(shown("").querySelector("[data-comment]")?.textContent).toContain("Not sent yet");
+  expect(shown("Read by the agent").querySelector("[data-comment]")?.textContent).not.toContain("Not sent");
 });
 
 it("shows a comment at a file that the run has renamed, though another has its name now", () => {

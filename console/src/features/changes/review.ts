@@ -3,7 +3,7 @@ import type { FileChange, Review, UserBasic } from "../../api/types";
 import { closed } from "../../text/blocks";
 import { type DiffLine, parseHunks } from "../../text/patch";
 import { countOf } from "../../ui/counts";
-import { hashOf, isChangedAt, keptCode, placeOf, placeText, quoteOf } from "./range";
+import { hashOf, isChangedAt, keptCode, type Place, placeOf, placeText, quoteOf } from "./range";
 
 export type Comment = Review["comments"][number];
 
@@ -19,8 +19,8 @@ export interface ShownComment extends Comment {
   isEarlier?: boolean;
   /** Whether this run did not begin with it. */
   isOlder?: boolean;
-  /** Whether this run has changed nothing there. */
-  isUntouched?: boolean;
+  /** Whether this run, which began with it, has changed something there; absent: it did not, or it is not known. */
+  isChanged?: boolean | undefined;
 }
 
 /**
@@ -58,17 +58,19 @@ export function pathNow(comment: Pick<ShownComment, "path" | "isEarlier">, files
 export const placeThen = (comment: ShownComment): string =>
   `${placeText(comment)}${comment.isEarlier ? ` of ${comment.isOlder ? "an earlier run" : "the run before"}` : ""}`;
 
-/** What a run has done at the comments with which it began: `files` are those that it has changed itself. */
-export function tallyOf(asked: readonly ShownComment[], files: readonly FileChange[]): string {
-  const changed = asked.filter((one) => {
-    // A new file has the name of none that was there.
-    const file = files.find((file) => file.status !== "A" && (file.old_path ?? file.path) === one.path);
-    return isChangedAt(parseHunks(file?.patch ?? ""), one);
-  }).length;
-  const rest = asked.length - changed;
+/** Whether a run has changed something at a comment with which it began: `own` are the files that it has changed itself. */
+export function isChangedBy(own: FileChange[], comment: Place & { path: string }): boolean {
+  const path = pathNow({ ...comment, isEarlier: true }, own);
+  const file = own.find((one) => one.path === path);
+  return file?.status === "D" || isChangedAt(parseHunks(file?.patch ?? ""), comment);
+}
+
+/** What a run has done at the comments with which it began. */
+export function tallyOf(asked: readonly Pick<ShownComment, "isChanged">[]): string {
+  const changed = asked.filter(({ isChanged }) => isChanged).length;
   const all = countOf(asked.length, "comment");
   if (changed === 0) return `Nothing changed at the lines of ${all}.`;
-  return `The lines of ${rest > 0 ? `${changed} of ` : ""}${all} changed.`;
+  return `The lines of ${changed < asked.length ? `${changed} of ` : ""}${all} changed.`;
 }
 
 /** One message for the agent: a remark on the whole, and each comment with its file and the lines that it is about. */

@@ -7,10 +7,12 @@ import { ApiError, isTransient } from "../../api/errors";
 import type { Diff, FileChange, Review, Run, Session } from "../../api/types";
 import { isOf, parseHunks, wholeOf } from "../../text/patch";
 import { say, sayError } from "../../ui/feedback";
+import { reviewQuery } from "../project/drafts";
 import { earlierOf, isOver } from "../project/runState";
 import { missingOf } from "./bases";
 import { anchorOf } from "./range";
-import { type Comment, fingerprint, isSame, reviewMessage, type ShownComment, tallyOf } from "./review";
+import type { Comment, ShownComment } from "./review";
+import { fingerprint, isChangedBy, isSame, reviewMessage, tallyOf } from "./review";
 
 /** The person's other devices write it, too. */
 const AGAIN_MS = 2000;
@@ -26,7 +28,8 @@ export const linesQuery = (ref: RunRef, base: Base, { old_path, path }: FileChan
   staleTime: Number.POSITIVE_INFINITY,
 });
 
-export function changesQuery(queries: QueryClient, ref: RunRef, base: Base) {
+/** `run`: what is stored of one that is over stays. */
+export function changesQuery(queries: QueryClient, ref: RunRef, base: Base, run?: Run) {
   const queryKey = ["task", ref.task, "diff", ref.run, base];
   const queryFn = async () => {
     const diff = await fetchChanges(ref, base);
@@ -35,18 +38,7 @@ export function changesQuery(queries: QueryClient, ref: RunRef, base: Base) {
     const stays = known?.files.length && missingOf(diff, base).passes;
     return known && stays ? { ...known, missing: diff.missing } : diff;
   };
-  return { queryKey, queryFn };
-}
-
-function reviewQuery(queries: QueryClient, ref: RunRef) {
-  const queryKey = ["review", ref.run];
-  const queryFn = async () => {
-    const review = await fetchReview(ref);
-    const known = queries.getQueryData<Review>(queryKey);
-    // An answer may be older than what was stored meanwhile.
-    return known && known.version > review.version ? known : review;
-  };
-  return { queryKey, queryFn };
+  return { queryKey, queryFn, ...(run && { staleTime: isOver(run) ? Number.POSITIVE_INFINITY : 0 }) };
 }
 
 /** Return the message of a review, with the lines that its comments are about. */
@@ -80,27 +72,30 @@ export function useOutcome(run: Run, ref: RunRef) {
   const queries = useQueryClient();
   const { comments = NONE, earlier: reviews = NONE } = useQuery(reviewQuery(queries, ref)).data ?? {};
   const me = queries.getQueryData<Session>(["session"])?.user.id;
+  const changes = { ...changesQuery(queries, ref, "start", run), enabled: reviews.length > 0 };
+  const { files, missing } = useQuery(changes).data ?? {};
+  const own = missing ? undefined : files;
   const earlier = useMemo<readonly ShownComment[]>(() => {
     return reviews.flatMap(({ run_id, sent_by: by, comments }) => {
       const from = { run: run_id, by, isOwn: by.id === me };
       const rest = { from, sent: "", isEarlier: run_id !== run.id };
-      return comments.map((one) => ({ ...one, ...rest, isOlder: one.message_id !== `run:${run.id}` }));
+      return comments.map((one) => {
+        const isOlder = one.message_id !== `run:${run.id}`;
+        return { ...one, ...rest, isOlder, isChanged: isOlder || !own ? undefined : isChangedBy(own, one) };
+      });
     });
-  }, [reviews, me, run.id]);
+  }, [reviews, me, run.id, own]);
   const asked = earlier.filter(({ isOlder }) => !isOlder);
-  const staleTime = isOver(run) ? Number.POSITIVE_INFINITY : 0;
-  const own = useQuery({ ...changesQuery(queries, ref, "start"), enabled: earlier.length > 0, staleTime });
   const sentWith = comments.flatMap(({ message_id }) => message_id || []);
   const unsent = comments.length - sentWith.length;
-  const tally = own.data && asked.length > 0 ? tallyOf(asked, own.data.files) : "";
-  return { earlier, own: own.data?.files, tally, unsent, sentWith };
+  const tally = own && asked.length > 0 ? tallyOf(asked) : "";
+  return { earlier, own, tally, unsent, sentWith };
 }
 
 /** How many files all runs on the branch have changed; 0: this run is the first, or it is not known. */
 export function useWhole(run: Run, ref: RunRef): number {
-  const rest = { enabled: earlierOf(run) !== null, staleTime: isOver(run) ? Number.POSITIVE_INFINITY : 0 };
-  const whole = useQuery({ ...changesQuery(useQueryClient(), ref, "first"), ...rest });
-  return whole.data?.files.length ?? 0;
+  const changes = changesQuery(useQueryClient(), ref, "first", run);
+  return useQuery({ ...changes, enabled: earlierOf(run) !== null }).data?.files.length ?? 0;
 }
 
 /** By how many commits the base of a live run has moved on, which is asked of its code host. */

@@ -10,6 +10,7 @@ import { countOf } from "../../ui/counts";
 import { Dialog } from "../../ui/dialog";
 import { say } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
+import { unsentOf } from "./drafts";
 import { needsText, runHref, useNeeds } from "./inbox";
 import { useProject } from "./project";
 import { isOver, titleOf } from "./runState";
@@ -59,8 +60,10 @@ export function useBatch(onDone: (action: BatchAction) => void = () => {}) {
     },
     refreshes: [["tasks", project.id]],
   });
-  const begin = (action: BatchAction, tasks: readonly Task[], leftOut = "") => {
+  /** `known` is what was written and not sent, in words; absent: that is asked for. */
+  const begin = async (action: BatchAction, tasks: readonly Task[], known?: string) => {
     if (tasks.length === 0) return;
+    const leftOut = known ?? (action === "unarchive" ? "" : await unsentOf(project.id, tasks));
     const waits = leftOut || tasks.some((task) => liveRunOf(task) || openOf(task, needs)[0]);
     if (action === "delete" || (action === "archive" && waits)) setAsked({ action, tasks, leftOut });
     else perform.mutate({ action, tasks, ends: false });

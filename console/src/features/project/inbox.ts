@@ -38,8 +38,8 @@ export function needsText({
 }
 
 /** The place of a row's run: it may be of another project. */
-export const runHref = (row: InboxRow) =>
-  `~/console/projects/${row.project_id}/tasks/${row.task.id}/runs/${row.run.id}${row.kind === "verdict" ? "?pane=checks" : ""}`;
+export const runHref = (row: InboxRow, pane = row.kind === "verdict" ? "?pane=checks" : "") =>
+  `~/console/projects/${row.project_id}/tasks/${row.task.id}/runs/${row.run.id}${pane}`;
 
 export const MINUTE = 60;
 export const HOUR = 3600;

@@ -1,7 +1,9 @@
 /** A question with everything that an answer needs. */
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { CircleHelp, ExternalLink, TriangleAlert } from "lucide-react";
 import { type KeyboardEvent, useId, useRef, useState } from "react";
 import { flushSync } from "react-dom";
+import { Link } from "wouter";
 import type { Answer, InboxRow } from "../../api/types";
 import { safeLink } from "../../text/links";
 import { classes, scrolling } from "../../ui/classes";
@@ -10,6 +12,8 @@ import { isPlainKey, useKeys } from "../../ui/keys";
 import { InlineMarkdown, Markdown } from "../../ui/markdown";
 import { clockTime } from "../../ui/time";
 import { isSeen, useUnread } from "../../ui/unmeant";
+import { draftsOf, reviewQuery, unsentText } from "../project/drafts";
+import { runHref } from "../project/inbox";
 import { Explanation } from "./Explanation";
 import { isAllowing, type Option, optionForKey } from "./question";
 import styles from "./questions.module.css";
@@ -199,6 +203,9 @@ function Work({ question, isBusy, onAnswer }: PartProps) {
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState("");
   const note = text.trim() ? { custom_input: text } : {};
+  const ref = { project: question.project_id, task: question.task.id, run: question.run.id };
+  const { data } = useQuery({ ...reviewQuery(useQueryClient(), ref), enabled: chosen === "send_back" });
+  const unsent = chosen === "send_back" && unsentText(0, draftsOf(data).length);
   return (
     <>
       {chosen && (
@@ -209,6 +216,11 @@ function Work({ question, isBusy, onAnswer }: PartProps) {
           maxLength={LONGEST_REASON}
           onChange={(event) => setText(event.target.value)}
         />
+      )}
+      {unsent && (
+        <p className="small attention">
+          {unsent} <Link href={runHref(question, "?pane=changes")}>Review them</Link>
+        </p>
       )}
       <div className={classes("row wrap spaced", styles.buttons)}>
         {question.options.map(({ id, name }) => (

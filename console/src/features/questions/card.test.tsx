@@ -77,7 +77,8 @@ it("opens the field of a verdict with the choice, and says which task is waived"
   vi.stubGlobal("fetch", fetches);
   const options = ["send_back", "waive"].map((id) => ({ id, name: id, kind: id }));
   const task = { id: "t", title: "Fix it" };
-  const question = { id: "q", kind: "verdict", title: "1 check fails", task, project_id: 1, options };
+  const run = { id: "r" };
+  const question = { id: "q", kind: "verdict", title: "1 check fails", task, run, project_id: 1, options };
   const { getByRole, findByText, queryByRole } = render(
     <QueryClientProvider client={new QueryClient()}>
       <QuestionCard question={question as unknown as InboxRow} />
@@ -94,6 +95,26 @@ it("opens the field of a verdict with the choice, and says which task is waived"
   vi.useRealTimers();
   await findByText("Waived: Fix it.");
   expect(fetches).toHaveBeenCalledTimes(1);
+});
+
+// They stayed behind, and nothing said so.
+it("says before work is sent back which comments are not sent with it", async () => {
+  document.elementFromPoint = () => null;
+  const drafts = [{ message_id: null }, { message_id: "m" }, { message_id: null }];
+  const review = { version: 1, viewed: [], comments: drafts, earlier: [] };
+  vi.stubGlobal("fetch", () => Promise.resolve(Response.json(review)));
+  const options = ["send_back", "waive"].map((id) => ({ id, name: id, kind: id }));
+  const rest = { title: "1 check fails", task: { id: "t" }, run: { id: "r" }, project_id: 1, options };
+  const { getByRole, findByText, queryByText } = render(
+    <QueryClientProvider client={new QueryClient()}>
+      <QuestionCard question={{ id: "q", kind: "verdict", ...rest } as unknown as InboxRow} />
+    </QueryClientProvider>,
+  );
+  fireEvent.click(getByRole("button", { name: "send_back …" }));
+  await findByText(/^2 draft comments are not sent\./);
+  expect(getByRole("link", { name: "Review them" }).getAttribute("href")).toContain("/runs/r?pane=changes");
+  fireEvent.click(getByRole("button", { name: "waive …" }));
+  expect(queryByText(/not sent/)).toBeNull();
 });
 
 const listed = (question: object) =>

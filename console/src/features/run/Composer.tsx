@@ -45,6 +45,8 @@ interface Props {
   text: string;
   onText: (text: string) => void;
   onSend: (message: Written) => void;
+  /** Whether the agent may take messages in the middle of its turn. */
+  isSteered?: boolean;
   onOption?: (id: string, value: string) => void;
   /** Stops the turn; null while there is none. */
   onStop?: (() => void) | null;
@@ -52,7 +54,7 @@ interface Props {
 
 export function Composer(props: Props) {
   const { filesPlace, uploads, placeholder, standing, known, sendLabel, isBusy, area, text, onText } = props;
-  const { onSend, onOption, onStop = null, sendText } = props;
+  const { onSend, isSteered, onOption, onStop = null, sendText } = props;
   // The keyboard of a phone has no Shift+Enter.
   const isTouch = useMedia("(pointer: coarse)");
   const files = useAttachments(sessionStorage, filesPlace, uploads);
@@ -130,14 +132,14 @@ export function Composer(props: Props) {
             className={styles.option}
             aria-label="When the agent gets the message"
             title="At once: in the middle of its turn, if the agent takes messages then. After the turn: it waits, and can be changed on each of your devices."
-            value={isKept ? "kept" : "now"}
-            choices={WHEN}
+            value={isKept || !isSteered ? "kept" : "now"}
+            choices={WHEN.slice(isSteered ? 0 : 1)}
             onChoose={(value) => setKept(value === "kept")}
           />
         )}
         {onStop && (
           <Button onClick={onStop}>
-            <Square size={13} /> Stop
+            <Square size={13} className="at-desk" /> Stop
           </Button>
         )}
         <Button

@@ -8,12 +8,13 @@ import { stagedFiles } from "../../api/tasks";
 import { type Run, type RunList, type Task, waitingFor } from "../../api/types";
 import { visible } from "../../text/marks";
 import { ended } from "../../transcript/ended";
-import type { Item, Receipt } from "../../transcript/items";
+import type { Item } from "../../transcript/items";
 import { classes } from "../../ui/classes";
 import { Button } from "../../ui/controls";
 import { Failure, Loading, sayError } from "../../ui/feedback";
 import { useAction } from "../../ui/unmeant";
 import { useOutcome } from "../changes/useReview";
+import { filesPlaceOf } from "../project/drafts";
 import { useProject } from "../project/project";
 import * as facts from "../project/runState";
 import { QuestionCard } from "../questions/QuestionCard";
@@ -26,7 +27,7 @@ import styles from "./run.module.css";
 import type { Snapshot } from "./runTranscript";
 import { OfLost, ReceiptLine, type UserItem, UserMessage } from "./TranscriptRow";
 import { TranscriptView } from "./TranscriptView";
-import { filesPlaceOf, useDraft } from "./useDraft";
+import { useDraft } from "./useDraft";
 import type { RunActions } from "./useRunActions";
 
 const AGAIN = "Send again in a new run";
@@ -83,6 +84,8 @@ export function Conversation(props: ConversationProps) {
             : "Message the agent",
     sendLabel: "Send",
     isBusy: !canWrite,
+    // The built-in agent reads its messages one after the other.
+    isSteered: run.runtime_adapter !== null,
     onSend: outbox.send,
     onOption: (id: string, value: string) => option.mutate({ id, value }),
     onStop: !canWrite || isIdle || question ? null : () => stop.mutate(),
@@ -117,6 +120,29 @@ export function Conversation(props: ConversationProps) {
       </p>
     );
   };
+  const waysOf = (message: Outgoing, isBack: boolean) => {
+    const taken = () => void outbox.discard(message);
+    const edit = () => outbox.discard(message, () => draft.putBack(message, toRun.uploads));
+    // Files that one run has are not those of another.
+    const canResume = over && message.files.length === 0 && !message.comments;
+    return (
+      (isBack || message.queued) && (
+        <p className="row ends">
+          <Button tone="quiet" onClick={taken}>
+            Discard
+          </Button>
+          {/* Comments that were not read can be changed and sent again where they stand. */}
+          {!message.comments && <Button onClick={edit}>Edit</Button>}
+          {isBack && !over && <Button onClick={() => outbox.deliver(message)}>Send again</Button>}
+          {isBack && canResume && (
+            <Button onClick={() => actions.resume(message.text, [], { onStarted: taken })}>{AGAIN}</Button>
+          )}
+        </p>
+      )
+    );
+  };
+  const earlier = facts.earlierOf(run);
+  const { href } = useProject();
   return (
     <div className="fill" hidden={props.onReveal !== undefined}>
       <RunQuestions.Provider value={questions}>
@@ -125,7 +151,16 @@ export function Conversation(props: ConversationProps) {
             items={items}
             hasCard={question !== undefined}
             onReveal={props.onReveal}
-            head={<Earlier {...{ task, run, runs }} />}
+            head={
+              earlier && (
+                <p className={classes("small faint", styles.boundary)}>
+                  This run continues from{" "}
+                  <Link href={href(`/tasks/${task.id}/runs/${earlier}`)}>
+                    {facts.runName(runs, earlier) ?? "an earlier run"}
+                  </Link>
+                </p>
+              )
+            }
             foot={
               <>
                 {load === "loading" && run.status !== "queued" && <Loading what="the transcript" />}
@@ -133,15 +168,11 @@ export function Conversation(props: ConversationProps) {
                   <Failure error={new Error("The log cannot be read at the moment. Trying again …")} />
                 )}
                 {waiting.map(({ message, receipt }) => (
-                  <Waiting
-                    key={message.id}
-                    {...{ message, outbox, receipt }}
-                    isOver={over}
-                    onAgain={() =>
-                      actions.resume(message.text, [], { onStarted: () => void outbox.discard(message) })
-                    }
-                    onEdit={() => outbox.discard(message, () => draft.putBack(message, toRun.uploads))}
-                  />
+                  <div key={message.id}>
+                    <UserMessage item={{ ...message, kind: "user", receipt: null }} />
+                    <ReceiptLine receipt={receipt} />
+                    {waysOf(message, receipt.status === "failed")}
+                  </div>
                 ))}
                 {isIdle && canWrite && waiting.length === 0 && (
                   <TurnEnd
@@ -188,52 +219,5 @@ function promptOf(task: Task, run: Run): Item[] {
   const texts = [["task", first, text ? [] : files] as const, ["message", text, text ? files : []] as const];
   return texts.flatMap(([id, text, files]) =>
     text || files.length > 0 ? { kind: "user", id, at: "", text, files: [...files], receipt: null } : [],
-  );
-}
-
-function Earlier({ task, run, runs }: Pick<ConversationProps, "task" | "run" | "runs">) {
-  const { href } = useProject();
-  const earlier = facts.earlierOf(run);
-  if (!earlier) return null;
-  return (
-    <p className={classes("small faint", styles.boundary)}>
-      This run continues from{" "}
-      <Link href={href(`/tasks/${task.id}/runs/${earlier}`)}>
-        {facts.runName(runs, earlier) ?? "an earlier run"}
-      </Link>
-    </p>
-  );
-}
-
-interface WaitingProps {
-  message: Outgoing;
-  outbox: Outbox;
-  receipt: Receipt;
-  isOver: boolean;
-  onAgain: () => void;
-  onEdit: () => void;
-}
-
-function Waiting({ message, outbox, receipt, isOver, onAgain, onEdit }: WaitingProps) {
-  const isBack = receipt.status === "failed";
-  return (
-    <div>
-      <UserMessage item={{ ...message, kind: "user", receipt: null }} />
-      <ReceiptLine receipt={receipt} />
-      {(isBack || message.queued) && (
-        <p className="row ends">
-          <Button tone="quiet" onClick={() => outbox.discard(message)}>
-            Discard
-          </Button>
-          {/* Comments that were not read can be changed and sent again where they stand. */}
-          {!message.comments && <Button onClick={onEdit}>Edit</Button>}
-          {isBack && !isOver && <Button onClick={() => outbox.deliver(message)}>Send again</Button>}
-          {/* Files that one run has are not those of another. */}
-          {isBack && isOver && message.files.length === 0 && !message.comments && (
-            <Button onClick={onAgain}>{AGAIN}</Button>
-          )}
-        </p>
-      )}
-    </div>
   );
 }

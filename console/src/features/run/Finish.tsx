@@ -9,11 +9,9 @@ import { Dialog } from "../../ui/dialog";
 import { readKept } from "../../ui/kept";
 import { useAction } from "../../ui/unmeant";
 import { changesQuery, messageOf, remarkOf } from "../changes/useReview";
+import { draftsOf, hasDraft, unsentText } from "../project/drafts";
 import type { Outbox } from "./outbox";
-import { hasDraft } from "./useDraft";
 import type { RunActions } from "./useRunActions";
-
-const areNot = (count: number, done: string) => `${count === 1 ? "is" : "are"} not ${done}`;
 
 /** Return the actions of a run; those that leave out something say so. `unread`: how many messages wait for the agent. */
 export function useFinish(
@@ -25,13 +23,10 @@ export function useFinish(
 ): RunActions {
   const queries = useQueryClient();
   const [unsent, setUnsent] = useState<string | null>(null);
-  const drafts = () =>
-    queries.getQueryData<Review>(["review", ref.run])?.comments.filter((one) => !one.message_id) ?? [];
-  const late = unread > 0 ? `${countOf(unread, "message")} ${areNot(unread, "read yet")}` : "";
+  const drafts = () => draftsOf(queries.getQueryData<Review>(["review", ref.run]));
+  const late = unread > 0 ? `${countOf(unread, "message")} ${unread === 1 ? "is" : "are"} not read yet` : "";
   const leftOut = () => {
-    const [messages, comments] = [Number(hasDraft(ref.run)), drafts().length];
-    const parts = [messages && "1 message", comments && countOf(comments, "draft comment")].filter(Boolean);
-    const written = parts.length > 0 && `${parts.join(" and ")} ${areNot(messages + comments, "sent")}.`;
+    const written = unsentText(Number(hasDraft(ref.run)), drafts().length);
     return [written, late && `${late}, and will not be delivered if the run ends.`].filter(Boolean).join(" ");
   };
   const ask = () => (leftOut() ? setUnsent(leftOut()) : finish());

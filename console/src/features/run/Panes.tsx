@@ -95,7 +95,8 @@ export function Side(props: SideProps) {
               const ways = messagesWith(comment, outbox.list).map((id) =>
                 wayOf(id, outbox.list, transcript, isLogRead && isOver(run)),
               );
-              return ways.includes("read") ? "Sent" : ways.includes("away") ? "On its way to the agent" : "";
+              if (ways.includes("read")) return "Read by the agent";
+              return ways.includes("away") ? "On its way to the agent" : "";
             }}
             onSend={(text, comments) =>
               outbox.send({ text, comments, files: [], artifactIds: [], isKept: false })

@@ -1,5 +1,5 @@
 // @vitest-environment jsdom
-import { fireEvent, render, screen } from "@testing-library/react";
+import { cleanup, fireEvent, render, screen } from "@testing-library/react";
 import { useRef, useState } from "react";
 import { expect, it, vi } from "vitest";
 import { EMPTY } from "../../transcript/append";
@@ -14,9 +14,9 @@ vi.stubGlobal("matchMedia", () => ({
 
 const commands = ["compact", "cost", "clear"].map((name) => ({ name, description: "" }));
 
-function Page() {
+function Page(more: { isSteered?: boolean; onStop?: () => void }) {
   const [text, setText] = useState("");
-  const rest = { onSend: () => {}, isBusy: false };
+  const rest = { onSend: () => {}, isBusy: false, ...more };
   return (
     <Composer
       {...{ text, onText: setText, area: useRef(null), known: [], ...rest }}
@@ -44,4 +44,14 @@ it("completes a command by keys, and says to the field which one is chosen", () 
   expect(field.value).toBe("/clear ");
   expect(screen.queryByRole("listbox")).toBeNull();
   expect(field.getAttribute("aria-controls")).toBeNull();
+});
+
+it.each([
+  [true, ["Steer now", "After this turn"]],
+  [false, ["After this turn"]],
+])("offers to steer an agent that may take messages in its turn alone: %s", (isSteered, choices) => {
+  cleanup();
+  render(<Page {...{ isSteered }} onStop={() => {}} />);
+  const when = screen.getByRole("combobox", { name: "When the agent gets the message" });
+  expect([...when.children].map(({ textContent }) => textContent)).toEqual(choices);
 });

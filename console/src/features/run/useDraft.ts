@@ -1,14 +1,7 @@
 import { useState } from "react";
 import { filesAt, hold, uploaded } from "../attachments/held";
+import { filesPlaceOf, textPlaceOf } from "../project/drafts";
 import type { Written } from "./Composer";
-
-const keyOf = (run: string) => `taskbeacon.draft.${run}`;
-
-/** Under what the files to a run are held that are not sent yet. */
-export const filesPlaceOf = (run: string) => `taskbeacon.files.${run}`;
-
-export const hasDraft = (run: string): boolean =>
-  sessionStorage.getItem(keyOf(run)) !== null || filesAt(sessionStorage, filesPlaceOf(run)).length > 0;
 
 /** By run that was started in this tab: the run on whose page that was, until the page of the new one is shown. */
 const startedFrom = new Map<string, string | null>();
@@ -24,15 +17,15 @@ function takeAlong(to: string): void {
   startedFrom.set(to, null);
   hold(sessionStorage, filesPlaceOf(to), filesAt(sessionStorage, filesPlaceOf(from)));
   hold(sessionStorage, filesPlaceOf(from), []);
-  const text = sessionStorage.getItem(keyOf(from));
+  const text = sessionStorage.getItem(textPlaceOf(from));
   if (text === null) return;
-  sessionStorage.setItem(keyOf(to), text);
-  sessionStorage.removeItem(keyOf(from));
+  sessionStorage.setItem(textPlaceOf(to), text);
+  sessionStorage.removeItem(textPlaceOf(from));
 }
 
 /** The text to a run that is not sent yet; it survives a reload of the tab. */
 export function useDraft(run: string) {
-  const key = keyOf(run);
+  const key = textPlaceOf(run);
   const [text, setText] = useState(() => {
     takeAlong(run);
     return sessionStorage.getItem(key) ?? "";
