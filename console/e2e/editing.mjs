@@ -77,6 +77,11 @@ export async function deletingSaysWhatItEnds(browser, { expect, watched, checkAc
     (await call(`/tasks/${id}/`)).latest_run.status === "in_progress",
     "nothing is deleted without an answer",
   );
+  await page.keyboard.press("Control+k");
+  await until("the field", () => field.evaluate((element) => element.matches(":focus")));
+  expect(true, "a key shows it with the field, also where there is a touch screen");
+  await page.keyboard.press("Escape");
+  await field.waitFor({ state: "detached" });
   await page.getByRole("button", { name: "More" }).press("Enter");
   await field.fill("delete the task");
   await field.press("Enter");

@@ -44,7 +44,7 @@ const actionsNow = (isTouch: boolean): Action[] => [
   })),
 ];
 
-export function Palette({ onClose }: { onClose: () => void }) {
+export function Palette({ isMenu, onClose }: { isMenu: boolean; onClose: () => void }) {
   const { project, href } = useProject();
   const [, navigate] = useLocation();
   const [text, setText] = useState("");
@@ -88,7 +88,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
     <Dialog title="Tasks and commands" onClose={onClose}>
       <Input
         // The keyboard of a phone would cover the choices.
-        data-autofocus={!isTouch || undefined}
+        data-autofocus={!isMenu || undefined}
         role="combobox"
         aria-expanded="true"
         {...field}

@@ -23,13 +23,15 @@ const SHOWN = 12;
 export function Shell({ children }: { children: ReactNode }) {
   const { project, session, isOffline, href } = useProject();
   const [, navigate] = useLocation();
-  const [overlay, setOverlay] = useState<"keys" | "palette" | null>(null);
+  const [overlay, setOverlay] = useState<ReactNode>(null);
+  const close = () => setOverlay(null);
+  const showKeys = () => setOverlay(<KeyboardHelp onClose={close} />);
   const [isRun] = useRoute("/tasks/*?");
   const news = useNews().count;
   useEffect(() => markTitle(news), [news]);
   useKeys({
-    "?": ["Show the keyboard shortcuts", () => setOverlay("keys")],
-    "Mod+k": ["Find a task or a command", () => setOverlay("palette")],
+    "?": ["Show the keyboard shortcuts", showKeys],
+    "Mod+k": ["Find a task or a command", (event) => setOverlay(<Palette isMenu={!event} onClose={close} />)],
     "g t": ["Go to the tasks", () => navigate(href("/"))],
     "g i": ["Go to the inbox", () => navigate(href("/inbox"))],
     "g s": ["Go to the settings", () => navigate(href("/settings"))],
@@ -56,7 +58,7 @@ export function Shell({ children }: { children: ReactNode }) {
           <span className="clip" title={session.user.email}>
             {nameOf(session.user)}
           </span>
-          <IconButton label="Keyboard shortcuts" onClick={() => setOverlay("keys")} icon={Keyboard} />
+          <IconButton label="Keyboard shortcuts" onClick={showKeys} icon={Keyboard} />
         </div>
       </nav>
       <div className="fill scrolls" id="content">
@@ -70,8 +72,7 @@ export function Shell({ children }: { children: ReactNode }) {
       <nav className={classes("on-phone", styles.bottom)} hidden={isRun} aria-label="Console, short">
         <Places />
       </nav>
-      {overlay === "keys" && <KeyboardHelp onClose={() => setOverlay(null)} />}
-      {overlay === "palette" && <Palette onClose={() => setOverlay(null)} />}
+      {overlay}
     </div>
   );
 }
@@ -118,20 +119,19 @@ function Active() {
   const needs = useNeeds();
   const asks = (needs?.results ?? []).map((row) => ({
     key: row.id,
-    task: row.task.id,
+    task: row.task,
     to: runHref(row),
-    title: titleOf(row.task),
     state: stateToShow(row),
   }));
   const runs = useActive(project.id, {}, "in_progress", true)
-    .filter(({ id }) => !asks.some(({ task }) => task === id))
+    .filter(({ id }) => !asks.some(({ task }) => task.id === id))
     .map((task) => ({
       key: task.id,
-      task: task.id,
+      task,
       to: href(`/tasks/${task.id}`),
-      title: titleOf(task),
       state: stateOf(task.latest_run),
     }));
+  const titles = [...asks, ...runs].map(({ task }) => titleOf(task));
   const groups = [
     { name: "Needs you", count: needs?.count ?? 0, rows: asks },
     { name: "Running", count: runs.length, rows: runs },
@@ -146,17 +146,20 @@ function Active() {
               {name} <span>{count}</span>
             </h2>
             <ul>
-              {rows.slice(0, SHOWN).map(({ key, task, to, title, state }) => (
+              {rows.slice(0, SHOWN).map(({ key, task, to, state }) => (
                 <li key={key}>
                   <Link
                     href={to}
                     className="row line small dim"
-                    aria-current={location.startsWith(`/tasks/${task}`) ? "page" : undefined}
+                    aria-current={location.startsWith(`/tasks/${task.id}`) ? "page" : undefined}
                   >
                     <StateIcon state={state} size={14} />
-                    <span className="clip" title={title}>
-                      {title}
+                    <span className="clip grow" title={titleOf(task)}>
+                      {titleOf(task)}
                     </span>
+                    {titles.indexOf(titleOf(task)) < titles.lastIndexOf(titleOf(task)) && (
+                      <span className="fixed faint">{task.slug}</span>
+                    )}
                   </Link>
                 </li>
               ))}

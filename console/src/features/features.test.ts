@@ -351,6 +351,21 @@ describe("the badge of work whose tests were changed", () => {
     expect(badge("verified", [])).toMatch(/success.*>Verified</);
     expect(badge("refuted", ["tests/a.py"])).toMatch(/>Refuted</);
   });
+
+  it("names the checks that prove the work", () => {
+    const check = (id: string, status: string, gate = "strict") => ({ id, status, gate });
+    const checks = [
+      check("tests", "passed"),
+      check("lint", "passed", "informational"),
+      check("docs", "skipped"),
+    ];
+    const title = (verdict: string) =>
+      renderToStaticMarkup(createElement(VerdictBadge, { of: { verdict, waived: false, checks } as never }));
+    expect(title("verified")).toContain('title="Passed: tests"');
+    expect(title("refuted")).not.toContain("title");
+    checks.splice(0, 1, check("tests", "failed_before"));
+    expect(title("verified")).not.toContain("title");
+  });
 });
 
 describe("the checks of a run", () => {

@@ -4,7 +4,7 @@ import { isIn } from "./unmeant";
 
 type Act = (event?: KeyboardEvent) => void;
 /** What a key does; with a title it is a command, which the palette and the list of keys show. */
-export type Keys = Record<string, Act | readonly [title: string, act: () => void]>;
+export type Keys = Record<string, Act | readonly [title: string, act: Act]>;
 
 export interface Command {
   key: string;

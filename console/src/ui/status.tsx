@@ -7,7 +7,7 @@ interface Look {
   icon: icons.LucideIcon;
   word: string;
   tone: Tone;
-  title?: string;
+  title?: string | undefined;
 }
 
 const LOOKS = {
@@ -60,13 +60,19 @@ const VERDICTS: Record<string, Look> = {
   inconclusive: LOOKS.inconclusive,
 };
 
-type Judged = Pick<Verification, "verdict" | "waived"> & Partial<Pick<Verification, "changed_tests">>;
+type Judged = Partial<Verification> & Pick<Verification, "verdict" | "waived">;
+
+/** Which checks prove the work. */
+export const passedText = ({ verdict, checks }: Judged): string | undefined => {
+  const proofs = checks?.filter(({ gate, status }) => gate !== "informational" && status === "passed") ?? [];
+  return verdict === "verified" && proofs[0] ? `Passed: ${proofs.map(({ id }) => id).join(", ")}` : undefined;
+};
 
 /** The verdict of a verification, if there is one. */
 export function VerdictBadge({ of }: { of: Judged | null | undefined }) {
   if (!of) return null;
   const name = of.verdict === "verified" && of.changed_tests?.length ? "tests_changed" : of.verdict;
-  const look: Look = (name && VERDICTS[name]) || LOOKS.checking;
+  const look: Look = { title: passedText(of), ...((name && VERDICTS[name]) || LOOKS.checking) };
   return <Badge {...look} {...(of.waived && { word: `${look.word}, waived`, tone: "neutral" })} />;
 }
 

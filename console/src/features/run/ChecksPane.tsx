@@ -191,7 +191,7 @@ export function Why({ task, run, shown, isRepaired }: WhyProps) {
       {shown.stopped && <p>{stopText(shown.stopped)}</p>}
       <Waivers of={shown.waivers} />
       {shown.ci && <Ci ci={shown.ci} />}
-      <Names title="Existing tests that were changed" names={shown.changed_tests} />
+      <Names title="Existing tests that were changed or deleted" names={shown.changed_tests} />
       <Names title="Protected files that were changed" names={shown.protected_changed} />
     </div>
   );

@@ -11,7 +11,7 @@ import { Button, type ButtonProps } from "../../ui/controls";
 import { CopyButton } from "../../ui/copy";
 import { countOf } from "../../ui/counts";
 import { useMedia } from "../../ui/media";
-import { StateBadge, VerdictBadge } from "../../ui/status";
+import { passedText, StateBadge, VerdictBadge } from "../../ui/status";
 import { Terminal } from "../../ui/terminal";
 import { Age } from "../../ui/time";
 import { useOutcome, useWhole } from "../changes/useReview";
@@ -42,6 +42,8 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
   const reason = facts.reasonOf(run) ?? problem;
   const next = nextOf(run);
   const { tally, unsent } = useOutcome(run, runRef);
+  const isClaimed = run.verification?.verdict === "claimed";
+  const checked = isClaimed ? "Nothing was checked" : run.verification && passedText(run.verification);
   const tone = (step: typeof next) => (step === next ? { tone: "primary" as const } : {});
   return (
     <section
@@ -51,9 +53,7 @@ export function End({ task, run, runs, runRef, actions, onWrite, onReview, unask
       <p className={classes("row wrap small", styles.facts)}>
         <StateBadge state={state} />
         <VerdictBadge of={run.verification} />
-        {run.verification?.verdict === "claimed" && (
-          <Link href={`${path}?pane=checks`}>Nothing was checked</Link>
-        )}
+        {checked && <Link href={`${path}?pane=checks`}>{checked}</Link>}
         {unasked > 0 && <span>Questions answered without you: {unasked}</span>}
         {run.status === "cancelled" && run.completed_at && <Age at={run.completed_at} inSentence />}
       </p>
@@ -212,7 +212,7 @@ function TakeOver({ task, run, runs, runRef }: Pick<Props, "task" | "run" | "run
         {patch && facts.earlierOf(run) && <p>Only this run: needs the branch as the run before left it.</p>}
         {patch && <Command text={`taskbeacon run apply ${run.id}`} />}
         {patch && (
-          <a className="row inline tight line" href={downloadPath(runRef, patch.storage_path)} download>
+          <a className="row inline tight line link" href={downloadPath(runRef, patch.storage_path)} download>
             <icons.Download size={14} /> Download the patch
           </a>
         )}
