@@ -9,9 +9,9 @@ from typing import NamedTuple
 from app.agents.adapters.catalog import load_catalog
 from app.clients.expo.send_rate import SendRate
 from app.clients.http.host_names import Destinations
-from app.clients.job_queue import ArqQueue
+from app.clients.job_queue import JobQueue
 from app.clients.live_events.event_hub import EventHub
-from app.clients.live_events.run_event_publisher import RunEventPublisher
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.clients.pushes.push import PushSender, ReceiptSource
 from app.clients.redis import RedisClient, create_redis
 from app.clients.request_counter import RateLimiter
@@ -95,13 +95,13 @@ async def open_process(
         opened.push_async_callback(engine.dispose)
         redis = create_redis(settings.redis_url)
         opened.push_async_callback(redis.aclose)
-        queue = ArqQueue(settings.redis_url)
+        queue = JobQueue(settings.redis_url)
         opened.push_async_callback(queue.aclose)
         wakes = LedgerWakes(redis)
         opened.push_async_callback(wakes.aclose)
         info = {ledger.WAKE: wakes.announce, PROJECT_LIMIT: settings.project_concurrency}
         sessions = create_session_factory(engine, info=info)
-        events = RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS)
+        events = RunEvents(redis, pause=LIVE_EVENTS_SECONDS)
         opened.push_async_callback(events.aclose)
         hub = EventHub(redis, partial(final_states, sessions), pause=LIVE_EVENTS_SECONDS)
         opened.push_async_callback(hub.aclose)

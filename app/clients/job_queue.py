@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from arq.connections import ArqRedis
 from arq.constants import job_key_prefix, retry_key_prefix
-from typing_extensions import override
 
 from app.clients.redis import create_pool
 from app.clients.wakes import wake
@@ -29,33 +28,16 @@ _BACKDATED = timedelta(minutes=15)
 _KEPT = timedelta(days=1)
 
 
-class JobQueue(Protocol):
-    """Where services put jobs."""
+class JobQueue:
+    """The queue of jobs in Redis, by the library arq. The processes of `taskbeacon worker` perform the jobs."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._redis = ArqRedis(connection_pool=create_pool(redis_url), job_serializer=encode_job)
 
     async def enqueue(
         self, job: str, *, job_id: str, arguments: Mapping[str, Any], queue_name: str = QUEUE_NAME
     ) -> bool:
         """Add a job and wake a worker; return False, with nothing changed, if its id is queued or running."""
-
-    async def remove(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
-        """Remove a job from its queue, so that its id can be added again, also by itself while it runs."""
-
-
-class ArqQueue(JobQueue):
-    """The queue of jobs in Redis, by the library arq. The processes of `taskbeacon worker` perform the jobs."""
-
-    def __init__(self, redis_url: str) -> None:
-        self._redis = ArqRedis(
-            connection_pool=create_pool(redis_url),
-            job_serializer=encode_job,
-            job_deserializer=decode_job,
-            default_queue_name=QUEUE_NAME,
-        )
-
-    @override
-    async def enqueue(
-        self, job: str, *, job_id: str, arguments: Mapping[str, Any], queue_name: str = QUEUE_NAME
-    ) -> bool:
         queued = await self._redis.enqueue_job(
             job,
             _job_id=job_id,
@@ -69,8 +51,8 @@ class ArqQueue(JobQueue):
         await wake(self._redis, queue_name)
         return True
 
-    @override
     async def remove(self, *, job_id: str, queue_name: str = QUEUE_NAME) -> None:
+        """Remove a job from its queue, so that its id can be added again, also by itself while it runs."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.zrem(queue_name, job_id)
             pipe.delete(job_key_prefix + job_id, retry_key_prefix + job_id)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import inspect, select
 
-from app.clients.job_queue import ArqQueue
+from app.clients.job_queue import JobQueue
 from app.clients.redis import create_redis
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.storage_keys import RunRef
@@ -111,7 +111,7 @@ async def test_rows_of_the_point_in_time_and_files_of_now_agree_but_for_what_is_
     before = {run.id: values_of(run) for run in await site.rows()}
     at = await archiving.now()
 
-    queue = ArqQueue(site.settings.redis_url)
+    queue = JobQueue(site.settings.redis_url)
     assert await enqueue_run(queue, again.id)
     await queue.aclose()
     await site.wait_until_over(2)

@@ -7,7 +7,7 @@ import pytest
 from arq.connections import ArqRedis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from app.clients.job_queue import QUEUE_NAME, ArqQueue, JobQueue, decode_job
+from app.clients.job_queue import QUEUE_NAME, JobQueue, decode_job
 from app.clients.redis import RedisClient
 from app.config import Settings
 from tests.support.deployment.processes import closed_port
@@ -29,7 +29,7 @@ async def queue_and_reader(
 
         yield recording, recorded
         return
-    queue = ArqQueue(settings.redis_url)
+    queue = JobQueue(settings.redis_url)
 
     async def in_redis() -> list[QueuedJob]:
         reader = ArqRedis(redis.connection_pool, job_deserializer=decode_job, default_queue_name=QUEUE_NAME)
@@ -86,7 +86,7 @@ class TestEveryQueue:
 class TestJobQueue:
     async def test_job_is_json_in_redis(self, settings: Settings, redis: RedisClient) -> None:
         """A client that can write to Redis must not be able to run code in a worker."""
-        queue = ArqQueue(settings.redis_url)
+        queue = JobQueue(settings.redis_url)
         await queue.enqueue("execute_run", job_id="a", arguments={"run_id": "r1"})
         await queue.aclose()
         stored = await redis.get("arq:job:a")
@@ -94,7 +94,7 @@ class TestJobQueue:
         assert stored.startswith(b"{")
 
     async def test_queue_that_is_away_fails_in_time(self) -> None:
-        queue = ArqQueue(f"redis://127.0.0.1:{closed_port()}/0")
+        queue = JobQueue(f"redis://127.0.0.1:{closed_port()}/0")
         with pytest.raises(RedisConnectionError):
             await queue.enqueue("execute_run", job_id="a", arguments={})
         await queue.aclose()

@@ -13,7 +13,7 @@ from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.clients.http.guarded_http import create_guarded_client
-from app.clients.job_queue import CHORES_QUEUE, QUEUE_NAME, ArqQueue, JobQueue
+from app.clients.job_queue import CHORES_QUEUE, QUEUE_NAME, JobQueue
 from app.clients.webhooks.webhook_client import WebhookClient
 from app.clock import utcnow
 from app.config import Settings
@@ -50,14 +50,14 @@ NO_REDIS = "redis://127.0.0.1:1/0"
 
 @pytest.fixture
 async def arq_queue(workshop: Workshop) -> AsyncGenerator[JobQueue, None]:
-    queue = ArqQueue(workshop.context.process.settings.redis_url)
+    queue = JobQueue(workshop.context.process.settings.redis_url)
     yield queue
     await queue.aclose()
 
 
 @pytest.fixture
 async def unreachable_queue() -> AsyncGenerator[JobQueue, None]:
-    queue = ArqQueue(NO_REDIS)
+    queue = JobQueue(NO_REDIS)
     yield queue
     await queue.aclose()
 

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from typing_extensions import override
 
-from app.clients.job_queue import ArqQueue, JobQueue, decode_job, encode_job
+from app.clients.job_queue import JobQueue, decode_job, encode_job
 from app.clients.redis import RedisClient, create_pool
 from app.clients.wakes import WakeListener, wake
 from app.config import Settings
@@ -109,7 +109,7 @@ class Worker:
 @pytest.fixture
 async def queue(settings: Settings, redis: RedisClient) -> AsyncGenerator[JobQueue, None]:
     assert redis
-    queue = ArqQueue(settings.redis_url)
+    queue = JobQueue(settings.redis_url)
     yield queue
     await queue.aclose()
 
@@ -241,7 +241,7 @@ async def test_run_that_waits_for_a_person_keeps_no_other_waiting(
     idle, other, behind = [
         Pilot(workshop, await workshop.queued_run("```say\nhi\n```", state=state)) for _ in range(3)
     ]
-    queue = ArqQueue(settings.redis_url)
+    queue = JobQueue(settings.redis_url)
     process = workshop.context.process
     narrow = process.settings.model_copy(update={"worker_concurrency": 1})
     slots = RunSlots(1)
@@ -281,7 +281,7 @@ async def test_run_that_a_limit_kept_waiting_begins_when_another_ends(
 ) -> None:
     """One job comes too early and finds no room; the end of the run before asks for another."""
     runs = [await workshop.queued_run("```say\nhi\n```") for _ in range(3)]
-    queue = ArqQueue(settings.redis_url)
+    queue = JobQueue(settings.redis_url)
     process = workshop.context.process
     limited = process.settings.model_copy(update={"project_concurrency": 1, "worker_concurrency": 3})
     context = replace(workshop.context, process=replace(process, settings=limited, queue=queue))

@@ -5,12 +5,10 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from contextvars import Context
 from itertools import islice
-from typing import Protocol
 from uuid import UUID
 
 import orjson
 import structlog
-from typing_extensions import override
 
 from app.clients.live_events.run_event_stream import NewEvent, StreamWriter
 from app.clients.live_events.run_events import MAX_EVENT_BYTES, EventKind
@@ -29,17 +27,7 @@ _MOST_FAULTS = 3
 log = structlog.get_logger(__name__)
 
 
-class RunEvents(Protocol):
-    """Where services put the stream events of runs."""
-
-    def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
-        """Queue a stream event, in the order of the calls, without waiting; a gap replaces dropped events."""
-
-    async def settle(self) -> None:
-        """Wait until all events queued so far are sent. Return early if Redis cannot be reached."""
-
-
-class RunEventPublisher(RunEvents):
+class RunEvents:
     """Publishes the stream events of runs to Redis, in order and in batches, by an `asyncio.Task`.
 
     Without Redis at most `max_waiting` wait in memory; a gap on the stream counts those that were dropped.
@@ -59,8 +47,8 @@ class RunEventPublisher(RunEvents):
         self._sending: asyncio.Task[None] | None = None
         self._settling: deque[tuple[int, asyncio.Future[None]]] = deque()
 
-    @override
     def put(self, run_id: UUID, data: bytes, *, kind: EventKind = EventKind.ENTRY) -> None:
+        """Queue a stream event, in the order of the calls, without waiting; a gap replaces dropped events."""
         if self._is_full():
             self._lost[run_id] += 1
             return
@@ -84,8 +72,8 @@ class RunEventPublisher(RunEvents):
             # Independent of the request that happens to publish the first event.
             self._sending = asyncio.create_task(self._send(), context=Context())
 
-    @override
     async def settle(self) -> None:
+        """Wait until all events queued so far are sent. Return early if Redis cannot be reached."""
         if self._waiting and not self._is_away:
             settled = asyncio.get_running_loop().create_future()
             self._settling.append((self._number, settled))

@@ -11,7 +11,7 @@ import pytest
 
 from app.clients.live_events import run_followers
 from app.clients.live_events.event_hub import EventHub
-from app.clients.live_events.run_event_publisher import RunEventPublisher, RunEvents
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.clients.live_events.run_event_stream import channel_of, stream_keys
 from app.clients.live_events.run_events import EventKind, RunEvent
 from app.clients.live_events.run_followers import Subscription
@@ -43,7 +43,7 @@ async def distant_hub(distant: RedisClient) -> AsyncGenerator[EventHub, None]:
 
 @pytest.fixture
 def events(redis: RedisClient) -> RunEvents:
-    return RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS)
+    return RunEvents(redis, pause=LIVE_EVENTS_SECONDS)
 
 
 async def say(events: RunEvents, run_id: UUID, *numbers: int, size: int = 0) -> None:

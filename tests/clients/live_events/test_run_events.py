@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from app.clients.live_events.run_event_publisher import RunEventPublisher, RunEvents
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.clients.live_events.run_event_stream import (
     MAX_EVENTS,
     MAX_STREAM_BYTES,
@@ -37,7 +37,7 @@ ReadEvents = Callable[[UUID], Awaitable[Events]]
 
 @pytest.fixture
 def events(redis: RedisClient) -> RunEvents:
-    return RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS)
+    return RunEvents(redis, pause=LIVE_EVENTS_SECONDS)
 
 
 def line(number: int, size: int = 0) -> bytes:
@@ -82,7 +82,7 @@ class TestEveryPublisher:
         async def in_redis(run_id: UUID) -> Events:
             return [(event.kind, orjson.loads(event.data)) for event in await all_of(redis, run_id)]
 
-        return RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS), in_redis
+        return RunEvents(redis, pause=LIVE_EVENTS_SECONDS), in_redis
 
     @pytest.fixture
     def publisher(self, publisher_and_reader: tuple[RunEvents, ReadEvents]) -> RunEvents:
@@ -126,7 +126,7 @@ class TestEveryPublisher:
 
 
 async def test_nothing_is_lost_at_the_close(redis: RedisClient, run_id: UUID) -> None:
-    publisher = RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS)
+    publisher = RunEvents(redis, pause=LIVE_EVENTS_SECONDS)
     await publisher.aclose()
     for n in range(3):
         publisher.put(run_id, line(n))
@@ -139,7 +139,7 @@ async def test_nothing_is_lost_at_the_close(redis: RedisClient, run_id: UUID) ->
 async def test_events_are_numbered_from_one_without_holes_by_any_writer(
     redis: RedisClient, run_id: UUID
 ) -> None:
-    writers = [RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS) for _ in range(3)]
+    writers = [RunEvents(redis, pause=LIVE_EVENTS_SECONDS) for _ in range(3)]
 
     async def write(writer: RunEvents) -> None:
         for n in range(50):
@@ -308,7 +308,7 @@ async def test_events_wait_for_a_redis_that_refuses_writes(
     own_server: RedisClient, tmp_path: Path, run_id: UUID, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Regression: with a full disk, events became a gap after three errors, and each of them an error in the log."""
-    events = RunEventPublisher(own_server, pause=0.01)
+    events = RunEvents(own_server, pause=0.01)
 
     async def save(status: str) -> None:
         await own_server.bgsave()
@@ -346,7 +346,7 @@ class TestOutage:
     async def test_events_wait_and_keep_their_order(
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
-        events = RunEventPublisher(distant, pause=LIVE_EVENTS_SECONDS)
+        events = RunEvents(distant, pause=LIVE_EVENTS_SECONDS)
         await write(events, run_id, line(0))
         await server.refuse()
         for n in range(1, 30):
@@ -361,7 +361,7 @@ class TestOutage:
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
         """The sender must repeat itself, and Redis has done all of it already."""
-        events = RunEventPublisher(distant, pause=LIVE_EVENTS_SECONDS)
+        events = RunEvents(distant, pause=LIVE_EVENTS_SECONDS)
         await write(events, run_id, line(0))
         server.mute()
         await write(events, run_id, line(1), line(2))
@@ -382,7 +382,7 @@ class TestOutage:
     ) -> None:
         """Regression: the script failed where nothing was left to add, each time that the batch was repeated."""
         other = new_id()
-        events = RunEventPublisher(distant, pause=LIVE_EVENTS_SECONDS)
+        events = RunEvents(distant, pause=LIVE_EVENTS_SECONDS)
         await write(events, run_id, line(0))
         server.mute()
         await write(events, run_id, line(1))
@@ -400,7 +400,7 @@ class TestOutage:
         self, redis: RedisClient, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
         other = new_id()
-        events = RunEventPublisher(distant, pause=LIVE_EVENTS_SECONDS, max_waiting=10)
+        events = RunEvents(distant, pause=LIVE_EVENTS_SECONDS, max_waiting=10)
         await server.refuse()
         for n in range(15):
             events.put(run_id, line(n))
@@ -422,7 +422,7 @@ class TestOutage:
     async def test_no_caller_waits_for_a_redis_that_is_known_to_be_away(
         self, distant: RedisClient, server: Interruptible, run_id: UUID
     ) -> None:
-        events = RunEventPublisher(distant, pause=LIVE_EVENTS_SECONDS)
+        events = RunEvents(distant, pause=LIVE_EVENTS_SECONDS)
         await server.refuse()
         await write(events, run_id, line(0))
         await server.hang()
@@ -436,7 +436,7 @@ class TestOutage:
         self, redis: RedisClient, run_id: UUID, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """One that restarts for ever, say: the sender asked it again without a pause, deeper each time."""
-        events, loads = RunEventPublisher(redis, pause=LIVE_EVENTS_SECONDS), []
+        events, loads = RunEvents(redis, pause=LIVE_EVENTS_SECONDS), []
 
         async def forget(script: str) -> str:
             loads.append(script)

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.job_queue import ArqQueue
+from app.clients.job_queue import JobQueue
 from app.models import Run, Task
 from app.runtime import ProcessContext
 from tests.support.assertions import assert_page
@@ -84,7 +84,7 @@ class TestStart:
         run_url: str,
     ) -> None:
         """Contract 5.8 step 10 and 11 #19: the queued row is what a sweeper starts later."""
-        away = ArqQueue(f"redis://127.0.0.1:{closed_port()}/0")
+        away = JobQueue(f"redis://127.0.0.1:{closed_port()}/0")
         application.state.process = replace(process, queue=away)
         run = await started(client, run_url, {})
         assert run["status"] == "queued"

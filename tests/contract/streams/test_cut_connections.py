@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.clients.live_events.event_hub import EventHub
-from app.clients.live_events.run_event_publisher import RunEventPublisher, RunEvents
+from app.clients.live_events.run_event_publisher import RunEvents
 from app.clients.redis import RedisClient, create_redis
 from app.config import Settings
 from app.db import SessionFactory
@@ -48,7 +48,7 @@ async def cut_redis(settings: Settings, between_redis: Interruptible) -> AsyncGe
 
 @pytest.fixture
 async def events(cut_redis: RedisClient) -> AsyncGenerator[RunEvents, None]:
-    events = RunEventPublisher(cut_redis, pause=LIVE_EVENTS_SECONDS)
+    events = RunEvents(cut_redis, pause=LIVE_EVENTS_SECONDS)
     yield events
     await events.aclose()
 

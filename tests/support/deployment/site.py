@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from sqlalchemy import ColumnElement, func, select, update
 
-from app.clients.job_queue import ArqQueue
+from app.clients.job_queue import JobQueue
 from app.clients.redis import create_redis
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.storage_keys import RunRef
@@ -128,7 +128,7 @@ class Site:
             for _ in range(count):
                 task = await make_task(session, project=self.project, created_by=self.owner, **asked)
                 runs.append(await make_run(session, task=task, dispatch_requested_at=utcnow(), state=state))
-        queue = ArqQueue(self.settings.redis_url)
+        queue = JobQueue(self.settings.redis_url)
         for run in runs:
             assert await enqueue_run(queue, run.id)
         await queue.aclose()

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from typing_extensions import override
 
 from app.agents.workspace.folders import FolderRemover, reclaim
-from app.clients.job_queue import ArqQueue
+from app.clients.job_queue import JobQueue
 from app.clients.storage.storage_keys import RunRef
 from app.clock import utcnow
 from app.db import unit_of_work
@@ -351,7 +351,7 @@ async def test_run_is_handed_back_if_its_worker_is_stopped_before_the_claim_retu
 
     async with interruptible(redis_url) as between:
         await between.hang()
-        queue = ArqQueue(behind(between, redis_url))
+        queue = JobQueue(behind(between, redis_url))
         stopped = workshop.with_process(queue=queue)
         job = asyncio.create_task(execute_run(stopped.arq_context, run_id=str(run.id)))
         await eventually(is_claimed)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from arq.constants import in_progress_key_prefix
 
-from app.clients.job_queue import ArqQueue, JobQueue
+from app.clients.job_queue import JobQueue
 from app.config import Settings
 from app.db import create_engine, create_session_factory
 from app.outages import DatabaseUnavailable
@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 
 @pytest.fixture
 async def arq_queue(workshop: Workshop) -> AsyncGenerator[JobQueue, None]:
-    queue = ArqQueue(workshop.context.process.settings.redis_url)
+    queue = JobQueue(workshop.context.process.settings.redis_url)
     yield queue
     await queue.aclose()
 
