@@ -108,13 +108,11 @@ class ExpoClient(PushSender, ReceiptSource):
     async def send(self, messages: Sequence[PushMessage], deadline: Deadline) -> list[PushOutcome]:
         # Encoded before it waits for a slot, so that it holds the slot for the request alone.
         content = _encode([wire_message(message) for message in messages])
-        try:
-            outcomes = await self._send_once(content, len(messages), deadline)
-        except ExpoRefused as error:
-            if len(messages) == 1:
-                return [BadMessage(error.reason)]
-        else:
-            return outcomes if isinstance(outcomes, list) else [outcomes] * len(messages)
+        outcome = await self._send_once(content, len(messages), deadline)
+        if not isinstance(outcome, ExpoRefused):
+            return outcome if isinstance(outcome, list) else [outcome] * len(messages)
+        if len(messages) == 1:
+            return [BadMessage(outcome.reason)]
         # Expo refuses a whole request for one message that it cannot read: halve the request until that message is
         # alone.
         middle = len(messages) // 2
@@ -126,10 +124,10 @@ class ExpoClient(PushSender, ReceiptSource):
 
     async def _send_once(
         self, content: _Content, count: int, deadline: Deadline
-    ) -> list[PushOutcome] | TryLater | NotSent:
+    ) -> list[PushOutcome] | TryLater | NotSent | ExpoRefused:
         if (held := self._circuit.hold()) is not None:
             return held
-        # Before a slot is taken, which one that can send would have to wait for.
+        # Waits for the rate before it takes a slot: a message that may be sent now must not wait for this slot.
         if self._rate is not None and not await self._rate.take(count, deadline):
             return NOT_REACHED
 
@@ -139,14 +137,11 @@ class ExpoClient(PushSender, ReceiptSource):
             except PushUnavailable as error:
                 return error.outcome
             except ExpoRefused as error:
-                # To the circuit it is an answer: Expo takes requests.
+                # Returned, so that the circuit counts it as an answer: Expo takes requests.
                 return error
 
         async with self._slots:
-            outcomes = NOT_REACHED if deadline.is_past else await self._circuit.call(request)
-        if isinstance(outcomes, ExpoRefused):
-            raise outcomes
-        return outcomes
+            return NOT_REACHED if deadline.is_past else await self._circuit.call(request)
 
     @override
     async def fetch_receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:

@@ -118,19 +118,13 @@ NOT_REACHED = NotSent("NotReached")
 
 
 class PushUnavailable(Exception):
-    """The service gave no answer that decides about a request. The attributes are those of `TryLater`."""
+    """The service gave no answer that decides about a request; `outcome` is that of each of its messages."""
 
     def __init__(
         self, reason: str, *, retry_after: float | None = None, may_have_arrived: bool = False
     ) -> None:
         super().__init__(reason)
-        self.reason = reason
-        self.retry_after = retry_after
-        self.may_have_arrived = may_have_arrived
-
-    @property
-    def outcome(self) -> TryLater:
-        return TryLater(self.reason, self.retry_after, self.may_have_arrived)
+        self.outcome = TryLater(reason, retry_after, may_have_arrived)
 
 
 class Deadline:

@@ -33,8 +33,7 @@ from app.clients.web_push.web_push_messages import (
     encrypt,
 )
 
-TIMEOUT_SECONDS = 10.0
-
+_TIMEOUT_SECONDS = 10.0
 _PARALLEL_REQUESTS = 10
 # How much of a response's body is read. Nothing needs it, but its connection is used again only after it was read.
 _BODY_BYTES = 16_384
@@ -61,12 +60,10 @@ class WebPushClient(PushSender):
         hosts: Sequence[str],
         next_probe: NextProbe,
         allow_http: bool = False,
-        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._http = http
         self._key = key
         self._subject = subject
-        self._timeout_seconds = timeout_seconds
         self._services = PermittedServices(hosts, allow_http=allow_http)
         self._circuits = Circuits(next_probe)
         self._slots = asyncio.Semaphore(_PARALLEL_REQUESTS)
@@ -110,7 +107,7 @@ class WebPushClient(PushSender):
     async def _post(self, request: EncryptedPush) -> PushOutcome:
         try:
             # For the whole request: httpx restarts its time limit with each piece of a slow response.
-            async with asyncio.timeout(self._timeout_seconds):
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
                 response = await self._http.send(
                     self._http.build_request(
                         "POST",

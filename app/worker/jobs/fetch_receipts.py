@@ -28,7 +28,7 @@ async def fetch_due(process: ProcessContext) -> int:
         try:
             answers = await process.push().receipts.fetch_receipts([ticket.ticket_id for ticket in tickets])
         except PushUnavailable as error:
-            log.warning("push.receipts_unavailable", reason=error.reason, tickets=len(tickets))
+            log.warning("push.receipts_unavailable", reason=str(error), tickets=len(tickets))
             return asked
         async with unit_of_work(process.sessions) as session:
             await push_receipts.settle_receipts(session, tickets, answers)
