@@ -69,9 +69,9 @@ class Bucket:
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]
 
-    async def write_rules(self, days: Sequence[int]) -> bool:
+    async def write_rules(self) -> bool:
         """Set the expiry rules, one for each value of the tag `ttl_days`; return False if they were set already."""
-        ours = [_rule(number) for number in days]
+        ours = [_rule(days) for days in (STAGED_DAYS, KEPT_DAYS)]
         async with self._s3.calling("write the bucket's rules") as client:
             try:
                 answer = await client.get_bucket_lifecycle_configuration(Bucket=self._s3.name)

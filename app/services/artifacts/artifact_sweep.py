@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.clients.storage.bucket import KEPT_DAYS, STAGED_DAYS, ListedObject
+from app.clients.storage.bucket import ListedObject
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.object_store_errors import ObjectStoreUnavailable
 from app.clients.storage.storage_keys import ARTIFACTS_PREFIX, KEYS_PREFIX, owner_of_key
@@ -50,7 +50,7 @@ class KnownFiles:
 async def write_lifecycle(bucket: ObjectStore) -> None:
     """Configure the bucket to delete each tagged file after the number of days in its tag (contract 8.3)."""
     try:
-        if await bucket.bucket.write_rules((STAGED_DAYS, KEPT_DAYS)):
+        if await bucket.bucket.write_rules():
             log.info("artifacts.lifecycle_written")
     except ObjectStoreUnavailable as error:
         log.warning("artifacts.lifecycle_not_written", error=repr(error.__cause__ or error))
