@@ -8,10 +8,8 @@ with it the end of the device's presence.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Annotated, Protocol
-from uuid import UUID
+from typing import Annotated
 
 from fastapi import Header, Response
 from prometheus_client import Gauge
@@ -19,10 +17,13 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from app.json_types import JsonDict
+from app.services.streams.run_streams import RunFollower
+from app.services.streams.topic_streams import TopicFollower
 from app.web.asgi_keys import IS_ENDLESS, IS_HEAD
 from app.web.dependencies import Call
 
 MEDIA_TYPE = "text/event-stream"
+_Follower = RunFollower | TopicFollower
 LastEventId = Annotated[
     str | None,
     Header(
@@ -49,22 +50,8 @@ def streamed(duration: str) -> dict[int | str, JsonDict]:
     }
 
 
-class FrameSource(Protocol):
-    """The source of an open live stream. It yields encoded frames (server-sent events) until the stream ends."""
-
-    @property
-    def run_ids(self) -> Collection[UUID]:
-        """The ids of the runs that the stream follows."""
-
-    def frames(self) -> AsyncGenerator[bytes, None]:
-        """Yield the encoded frames to send, until the stream ends."""
-
-    def end(self) -> None:
-        """Request that `frames` ends, and return at once. `frames` ends soon after."""
-
-
 class EventStream(Response):
-    def __init__(self, call: Call, source: AbstractAsyncContextManager[FrameSource]) -> None:
+    def __init__(self, call: Call, source: AbstractAsyncContextManager[_Follower]) -> None:
         super().__init__(status_code=200)
         self._call = call
         self._source = source
@@ -86,12 +73,12 @@ class EventStream(Response):
                     await asyncio.gather(watching, return_exceptions=True)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _watch_caller(self, source: FrameSource) -> AbstractAsyncContextManager[None]:
+    def _watch_caller(self, source: _Follower) -> AbstractAsyncContextManager[None]:
         caller, process = self._call.caller, self._call.process
         return process.open_streams.watching(process.sessions, caller, source.run_ids, source.end)
 
 
-async def _end_with_client(receive: Receive, source: FrameSource) -> None:
+async def _end_with_client(receive: Receive, source: _Follower) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     source.end()

@@ -22,24 +22,16 @@ KINDS = {
     QuestionKind.MESSAGE: "The agent waits for your message",
     QuestionKind.VERDICT: "The work is done, and not verified",
 }
-# The service's own labels, since the name of an option is the agent's text.
+# The service's own labels of an option, before and after it is chosen: the option's name is the agent's text.
 _OPTIONS = {
-    "allow_once": "Allow once",
-    "allow_always": "Always allow",
-    "reject_once": "Reject",
-    "reject_always": "Always reject",
-    "send_back": "Send back",
-    "waive": "Waive",
+    "allow_once": ("Allow once", "Allowed once"),
+    "allow_always": ("Always allow", "Always allowed"),
+    "reject_once": ("Reject", "Rejected"),
+    "reject_always": ("Always reject", "Always rejected"),
+    "send_back": ("Send back", "Sent back"),
+    "waive": ("Waive", "Waived"),
 }
 _REJECTING = frozenset({"reject_once", "reject_always"})
-_CHOSEN = {
-    "allow_once": "Allowed once",
-    "allow_always": "Always allowed",
-    "reject_once": "Rejected",
-    "reject_always": "Always rejected",
-    "send_back": "Sent back",
-    "waive": "Waived",
-}
 _ACTIONS = {FormAction.ACCEPT: "Accepted", FormAction.DECLINE: "Declined", FormAction.CANCEL: "Cancelled"}
 _WAYS = {
     AnswerVia.API: "the API",
@@ -128,8 +120,8 @@ def banner_of(row: QuestionRow) -> Banner | None:
 def _answer(row: QuestionRow) -> str:
     answer: Mapping[str, Any] = row.answer or {}
     if (option_id := answer.get("option_id")) is not None:
-        kinds = [option["kind"] for option in row.options if option["id"] == option_id]
-        return _CHOSEN.get(kinds[0] if kinds else "", str(option_id))
+        kind = next((option["kind"] for option in row.options if option["id"] == option_id), "")
+        return _OPTIONS.get(kind, ("", str(option_id)))[1]
     if (action := answer.get("action")) is not None:
         return _ACTIONS[FormAction(action)]
     return "Message sent"
@@ -160,7 +152,7 @@ def buttons_of(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tupl
 
 def _of_option(option: Mapping[str, Any], *, allowing: str = "") -> Button:
     name = option["name"]
-    label = _OPTIONS.get(option["kind"]) or name
+    label, _ = _OPTIONS.get(option["kind"], (name, ""))
     return Button(
         name="option_id",
         value=option["id"],
