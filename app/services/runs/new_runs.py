@@ -41,7 +41,7 @@ from app.services.runs.run_credentials import keep_token
 from app.services.runs.run_edits import write_columns
 from app.services.runs.verification_attempts import verification_lifecycle
 from app.services.tasks.task_reading import retrieve_task
-from app.services.tasks.task_writing import create_task, require_references
+from app.services.tasks.task_writing import create_task, require_origin, require_references
 from app.services.views.runs import retrieve_run
 
 _MOST_AHEAD = timedelta(days=90)
@@ -177,6 +177,7 @@ class _TaskCreation:
     async def _check(self) -> JsonDict:
         hints, scheduled_at = run_options.hints_of(self.body), self.body.scheduled_at
         await require_references(self.session, self.caller, self.body)
+        require_origin(self.body)
         if hints:
             run = RunIn.model_validate(hints)
             run_options.require_consistent(run, self.clients.catalog)

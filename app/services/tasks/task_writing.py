@@ -73,26 +73,25 @@ _ONE, _NONE = literal_int(1), literal_int(0)
 _TITLE_LENGTH = 60
 
 
-async def require_references(
-    session: AsyncSession, caller: Principal, body: TaskIn, *, updating: bool = False
-) -> None:
+async def require_references(session: AsyncSession, caller: Principal, body: TaskIn) -> None:
     """Check the integrations and the signal report that a request for a task refers to."""
-    owners = await _owners(session, body)
+    keys = {field: getattr(body, field) for field in _Owners._fields}
+    if all(key is None for key in keys.values()):
+        return
+    if body.github_integration is not None and abs(body.github_integration) > MAX_BIGINT:
+        # The column holds no such number.
+        raise unknown_key(body.github_integration, attr="github_integration")
+    owners = await _OWNERS.one(session, keys)
     for field, owner, refusal in (
         ("github_integration", caller.project.id, "Integration must belong to the same team"),
         ("github_user_integration", caller.user_id, "User integration must belong to the authenticated user"),
         ("signal_report", caller.project.id, "Signal report must belong to the same team"),
     ):
-        key = getattr(body, field)
-        if key is None:
-            continue
         actual = getattr(owners, field)
-        if actual is None:
-            raise unknown_key(key, attr=field)
-        if actual != owner:
+        if actual is None and keys[field] is not None:
+            raise unknown_key(keys[field], attr=field)
+        if actual not in (None, owner):
             raise InvalidInput(refusal, attr=field)
-    if not updating:
-        _require_origin(body)
 
 
 async def require_references_before(
@@ -102,10 +101,11 @@ async def require_references_before(
     fields = tuple(TaskCreateIn.model_fields)
     if wrong in fields:
         before = {name: data[name] for name in fields[: fields.index(wrong)] if name in data}
-        await require_references(session, caller, TaskIn.model_validate(before), updating=True)
+        await require_references(session, caller, TaskIn.model_validate(before))
 
 
-def _require_origin(body: TaskIn) -> None:
+def require_origin(body: TaskIn) -> None:
+    """Check that the fields of a new task about a signal report agree with its origin (contract 5.2)."""
     from_report = body.origin_product is OriginProduct.SIGNAL_REPORT
     if body.signal_report_task_relationship is not None:
         if body.signal_report is None:
@@ -128,9 +128,9 @@ def require_team_integration(body: TaskIn, origin: str) -> None:
 class _Owners(NamedTuple):
     """The id of the owner of each object that a request for a task names."""
 
-    github_integration: int | None = None
-    github_user_integration: int | None = None
-    signal_report: int | None = None
+    github_integration: int | None
+    github_user_integration: int | None
+    signal_report: int | None
 
 
 def _owner(owner: Any, key: Any, field: str) -> ColumnElement[int]:
@@ -145,19 +145,6 @@ _OWNERS = Prepared(
     ),
     _Owners,
 )
-
-
-async def _owners(session: AsyncSession, body: TaskIn) -> _Owners:
-    integration = body.github_integration
-    references = {
-        # Larger numbers do not fit the column, so no integration has them.
-        "github_integration": None if integration is None or abs(integration) > MAX_BIGINT else integration,
-        "github_user_integration": body.github_user_integration,
-        "signal_report": body.signal_report,
-    }
-    if not any(key is not None for key in references.values()):
-        return _Owners()
-    return await _OWNERS.one(session, references)
 
 
 def default_github_integration(project_id: ColumnElement[int]) -> ScalarSelect[int]:
@@ -294,7 +281,7 @@ async def update_task(
 ) -> TaskOut:
     """Change the given fields of a task and return the task; concurrent updates of different fields are both kept."""
     try:
-        await require_references(session, caller, body, updating=True)
+        await require_references(session, caller, body)
     except InvalidInput:
         await require_task(session, caller, task_id)
         raise
