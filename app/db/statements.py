@@ -14,7 +14,7 @@ from functools import cached_property, lru_cache
 from types import MappingProxyType, NoneType
 from typing import Any, Generic, Never, TypeVar, TypeVarTuple, cast, get_args, get_type_hints, overload
 
-from sqlalchemy import BindParameter, CursorResult, Dialect, TextClause, UpdateBase
+from sqlalchemy import CursorResult, Dialect, TextClause, UpdateBase
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.selectable import ExecutableReturnsRows, ForUpdateArg, TextualSelect, TypedReturnsRows
@@ -87,7 +87,10 @@ class Prepared(Generic[RowT_co]):
         names = compiled.positiontup or ()
         return _Sent(
             str(compiled),
-            {name: _processor(compiled.binds[name]) for name in names},
+            {
+                name: compiled.binds[name].type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+                for name in names
+            },
             {name: compiled.params[name] for name in names if not compiled.binds[name].required},
             is_alone=self.alone or not _is_kept(self.statement),
             read=_reader(self.row, self.statement),
@@ -153,10 +156,6 @@ def _is_kept(statement: Statement) -> bool:
     return isinstance(statement, TextClause | TextualSelect) or any(
         isinstance(part, ForUpdateArg) or getattr(part, "is_dml", False) for part in iterate(statement)
     )
-
-
-def _processor(parameter: BindParameter[object]) -> Callable[[object], object] | None:
-    return parameter.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
 
 
 def _reader(row: Any, statement: Statement) -> Callable[[Iterable[object]], Any]:

@@ -165,12 +165,8 @@ async def revalidate_run(
     return tag, None if held.has(tag) else await run_out(row.run, store)
 
 
-_RUN = Prepared(
-    select(*run_columns(), run_version().label("row_version"))
-    .join(Task, Task.id == Run.task_id)
-    .where(VISIBLE_RUN),
-    _VersionedRun,
-)
+_VERSIONED = select(*run_columns(), run_version().label("row_version"))
+_RUN = Prepared(_VERSIONED.join(Task, Task.id == Run.task_id).where(VISIBLE_RUN), _VersionedRun)
 _RUN_VERSION = Prepared(
     select(literal_int(1), select_digest(run_version(), Run, Run))
     .join(Task, Task.id == Run.task_id)
@@ -209,14 +205,7 @@ _NEWEST = (
     .limit(bindparam("limit", type_=BigInteger))
     .offset(bindparam("offset", type_=BigInteger))
 )
-_PAGE = Prepared(
-    within_page(
-        select(*run_columns(), run_version().label("row_version")).where(Run.id.in_(_NEWEST)),
-        Run,
-        run_bytes(Run),
-    ),
-    _VersionedRun,
-)
+_PAGE = Prepared(within_page(_VERSIONED.where(Run.id.in_(_NEWEST)), Run, run_bytes(Run)), _VersionedRun)
 # No row if the caller does not see the task.
 _PAGE_VERSIONS: Prepared[tuple[int, str]] = Prepared(
     select(
