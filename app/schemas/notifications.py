@@ -11,10 +11,9 @@ from typing_extensions import TypedDict, override
 from app.enums import NotificationDecision, NotificationKind, Platform, PushText, Urgency
 from app.json_types import JsonDict
 from app.schemas.base import Input, ListPage, doc
+from app.schemas.devices.presence import EXAMPLE_DEVICE
 from app.schemas.fields import Boolean, Choice, Integer, Items, JsonSchema, Uuid, fail, require_object
 from app.schemas.fields import Field as InputField
-
-_DEVICE = {"device_id": "019ca8a6-1111-7c3e-9f62-0b5c1d2e3f40"}
 
 
 class WatchedBy(TypedDict):
@@ -89,7 +88,7 @@ class NotificationPage(ListPage):
 class PushTestIn(Input):
     """A request for a test push to one of the caller's devices."""
 
-    examples: ClassVar = {"The device last seen": {}, "A certain device": _DEVICE}
+    examples: ClassVar = {"The device last seen": {}, "A certain device": EXAMPLE_DEVICE}
 
     device_id: Annotated[UUID | None, Uuid(), doc("Default: the caller's most recently seen device.")] = None
 

@@ -31,8 +31,6 @@ _MAX_NOTE = 10_000
 _MAX_OPTION = 255
 _DIGEST = 64
 _AMBIGUOUS = "Give exactly one of option_id, action and text."
-
-
 _EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
@@ -111,7 +109,7 @@ class QuestionOut(Winner):
         str,
         doc(
             "SHA-256 of the question's content, in hexadecimal digits. Send it with the answer.",
-            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            _EXAMPLE,
         ),
     ]
     title: Annotated[str, Field(examples=["Run `make deploy`"])]

@@ -24,9 +24,9 @@ ContentType = Annotated[
 StoragePath = Annotated[str, Text(max_length=500), doc("The `storage_path` of the file.")]
 
 
-_FILE_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
+EXAMPLE_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
 _FILE = {"name": "screenshot.png", "type": "user_attachment", "content_type": "image/png"}
-_PATH = "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_screenshot.png"
+EXAMPLE_PATH = {"storage_path": "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_screenshot.png"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class ArtifactItems(Items):
 
 
 class _FileOut(TypedDict):
-    id: Annotated[str, doc("Id of the artifact: 32 hexadecimal digits.", "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d")]
+    id: Annotated[str, doc("Id of the artifact: 32 hexadecimal digits.", EXAMPLE_ID)]
     name: Annotated[str, doc("Name of the file.", "changes.patch")]
     type: Annotated[str, doc("Role of the file in the run.", "output")]
     source: Annotated[str, doc("Origin of the file; may be empty.", "agent")]
@@ -112,7 +112,7 @@ class FinalizeItem(Input):
 class FinalizeIn(Input):
     """The files that a client has uploaded with signed forms; all of them are accepted, or none."""
 
-    examples: ClassVar = {"A screenshot": {"artifacts": [{**_FILE, "id": _FILE_ID, "storage_path": _PATH}]}}
+    examples: ClassVar = {"A screenshot": {"artifacts": [_FILE | {"id": EXAMPLE_ID, **EXAMPLE_PATH}]}}
 
     artifacts: Annotated[
         list[FinalizeItem], ArtifactItems(), doc("The uploaded files; all are accepted, or none.")

@@ -10,13 +10,13 @@ from app.schemas.base import Input, QueryInput, doc
 from app.schemas.fields import Boolean, Choice, Integer, Uuid
 
 _WHICH = "Id of the device, as its registration answered it, or of a console session of the caller."
-_DEVICE = {"device_id": "019ca8a6-1111-7c3e-9f62-0b5c1d2e3f40"}
+EXAMPLE_DEVICE = {"device_id": "019ca8a6-1111-7c3e-9f62-0b5c1d2e3f40"}
 
 
 class PresenceIn(Input):
     """A report that a device shows the task now; it is valid for 60 seconds."""
 
-    examples: ClassVar = {"A device": _DEVICE}
+    examples: ClassVar = {"A device": EXAMPLE_DEVICE}
 
     device_id: Annotated[UUID, Uuid(), doc(_WHICH)]
     focused: Annotated[
@@ -48,7 +48,7 @@ class PresenceLeaveQuery(QueryInput):
 class PresenceLeaveIn(Input):
     """A report that a device no longer shows the task."""
 
-    examples: ClassVar = {"A device": _DEVICE}
+    examples: ClassVar = {"A device": EXAMPLE_DEVICE}
 
     device_id: Annotated[UUID | None, Uuid(), doc(_WHICH)] = None
 

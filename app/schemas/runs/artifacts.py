@@ -13,6 +13,8 @@ from app.schemas.base import ApiPath, Input, doc
 from app.schemas.fields import Boolean, Choice, Items, Text, fail
 from app.schemas.fields import Field as InputField
 from app.schemas.staged_artifacts import (
+    EXAMPLE_ID,
+    EXAMPLE_PATH,
     ArtifactItems,
     ArtifactOut,
     ContentType,
@@ -22,9 +24,7 @@ from app.schemas.staged_artifacts import (
     Type,
 )
 
-_PATH = "tasks/artifacts/team_1/task_019ca8a6/run_019ca8a7/4b6f0c1d_screenshot.png"
-_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
-_URL = f"https://tasks.example.com/api/projects/1/tasks/019ca8a6/runs/019ca8a7/artifacts/{_ID}/download"
+_RUN = "https://tasks.example.com/api/projects/1/tasks/019ca8a6/runs/019ca8a7"
 _MOST_DISMISSED = 100
 
 
@@ -85,7 +85,7 @@ class InlineIn(Input):
 class PathIn(Input):
     """A request for one file of a run, by its `storage_path`."""
 
-    examples: ClassVar = {"A file of the run": {"storage_path": _PATH}}
+    examples: ClassVar = {"A file of the run": EXAMPLE_PATH}
 
     storage_path: StoragePath
 
@@ -93,7 +93,7 @@ class PathIn(Input):
 class DismissIn(Input):
     """A request to dismiss files of a run, or to bring them back; all of the named files, or none."""
 
-    examples: ClassVar = {"Dismiss a file": {"artifact_ids": [_ID]}}
+    examples: ClassVar = {"Dismiss a file": {"artifact_ids": [EXAMPLE_ID]}}
 
     artifact_ids: Annotated[
         list[Annotated[str, Text(max_length=128)]],
@@ -123,7 +123,7 @@ class RunArtifactOut(ArtifactOut):
         Field(
             description="URL of this API that leads to the file, with an API key. Null in webhooks.",
             json_schema_extra={"format": "uri"},
-            examples=[_URL],
+            examples=[f"{_RUN}/artifacts/{EXAMPLE_ID}/download"],
         ),
     ]
     uploaded_by: Annotated[

@@ -15,6 +15,7 @@ from app.json_types import JsonDict
 from app.schemas.base import Input, doc
 from app.schemas.fields import Choice, Items, JsonObject, JsonSchema, Text, Uuid, fail, require_at_most
 from app.schemas.fields import Field as InputField
+from app.schemas.staged_artifacts import EXAMPLE_ID
 
 _MAX_CONTENT = 1_000_000
 _MAX_BLOCKS = 100
@@ -31,9 +32,6 @@ _BLOCKS: Mapping[str, tuple[str, ...]] = {
     "resource_link": ("name", "uri"),
     "resource": (),
 }
-
-
-_FILE_ID = "4b6f0c1d2e3f4a5b8c9d0e1f2a3b4c5d"
 
 
 def _command(method: str, **params: Any) -> JsonDict:
@@ -193,7 +191,7 @@ class CommandIn(Input):
     examples: ClassVar = {
         "A message": _command("user_message", content="Keep the old page, too."),
         "A message with a file of the run": _command(
-            "user_message", content="Like in this picture.", artifact_ids=[_FILE_ID]
+            "user_message", content="Like in this picture.", artifact_ids=[EXAMPLE_ID]
         ),
         "A message of content blocks": _command(
             "user_message",
