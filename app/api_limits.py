@@ -9,7 +9,7 @@ _KIB: Final = 1024
 _MIB: Final = 1024 * _KIB
 
 # Requests; more are answered with 429. Those of a project: `TASKBEACON_THROTTLE_PER_MINUTE` and `…_PER_HOUR`.
-# Without a key: a person presses a button, and many may share an address.
+# Without a key, where people press buttons, and many of them may share an address.
 ADDRESS_REQUESTS_PER_MINUTE: Final = 60
 CODES_PER_MINUTE: Final = 10  # that a person types to sign a terminal in (contract 21)
 POLLS_PER_SECOND: Final = 1  # of such a terminal, for its key
@@ -50,7 +50,7 @@ FILE_BYTES: Final = 30 * _MIB
 PDF_BYTES: Final = 10 * _MIB  # a PDF for the agent
 LOG_BYTES: Final = 200 * _MIB  # a note says that the rest is left out
 
-# The JSON that clients write into a run, in the database's encoding. A larger one is answered with 400.
+# The JSON that clients write into a run, as the database encodes it. Larger JSON is answered with 400.
 RUN_STATE_BYTES: Final = _MIB
 RUN_OUTPUT_BYTES: Final = _MIB
 

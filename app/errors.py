@@ -67,7 +67,7 @@ class AppError(Exception):
         super().__init__(self.detail)
 
     def with_detail(self, detail: str) -> Self:
-        # Not by the class itself: the parameters of its `__init__` are others than its fields.
+        # Not by calling the class: the parameters of `__init__` differ from the attributes.
         copied = type(self).__new__(type(self), detail)
         vars(copied).update(vars(self), detail=detail)
         return copied

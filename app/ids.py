@@ -4,7 +4,7 @@ import os
 import time
 import uuid
 
-# The largest number that a row, or a column of numbers, can have.
+# The largest value of a column of the type `bigint`.
 MAX_BIGINT = 2**63 - 1
 _RANDOM_BITS = 74
 _VERSION_7 = 0x7

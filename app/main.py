@@ -41,7 +41,7 @@ from app.web.middleware import ObservabilityMiddleware, SameAnswerMiddleware
 from app.web.openapi.document import install_openapi
 from app.web.responses import LargeResponses
 
-# The URLs, by the module that has them, and in the order in which requests are matched: the most requested first.
+# The URLs, by module, in the order in which requests are matched: the most requested ones first.
 ROUTERS = (
     presence.router,
     tasks.router,
@@ -107,14 +107,14 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
                 await require_current_schema(opened.sessions)
                 async with keep_synchronised(opened.sessions):
                     app.state.process = opened
-                    # For the protocol, which ends the streams when the server stops.
+                    # The HTTP protocol ends the live streams by it when the server stops.
                     yield {"hub": opened.hub}
 
     app = FastAPI(
         title="Taskbeacon",
         version=__version__,
         lifespan=None if process else lifespan,
-        # The routes themselves: from an included router FastAPI would make a second route at the first request.
+        # Not `include_router`, which would make a second route of each at its first request.
         routes=[route for router in ROUTERS for route in router.routes],
         # Both forms of every path are routes; a redirect would lose bodies and credentials.
         redirect_slashes=False,
@@ -130,7 +130,7 @@ def create_app(settings: Settings | None = None, *, process: ProcessContext | No
     app.state.large_responses = LargeResponses()
     install_error_handlers(app)
     install_openapi(app)
-    # The last one added is the outermost.
+    # The middleware that is added last is the outermost.
     app.add_middleware(SameAnswerMiddleware)
     app.add_middleware(ObservabilityMiddleware)
     if settings.cors_origins:

@@ -76,7 +76,7 @@ def configure_logging(log_format: LogFormat, level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Jobs log their own results; arq would add two lines for every sweep. Alembic names its plugins when it is loaded.
+    # Jobs log their own results, and arq would add two lines for every sweep. Alembic logs its plugins at its import.
     for chatty in (
         "alembic.runtime.plugins",
         "arq",
@@ -126,7 +126,7 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 
 def _redact_value(value: Any) -> Any:
     if isinstance(value, str):
-        # To look for a few characters takes a fraction of the pattern's time, and every secret has one of these.
+        # Every secret contains one of these texts, which are found in a fraction of the time of the pattern.
         may_be_secret = "_" in value or "@" in value or "/cli/" in value or "sk-" in value or "eyJ" in value
         return _SECRET_VALUE.sub(_HIDDEN, value) if may_be_secret else value
     if isinstance(value, dict):

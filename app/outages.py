@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi as a
 from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-# What a session raises. Broken sockets are named where the driver is called: others have sockets too.
+# What a session raises. Not OSError, which other code raises too: it is converted where the driver is called.
 DATABASE_ERRORS: Final = (
     SQLAlchemyError,
     asyncpg.PostgresError,
@@ -25,7 +25,7 @@ DATABASE_ERRORS: Final = (
     asyncpg.InternalClientError,
 )
 DRIVER_ERRORS: Final = (*DATABASE_ERRORS, RedisError)
-# What a call of Redis raises if it is not performed.
+# What a Redis command that was not performed raises.
 REDIS_ERRORS: Final = (RedisError, OSError)
 # Redis refuses all writes for now: it cannot save its data, for example to a full disk, or lacks its replicas.
 _REFUSES_WRITES = ("MISCONF ", "NOREPLICAS ")

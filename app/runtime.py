@@ -159,5 +159,5 @@ def _open_push(
             next_probe=PUSH_PROBES.next_at,
             allow_http=settings.development,
         )
-    # Only Expo returns tickets; it has one service for both platforms.
+    # Only Expo returns tickets, for both of its platforms.
     return PushServices(senders, receipts=expo)

@@ -51,7 +51,7 @@ async def remove_member(redis: RedisClient, members: str, name: str) -> None:
 
 
 async def find_members(redis: RedisClient, members: str, *, most: int) -> list[bytes]:
-    """Return the values of the members of a set, of the `most` that were kept last."""
+    """Return the values of the `most` newest members of a set, without those that have expired."""
     names = await redis.zrevrange(members, 0, most - 1)
     values = await redis.mget([f"{members}:{name.decode()}" for name in names]) if names else []
     return [value for value in values if value is not None]

@@ -16,7 +16,7 @@ from app.json_types import JsonDict
 QUEUE_NAME = "taskbeacon:jobs"
 # Checks have slots of their own, so that they and agents do not keep each other waiting.
 CHECKS_QUEUE = "taskbeacon:checks"
-# For jobs that a client waits for, which checks of hours must not delay.
+# For scans, which a client waits for: checks that take hours must not delay them.
 SCANS_QUEUE = "taskbeacon:scans"
 # For short jobs, which must not wait for a slot that a run holds.
 CHORES_QUEUE = "taskbeacon:chores"

@@ -89,7 +89,7 @@ class RateLimiter:
         window = self._windows.get((bucket, limit.seconds))
         if window is None or window.end != end:
             if len(self._windows) >= _MAX_WINDOWS:
-                self._windows.clear()  # loses the pending counts, of a quarter of a second at most
+                self._windows.clear()  # loses the pending counts of a quarter of a second at most
             window = _Window(f"throttle:{bucket}:{limit.seconds}:{number}", limit.requests, end)
             self._windows[bucket, limit.seconds] = window
         return window

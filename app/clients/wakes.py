@@ -16,7 +16,7 @@ import structlog
 from app.clients.redis import RedisClient, messages_of
 from app.outages import REDIS_ERRORS
 
-# The topic of those who act on new events of the ledger. A wake of it reaches only one process in a second.
+# The topic of new events in the ledger. Only one process per second reacts to its wakes.
 LEDGER = "taskbeacon:ledger"
 _CHANNEL = "taskbeacon:run-changes"
 _WAKE_CHANNEL = "taskbeacon:wake"
@@ -60,7 +60,7 @@ class WakeListener:
         self._silence_seconds = silence_seconds
         self._watchers: dict[tuple[str, str], set[asyncio.Event]] = {}
         self._turn_seconds = turn_seconds
-        # Until when a process has the turn, and whether it is this one.
+        # When the current turn ends, and whether it is the turn of this process.
         self._turn_ends = 0.0
         self._has_turn = False
 
@@ -109,13 +109,13 @@ class WakeListener:
                             watcher.set()
 
     async def _takes_turn(self) -> bool:
-        # One process per second reacts to events of the ledger: the others would find the work taken.
+        # Only one process per second reacts to new events of the ledger: the others would find the rows claimed.
         now = time.monotonic()
         if now >= self._turn_ends:
             self._has_turn = bool(
                 await self._redis.set(_TURN_KEY, b"", nx=True, px=int(self._turn_seconds * 1000))
             )
-            # Counted from before the requests, so that a turn is over here before another process can have it.
+            # Counted from before the requests, so that the turn ends here before another process can get it.
             left = self._turn_seconds if self._has_turn else await self._redis.pttl(_TURN_KEY) / 1000
             self._turn_ends = now + left
         return self._has_turn

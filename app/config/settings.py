@@ -37,12 +37,12 @@ from app.enums import ActionTokens, AgentNetwork, SandboxKind
 
 _DEVELOPMENT_SECRET = "development-only-secret-key-do-not-use"  # noqa: S105 - refused outside development
 _MINIMUM_SECRET_LENGTH = 32
-# The secrets of compose.yaml and .env.example, which are good enough if no other machine can connect.
+# The passwords of compose.yaml and .env.example are accepted for servers on this machine only.
 _LOOPBACK = r"(?:localhost|127\.[0-9.]+|\[::1\])(?:[:/]|$)"
 _DEVELOPMENT_PASSWORD = re.compile(rf"://[^/@]*:taskbeacon@(?!{_LOOPBACK})", re.ASCII)
 _DEVELOPMENT_S3_SECRETS = frozenset({"taskbeacon-secret", "taskbeacon-development"})
 _PREFIX = "TASKBEACON_"
-# Variables that single commands read, or that our processes set for their children. The last is the tests' prefix.
+# Variables that are no settings: of single commands, of our processes for their children, and (by prefix) of tests.
 _NO_SETTINGS = frozenset(
     {"TASKBEACON_TOKEN", "TASKBEACON_WEBHOOK_SECRET", "TASKBEACON_ASKPASS_FD", "TASKBEACON_ANSWER"}
 )

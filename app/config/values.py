@@ -16,8 +16,8 @@ from pydantic_settings import NoDecode
 
 _DRIVER = "postgresql+asyncpg"
 _DATABASE_SCHEMES = frozenset({"postgresql", "postgres", _DRIVER})
-# The URLs that SQLAlchemy accepts, more than other parsers do: a password may contain anything but `@`. SQLAlchemy
-# itself is not used, because `make run` would have to load it at each start.
+# Accepts what SQLAlchemy accepts, whose passwords may contain anything but `@`. SQLAlchemy itself is not used, because
+# `make run` would have to load it at each start.
 _DATABASE_HOST = re.compile(r"(\[[^/?,]+\]|[^/:?@,]+)?(?::([0-9]{1,5}))?", re.ASCII)
 _DATABASE_PLACE = re.compile(
     rf"(?P<account>[^:/]*(?::[^@]*)?@)?(?P<hosts>{_DATABASE_HOST.pattern}(?:,{_DATABASE_HOST.pattern})*)"
@@ -82,7 +82,7 @@ def _place_of_several(
         raise ValueError("this is no URL")
     names = ",".join((name or "").strip("[]") for name, _ in each)
     ports = ",".join(port or str(_DATABASE_PORT) for _, port in each)
-    # A standby refuses writes.
+    # By default, skip standbys: they refuse writes.
     attributes = "" if "target_session_attrs=" in query else "target_session_attrs=read-write"
     options = "&".join(filter(None, (f"host={names}&port={ports}", query, attributes)))
     return f"{account}{path or '/'}?{options}"

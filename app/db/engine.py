@@ -17,7 +17,7 @@ _STATEMENT_TIMEOUT_SECONDS = 30
 _CONNECT_TIMEOUT_SECONDS = 5
 _POOL_TIMEOUT_SECONDS = 10
 _CONNECTION_LIFE_SECONDS = 1800
-# A host that vanished in a transaction would keep its locks, and all readers of the ledger waiting, for two hours.
+# Otherwise a host that vanishes in a transaction keeps its locks, and delays readers of the ledger, for two hours.
 _LIMITS_OF_A_LOST_CLIENT = {
     "idle_in_transaction_session_timeout": "60s",
     "tcp_keepalives_idle": "30",
@@ -47,14 +47,14 @@ def create_engine(
         server_settings["plan_cache_mode"] = "force_generic_plan"
     engine = create_async_engine(
         settings.database_url,
-        # For SQLAlchemy only: transactions are begun and ended in `units_of_work.py`.
+        # SQLAlchemy sends no BEGIN or COMMIT: `transactions.py` does, by the driver.
         isolation_level="AUTOCOMMIT",
-        # A unit of work has ended its transaction; a rollback of the pool takes 8 microseconds and ends nothing.
+        # A unit of work has ended its transaction, so the rollback of the pool would only cost 8 microseconds.
         pool_reset_on_return=None,
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT_SECONDS,
-        # The connection that was used last has most statements prepared; in turns, each one would prepare all.
+        # Reuse the connection that was used last: it has prepared most statements. In turns, each would prepare all.
         pool_use_lifo=True,
         # A firewall may drop a connection that is idle for long, and neither end notices.
         pool_recycle=_CONNECTION_LIFE_SECONDS,
@@ -74,7 +74,7 @@ def create_engine(
 
 
 def _pgbouncer_options(application_name: str) -> dict[str, Any]:
-    # Statements have no name, and no setting is sent that a pooler does not know and refuses.
+    # PgBouncer needs statements without names, and refuses connections with settings that it does not know.
     return {
         "statement_cache_size": 0,
         "prepared_statement_cache_size": 0,
@@ -96,14 +96,14 @@ def connect(dialect: Any, _record: ConnectionPoolEntry, args: Any, parameters: A
     except (OSError, TimeoutError) as error:
         raise DatabaseUnavailable(str(error) or "timed out") from error
     except dialect.loaded_dbapi.Error as error:
-        # SQLAlchemy names the errors of its own connections only, not of raw ones.
+        # SQLAlchemy wraps the driver's errors for its own connections only, not for raw ones.
         if is_database_outage(error):
             raise DatabaseUnavailable(str(error)) from error
         raise DBAPIError(None, None, error) from error
 
 
 def _connect_to_any(dialect: Any, args: Any, parameters: dict[str, Any]) -> Any:
-    # The driver has one time limit for all hosts: a first one that is silent would use it up, each time.
+    # The driver has one time limit for all hosts, which a silent first host would use up at each connect.
     parameters.setdefault("timeout", _CONNECT_TIMEOUT_SECONDS)
     hosts, ports = parameters.get("host"), parameters.get("port")
     if not (isinstance(hosts, list) and isinstance(ports, list)):
@@ -117,7 +117,7 @@ def _connect_to_any(dialect: Any, args: Any, parameters: dict[str, Any]) -> Any:
             if len(refused) == len(places) or not (isinstance(error, OSError) or is_database_outage(error)):
                 raise
         else:
-            # The engine connects by these lists, so they are changed in place.
+            # The engine keeps these lists: next time it begins with the host that has answered.
             hosts[:], ports[:] = zip(*places[len(refused) :], *refused, strict=True)
             return connection
     raise DatabaseUnavailable("no host is named")
@@ -126,10 +126,10 @@ def _connect_to_any(dialect: Any, args: Any, parameters: dict[str, Any]) -> Any:
 def _name_outage(context: ExceptionContext) -> None:
     error = context.original_exception
     if not isinstance(error, Exception):
-        # A cancelled task. SQLAlchemy drops its connection, but the server is not away, and the task must end.
+        # The task was cancelled. SQLAlchemy drops the connection; it is no outage, and the task must end.
         return
     if isinstance(error, OSError | asyncpg.InternalClientError) or is_read_only(error):
-        # A rollback would be answered as little, or the server is a standby now.
+        # The server would not answer a rollback either, or it is a standby now.
         context.is_disconnect = True
     # The other connections are checked when they are taken from the pool.
     context.invalidate_pool_on_disconnect = False

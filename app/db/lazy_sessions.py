@@ -20,7 +20,7 @@ _TRANSACTION = "transaction"
 class LazySession(AsyncSession):
     """A session that is initialized when an attribute such as `sync_session` is first read."""
 
-    # Hides the property of `AsyncSession`, which reads `sync_session`.
+    # Replaces the property of `AsyncSession`, which would initialize the session.
     info: Any = None
 
     def __init__(self, transaction: Transaction, info: Mapping[str, object]) -> None:
@@ -54,6 +54,6 @@ class _JoiningSession(Session):
     @override
     def begin_nested(self) -> SessionTransaction:
         nested = super().begin_nested()
-        # SQLAlchemy would send the SAVEPOINT before its next own statement only.
+        # Send the SAVEPOINT now: SQLAlchemy waits for its next own statement, and prepared ones go past it.
         self.connection()
         return nested

@@ -14,7 +14,7 @@ from app.clock import Reading, adopt, machine_skew
 from app.coroutines.periodic import repeating
 from app.db import SessionFactory, unit_of_work
 
-# The largest skew of the machine's clock, which signs for S3: stores refuse a skew of 15 minutes.
+# The largest skew of the machine's clock, whose time is in S3 signatures: stores refuse a skew of 15 minutes.
 MAX_SKEW = timedelta(minutes=5)
 _WORTH_A_WARNING = timedelta(seconds=5)
 _EVERY_SECONDS = 30.0
@@ -43,7 +43,7 @@ async def _read(session: AsyncSession) -> Reading:
 
 
 async def require_machine_time(sessions: SessionFactory, *, max_skew: timedelta = MAX_SKEW) -> None:
-    """Make `utcnow` return the database's time. Raises ClockSkewed if the machine's, which signs, differs much."""
+    """Make `utcnow` return the database's time. Raises ClockSkewed if the machine's, used in signatures, differs."""
     await synchronise(sessions)
     skew = machine_skew()
     if abs(skew) > max_skew:

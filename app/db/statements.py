@@ -134,7 +134,7 @@ class _Sent(Generic[RowT_co]):
     sql: str
     # The conversion of each parameter, in the order of the driver's arguments.
     parameters: Mapping[str, Callable[[object], object] | None]
-    # Of parameters that may be left out.
+    # The values of parameters that the caller leaves out.
     defaults: Values
     is_alone: bool
     # Makes a row from the driver's record.
@@ -152,7 +152,7 @@ class _Sent(Generic[RowT_co]):
 
 
 def _is_kept(statement: Statement) -> bool:
-    # A SELECT may write by one of its CTEs. Locks of rows last as long as their transaction, and a text may do both.
+    # A CTE of a SELECT may write, locks of rows need a transaction, and the SQL of a text may do either.
     return isinstance(statement, TextClause | TextualSelect) or any(
         isinstance(part, ForUpdateArg) or getattr(part, "is_dml", False) for part in iterate(statement)
     )
@@ -197,14 +197,14 @@ def _kept_reader(row: Any, names: tuple[str, ...]) -> Callable[[Iterable[object]
     make: Callable[[Iterable[object]], object] = row._make
     if not parts and not vocabularies:
         return make
-    # From the last, inner before outer, so that the positions before each stay valid.
+    # Last first, and inner before outer: to replace columns by a row moves the positions behind them.
     parts.reverse()
 
     def read(record: Iterable[object]) -> object:
         values = list(record)
         for place, members in vocabularies:
             value = values[place]
-            # A later release may know more members.
+            # Keep a value that only a later release knows.
             values[place] = members.get(value, value)
         for columns, make_part, is_optional in parts:
             part = values[columns]

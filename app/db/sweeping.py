@@ -37,8 +37,8 @@ async def delete_batch(
 ) -> int:
     """Delete at most `most` expired rows that no other transaction has locked; return their number."""
     key = inspect(model).primary_key
-    # A CTE, which runs once: a subquery with a limit may run again for each row, and choose others. Of a large table
-    # the oldest, by an indexed column: otherwise a full reading may look cheaper to the planner.
+    # A CTE runs once; a subquery with a limit may run again for each row, and choose other rows. For a large table,
+    # `oldest` is an indexed column: without the order, the planner may prefer to read the whole table.
     rows = (
         select(*key)
         .where(expired)

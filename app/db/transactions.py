@@ -60,7 +60,7 @@ class Transaction:
             raise
         connection.close()
         if ended_by != statement:
-            # So PostgreSQL answers the COMMIT of a transaction in which a statement has failed.
+            # PostgreSQL answers a COMMIT with ROLLBACK if a statement of the transaction has failed.
             raise asyncpg.InFailedSQLTransactionError("nothing of this transaction was committed")
 
     async def _begin(self) -> PoolProxiedConnection:
@@ -76,7 +76,7 @@ class Transaction:
 
 
 async def _check_out(engine: Engine) -> PoolProxiedConnection:
-    # To wait or to connect takes a greenlet, and that as much time as a short statement.
+    # Waiting and connecting need a greenlet, which costs as much time as a short statement.
     if cast("QueuePool", engine.pool).checkedin():
         with suppress(MissingGreenlet):
             return engine.raw_connection()
@@ -89,12 +89,12 @@ async def _send(
     try:
         return cast("Sequence[asyncpg.Record]", await _driver(connection).fetch(sql, *arguments))
     except (OSError, asyncpg.InternalClientError, asyncio.CancelledError):
-        # The server may wait for the rest of a message, or perform the statement to its end, with its locks held:
-        # it is asked to cancel, for two seconds. Only in a greenlet does SQLAlchemy let the driver wait for it.
+        # The server may wait for the rest of a message, or perform the statement to its end, and hold locks meanwhile.
+        # `invalidate` asks it to cancel, for up to two seconds; the driver can wait for that in a greenlet only.
         await greenlet_spawn(connection.invalidate)
         raise
     except asyncpg.ReadOnlySQLTransactionError:
-        # This server has become a standby, or a proxy leads to one: another connection may find the primary.
+        # The server has become a standby, or a proxy leads to one: a new connection may find the primary.
         connection.invalidate()
         raise
 
@@ -109,7 +109,7 @@ def _driver(connection: PoolProxiedConnection) -> asyncpg.Connection:
 class _NamedErrors:
     """Convert outages of the driver to DatabaseUnavailable, violated constraints to IntegrityError."""
 
-    # No generator, which would take three times as long.
+    # Not made by `contextmanager`, which would take three times as long.
     __slots__ = ()
 
     def __enter__(self) -> None:

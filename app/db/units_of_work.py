@@ -102,7 +102,7 @@ async def _run(hooks: list[Hook], seconds: float) -> None:
     ends_at = asyncio.get_running_loop().time() + seconds
     for hook in hooks:
         try:
-            # One limit for all: each may wait for the same frozen server. What does not wait runs after it too.
+            # One limit for all: they may wait for the same frozen server. Hooks that do not wait run after it too.
             async with asyncio.timeout_at(ends_at):
                 if (work := hook()) is not None:
                     await work

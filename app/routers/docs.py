@@ -40,5 +40,5 @@ async def explorer() -> FileResponse:
     return FileResponse(EXPLORER_SCRIPT, media_type="text/javascript")
 
 
-# The files come from a package; its application class is not used, since it would add unwanted routes and pages.
+# The files come from a package, whose application class would add unwanted routes and pages.
 router.mount("/docs/static", StaticFiles(packages=[("fastapi_offline", "static")]), name="docs-static")

@@ -47,7 +47,7 @@ async def ready(request: Request) -> Json:
     "/metrics",
     operation_id="metrics",
     summary="Read the metrics",
-    # Not the response class of plain text, with which FastAPI would describe the errors as text too.
+    # Not `PlainTextResponse`: FastAPI would describe the errors as text too.
     response_class=Response,
     responses=errors(405)
     | {

@@ -14,7 +14,7 @@ class Input(BaseModel):
     """Base class of request bodies and queries. Unknown and read-only keys are ignored (contract 2.5)."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, arbitrary_types_allowed=True)
-    # Of a body, for its description: by what they show.
+    # Examples of a body for the OpenAPI document, by their titles.
     examples: ClassVar[Mapping[str, Any]] = {}
 
     def given(self, field: str) -> bool:

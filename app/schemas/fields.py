@@ -78,7 +78,7 @@ def parse_timestamp(value: Any) -> datetime | None:
     try:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except OverflowError:
-        # In UTC the time is beyond the calendar.
+        # In UTC the time is before the first or after the last year.
         return None
 
 

@@ -32,7 +32,7 @@ _MAX_VALUE = 32 * 1024
 _MAX_VALUES = 256 * 1024
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-# Obeyed by a program's loader or interpreter, or set by the service. In upper case.
+# In upper case: variables that change how programs are loaded or interpreted, and those that the service sets.
 _REFUSED_PREFIXES = ("LD_", "DYLD_", "TASKBEACON_", "BASH_FUNC_")
 _REFUSED = frozenset(
     {

@@ -213,7 +213,7 @@ class _FirstRun(_TaskFields):
     ] = None
 
 
-# The last base is the first in the order of fields, in which they are checked.
+# The fields of the last base come first, and fields are checked in their order.
 class TaskCreateIn(TaskIn, _FirstRun):
     """A request for a new task, and for how its first run is to be. Every field is optional.
 

@@ -66,7 +66,7 @@ def _project_of(request: Request) -> int | str:
     text = request.path_params["project_id"]
     if text == CURRENT_PROJECT:
         return CURRENT_PROJECT
-    # A text that is no id of a project gets the same 404 as an unknown id.
+    # A text that cannot be an id is answered with 404, as an unknown id is.
     number = int(text) if _PROJECT_ID.fullmatch(text) else _NO_PROJECT
     return number if number <= MAX_BIGINT else _NO_PROJECT
 
@@ -130,7 +130,7 @@ def _required(
     return look_up
 
 
-# For routes with a look-up behind the gate and before the body (contract 2.3).
+# For routes that look the object up after the gate and before they read the body (contract 2.3).
 OwnEndpoint = Annotated[UUID, Depends(_required("endpoint_id", visibility.require_endpoint))]
 VisibleCheckSet = Annotated[UUID, Depends(_required("set_id", visibility.require_check_set))]
 VisibleEnvironment = Annotated[UUID, Depends(_required("environment_id", visibility.require_environment))]
@@ -191,11 +191,11 @@ TaskRead = Annotated[Call, Depends(ScopeGate(Scope.TASK_READ, in_project=True))]
 TaskWrite = Annotated[Call, Depends(ScopeGate(Scope.TASK_WRITE, in_project=True))]
 WebhookRead = Annotated[Call, Depends(ScopeGate(Scope.WEBHOOK_READ, in_project=True))]
 WebhookWrite = Annotated[Call, Depends(ScopeGate(Scope.WEBHOOK_WRITE, in_project=True))]
-# For what concerns the caller's own devices, within a project.
+# For the caller's own devices, within a project.
 ProjectUserWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=True))]
 UserRead = Annotated[Call, Depends(ScopeGate(Scope.USER_READ, in_project=False))]
 UserWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=False))]
-# What concerns tasks of all projects.
+# For tasks of all projects.
 InboxRead = Annotated[Call, Depends(ScopeGate(Scope.TASK_READ, in_project=False))]
 # A device that registers is never throttled (contract 2.7).
 DeviceWrite = Annotated[Call, Depends(ScopeGate(Scope.USER_WRITE, in_project=False, is_throttled=False))]

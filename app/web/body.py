@@ -66,7 +66,7 @@ async def read_json(request: Request) -> Any:
             request.scope[_CACHED] = error.with_traceback(None)
     outcome = request.scope[_CACHED]
     if isinstance(outcome, AppError):
-        # A copy: raising an exception changes its traceback and its context.
+        # Raise a copy, because raising changes the traceback and the context of an exception.
         raise outcome.with_detail(outcome.detail)
     return outcome
 
@@ -99,7 +99,7 @@ async def read_bytes(request: Request, *, limit: int = BODY_BYTES, seconds: floa
     is_complete = False
     try:
         async with asyncio.timeout(seconds) as patience:
-            # Not `request.stream()`, which hides which piece is last: the timer would be set once more for nothing.
+            # Not `request.stream()`, which does not tell the last piece: the timer would be set again for nothing.
             while not is_complete and size <= DRAINED_BYTES:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
@@ -137,13 +137,13 @@ def _is_deeper_than(value: Any, limit: int) -> bool:
 def first_error(errors: Sequence[Mapping[str, Any]], *, skip: int = 0) -> InvalidInput:
     """Return the first of Pydantic's errors, as the error that is reported to the client."""
     error = errors[0]
-    # A field may report an error of a nested value that has no location of its own in the input.
+    # A field that parses an object itself reports the path of the error within the object.
     below = error.get("ctx", {}).get("below", ())
     attr = "__".join(str(part) for part in (*error["loc"][skip:], *below)) or None
     if error["type"] == "missing":
         return InvalidInput("This field is required.", code="required", attr=attr)
     if error["type"] in {"model_type", "dict_type"}:
-        # The item of a list that must be an object is something else.
+        # An item of a list is no object.
         received = type(error["input"]).__name__
         text = f"Invalid data. Expected a dictionary, but got {received}."
         return InvalidInput(text, attr=attr)

@@ -23,7 +23,7 @@ from app.web.asgi_keys import CALL, SESSION
 class Call(NamedTuple):
     """An authorised request, as a route receives it: the caller, the database session and the process's clients."""
 
-    # No reference to the request, which refers to the call: freeing a cycle costs a tenth of a read's time.
+    # The request refers to the call, not the reverse: to free a cycle would cost a tenth of the time of a read.
     caller: Principal
     session: AsyncSession
     process: ProcessContext
@@ -58,7 +58,7 @@ def path_uuid(request: Request, name: str) -> UUID:
     return parsed
 
 
-# Fixed paths in the place of a task's id.
+# The fixed paths that stand where other paths have the id of a task.
 _BESIDE_TASKS = frozenset({"bulk", "models", "pinned", "repositories", "search", "summaries"})
 
 

@@ -1,7 +1,7 @@
 """Map expected errors, and outages of servers, to HTTP responses with JSON (contract 2.4).
 
-With the functions below, `web/middleware.py` answers unexpected errors, and `web/pages/action_route.py` those of routes
-with an action token, or as a page. `cli/serving/http_protocol.py` answers requests that never reach the application.
+`web/middleware.py` answers unexpected errors, `web/pages/action_route.py` errors of routes with an action token, and
+`cli/serving/http_protocol.py` requests that never reach the application.
 """
 
 import structlog
@@ -27,8 +27,8 @@ from app.services.accounts.users import is_of_deleted_user
 from app.web.body import first_error
 from app.web.responses import Json
 
-# Upstream's first authenticator on the tasks routes has no challenge, so a missing or wrong key is 403 there and
-# 401 everywhere else (contract 2.2, 11 #1). One constant, so that it can be flipped.
+# As in the reference API, a missing or wrong key is answered with 403 on the routes of a project, and with 401
+# everywhere else (contract 2.2, 11 #1).
 UNAUTHENTICATED_STATUS_IN_PROJECT = 403
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ def headers_of(error: Exception) -> dict[str, str]:
     if isinstance(error, Throttled):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, RequestTimeout):
-        # Otherwise the server would wait for the rest of the body.
+        # Without it the server would wait for the rest of the body.
         headers["Connection"] = "close"
     return headers
 

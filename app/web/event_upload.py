@@ -21,7 +21,7 @@ from app.services.run_log.log_entries import is_reserved
 from app.web.body import load_json
 
 _MAX_SEQ = 2**53 - 1
-# A batch is yielded when it has this size or age: each batch is one write of the log.
+# A batch is yielded at this size or age. Each batch is one write of the log.
 _BATCH_LINES = 500
 _BATCH_BYTES = 4 * 1024 * 1024
 _GATHER_SECONDS = 0.2
@@ -52,7 +52,7 @@ async def read_event_lines(request: Request) -> AsyncGenerator[list[NumberedEven
         if reading is not None:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-        # A client that sends the whole body first reads the answer only after that.
+        # Clients that send the whole body first read the response only then.
         await _drain(chunks)
     if batch.failure is not None:
         raise batch.failure

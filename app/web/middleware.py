@@ -25,7 +25,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 # The status that proxies log for a client that disconnected early; it is never sent.
 _CLIENT_GONE = 499
-# Programs that watch the service ask for these all the time. They have no parameters, so a path is a route.
+# Monitoring requests these all the time, so they are not logged. They have no parameters, so their paths are routes.
 _QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
 _ERRORS_FROM = 500
 # The headers of every response that does not set them itself. Caches must ask again each time: the response differs by
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 class SameAnswerMiddleware:
-    """Middleware that has a path with a slash at its end, and HEAD, answered as the path without it, and as GET."""
+    """Middleware that answers a path with a trailing slash like the path without it, and HEAD like GET."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -49,7 +49,7 @@ class SameAnswerMiddleware:
         if scope["type"] == "http":
             path: str = scope["path"]
             scope[ORIGINAL_PATH] = path
-            # In place, since outer layers read the values that the router sets in this scope.
+            # Changed in place, because outer layers read what the router sets in this scope.
             if len(path) > 1 and path.endswith("/"):
                 scope["path"] = path[:-1]
             if scope["method"] == "HEAD":
@@ -75,7 +75,7 @@ class ObservabilityMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        # Bound once: to bind it takes a third of the time of a line.
+        # Bound once, because binding takes a third of the time of a log line.
         self._log = log.bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,13 +113,13 @@ class ObservabilityMiddleware:
         except ClientDisconnect:
             status = _CLIENT_GONE
         except asyncio.CancelledError:
-            # If an answer has begun, its status is known.
+            # If the response has begun, its own status counts.
             status = status or _CLIENT_GONE
             raise
         except Exception:
             log.exception("http.unexpected_error")
             if status:
-                # The answer has begun, so it can only be aborted visibly.
+                # The response has begun: abort it, so that the client sees that it is incomplete.
                 raise
             await answer_error(ServerError())(scope, receive, send_with_id)
         finally:

@@ -17,7 +17,7 @@ from app.web.pagination import PageRequest
 from app.web.responses import Content, Json
 
 IF_NONE_MATCH = "If-None-Match"
-# An element of the list; what is no tag lies between two matches. Tags are compared weakly, without `W/`.
+# Matches the tags of a list, without `W/`, since tags are compared weakly; skips elements that are no tags.
 _TAG = re.compile(r'(?:^|,)[ \t]*(?:W/)?"([!#-~\x80-\xff]*)"[ \t]*(?=,|$)')
 _NO_WEIGHT = re.compile(r"\s*q=0(?:\.0{0,3})?\s*", re.IGNORECASE)
 
@@ -25,7 +25,7 @@ _NO_WEIGHT = re.compile(r"\s*q=0(?:\.0{0,3})?\s*", re.IGNORECASE)
 async def read_held(request: Request) -> Held:
     """Return the tags of the answers to this request that the client has kept. Call it after the gate."""
     call, scope, headers = call_of(request), request.scope, request.headers
-    # Links in the answer begin with the URL. The name, which may hold anything, is the last.
+    # Links in the answer begin with the URL. The project's name comes last, because it may contain line breaks.
     basis = (
         str(call.caller.user_id),
         str(call.caller.project.id),
@@ -58,7 +58,7 @@ HeldDep = Annotated[Held, Depends(read_held)]
 def conditional(found: tuple[str, Content | None]) -> Json[Content]:
     """Return the response with a tag and content; with 304 and no body if the content is None."""
     tag, content = found
-    # Weak: the order of keys may differ.
+    # A weak tag, since the order of keys may differ.
     headers = {"ETag": f'W/"{tag}"'}
     if content is None:
         return cast("Json[Content]", Response(status_code=304, headers=headers))
@@ -73,7 +73,7 @@ def conditional_page(page: PageRequest, found: tuple[str, tuple[int, list[Any]] 
 
 def encoded(headers: Headers, plain: bytes, compressed: bytes, tag: str) -> Response:
     """Return the response with this JSON document as the client accepts it, or 304 if the client has it already."""
-    # Weak: the same for both encodings.
+    # A weak tag, since both encodings share it.
     sent = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding", "ETag": f'W/"{tag}"'}
     if tag in tags_of(headers):
         return Response(status_code=304, headers=sent)

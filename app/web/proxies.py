@@ -31,7 +31,7 @@ class TrustedProxies:
 
 def _with_forwarded_host(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     forwarded = [value for name, value in headers if name == b"x-forwarded-host"]
-    # The last of several counts: the nearest proxy added it, while clients may have sent the others.
+    # Of several hosts the last one counts: the nearest proxy added it, while the client may have sent the others.
     host = forwarded[-1].rpartition(b",")[2].strip() if forwarded else b""
     if not _HOST.fullmatch(host):
         return headers

@@ -99,7 +99,7 @@ async def _send_in_pieces(start: Message, body: bytes, send: Send) -> None:
     await send(start)
     for begin in range(0, len(body), RESPONSE_BYTES_AT_ONCE):
         end = begin + RESPONSE_BYTES_AT_ONCE
-        # The server waits here until the client has read most of the earlier pieces.
+        # `send` waits until the client has read most of the earlier pieces.
         await send({"type": "http.response.body", "body": body[begin:end], "more_body": end < len(body)})
 
 
@@ -137,7 +137,7 @@ class Json(Response, Generic[Content]):
     def encode(self, scope: Scope) -> bytes:
         """Return the content as JSON for the request with this scope. It is encoded at the first call and then kept."""
         if self._encoded is None:
-            # Computed at the first use: few answers have a path of the API.
+            # Computed at its first use, because few responses contain a path of the API.
             origin = cache(lambda: str(URL(scope=scope).replace(path="", query="")))
 
             def encode_value(value: object) -> str:
@@ -176,7 +176,7 @@ class SecretJson(Json[Content]):
 
 
 def json_by(result: tuple[Content, bool], *, yes: int, no: int) -> Json[Content]:
-    """Return the response with the content of a result, and the status for what the result says of it."""
+    """Return the response with the content of a result, and with the status `yes` or `no`, as the result says."""
     content, is_so = result
     return Json(content, status_code=yes if is_so else no)
 
@@ -241,7 +241,7 @@ class Streamed(StreamingResponse):
         large: LargeResponses = scope["app"].state.large_responses
         pieces = self.body_iterator
         assert isinstance(pieces, AsyncGenerator)
-        # Closed here, and not when the generator is collected: an object is open until then.
+        # Closed here, because the object in the store stays open until the generator is closed.
         async with aclosing(pieces):
             await super().__call__(scope, receive, large.bounded(send))
 

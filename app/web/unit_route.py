@@ -25,7 +25,7 @@ from app.web.credentials import has_credential
 from app.web.dependencies import process_of
 from app.web.responses import SAFE_METHODS, Json, SecretJson
 
-# What the framework says of a response that a route does not describe.
+# FastAPI's description of a response that a route does not describe.
 _UNDESCRIBED = "Successful Response"
 Gate = Callable[[Request], Awaitable[Any]]
 _VERBS = {
@@ -59,13 +59,13 @@ class UnitRoute(APIRoute):
             options["status_code"] = 204
         self._described = {"response_model": response_model or None, **options}
         self._gates = gates_of(endpoint)
-        # Else the framework would encode the data, in its own formats.
+        # Otherwise FastAPI would encode the data, in its own formats.
         assert self._gates is not None or not is_typeddict(answer)
         self._ending = path.rpartition("}")[2]
-        # For requests without the models of responses: each takes time to build.
+        # Requests do not need the models of responses, which take time to build.
         super().__init__(path, endpoint, response_model=None, **{**options, "responses": None})
         if self._gates is not None:
-            # Without the exit stacks that FastAPI opens for its solver.
+            # Without the exit stacks that FastAPI opens to resolve dependencies.
             self.app = _application(self.get_route_handler())
 
     def describe(self) -> APIRoute:
@@ -78,7 +78,7 @@ class UnitRoute(APIRoute):
 
     @override
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        # Routes are tried one after the other; the end of the path rules out most of them at less cost.
+        # Routes are tried one after the other: the end of the path rules most of them out more cheaply.
         return super().matches(scope) if scope["path"].endswith(self._ending) else (Match.NONE, {})
 
     @override
@@ -88,7 +88,7 @@ class UnitRoute(APIRoute):
         endpoint: Callable[..., Awaitable[Any]] = self.endpoint
 
         async def handle_behind_gates(request: Request) -> Response:
-            # FastAPI's solver makes a read 1.11, a create 1.10, a beat 1.12 times as expensive (ADR 71).
+            # FastAPI's own solver would make a read 1.11, a create 1.10, a beat 1.12 times as expensive (ADR 71).
             answer = await endpoint(**{name: await gate(request) for name, gate in (gates or {}).items()})
             if isinstance(answer, Response):
                 return answer
@@ -101,7 +101,7 @@ class UnitRoute(APIRoute):
                 request.scope[SESSION] = session
                 response = await handle(request)
                 if isinstance(response, Json) and request.method not in SAFE_METHODS:
-                    # If the answer cannot be encoded, nothing must be committed.
+                    # Encoded before the commit: if this fails, nothing must be committed.
                     response.encode(request.scope)
             return response
 
@@ -109,7 +109,7 @@ class UnitRoute(APIRoute):
 
 
 def _operation_id(path: str, method: str, response_model: Any) -> str:
-    # Generated clients call their functions so: tests/test_openapi.py lists them.
+    # Generated clients name their functions by it: tests/test_openapi.py lists all.
     inside = path.removeprefix("/api/").removeprefix("projects/{project_id}/").replace("/@me/", "/")
     words = [word.lstrip("@") for word in inside.split("/") if not word.startswith("{")]
     is_list = method == "GET" and "results" in getattr(response_model, "__annotations__", ())
@@ -144,7 +144,7 @@ def _application(handle: Callable[[Request], Awaitable[Response]]) -> ASGIApp:
 
 
 async def _read_query(model: type[QueryInput], request: Request) -> QueryInput:
-    # As FastAPI does, whose solver takes a tenth of the time of a list for it.
+    # As FastAPI does, but FastAPI takes a tenth of the time of a list for it.
     try:
         query_string = request.scope["query_string"]
         parse = parse_query.__wrapped__ if has_credential(query_string) else parse_query

@@ -37,11 +37,11 @@ from app.clients.pushes.push import (
 from app.clients.pushes.push_circuit import Circuit, NextProbe
 from app.json_types import JsonDict
 
-# Expo recommends this number.
+# Expo recommends at most this many requests at a time.
 MAX_PARALLEL_SENDS = 6
 TIMEOUT_SECONDS = 10.0
 
-# To one host: sends, and requests for receipts.
+# For the parallel sends, and for requests for receipts.
 _MAX_CONNECTIONS = MAX_PARALLEL_SENDS + 2
 _CONNECTIONS_KEPT_SECONDS = 60
 
@@ -49,7 +49,7 @@ _SEND = "/--/api/v2/push/send"
 _RECEIPTS = "/--/api/v2/push/getReceipts"
 _WORTH_COMPRESSING_BYTES = 1024
 
-# The body of a request, compressed if that is worth it, and the headers that say so.
+# The body of a request, and the header that says how it is compressed, if it is.
 _Content = tuple[bytes, dict[str, str]]
 
 log = structlog.get_logger(__name__)
@@ -100,7 +100,7 @@ class ExpoClient(PushSender, ReceiptSource):
             self._headers["Authorization"] = f"Bearer {access_token.get_secret_value()}"
         self._rate = rate
         self._circuit = Circuit("expo", next_probe)
-        # For the whole request, however slowly the answer arrives.
+        # Limits the whole request, however slowly the answer arrives.
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._slots = asyncio.Semaphore(MAX_PARALLEL_SENDS)
 
@@ -145,7 +145,7 @@ class ExpoClient(PushSender, ReceiptSource):
 
     @override
     async def fetch_receipts(self, tickets: Sequence[str]) -> dict[str, PushOutcome]:
-        # Without a slot and the circuit: one chore asks once a minute, one request at a time, until one fails.
+        # Takes no slot and ignores the circuit: one chore sends these requests one by one, and stops at a failure.
         try:
             content = await self._post(_RECEIPTS, _encode({"ids": list(tickets)}))
         except ExpoRefused as error:

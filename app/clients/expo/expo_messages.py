@@ -24,7 +24,7 @@ from app.enums import Urgency
 from app.json_types import JsonDict
 
 _MAX_PAYLOAD_BYTES = 4096
-# The interruption level on iOS; the highest needs an entitlement of the app.
+# Interruption levels on iOS; the app needs an entitlement for the highest one.
 _LEVELS = {Urgency.HIGH: "time-sensitive", Urgency.NORMAL: "active", Urgency.LOW: "passive"}
 # The category for which an app registers the buttons of a question.
 _CATEGORY = "question"
@@ -52,7 +52,7 @@ def wire_content(message: PushMessage) -> JsonDict:
     style = message.style
     content = message.content()
     if message.tag is not None:
-        # iOS replaces messages by the first key, Android by the second.
+        # iOS replaces messages with the same `collapseId`, Android those with the same `tag`.
         content["collapseId"] = content["tag"] = message.tag
     if style is None:
         content["sound"] = "default"

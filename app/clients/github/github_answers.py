@@ -16,7 +16,7 @@ from app.clock import utcnow
 UNREADABLE = "The code host gave an answer that cannot be read."
 _MAX_REASON_LENGTH = 500
 _LONGEST_URL = 2000
-# The pause that GitHub asks for if a response about a limit has neither of its two headers.
+# The pause that GitHub documents for a response about a rate limit without `retry-after` and `x-ratelimit-reset`.
 _DEFAULT_PAUSE_SECONDS = 60.0
 
 

@@ -24,7 +24,7 @@ from app.clients.http.http_client import read_answer_body
 from app.clock import utcnow
 
 TIMEOUT_SECONDS = 20.0
-# GitHub refuses more than a hundred of one account at a time, which several workers may share.
+# GitHub refuses more than 100 parallel requests of one account, and several workers may use the same account.
 MAX_PARALLEL_REQUESTS = 20
 _MAX_REDIRECTS = 3
 _VERSION = "2022-11-28"
@@ -34,7 +34,7 @@ _JWT_LEEWAY = timedelta(minutes=1)
 
 
 class GitHubClient:
-    """Sends requests to GitHub's REST API; `content` has its names. Each operation may raise a GitHubError."""
+    """Sends requests to GitHub's REST API; `content` is a body as GitHub names it. Each may raise a GitHubError."""
 
     def __init__(self, http: httpx.AsyncClient, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._http = http
@@ -118,7 +118,7 @@ class GitHubClient:
         try:
             async with (
                 self._slots,
-                # For the whole request: httpx restarts its time limit with each piece of a slow response.
+                # Limits the whole request: the time limit of httpx restarts with each piece of a slow response.
                 asyncio.timeout(self._timeout_seconds),
                 self._http.stream(
                     method,

@@ -1,6 +1,6 @@
 """Send HTTP requests to hosts that users chose: connections go to exactly the address that was checked.
 
-So a name that resolves differently the next time cannot evade the check. Redirects and proxies are not followed.
+A name that resolves to another address the next time cannot evade the check. Redirects and proxies are not followed.
 """
 
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -12,16 +12,16 @@ from app.clients.http.host_names import Names, NameServer, is_address, system_na
 from app.clients.http.http_client import tls_context
 from app.security.addresses import AddressPolicy
 
-# Extension of a request: a list, to which the last dialled address is added.
+# The request extension with a list, in which the transport puts the address that it dialled last.
 DIALLED = "taskbeacon.dialled"
 
-# For a connection to one address, so that there is time for the next one.
+# The time limit of a connection to one address; it leaves time to try the next address of the host.
 CONNECT_SECONDS = 5.0
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _ADDRESSES_TRIED = 3
-# The most hosts with connections that are kept, the first ones: some push services let their users choose any number of
-# names.
+# Connections are kept for this many hosts only, the first ones: some push services let their users choose any number
+# of host names.
 _HOSTS = 64
 _KEPT_SECONDS = 60
 
@@ -55,7 +55,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         self._keepalive = keepalive
         self._hosts = hosts
         self._names = Names(names)
-        # By the host, "" without kept connections: two hosts at one address must not share one.
+        # By host, because two hosts with one address must not share a connection; "" keeps none.
         self._transports: dict[str, httpx.AsyncHTTPTransport] = {}
 
     @override
@@ -99,7 +99,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
 
 
 def _pin(request: httpx.Request, address: str) -> httpx.Request:
-    # Not `url.host`, which httpx has decoded.
+    # The name that was looked up; httpx decodes `url.host`.
     host = request.url.raw_host.decode("ascii")
     extensions = dict(request.extensions)
     if not is_address(host):

@@ -13,10 +13,10 @@ import httpx
 from app.security.addresses import PUBLIC, AddressPolicy, split_url
 
 _LOOKUPS_AT_ONCE = 32
-# The time limit of one look-up, during which a request waits.
+# The time limit of a look-up for which a request waits.
 _LOOKUP_SECONDS = 3.0
-# A name whose look-up failed after so long is not looked up again for a while: a thread that waits for a silent name
-# server is one less for all other names.
+# If a look-up fails after this time, its name is refused for `_REFUSED_SECONDS`: each thread that waits for a silent
+# name server is missing for all other names.
 _SLOW_SECONDS = 5.0
 _REFUSED_SECONDS = 30.0
 
@@ -48,7 +48,7 @@ class Names:
     def __init__(self, names: NameServer, *, slow_seconds: float = _SLOW_SECONDS) -> None:
         self._names = names
         self._slow_seconds = slow_seconds
-        # When each refusal ends, by the monotonic clock. The number of threads bounds their number.
+        # When the refusal of each name ends, by the monotonic clock. Few: each has occupied a thread for seconds.
         self._refused: dict[str, float] = {}
         self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="names")
         self._looking: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
@@ -76,7 +76,7 @@ class Names:
     def _forget(self, asked: tuple[str, int], looking: asyncio.Future[Sequence[str]]) -> None:
         del self._looking[asked]
         if not looking.cancelled():
-            # Retrieved also if all callers have left; otherwise asyncio would log it.
+            # If all callers have left, asyncio would log an exception that is never retrieved.
             looking.exception()
 
     def _look_up(self, host: str, port: int) -> Sequence[str]:

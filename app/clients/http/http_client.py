@@ -1,6 +1,6 @@
 """The HTTP client of a process for all runs and hosts; each request has its own time limit.
 
-It keeps no cookies: one that a host sets for one run would be sent with the requests of the next.
+It keeps no cookies: a cookie that a host sets for one run would be sent with the requests of other runs.
 """
 
 import ssl

@@ -30,8 +30,8 @@ LookUp = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, bytes | None]]]
 class EventHub:
     """Delivers new stream events of runs to all followers in this process, over one connection.
 
-    Every `look_seconds`, `look_up` returns the final states of followed runs that have ended, None for deleted ones, so
-    that their followers end even if Redis lost the event.
+    Every `look_seconds`, `look_up` finds the followed runs that have ended or were deleted, so that their followers end
+    even if Redis has lost the event.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class EventHub:
         channel.followers.add(follower)
         follower.is_over = self._is_closed
         try:
-            # For each follower, since the request of the first one may have been lost with a connection.
+            # Each follower subscribes again: the first subscription may have been lost with its connection.
             if channel.may_subscribe():
                 await self._reconcile(name)
             yield follower
@@ -88,14 +88,14 @@ class EventHub:
 
     def _start(self) -> None:
         if not self._tasks and not self._is_closed:
-            # Independent of the request that happens to be the first.
+            # An empty context, since these tasks outlive the request that starts them, and must not log its id.
             self._tasks = [
                 asyncio.create_task(self._read(), context=Context()),
                 asyncio.create_task(self._look(), context=Context()),
             ]
 
     async def _reconcile(self, name: str) -> None:
-        # One call after the other: a leaving follower must not end the subscription of a new one.
+        # One command at a time, chosen when it is sent: a leaving follower must not end the subscription of a new one.
         async with self._commanding:
             if self._pubsub is None:
                 # The next connection subscribes to all channels.
@@ -114,7 +114,7 @@ class EventHub:
                     if names:
                         await pubsub.subscribe(*names)
                         self._pubsub = pubsub
-                        # Channels may have been added meanwhile.
+                        # Subscribe to channels that were added during the first command.
                         if new := [name for name in self._channels if name not in names]:
                             await pubsub.subscribe(*new)
                         await self._pass_on(pubsub)
@@ -162,7 +162,7 @@ class EventHub:
         if final_state is None:
             channel.end(is_run_deleted=True)
             return
-        # What came while the connection was dead without our knowledge.
+        # Read the events that were published after the connection broke unnoticed.
         with suppress(*REDIS_ERRORS):
             async with asyncio.timeout(_COMMAND_SECONDS):
                 await channel.catch_up(self._redis)

@@ -15,13 +15,13 @@ from app.clients.live_events.run_events import MAX_EVENT_BYTES, EventKind
 from app.clients.redis import RedisClient
 from app.outages import REDIS_ERRORS
 
-# Maximal number of events, of all runs, that wait while Redis is away; further events are dropped.
+# At most this many events, of all runs together, wait while Redis is away; further events are dropped.
 MAX_WAITING_EVENTS = 20_000
 _MAX_WAITING_BYTES = 32 * 1024 * 1024
 _BATCH_EVENTS = 500
 _BATCH_BYTES = 1024 * 1024
 _LAST_WORDS_SECONDS = 3.0
-# The errors in a row, without an outage, after which the events of a run are left out.
+# If Redis refuses the events of a run this often in a row, without an outage, they are dropped.
 _MOST_FAULTS = 3
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ class RunEvents:
         self._waiting: deque[NewEvent] = deque()
         self._waiting_bytes = 0
         self._lost: Counter[UUID] = Counter()
-        # The errors in a row of a run whose events alone Redis refuses.
+        # How often in a row Redis has refused the events of a run.
         self._faults: Counter[UUID] = Counter()
         self._is_away = False
         self._sending: asyncio.Task[None] | None = None
@@ -69,7 +69,7 @@ class RunEvents:
         self._waiting.append(NewEvent(self._number, run_id, kind, data))
         self._waiting_bytes += len(data)
         if self._sending is None:
-            # Independent of the request that happens to publish the first event.
+            # An empty context, since the task outlives the request that starts it, and must not log its id.
             self._sending = asyncio.create_task(self._send(), context=Context())
 
     async def settle(self) -> None:
@@ -97,7 +97,7 @@ class RunEvents:
                     refused = await self._writer.append(batch)
                     self._note_faults(batch, refused)
                 except Exception as error:
-                    # Continue: if no further event comes, nothing else would send the waiting ones.
+                    # Continue: without a further event, nothing else would send the waiting ones.
                     if not isinstance(error, REDIS_ERRORS):
                         log.exception("run_events.unexpected_error")
                     await self._wait_out(error)
@@ -111,7 +111,7 @@ class RunEvents:
                         self._lost[event.run_id] += orjson.loads(event.data)["lost"] if is_gap else 1
                 self._release(batch[-1].number)
                 if not self._is_full():
-                    # The gap of a run that is refused waits for its next event.
+                    # A run whose events Redis refuses gets its gap with its next event.
                     for run_id in self._lost.keys() - self._faults.keys():
                         self._admit_loss(run_id)
         finally:
@@ -142,7 +142,7 @@ class RunEvents:
         return batch
 
     def _note_faults(self, batch: Iterable[NewEvent], refused: Mapping[UUID, Exception]) -> None:
-        # Raises an error after which the batch is to be repeated.
+        # Raises the error of a refused run, so that `_send` repeats the batch, until the run has had too many.
         for run_id in {event.run_id for event in batch} - refused.keys():
             self._faults.pop(run_id, None)
         self._faults.update(refused.keys())

@@ -22,10 +22,10 @@ _MAX_ANSWERED: Final = 10_000
 _LIFE_SECONDS: Final = 24 * 3600
 _PREFIX: Final = "taskbeacon:run-events:"
 
-# Appends (number, kind, data)… of one writer. Events that this writer has sent already are skipped, so that it may
-# repeat a call without an answer. Each entry holds the number of bytes before it, which bounds the stream. Where it has
-# had an answer for what is missing here, this server has replaced one that had more: followers may have seen events of
-# these numbers, so a new epoch begins.
+# Appends the events (number, kind, data)… of one writer. Skips those that the writer has sent before, so that a call
+# without an answer can be repeated. Each entry holds the number of bytes up to it, which bounds the size of the stream.
+# If Redis has confirmed more events to the writer than this server has of it, the server has replaced another one, and
+# followers may have seen other events with the next numbers: a new epoch begins.
 _APPEND_SCRIPT = """
 local key, writers = KEYS[1], KEYS[2]
 local channel, writer, life, max_events, max_bytes = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
@@ -92,7 +92,7 @@ class StreamWriter:
         self._redis = redis
         self._id = new_hex_id()
         self._script: str | None = None
-        # The number of the last event of a run for which Redis has answered; the runs of the latest answers come last.
+        # The number of the last event that Redis has confirmed, by run; the runs that were confirmed last come last.
         self._answered: dict[UUID, int] = {}
 
     async def append(self, events: Iterable[NewEvent]) -> Mapping[UUID, Exception]:

@@ -10,7 +10,7 @@ from typing_extensions import override
 from app.clients.live_events.server_sent_events import encode
 
 MAX_EVENT_BYTES = 64 * 1024
-# Numbers with more digits are no ids of ours, and too large for Redis.
+# A number with more digits is not from us, and too large for Redis.
 _MAX_DIGITS = 18
 
 

@@ -94,7 +94,7 @@ class Channel:
         self.is_connected = False
         self.followers: set[Subscription] = set()
         self.collecting: set[Subscription] = set()
-        # The last event that was passed on, or was read earlier.
+        # The last event that the followers have received, or have read before they called `collect`.
         self.last: EventId | None = None
         # Whether the followers know that the run is over.
         self._is_over = False

@@ -1,6 +1,6 @@
-"""Push messages, the interface of their senders, and their outcomes, one class for each reaction.
+"""Push messages, the interface of their senders, and their outcomes: one class for each reaction of the caller.
 
-The classes of which each push has one are not frozen: that takes twice as long to make.
+Classes with an object for each push are not frozen, because creating a frozen one takes twice as long.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class PushStyle:
     thread: str | None = None
     channel: str | None = None
     is_silent: bool = False
-    # It replaces another message, and still makes a sound.
+    # The message replaces another one, and makes a sound again.
     is_renewed: bool = False
     link: str | None = field(default=None, repr=False)
     actions: Sequence[PushAction] = ()
@@ -57,7 +57,7 @@ class PushMessage:
     body: str
     data: Mapping[str, Any]
     style: PushStyle | None = None
-    # A message replaces the earlier ones of its tag, also where a service delivers the same message twice.
+    # A device replaces earlier messages with the same tag, so a message that is delivered twice is shown once.
     tag: str | None = None
 
     def content(self) -> JsonDict:
@@ -101,7 +101,7 @@ class TryLater:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """It was not sent, which is no attempt, and waits until `until`; None: it is due at once."""
+    """The message was not sent, which is no attempt. It is due again at `until`; None: at once."""
 
     reason: str
     until: datetime | None = None

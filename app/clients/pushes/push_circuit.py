@@ -17,11 +17,11 @@ Result = TypeVar("Result")
 # Takes the time since which a destination has failed, and now; returns the time of its next probe.
 NextProbe = Callable[[datetime, datetime], datetime]
 
-# Failures in a row after which a destination is taken to refuse everything.
+# After this many failures in a row, a destination counts as unavailable.
 OPEN_AFTER = 3
-# While a probe is under way, the others look again after this time.
+# While one message probes the destination, the others wait this long before they look again.
 _PROBE_TIME = timedelta(seconds=2)
-# A message that failed as the probe is due a little later than those that wait, so that another one is the next probe.
+# A message that failed as the probe is due a little later than the waiting ones, so that another one probes next.
 _TURN = timedelta(seconds=2)
 _MOST_CIRCUITS = 1000
 
@@ -49,7 +49,7 @@ class Circuit:
         return NotSent(self._reason, until=max(self._probe_at, now + _PROBE_TIME))
 
     async def call(self, request: Callable[[], Awaitable[Result]]) -> Result | TryLater | NotSent:
-        """Make a request unless it must wait; the first after the time of a probe is the probe."""
+        """Make a request unless it must wait; while the circuit is open, one at a time probes the destination."""
         if (held := self.hold()) is not None:
             return held
         is_probe = self._is_probed = self._probe_at is not None
@@ -82,7 +82,7 @@ class Circuit:
 
 
 class Circuits:
-    """The circuits of several destinations, such as the hosts of Web Push. Those used last are kept."""
+    """The circuits of several destinations, such as the hosts of web push. The least recently used are dropped."""
 
     def __init__(self, next_probe: NextProbe) -> None:
         self._next_probe = next_probe

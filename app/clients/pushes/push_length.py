@@ -16,7 +16,7 @@ def shorten(
 ) -> PushMessage:
     """Return a message of at most `max_bytes` of JSON: without buttons, then with a shorter text, if needed."""
     if message.style and message.style.actions and len(orjson.dumps(content(message))) > max_bytes:
-        # An agent names its options; long names must not keep the question from its person.
+        # The agent names the options: if the names are too long, the person must still get the question.
         message = replace(message, style=replace(message.style, actions=()))
     body = message.body
     while body and (excess := len(orjson.dumps(content(message))) - max_bytes) > 0:

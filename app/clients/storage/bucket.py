@@ -50,7 +50,7 @@ class Bucket:
             async with asyncio.timeout(self._s3.seconds):
                 status = await asyncio.to_thread(_send_head, url, self._s3.seconds)
         except (HTTPClientError, TimeoutError):
-            # Without the error's own message, which contains the URL.
+            # `from None`: the library's message contains the signed URL.
             raise ObjectStoreUnavailable("could not reach the object store") from None
         if status != HTTPStatus.OK:
             raise ObjectStoreUnavailable(f"could not find the bucket: HTTP {status}")
@@ -81,7 +81,7 @@ class Bucket:
                     raise
                 present = []
             foreign = [rule for rule in present if not rule.get("ID", "").startswith(_RULE_PREFIX)]
-            # Whole rules: one that is disabled, or filters by something else, deletes nothing of what it should.
+            # Compare whole rules: one with our id may be disabled, or filter by another tag.
             if {rule["ID"]: rule for rule in ours} == {
                 rule["ID"]: rule for rule in present if rule not in foreign
             }:
@@ -93,7 +93,7 @@ class Bucket:
 
 
 def _send_head(url: str, seconds: float) -> int:
-    # The HTTP library that comes with signing; it blocks.
+    # By the HTTP library of botocore, which is loaded for signing anyway; it blocks.
     session = URLLib3Session(timeout=seconds, proxies=get_environ_proxies(url))
     try:
         return int(session.send(AWSRequest(method="HEAD", url=url).prepare()).status_code)

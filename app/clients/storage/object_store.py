@@ -93,7 +93,7 @@ class ObjectStore:
             start = await self._read_start(key, size) if size else b""
             await self.put(key, start + tail, content_type=content_type, tags=tags)
             return
-        # Stores answer differently if a part to copy ends after the object, so they are not asked for it.
+        # Stores differ in their answer to a copy beyond the end of the object, so its size is checked first.
         info = await self.head(key)
         if info is None:
             raise ObjectMissing(key)
@@ -138,7 +138,7 @@ class ObjectStore:
                 except ClientError as error:
                     if status_of(error) != HTTPStatus.PRECONDITION_FAILED:
                         raise
-                    # Another version than that of which the reader has a part (RFC 9110, 13.1.5).
+                    # The reader has a part of another version: send the whole object (RFC 9110, 13.1.5).
                     answer = await client.get_object(**target)
             body = answer["Body"]
             # Not `as`: the context manager returns the bare response, without the check of the length.

@@ -1,9 +1,9 @@
 """Errors of the object store, as a tree, with what a caller does on each.
 
 Outage
-└── ObjectStoreUnavailable   try again, or answer 503; with `may_be_applied`, first keep others from writing
+└── ObjectStoreUnavailable   try again, or answer 503; after `may_be_applied`, keep others from writing first
 Exception
-├── ObjectMissing            answer 404, or go on without the object
+├── ObjectMissing            answer 404, or continue without the object
 ├── RangeNotSatisfiable      answer 416, or take the range as empty
 └── ObjectTooShort           look up the size of the object, and extend it from there
 """

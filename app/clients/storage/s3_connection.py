@@ -82,18 +82,18 @@ def failures(what: str, *, of_object: bool = False, writes: bool = False) -> Ite
     try:
         yield
     except ClientError as error:
-        # A missing upload is no missing object: a store may answer so when the request that completed it is repeated.
+        # Only the upload is missing: a store may answer so to the repetition of the request that has completed it.
         has_vanished = error.response.get("Error", {}).get("Code") == "NoSuchUpload"
         if of_object and status_of(error) == HTTPStatus.NOT_FOUND and not has_vanished:
             raise ObjectMissing(what) from error
         if status_of(error) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise RangeNotSatisfiable(what) from error
-        # A gateway may answer 5xx for a server that goes on; the library may have repeated a request without answer.
+        # A gateway may answer 5xx while the server still writes; the library may have repeated an unanswered request.
         is_repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
         may_be_applied = is_repeated or status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR
         raise ObjectStoreUnavailable(f"could not {what}", may_be_applied=writes and may_be_applied) from error
     except NotConnected as error:
-        # The server could not be reached, so it cannot be at work on an earlier try of the library either.
+        # The server cannot be reached, so it is not performing an earlier try of the library either.
         raise ObjectStoreUnavailable(f"could not {what}") from error
     except (BotoCoreError, TimeoutError, _http_error()) as error:
         raise ObjectStoreUnavailable(f"could not {what}", may_be_applied=writes) from error
@@ -132,7 +132,7 @@ class S3Connection:
     async def clients(self) -> S3Clients:
         """Return the clients of aioboto3. The first call loads the library and opens them."""
         if self._clients is None:
-            # Without a key among the settings the library asks other servers for one.
+            # Without an access key in the settings, the library asks other servers for credentials.
             with failures("open a client"):
                 async with asyncio.timeout(self.seconds), self._opening:
                     if self._clients is None:
@@ -177,7 +177,7 @@ class S3Connection:
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[None, None]:
-        # Slow readers cannot take every connection.
+        # A limit of its own, so that slow readers cannot take every connection.
         try:
             async with asyncio.timeout(self.seconds):
                 await self._streams.acquire()

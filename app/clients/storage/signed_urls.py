@@ -33,7 +33,7 @@ class SignedForm(NamedTuple):
 
 
 class SignedUrls:
-    """Signs URLs on the host that clients reach. `clients` opens the library, for what only it can sign."""
+    """Signs URLs on the host that clients reach. `clients` opens aioboto3, for what only the library can sign."""
 
     def __init__(self, settings: Settings, clients: Callable[[], Awaitable[S3Clients]]) -> None:
         self._bucket = settings.s3_bucket
@@ -44,7 +44,7 @@ class SignedUrls:
 
     def period(self) -> str:
         """Return the name of the current 55 minutes, in which `of` returns the same URL for an object."""
-        # What the library signs is valid from now on: each process has its own URLs, and so its own periods.
+        # The library signs URLs that are valid from now on, so each process has its own URLs, and its own periods.
         return f"{_period()}" if self._signer is not None else f"{_period()} {self._id}"
 
     async def of(self, key: str) -> str:
@@ -110,7 +110,7 @@ class _Signature(S3SigV4QueryAuth):  # type: ignore[misc] # the library has no t
 
     @override
     def _modify_request_before_signing(self, request: AWSRequest) -> None:
-        # The first step that reads the time, behind the one that sets it.
+        # The library has just set this timestamp to now, and reads it here for the first time.
         if self._at is not None:
             request.context["timestamp"] = f"{self._at:%Y%m%dT%H%M%SZ}"
         super()._modify_request_before_signing(request)

@@ -32,7 +32,7 @@ def safe_name(name: str) -> str:
         for character in segment
         if character in _JOINERS or unicodedata.category(character) not in _INVISIBLE
     ).strip()
-    # Stores would replace `${filename}` by a name of the uploader's choice.
+    # In the key of a form, stores replace `${filename}` by a name that the uploader chooses.
     visible = visible.replace("${", "$_")
     shortened = _shorten(visible, _MAX_NAME_BYTES)
     return _FALLBACK_NAME if shortened in {"", ".", ".."} else shortened
@@ -57,7 +57,7 @@ class ArtifactFolder:
 
     def key(self, artifact_id: str, name: str) -> str:
         marked = self._marked(artifact_id)
-        # Stores on a file system have this limit too: the whole segment must fit.
+        # Stores on a file system have this limit for the whole path segment, with the id before the name.
         return marked + _shorten(safe_name(name), _MAX_NAME_BYTES - len(marked.rpartition("/")[2]))
 
     def holds(self, path: str, artifact_id: str) -> bool:

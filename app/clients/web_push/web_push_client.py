@@ -35,7 +35,7 @@ from app.clients.web_push.web_push_messages import (
 
 _TIMEOUT_SECONDS = 10.0
 _PARALLEL_REQUESTS = 10
-# How much of a response's body is read. Nothing needs it, but its connection is used again only after it was read.
+# How much of a response's body is read: its connection can be used again only after the body was read.
 _BODY_BYTES = 16_384
 _BODY_SECONDS = 2.0
 _GONE = frozenset({httpx.codes.NOT_FOUND, httpx.codes.GONE})
@@ -100,13 +100,13 @@ class WebPushClient(PushSender):
                 outcome = await circuit.call(partial(self._post, request))
         except NotASubscription:
             return DeadToken("NotASubscription")
-        # The operator's key is wrong, or this subscription is of another one. Not for the circuit to count: a few such
-        # subscriptions would hold back the pushes of all users.
+        # The operator's key is wrong, or the subscription belongs to another key. The circuit does not count
+        # this failure: a few such subscriptions would hold back the pushes of all users.
         return TryLater(outcome.reason) if outcome in _OTHER_KEY else outcome
 
     async def _post(self, request: EncryptedPush) -> PushOutcome:
         try:
-            # For the whole request: httpx restarts its time limit with each piece of a slow response.
+            # Limits the whole request: the time limit of httpx restarts with each piece of a slow response.
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 response = await self._http.send(
                     self._http.build_request(

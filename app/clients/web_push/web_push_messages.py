@@ -119,6 +119,6 @@ def _handling_headers(message: PushMessage) -> dict[str, str]:
         else {"TTL": str(style.ttl_seconds), "Urgency": style.urgency.value}
     )
     if message.tag is not None:
-        # Replaces a message that the service has not delivered yet. At most 32 characters of base64url.
+        # The service replaces a waiting message with the same topic. A topic has at most 32 characters of base64url.
         headers["Topic"] = base64url(hashlib.sha256(message.tag.encode()).digest()[:24])
     return headers

@@ -59,7 +59,7 @@ class WebhookClient(WebhookSender):
         retry_after: float | None = None
         excerpt: str | None = None
         error: DeliveryError | None = None
-        # Before the `try`: what fails in it counts against the receiver.
+        # Before the `try`, in which every failure counts against the receiver.
         body, headers = message.body.encode(), httpx.Headers({**FIXED_HEADERS, **message.headers})
         try:
             async with asyncio.timeout(self._total_seconds):
@@ -93,7 +93,7 @@ class WebhookClient(WebhookSender):
         read = bytearray()
         try:
             async with asyncio.timeout(self._answer_seconds):
-                # Without a size: httpx would hold back what came so far of an answer that is shorter.
+                # Without a chunk size, for which httpx would hold back the pieces of a shorter answer.
                 async for chunk in response.aiter_raw():
                     read += chunk
                     if len(read) >= _ANSWER_BYTES:

@@ -12,7 +12,7 @@ FIXED_HEADERS = {
     "Content-Type": "application/json",
     "User-Agent": f"Taskbeacon-Webhooks/{__version__}",
     "Accept": "*/*",
-    # The excerpt of a response is stored without decoding.
+    # Responses must not be compressed, because an excerpt is stored as it arrives.
     "Accept-Encoding": "identity",
 }
 

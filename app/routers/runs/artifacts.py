@@ -96,7 +96,7 @@ async def presign(
 @router.post(
     "/download",
     summary="Download a file (path in the body)",
-    # Said here, since the class does not take a status for OpenAPI to find.
+    # Without it, OpenAPI would find no status: the class takes none.
     status_code=200,
     response_class=StoredFile,
     responses=_FILE | refused(StateRefusedOut, status=404),
@@ -112,7 +112,7 @@ async def download(
 @router.get(
     "/download",
     summary="Download a file (path in the query)",
-    # Said here, since the class does not take a status for OpenAPI to find.
+    # Without it, OpenAPI would find no status: the class takes none.
     status_code=200,
     response_class=StoredFile,
     responses=_FILE | refused(StateRefusedOut, status=404),

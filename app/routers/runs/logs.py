@@ -23,7 +23,7 @@ from app.web.unit_route import UnitRoute
 WHOLE_LOG: dict[int | str, JsonDict] = {
     200: {
         "description": "The log, one JSON object per line.",
-        # Text first: Swagger UI requests the first type, and cannot show JSON lines. Generators read it too.
+        # Text first: Swagger UI and generated clients use the first type, and Swagger UI cannot show JSON lines.
         "content": {TEXT: {"schema": {"type": "string"}}, CONTENT_TYPE: {"schema": {"type": "string"}}},
     }
 }

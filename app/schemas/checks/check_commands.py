@@ -15,7 +15,7 @@ _MISSING: Final = object()
 _NO_OPERATIONS: Final = (["true"], [":"], ["exit", "0"])
 _PRINTING: Final = frozenset({"echo", "printf"})
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh"})
-# Before a command, or around it; what it is, they do not change.
+# Words before or around a command, which do not change what the command is.
 _AROUND: Final = frozenset({"env", "command", "exec", "{", "}"})
 _JOINING: Final = frozenset({"(", ")", "&&", ";", "\n"})
 _TOKEN: Final = re.compile(
@@ -75,7 +75,7 @@ class CommandLine(Input):
     @model_validator(mode="before")
     @classmethod
     def _mark_missing(cls, fields: JsonDict) -> JsonDict:
-        # Reported as a fault of `run`, after those of the fields before it.
+        # A missing command is reported at `run`, after errors of earlier fields.
         has_command = any(fields.get(name) is not None for name in ("run", "shell"))
         return fields if has_command else fields | {"run": _MISSING}
 
@@ -108,7 +108,7 @@ def _program_cannot_fail(arguments: Sequence[str]) -> bool:
 
 
 def _bare(words: Sequence[str]) -> list[str]:
-    # A command by the last part of its path.
+    # Reduces the path of a program to its last part.
     bare = list(dropwhile(lambda word: word.rpartition("/")[2] in _AROUND, words))
     return [bare[0].rpartition("/")[2], *bare[1:]] if bare else []
 
@@ -155,7 +155,7 @@ def _loosens(words: Sequence[str]) -> bool:
 
 
 def _commands(text: str) -> Iterator[tuple[str, list[str]]]:
-    # Each as words, after its operator. A `'` stands for text in quotes, so that none of it is taken for a word.
+    # Yields the operator before each command, and its words. A `'` stands for quoted text, which is never a known word.
     before, words, goes_on = "", list[str](), False
     for token in chain(_TOKEN.finditer(text), [None]):
         if token is None or token.lastgroup == "operator":

@@ -28,7 +28,7 @@ from app.verdicts.definitions import CHECK_SET, Check, CheckSet, Step
 
 MAX_CHECKS: Final = 20
 FILE_BYTES: Final = 64 * 1024
-# The texts for faults that bodies cannot have, or report otherwise.
+# The texts of errors that bodies of requests cannot have, or report differently.
 _FAULTS = {"missing": "This field is required.", "extra_forbidden": "The key is unknown."}
 _ID = re.compile(r"[a-z0-9_-]{1,40}")
 
@@ -79,7 +79,7 @@ class _Identified(Input):
     id: Annotated[str, Text(check=_check_id), doc("Its name, unique among all checks of a run.", "tests")]
 
 
-# The last base is the first in the order of fields.
+# The fields of the last base come first, and fields are checked in their order.
 class CheckIn(CommandLine, _Identified):
     """A check: a command with an expectation."""
 
@@ -196,7 +196,7 @@ class _OfRepository(Input):
     ] = None
 
 
-# The last base is the first in the order of fields.
+# The fields of the last base come first, and fields are checked in their order.
 class CheckSetIn(DefinitionsIn, _OfRepository):
     """A new check set of a project or of one of its repositories, or changes to one."""
 

@@ -63,7 +63,7 @@ class LogQuery(QueryInput):
     """The query parameters that filter log entries and select a page; an empty one is treated as not given."""
 
     after: Annotated[datetime | None, Timestamp(), doc("Only entries with a later `timestamp`.")] = None
-    # A text for FastAPI too, which would read a set from repeated parameters.
+    # A text, not a set, which FastAPI would read from repeated parameters.
     event_types: Annotated[
         str | None, _WORDS, doc("Only entries with one of these notification methods, separated by commas.")
     ] = None

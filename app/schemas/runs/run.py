@@ -147,7 +147,7 @@ class _LocalOptions(_RunOptions):
     ] = Environment.LOCAL
 
 
-# The last base is the first in the order of fields, in which they are checked.
+# The fields of the last base come first, and fields are checked in their order.
 class RunCreateIn(RunIn, _LocalOptions):
     """The options of a run that is created without being started: those of `RunIn` without `resume_from_run_id`."""
 

@@ -14,7 +14,7 @@ from app.verdicts.agent_claims import AgentClaim
 
 MAX_REASON = 500
 
-# One test of a check. A call, since `class` is no name in Python.
+# One test of a check. In this form because `class` is a keyword of Python.
 CaseOut = TypedDict("CaseOut", {"suite": str, "class": str, "name": str})
 
 

@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 class KnownFiles:
     """The facts in the database about the files of one page, and about the tasks that they belong to."""
 
-    gone: Collection[UUID]  # tasks that were deleted long ago, without a run that is not over
+    gone: Collection[UUID]  # tasks that were deleted long ago, and whose runs are all over
     staged: Mapping[str, datetime]  # until when the file waits for a run
     attached: Collection[str]
 
@@ -64,7 +64,7 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: ObjectStore) -> None
             known = await read_known(session, page)
         if going := [listed.key for listed in page if _is_unreachable(listed, known)]:
             removed += await bucket.delete(going)
-    # Last: the expired rows are the reason recorded for their objects.
+    # The rows last: an expired row explains its object until that is deleted.
     expired = StagedArtifact.expires_at <= utcnow() - SWEEP_MARGIN
     sweep = partial(delete_batch, model=StagedArtifact, expired=expired)
     expired_entries = await until_none_is_left(sessions, sweep)
@@ -100,6 +100,6 @@ def _is_unreachable(listed: ListedObject, known: KnownFiles) -> bool:
         return owner[1] in known.gone
     now, expires_at = utcnow(), known.staged.get(listed.key)
     is_waiting = expires_at is not None and expires_at > now - SWEEP_MARGIN
-    # A young one may be finalised in a moment.
+    # A young upload may still be finalised.
     is_young = listed.modified_at > now - UNCLAIMED_LIFETIME
     return not (is_waiting or is_young or listed.key in known.attached)

@@ -26,7 +26,7 @@ from app.ids import new_hex_id
 from app.models.base import AnyColumn
 from app.schemas.staged_artifacts import ArtifactOut, FinalizeItem, PreparedOut, PrepareItem, PresignedPost
 
-# Parallel calls of one request to the store.
+# The most parallel calls of the store for one request.
 PARALLEL_CALLS = 10
 # A file is refused this long before the sweep may remove it, so that it never removes one that was just accepted.
 SWEEP_MARGIN = timedelta(hours=1)
@@ -51,7 +51,7 @@ _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,10
 # Types that a browser displays without executing content.
 _SHOWN_INLINE = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain"})
 
-# The table of the standard library only: the machine's own would make types depend on the worker.
+# Without the tables of the machine, so that types are the same on every worker.
 _TYPES = mimetypes.MimeTypes()
 for _suffix in (".patch", ".diff", ".log", ".toml", ".yaml", ".yml"):
     _TYPES.add_type("text/plain", _suffix)
@@ -102,7 +102,7 @@ def _media_type(content_type: str) -> str:
 
 
 def manifest_entry(artifacts: AnyColumn) -> TableValuedColumn[object]:
-    """Return an entry of a run's manifest, with which a query has a row for each of them."""
+    """Return the SQL expression for an entry of a run's manifest; a query with it has a row for each entry."""
     return func.jsonb_array_elements(artifacts, type_=JSONB).column_valued("entry", joins_implicitly=True)
 
 
@@ -174,7 +174,7 @@ async def measure_uploads(
     claimed: Collection[str],
 ) -> list[Upload]:
     """Return the size and media type of each uploaded file, in the order of `items` (contract 5.9)."""
-    # Items after the first wrong path cannot be the first failure.
+    # The store is asked only for items before the first wrong path, since only the first failure is reported.
     asked = []
     for item in items:
         if not folder.holds(item.storage_path, item.id):
@@ -232,6 +232,6 @@ async def for_each(items: Iterable[_Item], call: Callable[[_Item], Awaitable[_An
         async with asyncio.TaskGroup() as group:
             calls = [group.create_task(one(item)) for item in items]
     except ExceptionGroup as failures:
-        # The first failure cancels the other calls: an outage costs one time limit, not one per file.
+        # The first failure has cancelled the other calls, so that an outage costs one time limit, not one per file.
         raise failures.exceptions[0] from None
     return [call.result() for call in calls]

@@ -16,12 +16,12 @@ from app.models import Run, RunLogState, StagedArtifact, Task
 from app.services.artifacts.artifact_sweep import read_known
 from app.services.artifacts.artifact_uploads import for_each
 
-# Each run may have a thousand files.
+# The runs of one page; each may have a thousand files.
 _AT_ONCE = 20
 
 
 class ComparedFile(NamedTuple):
-    """A file by its row, by the bucket, or by both; sizes are in bytes, and of a log the valid ones."""
+    """A file in the rows, in the bucket or in both. Sizes are in bytes; of a log the rows have the valid size."""
 
     found: str  # "same", "missing", "differs" or "without_row"
     key: str
@@ -36,7 +36,7 @@ async def compare_files(sessions: SessionFactory, store: ObjectStore) -> AsyncIt
         infos = await for_each((key for key, _, _ in named), store.head)
         for (key, size, at), info in zip(named, infos, strict=True):
             stored = info.size if info else None
-            # Bytes after the valid size of a log are those of a writer that died.
+            # A writer that died may have left bytes after the valid size of a log.
             is_same = stored == size or (key.startswith(LOGS_PREFIX) and (stored or 0) > size)
             found = "missing" if info is None else "same" if is_same else "differs"
             yield ComparedFile(found, key, size, stored, at)
@@ -67,7 +67,7 @@ async def _named_by_rows(sessions: SessionFactory) -> AsyncIterator[list[tuple[s
         ]
         for entry in (entry for *_, artifacts, _, _ in rows for entry in artifacts):
             files += [(entry["storage_path"], entry["size"], datetime.fromisoformat(entry["uploaded_at"]))]
-        # The bucket's rules delete older ones.
+        # The bucket's rules delete older files.
         yield [file for file in files if file[-1] > now - timedelta(days=KEPT_DAYS)]
     keys = (StagedArtifact.task_id, StagedArtifact.artifact_id)
     staged = select(*keys, StagedArtifact.storage_path, StagedArtifact.size, StagedArtifact.uploaded_at)

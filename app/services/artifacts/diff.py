@@ -66,7 +66,7 @@ class RunChanges:
         facts, kept = _nothing(None, None if is_whole else run.changes), list[bytes]()
         if is_live:
             facts, kept = await self._ask(run, query, "patch", "sizes", later=query.cursor > 0)
-        # Without the time: a diff that is made again with the same content has the same tag.
+        # Without `at`, so that a new diff with the same content has the same tag.
         version = (*({**facts, "at": None}).values(), path, run.head_sha)
         tag = held.tag(0, digest_of(map(str, version)))
         if held.has(tag):

@@ -23,10 +23,10 @@ from app.schemas.runs.diff import DiffFacts
 
 _FRESH_SECONDS = 3.0
 _PAUSES = 20
-# A diff that is no longer fresh is kept this much longer, for the requests for its other parts.
+# How long a diff is kept after it was fresh, for requests for its other parts.
 _KEPT_SECONDS = 60.0
 _ANSWER_SECONDS = 5.0
-# The interval at which to look whether the worker has answered.
+# Between two looks whether the worker has answered.
 _PAUSE_SECONDS = 0.03
 _LEVEL = 1
 # The most bytes that a worker keeps of a diff, with room for the escapes of JSON.
@@ -69,7 +69,7 @@ async def _wait(redis: RedisClient, topic: str) -> None:
 async def ask(
     redis: RedisClient, waits: JoinedWork[None], topic: str, *parts: str, later: bool
 ) -> tuple[DiffFacts, list[bytes]] | None:
-    """Return facts and parts of a fresh diff; of the kept one for `later` parts, or without an answer."""
+    """Return facts and parts of a fresh diff; of the kept one if `later` is set or no worker answers."""
     if await seconds_left(redis, topic) <= (0 if later else _KEPT_SECONDS):
         await waits.join(partial(_wait, redis, topic), key=topic)
     kept = await find_fields(redis, topic, "facts", *parts)

@@ -50,7 +50,7 @@ from app.services.events.run_ledger import record_artifacts
 from app.services.resume_chain import resume_chain
 from app.services.views.runs import artifacts_out
 
-# Maximal number of entries; the manifest is read and written with its run.
+# The most entries of a manifest, which is read and written as a whole with its run.
 _MAX_ARTIFACTS = 1000
 # All entries except the worker's outputs with one of these names.
 _OTHERS: ColumnElement[object] = literal_column(
@@ -240,7 +240,7 @@ async def store_run_artifact(store: ObjectStore, ref: RunRef, file: NewArtifact)
     """Store a file of a run in the object store; return the entry that the caller must add to the run's manifest."""
     artifact_id = new_hex_id()
     key = ref.artifacts.key(artifact_id, file.name)
-    # Clients with a signed URL get the type from the store; it comes from a client and may be any text.
+    # The store sends this type with signed URLs. A client has named it, so it may be any text.
     stored_type = served_content_type(file.content_type)
     content = file.content
     await store.put(key, content, content_type=stored_type, tags=tags(KEPT_DAYS, ref.project_id))

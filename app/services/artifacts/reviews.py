@@ -25,9 +25,9 @@ from app.services.access.visibility import VISIBLE_RUN, require_run, visibility
 from app.services.views.entity_tags import Held, digest_of
 from app.services.views.users import Creator
 
-# The most bytes of both lists together as JSON; each has its own bounds too.
+# The most bytes of marks and comments together, as JSON.
 _MOST_BYTES = 64 * 2**10
-# The most reviews of which the comments are shown with another run.
+# The most reviews of other runs or people whose comments are shown with a review.
 _MOST_EARLIER = 50
 _Other = aliased(Run)
 _Earlier = aliased(RunReview)
@@ -47,7 +47,7 @@ def _json(**columns: object) -> ColumnElement[JsonDict]:
     return func.jsonb_build_object(*pairs, type_=JSONB)
 
 
-# What a person has sent is in the log of the run; a draft is shown to nobody else.
+# Comments that were sent to an agent. Only their author sees comments that were not sent.
 _WHICH: ColumnElement[str] = literal_column("CAST('$.comments[*] ? (@.message_id != null)' AS jsonpath)")
 _FIRST: ColumnElement[str] = literal_column(f"CAST('$[0 to {_MOST_EARLIER - 1}]' AS jsonpath)")
 _SENT = _json(
@@ -110,7 +110,7 @@ async def write_review(
 ) -> ReviewOut:
     """Replace the caller's review, unless another device has written it since it was read: VersionConflict."""
     await require_run(session, caller, task_id, run_id)
-    # The values are those of JSON: the answer shows what was stored.
+    # Converted to JSON values, so that the response shows exactly what is stored.
     content = body.model_dump(mode="json", include={"viewed", "comments"})
     _check(body, content)
     values = {"version": body.version + 1, "content": content, "updated_at": utcnow()}
@@ -134,7 +134,7 @@ async def _read(session: AsyncSession, caller: Principal, task_id: UUID, run_id:
     row = await _REVIEW.first(session, {"task_id": task_id, "run_id": run_id, **visibility(caller)})
     if row is None:
         raise NotFound
-    # Nothing is written before the first mark; a file that another run left unchanged stays viewed.
+    # Without a review of this run, show the marks of the newest other one: files that are unchanged stay viewed.
     content = row.content or {"viewed": [], "comments": []}
     return {
         "version": (row.is_own and row.version) or 0,

@@ -50,7 +50,7 @@ async def finalize_uploads(
         store, body.artifacts, folder, claimed=waiting | attached
     )
     paths = [upload.item.storage_path for upload in uploads]
-    # Before a run can take the files: the run's tag, with a longer lifetime, must be the last one written.
+    # Tag the files before a run can take them: its tag, with a longer lifetime, must be written last.
     fresh = [path for path in paths if path not in attached]
     await artifact_uploads.tag_objects(store, fresh, tags(STAGED_DAYS, caller.project.id))
     await lock_task(session, caller, task_id)
@@ -85,7 +85,7 @@ async def _remember(
         "expires_at": now + STAGED_LIFETIME,
         "uploaded_by_id": user_id,
     }
-    # One statement cannot write a row twice: the last item with an id counts.
+    # One statement cannot write a row twice: of items with the same id, the last one counts.
     rows = {entry["id"]: {**entry, **common, "artifact_id": entry["id"]} for entry in entries}
     for row in rows.values():
         del row["id"]

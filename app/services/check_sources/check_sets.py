@@ -27,7 +27,7 @@ from app.services.access.visibility import visible_check_set
 from app.services.views.newest_page import newest_page
 from app.services.views.users import Creator, user_basic
 
-# Kinds of sandboxes that do not enforce a network level.
+# Kinds of sandboxes that cannot enforce a network level.
 _PORTS_ONLY = frozenset({SandboxKind.LANDLOCK, SandboxKind.NONE})
 _CREATOR, _EDITOR = aliased(User), aliased(User)
 

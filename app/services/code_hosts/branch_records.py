@@ -16,7 +16,7 @@ from app.models import PushedBranch, Run
 from app.services.events.run_ledger import record_for_run
 from app.services.resume_chain import resume_chain
 
-# The names of the branches that this service pushes begin so.
+# Begins the names of all branches that this service pushes.
 BRANCH_PREFIX = "taskbeacon/"
 
 

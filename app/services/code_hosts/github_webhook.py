@@ -71,7 +71,7 @@ async def receive_github(
         return ignore("The check has not failed.")
     if delivery.event == "check_run":
         return ignore("The suite or workflow run of this check starts a follow-up run.")
-    # A follow-up locks runs first. The report may have locked their task.
+    # Commit, because a follow-up locks runs before their task, and `fold_ci` may have locked the task.
     await release(session)
     await require_follow_up_allowance(session, report, clients.gates)
     if not await _is_new(session, delivery.delivery_id):
@@ -95,7 +95,7 @@ async def _require_signature(
             )
         )
         key = _decrypt(cipher, stored)
-    # The same answer for every error. Without a key, compare with a random one, which no signature matches.
+    # Every error is answered alike. Without a key, compare with a random one, which no signature matches.
     expected = hmac.new((key or new_id().hex).encode(), delivery.body, hashlib.sha256).hexdigest()
     signature = delivery.signature.removeprefix(_SIGNATURE).encode()
     if not hmac.compare_digest(expected.encode(), signature) or not key:
@@ -133,7 +133,7 @@ def read_ci_report(event: str, payload: object, integration_id: int | None = Non
     check, repository = _get(payload, event, dict), _get(payload, "repository", dict)
     home = _get(check, "head_repository", dict)
     suite = _get(check, "check_suite", dict)
-    # Check runs have their branch in their suite.
+    # The branch of a check run is in its suite.
     branch = _text(check, "head_branch") or _text(suite, "head_branch")
     name, head_sha = _text(repository, "full_name").lower(), _text(check, "head_sha")
     is_foreign = bool(home) and _text(home, "full_name").lower() != name
@@ -143,9 +143,9 @@ def read_ci_report(event: str, payload: object, integration_id: int | None = Non
     if label == OWN_CHECK:
         return None
     number, url, app_id = _get(check, "id", int), _text(check, "html_url"), _get(check, "app", dict).get("id")
-    # Check runs are repeated under a new id, all others under theirs.
+    # A repeated check run has a new id; a repeated suite or workflow run keeps its id.
     about = f"{_get(suite, 'id', int)}:{label}" if event == "check_run" else number
-    # A suite or workflow run that is begun again may still have its last conclusion.
+    # A repeated suite or workflow run may still show the conclusion of the last time.
     is_over = event == "check_run" or payload.get("action") == "completed"
     changed = _text(check, "updated_at") or _text(check, "completed_at") or _text(check, "started_at")
     return CiReport(

@@ -78,14 +78,14 @@ class CodeHost:
     """The code host of a run's repository, with the encrypted credential of the run, as read from the database."""
 
     git_url: str
-    # None: a host without an API.
+    # None if the host has no API.
     api_url: str | None
     integration_id: int | None = None
     encrypted_token: str | None = field(default=None, repr=False)
     app: _App | None = field(default=None, repr=False)
-    # The run was created with a token that is gone.
+    # Whether the run was created with a token that is deleted by now.
     token_is_gone: bool = False
-    # Owner of a personal credential, and the project of which the owner must be a member; None for a project's own.
+    # The owner of a personal credential, and the project of which they must be a member; None if a project owns it.
     person_id: int | None = None
     project_id: int | None = None
 

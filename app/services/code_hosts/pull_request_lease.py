@@ -23,7 +23,7 @@ from app.services.retrying.policies import (
 )
 from app.services.retrying.retries import in_transaction
 
-# A writer is cut off this long before its lease ends.
+# A writer is stopped this long before its lease ends.
 _MARGIN = timedelta(seconds=10)
 
 
@@ -62,13 +62,13 @@ async def sole_writer(
     except TimeoutError as error:
         raise GitHubUnavailable(f"Writing about the branch {branch} took too long.") from error
     finally:
-        # What the block has written, or its error, counts more than the lease.
+        # Only logged, since the result of the block is more important. The lease expires.
         release = partial(in_transaction, sessions, partial(_release, where=where, until=until))
         await attempt(release, event="pull_request.lease_not_released")
 
 
 async def _take(session: AsyncSession, where: tuple[ColumnElement[bool], ...]) -> datetime | None:
-    # The rows of all runs that pushed it, in one order: another process that takes it waits, and finds the lease.
+    # Locks the rows of all runs that pushed the branch, in one order. Another process waits here, and finds the lease.
     rows = select(PushedBranch.writing_until).where(*where).order_by(PushedBranch.run_id)
     now = utcnow()
     leases = await session.scalars(rows.with_for_update(key_share=True))

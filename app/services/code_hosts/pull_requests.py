@@ -97,9 +97,9 @@ async def _publish(
     assert result.base_branch is not None
     repository, branch, section = subject.repository, result.head_branch, _section(subject, result)
     async with sole_writer(sessions, repository, branch, emit):
-        # This also finds what an earlier try has opened, if its answer was lost.
+        # Also finds the pull request of an earlier try whose answer was lost.
         found = await github.find_pull_request(access, repository, branch)
-        if result.head_sha == result.base.sha:  # earlier runs did all work on the branch
+        if result.head_sha == result.base.sha:  # all work on the branch is that of earlier runs
             return found
         if found is not None:
             body = WORK.replace(found.body, section)
@@ -136,7 +136,7 @@ def _section(subject: PullRequestSubject, result: RunResult) -> str:
         + "\n</details>",
         f"Made by an agent for the task {task}.",
     ]
-    # Nothing in the section may look like its end.
+    # No text may contain the mark that ends the section.
     return WORK.wrap("\n" + "\n\n".join(part.replace("<!--", "&lt;!--") for part in parts) + "\n")
 
 

@@ -38,10 +38,10 @@ from app.services.retrying.retries import in_transaction
 from app.services.views.task_links import task_page
 from app.services.views.verification_texts import heading_of, page_of
 
-# Each sends one request at a time, so that half of the slots are left to runs, whose pull requests people wait for.
+# Each report sends one request at a time, so half of the slots are left for the pull requests of runs.
 _AT_ONCE: Final = MAX_PARALLEL_REQUESTS // 2
 OWN_CHECK: Final = "taskbeacon"
-# The conclusion of a check run, and the state of a status: no state is neutral, and unchecked work gets no status.
+# The conclusion of a check run and the state of a status, of which none is neutral; unchecked work gets no status.
 _CONCLUSIONS: Mapping[str, tuple[str, str | None]] = {
     Verdict.VERIFIED: ("success", "success"),
     Verdict.REFUTED: ("failure", "failure"),
@@ -70,9 +70,9 @@ class _Report(NamedTuple):
     repository: str
     branch: str
     shown: VerificationOut
-    # The pull request has had a section, from this run or another run of the branch.
+    # Whether a run of the branch has put a section into the pull request before.
     had_section: bool
-    # No other run has pushed to the branch since.
+    # Whether no other run has pushed to the branch since.
     pushed_last: bool
 
 
@@ -102,7 +102,7 @@ async def _perform(sessions: SessionFactory, hosts: CodeHosts, settings: Setting
     try:
         branch = await in_transaction(sessions, lambda session: row_of(session, branch_of))
         if branch is not None:
-            # Read by the only writer: no older verdict follows a newer one.
+            # Read under the lease, so that no process reports an older verdict after a newer one.
             async with sole_writer(sessions, *branch):
                 found = await in_transaction(sessions, lambda session: _read(session, settings, due.run_id))
                 if found is not None:
@@ -118,7 +118,7 @@ async def _perform(sessions: SessionFactory, hosts: CodeHosts, settings: Setting
         if is_outage(error):
             raise
         log.exception("verdict_report.failed", run_id=str(due.run_id))
-    # If another verdict came meanwhile, the row is due for it.
+    # If there is another verdict by now, the row has a new `due_at`, and stays due.
     settled = update(VerdictReport).where(
         VerdictReport.run_id == due.run_id, VerdictReport.due_at == due.due_at
     )
@@ -194,7 +194,7 @@ async def _send(
 
 
 async def _put_section(github: GitHubClient, api: GitHubAccess, report: _Report, link: str) -> bool:
-    # Returns whether there is a pull request with a section about the verdict, now or once.
+    # Returns whether the pull request has, or has had, a section about a verdict.
     found = await github.find_pull_request(api, report.repository, report.branch)
     if found is None:
         return False

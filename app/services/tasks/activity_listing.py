@@ -43,7 +43,7 @@ from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 
 _USER = bindparam("visible_user_id", type_=BigInteger)
 _SNIPPET_CHARACTERS = 200
-# The content of a message is one text, or a list of blocks, of which some have a text.
+# Selects the texts of a message, whose content is one text, or a list of blocks with or without a text.
 _TEXTS: ColumnElement[object] = literal_column(
     """'$.content[*] ? (@.type() == "string" || exists(@.text))'"""
 )
@@ -199,11 +199,11 @@ def _page_statement() -> Statement:
 
 
 def _details_of(activity: Any) -> LateralFromClause:
-    # One by one: for a page of unknown length the planner would read whole tables.
+    # Lateral: for a page of unknown length, the planner would otherwise read whole tables.
     block = func.jsonb_path_query(RunCommand.params, _TEXTS).column_valued("block")
     text = func.coalesce(block.op("->>")(literal_column("'text'")), block.op("#>>")(literal_column("'{}'")))
     message = select(func.string_agg(text, literal_column("E'\\n'")))
-    # At most one of the three has the id.
+    # At most one of the three tables has a row with this id.
     told = func.coalesce(Question.title, Run.error_message, message.correlate(RunCommand).scalar_subquery())
     is_creation = activity.kind == constant(ActivityKind.CREATED)
     snippet = func.left(case((is_creation, Task.description), else_=told), literal_int(_SNIPPET_CHARACTERS))
@@ -230,7 +230,7 @@ def _mark_statement() -> ReturningInsert[UUID]:
         select(_USER, activity.id, activity.at)
         .join(seen, and_(seen.c.task_id == activity.id, activity.at <= seen.c.before))
         .where(_is_unread(activity))
-        # In one order: concurrent requests wait for each other instead of deadlocking.
+        # Written in one order, so that concurrent requests wait for each other instead of deadlocking.
         .order_by(activity.id)
     )
     marked = upsert(ActivityMark).from_select(["user_id", "task_id", "seen_at"], unread)

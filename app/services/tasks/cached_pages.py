@@ -28,7 +28,7 @@ from app.services.views.entity_tags import Held
 
 # The selectivity of a search depends on its words: a generic plan would read every task for some searches.
 PLAN_FOR_THESE_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
-# A page has up to a hundred ids, of a tenth of a kilobyte each.
+# A page has up to 100 ids of 100 bytes each.
 _MOST_LISTS = 1024
 _MOST_PAGES = 4
 
@@ -40,7 +40,7 @@ class _KnownList:
     version: int = -1
     count: int | None = None
     pages: dict[Page, Sequence[UUID]] = field(default_factory=dict)
-    # Of many concurrent requests that miss, only one looks up.
+    # One request looks the page up, and concurrent ones wait for it.
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def start(self, version: int, count: int | None) -> None:
@@ -63,7 +63,7 @@ class KnownLists:
         """Return the cached task list of a filter. If there is none, add an empty one to the cache and return it."""
         key = (task_filter.shape, task_filter.order, tuple(task_filter.parameters.items()))
         known = self._lists.pop(key) if key in self._lists else _KnownList()
-        # It is the most recently used now, and goes last.
+        # The most recently used list stands last.
         self._lists[key] = known
         if len(self._lists) > _MOST_LISTS:
             del self._lists[next(iter(self._lists))]
@@ -128,7 +128,7 @@ async def _read_known(
 async def _look_up(
     session: AsyncSession, task_filter: TaskFilter, page: Page, *, counting: bool
 ) -> Sequence[SeenTask]:
-    # In a transaction that ends here, so that its lock delays no other request.
+    # `SET LOCAL` needs a transaction. It ends here, so that it delays no other request.
     await session.execute(PLAN_FOR_THESE_VALUES)
     statement = look_up_statement(task_filter.shape, page.limit, task_filter.order, counting=counting)
     values = {**task_filter.parameters, "offset": page.offset, "end": page.offset + page.limit}

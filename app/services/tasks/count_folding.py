@@ -17,9 +17,9 @@ class Counts:
     """The description of a database table of counts, for `fold_counts`. Triggers add a row to it for each change."""
 
     table: Table
-    # Sums are read, and rows are folded, for one value of these.
+    # Sums are read, and rows are merged, for one owner at a time.
     owner: Sequence[str]
-    # Each value of these keeps its own row.
+    # Each kind keeps its own row.
     kinds: Sequence[str]
     sums: Sequence[str]
 

@@ -42,7 +42,7 @@ from app.services.views.entity_tags import Versions
 from app.services.views.runs import NEWEST_FIRST, Order, greatest_first
 from app.services.views.tasks import TaskRow, select_versioned_tasks, select_versions, tasks_within_page
 
-# More shapes are possible than clients use.
+# The statements that are kept; clients use fewer combinations of filters than are possible.
 _SHAPES_KEPT = 512
 
 
@@ -51,7 +51,7 @@ _ORDERS: Mapping[Ordering, Order] = {
     Ordering.ACTIVITY: ("last_activity_at",),
     Ordering.VERDICT: ("verdict_urgency", "created_at"),
 }
-# The values are those of `access.visibility`.
+# `access.visibility` gives the values.
 _SEEN = (
     TaskCount.project_id == bindparam("visible_project_id"),
     TaskCount.audience.in_(audiences_of(bindparam("visible_user_id", type_=BigInteger))),
@@ -93,7 +93,7 @@ class SeenTask(NamedTuple):
 
 class TaskFilter(NamedTuple):
     shape: tuple[str, ...]
-    # Of the parameters of VISIBLE_TASK, and of those of the shape.
+    # The values of the parameters of VISIBLE_TASK, and of those of the shape.
     visible: Mapping[str, int]
     values: Mapping[str, int | str]
     order: Order = NEWEST_FIRST
@@ -208,7 +208,7 @@ def first_page_statement(shape: tuple[str, ...], limit: int, order: Order) -> Pr
 @lru_cache(maxsize=_SHAPES_KEPT)
 def first_page_versions(shape: tuple[str, ...], limit: int, order: Order) -> Versions:
     """Return the SELECT of the total and the versions of what `first_page_statement` selects."""
-    # With the columns that the versions need: a second look-up by id takes the database twice as long.
+    # Selects what the versions need too: with a second look-up by id, the database takes twice as long.
     xmin: ColumnElement[object] = literal_column(f"{Task.__tablename__}.xmin").label("xmin")
     newest = select_newest(shape, limit, order, Task.created_by_id, Task.latest_run_id, xmin)
     page = aliased(Task, newest.subquery(Task.__tablename__))
@@ -273,7 +273,7 @@ def select_newest(
     shape: tuple[str, ...], limit: int, order: Order = NEWEST_FIRST, *also: AnyColumn, first: bool = True
 ) -> Select[Any]:
     """Return the SELECT of id, place and `also` of `limit` matching tasks, unless `first` from `offset` to `end`."""
-    # Each audience in its index order, then merged: `audience IN (…)` would sort all visible tasks.
+    # Reads each audience in index order, then merges them: `audience IN (…)` would sort all visible tasks.
     end = literal_int(limit) if first else bindparam("end", type_=BigInteger)
     by = [getattr(Task, name) for name in order]
     branches = [

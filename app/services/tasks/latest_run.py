@@ -25,7 +25,7 @@ def copies_of(verification: Any) -> dict[str, Any]:
     return {"verdict_urgency": urgency, "latest_run_ci": verification[("ci", "state")].astext}
 
 
-# The columns of moved runs with what to copy of their verification.
+# The columns of a task that mirror the verification of its latest run.
 COPIED = tuple(copies_of(Run.verification))
 
 

@@ -117,7 +117,7 @@ _ARTIFACTS = Prepared(
     _select_runs(_ENTRY)
     .join(_ENTRIES, true())
     .where(
-        # For the index; a part of the list may match as a whole.
+        # Uses the index on all names of a run together; the next condition checks the single name.
         ARTIFACT_NAMES.ilike(bindparam("names"), escape="\\"),
         _ENTRY["name"].astext.ilike(bindparam("pattern"), escape="\\"),
         _ENTRY["dismissed_at"].astext.is_(None),

@@ -116,7 +116,7 @@ async def list_repositories(session: AsyncSession, caller: Principal) -> list[st
 
 
 def _repositories_statement() -> Select[str]:
-    # From each name to the next by one look at the index: DISTINCT would read all tasks.
+    # Finds each next name by one look at the index: DISTINCT would read all tasks.
     named = (Task.project_id == bindparam("visible_project_id"), ~Task.deleted, Task.repository.is_not(None))
     names = select(func.min(Task.repository).label("name")).where(*named).cte("names", recursive=True)
     following = select(func.min(Task.repository)).where(*named, Task.repository > names.c.name)

@@ -314,7 +314,7 @@ def _update_statement(columns: tuple[str, ...]) -> Prepared[_Written]:
         name: bindparam(name, type_=Task.__table__.c[name].type) for name in columns
     }
     if "archived" in values:
-        # Archiving an archived task keeps the first time.
+        # A task that is archived again keeps its first `archived_at`.
         stamp = func.coalesce(Task.archived_at, values["updated_at"])
         values["archived_at"] = case((values["archived"], stamp))
     before = (

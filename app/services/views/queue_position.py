@@ -9,10 +9,10 @@ from app.models import Run
 from app.models.base import literal_int
 from app.models.runs.run import is_performed, is_waiting
 
-# Keys that a run's `state` has on the wire only: those of a waiting run, and one that is read from a column.
+# Keys of a run's `state` that are not stored there: of a waiting run, and the number of attempts, which is a column.
 IN_QUEUE = ("queue_position", "waits_for")
 ATTEMPTS = "attempts"
-# The largest position that is counted: a page of runs must not count a long queue a hundred times.
+# The largest position that is counted, since a page may show a hundred runs of a long queue.
 LAST_POSITION = 1000
 # The parameter for the most runs of a project that workers perform at a time; 0: no limit. The process gives its value
 # to its sessions (`runtime.py`).

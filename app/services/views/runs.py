@@ -51,7 +51,7 @@ def json_bytes(column: AnyColumn) -> ColumnElement[int]:
     return func.coalesce(case((stored > _LITTLE_BYTES, whole), else_=stored), 0)
 
 
-# Columns by which rows are sorted, the greatest first; of equal rows the one with the greatest id.
+# The columns by which rows are sorted, the greatest first, and finally by id.
 Order = tuple[str, ...]
 NEWEST_FIRST: Order = ("created_at",)
 
@@ -113,7 +113,7 @@ def run_version(run: Any = Run, *, table: str = "runs") -> ColumnElement[str]:
     columns = [getattr(run, name) for name in RunRow._fields if name not in IN_QUEUE]
     digest = func.sha256(func.record_send(func.row(*columns)))
     shown = func.encode(digest, literal_column("'hex'"), type_=Text)
-    # A heartbeat writes the row of a run that a worker holds, and changes nothing that is shown.
+    # Heartbeats write the row of a run that a worker holds, without changing what is shown.
     written = case((run.lease_expires_at.is_not(None), shown), else_=row_version(table))
     return joined(run.id, written)
 
@@ -132,7 +132,7 @@ def select_digest(
 
 
 def placed(version: str, run: RunRow | None) -> str:
-    """Return the version of a row with its run's place in the queue and why it waits, which are not counted twice."""
+    """Return the version of a row with the queue position of its run and why it waits, as `select_digest` has it."""
     return f"{version}/{(run and run.queue_position) or ''}/{(run and run.waits_for) or ''}"
 
 
@@ -258,7 +258,7 @@ def artifacts_out(
             **entry,
             # An entry without an id is damaged; its run is shown all the same.
             "url": ApiPath(f"{path}/{entry['id']}/download") if with_urls and "id" in entry else None,
-            # As workers named the source when entries did not say who uploaded them.
+            # Older entries do not say who uploaded them; workers named themselves as the source.
             "uploaded_by": entry.get("uploaded_by")
             or ("agent" if entry.get("source") == "agent" else "user"),
             "uploaded_by_user_id": entry.get("uploaded_by_user_id"),

@@ -54,7 +54,7 @@ class TaskRow(NamedTuple):
     last_activity_at: datetime
     ci_prompt: str | None
     acceptance: DefinitionsOut | None
-    # This is not shown: lists are sorted by it.
+    # Not shown; lists are sorted by it.
     verdict_urgency: int
     creator: Creator | None
     run: RunRow | None
@@ -84,7 +84,7 @@ def _from(table: type[Task], *columns: ColumnElement[Any]) -> Select[Any]:
 
 
 def _task_version(table: type[Task] = Task) -> ColumnElement[str]:
-    # As it is shown, with its creator and its run. An alias has the name of the table, and its `xmin`.
+    # Of the task, its creator and its run, which are shown together. An alias has the name and the `xmin` of the table.
     return joined(
         table.id,
         row_version(Task.__tablename__),

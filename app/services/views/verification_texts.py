@@ -9,7 +9,7 @@ from app.verdicts.judgement import Case
 
 _PASSING = (CheckStatus.PASSED, CheckStatus.FAILED_BEFORE)
 _REFUTING = (VerdictReason.CHECK_FAILED, VerdictReason.NEW_FAILURES)
-# The most that a page says, in bytes, without its link and its frame.
+# The most bytes of a page, without the link and the marks around it.
 _PAGE_BYTES = 3000
 _MOST_REASONS = 10
 
@@ -128,5 +128,5 @@ def _block(check: CheckResultOut, command: str | None, why: Sequence[str]) -> It
 
 
 def _output(shown: CheckResultOut | SetupStepOut) -> list[str]:
-    # No line of it can begin a code block, or anything else that the agent could take for ours.
+    # Each line is prefixed, so that no output begins a code block, or looks like a text of the service.
     return ["output:", *(f"| {line}" for line in shown["tail"].splitlines())]

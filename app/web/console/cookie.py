@@ -19,8 +19,8 @@ def session_secret(request: Request) -> str | None:
     if "cookie" not in request.headers:
         return None
     name = _name(request)
-    # The last of two cookies of this name: browsers send longer paths first, and ours has the path `/`. Only over
-    # plain http, on loopback, can another server plant one.
+    # Of two cookies with this name the last one is ours: browsers send longer paths first, and ours has the path `/`.
+    # Another server can set one only over plain http on loopback.
     secret = request.cookies.get(name) if name else None
     if not secret:
         return None

@@ -17,7 +17,7 @@ from app.web.not_modified import encodings_of, tags_of
 FOLDER = Path(__file__).with_name("dist")
 
 _INDEX = "index.html"
-# Their names contain a hash of their content.
+# The names of files in this folder contain a hash of their content.
 _HASHED = "assets/"
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _CHECKED = "no-cache"

@@ -31,7 +31,7 @@ async def _terminal_address(request: Request) -> str:
 
 
 async def _user_code(request: Request) -> str:
-    # Known and unknown codes count alike, so that the limit does not tell which codes exist.
+    # Unknown codes count too, so that the limit does not show which codes exist.
     await throttle_by(process_of(request), f"codes:{call_of(request).caller.user_id}", CODES)
     code: str = request.path_params["user_code"]
     return code[:_CODE_CHARACTERS]

@@ -28,7 +28,7 @@ from app.web.pagination import read_limit, read_page
 from app.web.responses import Json
 from app.web.unit_route import UnitRoute
 
-# Starts Swagger UI. A separate script, since the page's policy refuses inline scripts.
+# Starts Swagger UI. A file of its own, because the page's policy refuses inline scripts.
 EXPLORER_SCRIPT = Path(__file__).with_name("explorer.js")
 _EXPLORER_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; worker-src blob:; "
@@ -36,7 +36,7 @@ _EXPLORER_POLICY = (
 )
 # FastAPI's own validation error; this service has an envelope for every failure.
 _FOREIGN_STATUS = "422"
-# The last belongs to a parameter, which repeats the whole schema.
+# `CiStatus` belongs to a parameter, which repeats the whole schema.
 _UNUSED_SCHEMAS = ("HTTPValidationError", "ValidationError", "CiStatus")
 _REFERENCE = "#/components/schemas/{model}"
 # Dependencies that read parameters themselves.
@@ -207,7 +207,7 @@ def _add_parameters(operation: JsonDict, route: APIRoute) -> None:
     for parameter in known:
         kinds = parameter["schema"].get("type")
         if isinstance(kinds, list):
-            # A parameter that is not given is null to the service; on the wire it is absent.
+            # The code has None for an absent parameter; on the wire there is no null.
             parameter["schema"]["type"] = next(kind for kind in kinds if kind != "null")
     in_path = [groups.PARAMETERS[name] for name in route.param_convertors]
     parameters = [*in_path, *known, *(groups.PARAMETERS[name] for name in read)]

@@ -23,7 +23,7 @@ from app.web.responses import Json
 
 Responses = dict[int | str, JsonDict]
 
-# The meaning of each status, and one of the errors that have it.
+# The meaning of each status, and an error with it as the example.
 _ERRORS: dict[int, tuple[str, AppError]] = {
     400: (
         "The body or the query is invalid; `attr` names the field.",

@@ -196,7 +196,7 @@ PARAMETERS: dict[str, JsonDict] = {
 }
 PARAMETERS["project_id"]["example"] = "@current"
 
-# The one body that is no JSON document.
+# The only request body that is not a JSON document.
 EVENT_LINES: JsonDict = {
     "requestBody": {
         "description": 'JSON lines, each `{"seq": n, "event": {…}}`, numbered from 1. An empty body only asks for the '

@@ -53,7 +53,7 @@ class PageRoute(ActionRoute):
     @override
     def refuse(self, request: Request, error: AppError | RequestRefused) -> Response:
         if isinstance(error, QuestionSettled):
-            # The page shows the stored answer, or that there is none.
+            # The page of the question shows the stored answer, or that there is none.
             return back_to_page(request)
         text = error.body.get("detail") or error.body.get("error", "")
         title = _TITLES.get(error.status, "This was not answered")

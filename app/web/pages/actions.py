@@ -96,7 +96,7 @@ async def _is_signed_in(request: Request, action: Action) -> bool:
         holder = await authenticate_session(session_of(request), secret, project=action.person.project.id)
         require_holder(action, holder)
     except (AuthenticationError, NotFound, PermissionDenied):
-        # The cookie is of no use here: the page asks for a key.
+        # The cookie does not authorise this answer, so the page asks for a key.
         return False
     return True
 

@@ -49,7 +49,7 @@ _CLOSED = {
         "It does not wait for an answer any more.",
     ),
 }
-# Before the names of fields in the HTML form; page.html writes it.
+# The prefix of the names of fields in the HTML form of page.html.
 _PREFIX = "content."
 # Invisible characters in ordinary words and emoji, which are kept.
 _JOINERS = frozenset("\u200c\u200d\ufe0f")
@@ -84,7 +84,7 @@ class PageData:
     text: str = ""
     has_way_back: bool = False
     row: QuestionRow | None = None
-    # The options that the token of the page takes.
+    # The options that the page's token can choose.
     options: Sequence[Mapping[str, Any]] = ()
     asks_for_key: bool = False
 
@@ -139,7 +139,7 @@ def buttons_of(kind: QuestionKind, options: Sequence[Mapping[str, Any]]) -> tupl
             return safe, [_of_option(each) for each in others]
         case QuestionKind.FORM | QuestionKind.URL:
             accept = "Send" if kind is QuestionKind.FORM else "I agree to open it"
-            # The return key in a field presses the first one; the style puts it at the right.
+            # The return key presses the first button; the style puts it at the right.
             return [
                 Button(name="action", value=FormAction.ACCEPT, label=accept, look="allow"),
                 Button(name="action", value=FormAction.DECLINE, label="Decline", look="reject"),
