@@ -62,6 +62,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
         port = url.port or _DEFAULT_PORTS[url.scheme]
+        # Not `url.host`, which httpx decodes.
         host = url.raw_host.decode("ascii")
         addresses = await self._names.find(host, port)
         dialled: list[str] = request.extensions.get(DIALLED, [])
@@ -73,7 +74,7 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         for address in addresses[:_ADDRESSES_TRIED]:
             dialled[:] = [address]
             try:
-                return await self._transport(host).handle_async_request(_pin(request, address))
+                return await self._transport(host).handle_async_request(_pin(request, host, address))
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
         assert failure is not None
@@ -98,16 +99,12 @@ class _GuardedTransport(httpx.AsyncBaseTransport):
         return self._transports[key]
 
 
-def _pin(request: httpx.Request, address: str) -> httpx.Request:
-    # The name that was looked up; httpx decodes `url.host`.
-    host = request.url.raw_host.decode("ascii")
-    extensions = dict(request.extensions)
-    if not is_address(host):
-        extensions["sni_hostname"] = host
+def _pin(request: httpx.Request, host: str, address: str) -> httpx.Request:
+    name = {} if is_address(host) else {"sni_hostname": host}
     return httpx.Request(
         request.method,
         request.url.copy_with(host=address),
         headers=request.headers,
         stream=request.stream,
-        extensions=extensions,
+        extensions={**request.extensions, **name},
     )

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 import httpx
 
+from app.coroutines.shielded import JoinedWork
 from app.security.addresses import PUBLIC, AddressPolicy, split_url
 
 _LOOKUPS_AT_ONCE = 32
@@ -51,33 +52,25 @@ class Names:
         # When the refusal of each name ends, by the monotonic clock. Few: each has occupied a thread for seconds.
         self._refused: dict[str, float] = {}
         self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="names")
-        self._looking: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
+        self._looking = JoinedWork[Sequence[str]]()
 
     async def find(self, host: str, port: int) -> Sequence[str]:
         """Return the addresses of a host, at least one. Raises NameNotFound."""
         if is_address(host):
             return [host]
-        asked, now = (host, port), time.monotonic()
+        now = time.monotonic()
         if self._refused.get(host, now) > now:
             raise NameNotFound(f"the name server of {host} does not answer")
-        if asked not in self._looking:
-            looking = asyncio.get_running_loop().run_in_executor(self._threads, self._look_up, host, port)
-            self._looking[asked] = looking
-            looking.add_done_callback(partial(self._forget, asked))
         try:
-            # Shielded: a cancelled caller must not cancel the look-up for others.
-            found = await asyncio.shield(self._looking[asked])
+            found = await self._looking.join(partial(self._in_thread, host, port), key=f"{host}:{port}")
         except (OSError, UnicodeError) as error:
             raise NameNotFound(f"{host} has no address") from error
         if not found:
             raise NameNotFound(f"{host} has no address")
         return found
 
-    def _forget(self, asked: tuple[str, int], looking: asyncio.Future[Sequence[str]]) -> None:
-        del self._looking[asked]
-        if not looking.cancelled():
-            # If all callers have left, asyncio would log an exception that is never retrieved.
-            looking.exception()
+    async def _in_thread(self, host: str, port: int) -> Sequence[str]:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._look_up, host, port)
 
     def _look_up(self, host: str, port: int) -> Sequence[str]:
         began = time.monotonic()

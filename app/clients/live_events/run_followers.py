@@ -26,7 +26,7 @@ class Subscription:
     published in between.
     """
 
-    __slots__ = ("_channel", "_queued", "_queued_bytes", "_waiter", "is_over", "is_run_deleted")
+    __slots__ = ("_channel", "_queued", "_queued_bytes", "_woken", "is_over", "is_run_deleted")
 
     def __init__(self, channel: "Channel") -> None:
         self.is_over = False
@@ -34,7 +34,7 @@ class Subscription:
         self._channel = channel
         self._queued: list[RunEvent] = []
         self._queued_bytes = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self._woken = asyncio.Event()
 
     async def is_connected(self, *, within: float) -> bool:
         """Wait at most `within` seconds until Redis has confirmed the subscription to the run's events."""
@@ -71,8 +71,7 @@ class Subscription:
 
     def wake(self) -> None:
         """Make the call of `take` or `is_connected` that waits now check its condition again, if there is one."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        self._woken.set()
 
     async def _wait(self, seconds: float, holds: Callable[[], bool]) -> None:
         if holds():
@@ -80,9 +79,8 @@ class Subscription:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not holds():
-                    self._waiter = asyncio.get_running_loop().create_future()
-                    await self._waiter
-        self._waiter = None
+                    self._woken.clear()
+                    await self._woken.wait()
 
 
 class Channel:

@@ -1,6 +1,5 @@
 """Signed URLs, which open an object without a key, and forms, which store one (contract 8)."""
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -39,7 +38,7 @@ class SignedUrls:
         self._bucket = settings.s3_bucket
         self._clients = clients
         self._id = new_hex_id()
-        self._urls: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._urls: dict[tuple[str, int], str] = {}
         self._signer = create_signer(settings, settings.s3_signing_endpoint_url)
 
     def period(self) -> str:
@@ -50,15 +49,12 @@ class SignedUrls:
     async def of(self, key: str) -> str:
         """Return a URL to GET an object, valid for at least five minutes and the same for 55, for caches."""
         period = _period()
-        known = self._urls.get(key)
-        if known is not None and known[1] == period:
-            return known[0]
-        start = datetime.fromtimestamp(period * _URL_PERIOD_SECONDS, UTC)
-        url = await self._sign(key, URL_LIFETIME, {}, at=start)
-        self._urls[key] = (url, period)
-        self._urls.move_to_end(key)
-        if len(self._urls) > _URLS_KEPT:
-            self._urls.popitem(last=False)
+        url = self._urls.get((key, period))
+        if url is None:
+            start = datetime.fromtimestamp(period * _URL_PERIOD_SECONDS, UTC)
+            url = self._urls[key, period] = await self._sign(key, URL_LIFETIME, {}, at=start)
+            if len(self._urls) > _URLS_KEPT:
+                del self._urls[next(iter(self._urls))]
         return url
 
     async def download(self, key: str, *, disposition: str, content_type: str, lifetime: timedelta) -> str:

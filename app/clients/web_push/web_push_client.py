@@ -29,8 +29,8 @@ from app.clients.web_push.web_push_messages import (
     EncryptedPush,
     EncryptionFailed,
     NotASubscription,
-    PermittedServices,
     encrypt,
+    read_subscription,
 )
 
 _TIMEOUT_SECONDS = 10.0
@@ -64,7 +64,8 @@ class WebPushClient(PushSender):
         self._http = http
         self._key = key
         self._subject = subject
-        self._services = PermittedServices(hosts, allow_http=allow_http)
+        self._hosts = hosts
+        self._allow_http = allow_http
         self._circuits = Circuits(next_probe)
         self._slots = asyncio.Semaphore(_PARALLEL_REQUESTS)
 
@@ -77,7 +78,7 @@ class WebPushClient(PushSender):
 
     async def _send(self, message: PushMessage, deadline: Deadline) -> PushOutcome:
         try:
-            subscription = self._services.read_subscription(message.token)
+            subscription = read_subscription(message.token, self._hosts, allow_http=self._allow_http)
             circuit = self._circuits.of(urlsplit(subscription["endpoint"]).hostname or "")
             async with self._slots:
                 if deadline.is_past:

@@ -1,7 +1,7 @@
 """Encrypt pushes for browsers (RFC 8291). A device's token is its browser's subscription."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -29,32 +29,21 @@ class EncryptionFailed(Exception):
     """A message cannot be encrypted for its browser, now or later."""
 
 
-class PermittedServices:
-    """The hosts that web pushes may be sent to; a leading dot permits subdomains, and development plain HTTP."""
-
-    def __init__(self, hosts: Sequence[str], *, allow_http: bool) -> None:
-        self._hosts = tuple(hosts)
-        self._schemes = {"https", "http"} if allow_http else {"https"}
-
-    def read_subscription(self, token: str) -> JsonDict:
-        """Return the endpoint and keys of a browser's subscription, checked; raise NotASubscription."""
-        try:
-            subscription = orjson.loads(token)
-            endpoint = str(subscription["endpoint"])
-            address = urlsplit(endpoint)
-            keys = {name: subscription["keys"][name] for name in ("p256dh", "auth")}
-        except (ValueError, TypeError, KeyError) as error:
-            raise NotASubscription from error
-        if not all(isinstance(value, str) and value for value in keys.values()):
-            raise NotASubscription
-        if address.scheme not in self._schemes or address.username is not None:
-            raise NotASubscription
-        if not self._permits(address.hostname or ""):
-            raise NotASubscription
-        return {"endpoint": endpoint, "keys": keys}
-
-    def _permits(self, host: str) -> bool:
-        return any(host.endswith(known) if known.startswith(".") else host == known for known in self._hosts)
+def read_subscription(token: str, hosts: Iterable[str], *, allow_http: bool) -> JsonDict:
+    """Return the endpoint and keys of a browser's subscription; raise NotASubscription if they may not be used."""
+    try:
+        subscription = orjson.loads(token)
+        endpoint = str(subscription["endpoint"])
+        address = urlsplit(endpoint)
+        keys = {name: subscription["keys"][name] for name in ("p256dh", "auth")}
+    except (ValueError, TypeError, KeyError) as error:
+        raise NotASubscription from error
+    host, schemes = address.hostname or "", ("https", "http") if allow_http else ("https",)
+    is_permitted = any(host.endswith(each) if each.startswith(".") else host == each for each in hosts)
+    has_keys = all(isinstance(value, str) and value for value in keys.values())
+    if not (is_permitted and has_keys) or address.scheme not in schemes or address.username is not None:
+        raise NotASubscription
+    return {"endpoint": endpoint, "keys": keys}
 
 
 @dataclass(frozen=True, slots=True)

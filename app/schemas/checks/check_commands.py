@@ -88,7 +88,7 @@ class CommandLine(Input):
 
 
 def refuse_if_it_cannot_fail(command: Sequence[str] | str | None) -> Sequence[str] | str | None:
-    """Return a command of a check, for an `AfterValidator`, unless it succeeds whatever it checks."""
+    """Return a command of a check, for a validator of its field, unless it succeeds whatever it checks."""
     if command is not None and (
         _text_cannot_fail(command) if isinstance(command, str) else _program_cannot_fail(command)
     ):

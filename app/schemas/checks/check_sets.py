@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Sequence
 from copy import copy
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Final, NotRequired
+from typing import Annotated, ClassVar, Final, NotRequired
 from uuid import UUID
 
 from pydantic import (
@@ -101,10 +101,7 @@ class CheckIn(CommandLine, _Identified):
         doc("`failed`: it proves nothing unless it fails on the base."),
     ] = None
 
-    @field_validator("run", "shell")
-    @classmethod
-    def _can_fail(cls, command: Any) -> Any:
-        return refuse_if_it_cannot_fail(command)
+    _can_fail = field_validator("run", "shell")(refuse_if_it_cannot_fail)
 
 
 def _require_own_ids(checks: Sequence[CheckIn]) -> Sequence[CheckIn]:
