@@ -30,7 +30,7 @@ from app.db.statements import rows_of
 from app.db.sweeping import delete_batch, until_none_is_left
 from app.enums import TERMINAL_STATUSES
 from app.models import Run, StagedArtifact, Task
-from app.services.artifacts.artifact_uploads import SWEEP_MARGIN, UNCLAIMED_LIFETIME, manifest_entry
+from app.services.artifacts.artifact_uploads import SWEEP_MARGIN, UNCLAIMED_LIFETIME, attached_paths
 
 # Time for an operator to rescue the files of a deleted task.
 DELETED_LIFETIME = timedelta(days=7)
@@ -74,20 +74,19 @@ async def sweep_artifacts(sessions: SessionFactory, bucket: ObjectStore) -> None
 
 async def read_known(session: AsyncSession, page: Sequence[ListedObject]) -> KnownFiles:
     """Return what the database knows of the files of a page of the bucket."""
-    owners = {owner[1] for listed in page if (owner := owner_of_key(listed.key)) is not None}
+    keys = [listed.key for listed in page]
+    owners = {owner[1] for key in keys if (owner := owner_of_key(key)) is not None}
     live = select(Run.id).where(Run.task_id == Task.id, Run.status.not_in(TERMINAL_STATUSES)).exists()
     gone = select(Task.id).where(
         Task.id.in_(owners), Task.deleted, Task.deleted_at <= utcnow() - DELETED_LIFETIME, ~live
     )
     staged = select(StagedArtifact.storage_path, StagedArtifact.expires_at).where(
-        StagedArtifact.task_id.in_(owners)
+        StagedArtifact.task_id.in_(owners), StagedArtifact.storage_path.in_(keys)
     )
-    entry = manifest_entry(Run.artifacts)
-    attached = select(entry["storage_path"].astext).select_from(Run).where(Run.task_id.in_(owners))
     return KnownFiles(
         gone=frozenset(await session.scalars(gone)),
         staged=dict(await rows_of(session, staged)),
-        attached=frozenset(await session.scalars(attached)),
+        attached=await attached_paths(session, owners, keys),
     )
 
 

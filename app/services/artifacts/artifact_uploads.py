@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import quote
+from uuid import UUID
 
 import structlog
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.elements import TableValuedColumn
 
 from app.api_limits import FILE_BYTES, PDF_BYTES
@@ -23,6 +25,7 @@ from app.clock import utcnow
 from app.enums import ArtifactType
 from app.errors import InvalidInput, StateRefused
 from app.ids import new_hex_id
+from app.models import Run
 from app.models.base import AnyColumn
 from app.schemas.staged_artifacts import ArtifactOut, FinalizeItem, PreparedOut, PrepareItem, PresignedPost
 
@@ -104,6 +107,15 @@ def _media_type(content_type: str) -> str:
 def manifest_entry(artifacts: AnyColumn) -> TableValuedColumn[object]:
     """Return the SQL expression for an entry of a run's manifest; a query with it has a row for each entry."""
     return func.jsonb_array_elements(artifacts, type_=JSONB).column_valued("entry", joins_implicitly=True)
+
+
+async def attached_paths(
+    session: AsyncSession, task_ids: Collection[UUID], paths: Collection[str]
+) -> frozenset[str]:
+    """Return which of these storage paths the manifest of a run of these tasks names."""
+    path = manifest_entry(Run.artifacts)["storage_path"].astext
+    attached = select(path).select_from(Run).where(Run.task_id.in_(task_ids), path.in_(paths))
+    return frozenset(await session.scalars(attached))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ from app.clients.storage.storage_keys import staged_folder
 from app.clock import utcnow
 from app.db import after_commit, release
 from app.errors import RunRefused
-from app.models import Run, StagedArtifact
+from app.models import StagedArtifact
 from app.schemas.runs.artifacts import ManifestEntry
 from app.schemas.staged_artifacts import ArtifactOut, FinalizeIn, PreparedOut, PrepareIn
 from app.services.access.principal import Principal
 from app.services.access.visibility import lock_task, require_task
 from app.services.artifacts import artifact_uploads
-from app.services.artifacts.artifact_uploads import STAGED_LIFETIME, Upload, manifest_entry, tags
+from app.services.artifacts.artifact_uploads import STAGED_LIFETIME, Upload, attached_paths, tags
 
 
 async def prepare_uploads(
@@ -43,35 +43,26 @@ async def finalize_uploads(
     the bucket counts the day of its rule from the upload. Raises ObjectStoreUnavailable, StateRefused.
     """
     await require_task(session, caller, task_id)
-    waiting, attached = await _waiting_paths(session, task_id), await _attached_paths(session, task_id)
+    paths = [item.storage_path for item in body.artifacts]
+    waiting = select(StagedArtifact.storage_path).where(
+        StagedArtifact.task_id == task_id,
+        StagedArtifact.storage_path.in_(paths),
+        StagedArtifact.expires_at > utcnow(),
+    )
+    attached = await attached_paths(session, [task_id], paths)
+    claimed = attached.union(await session.scalars(waiting))
     await release(session)
     folder = staged_folder(caller.project.id, task_id)
-    uploads = await artifact_uploads.measure_uploads(
-        store, body.artifacts, folder, claimed=waiting | attached
-    )
-    paths = [upload.item.storage_path for upload in uploads]
+    uploads = await artifact_uploads.measure_uploads(store, body.artifacts, folder, claimed=claimed)
     # Tag the files before a run can take them: its tag, with a longer lifetime, must be written last.
     fresh = [path for path in paths if path not in attached]
     await artifact_uploads.tag_objects(store, fresh, tags(STAGED_DAYS, caller.project.id))
     await lock_task(session, caller, task_id)
     answer = await _remember(session, task_id, uploads, caller.user_id)
-    attached = await _attached_paths(session, task_id)
     # A run may have taken a file while it was finalised a second time (contract 11 #18).
-    keep_artifacts(session, store, caller.project.id, [path for path in paths if path in attached])
+    taken = await attached_paths(session, [task_id], paths)
+    keep_artifacts(session, store, caller.project.id, [*taken])
     return answer
-
-
-async def _waiting_paths(session: AsyncSession, task_id: UUID) -> set[str]:
-    statement = select(StagedArtifact.storage_path).where(
-        StagedArtifact.task_id == task_id, StagedArtifact.expires_at > utcnow()
-    )
-    return set(await session.scalars(statement))
-
-
-async def _attached_paths(session: AsyncSession, task_id: UUID) -> set[str]:
-    entry = manifest_entry(Run.artifacts)
-    statement = select(entry["storage_path"].astext).select_from(Run).where(Run.task_id == task_id)
-    return set(await session.scalars(statement))
 
 
 async def _remember(

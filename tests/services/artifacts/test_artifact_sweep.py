@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import func, select, true
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from app.clients.storage.bucket import ListedObject
 from app.clients.storage.object_store import ObjectStore
 from app.clients.storage.storage_keys import RunRef, staged_folder
 from app.clock import utcnow
@@ -16,7 +17,12 @@ from app.db.sweeping import delete_batch, until_none_is_left
 from app.enums import RunStatus
 from app.ids import new_hex_id, new_id
 from app.models import Project, Run, StagedArtifact, Task, User
-from app.services.artifacts.artifact_sweep import DELETED_LIFETIME, sweep_artifacts, write_lifecycle
+from app.services.artifacts.artifact_sweep import (
+    DELETED_LIFETIME,
+    read_known,
+    sweep_artifacts,
+    write_lifecycle,
+)
 from tests.support.clock import MovableClock
 from tests.support.database.queries import recorded
 from tests.support.factories import make_run, make_staged_artifact, make_task
@@ -88,6 +94,23 @@ async def test_many_expired_entries_go_in_batches(
     assert swept == 5
     assert await session.scalar(select(func.count()).select_from(StagedArtifact)) == 0
     assert sum("DELETE FROM staged_artifacts" in statement.sql for statement in statements) == 4
+
+
+async def test_page_of_the_bucket_reads_only_the_files_that_it_names(
+    session: AsyncSession, task: Task
+) -> None:
+    """Regression: each page read all files of all runs of its tasks, a thousand for a run, into memory."""
+    run = await make_run(session, task=task)
+    attached, staged = [run_path(run), run_path(run)], [staged_path(task), staged_path(task)]
+    run.artifacts = [{"storage_path": path} for path in attached]
+    for path in staged:
+        await make_staged_artifact(session, task=task, path=path)
+    await session.flush()
+
+    known = await read_known(session, [ListedObject(path, 5, utcnow()) for path in (attached[0], staged[0])])
+
+    assert set(known.attached) == {attached[0]}
+    assert set(known.staged) == {staged[0]}
 
 
 async def test_staged_file_that_waits_stays_however_old_its_object_is(
