@@ -50,7 +50,8 @@ class JoinedWork(Generic[_T]):
 
     def _end(self, key: str, until: float, task: asyncio.Task[_T]) -> None:
         loop = task.get_loop()
-        if until > loop.time() and not task.cancelled() and task.exception() is None:
+        # Reads the exception first: if all callers have left, asyncio would log that it was never retrieved.
+        if not task.cancelled() and task.exception() is None and until > loop.time():
             loop.call_at(until, self._tasks.pop, key)
         else:
             del self._tasks[key]

@@ -1,6 +1,7 @@
 """Work that is done once for all who ask at the same time."""
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -67,6 +68,25 @@ async def test_failure_is_everybodys_and_not_kept(source: Source) -> None:
     assert [type(outcome) for outcome in outcomes] == [OSError, OSError]
     source.failure = None
     assert await joined.join(source.load) == 2
+
+
+async def test_failure_after_its_callers_have_left_is_no_unhandled_error(source: Source) -> None:
+    """Regression: asyncio logged that the exception was never retrieved, as of a live diff whose clients are gone."""
+    unhandled: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+    source.failure = OSError("away")
+    joined = JoinedWork[int]()
+    caller = asyncio.create_task(joined.join(source.load))
+    await next_round()
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    # It holds the work by its trace.
+    del caller
+    source.may_end.set()
+    for _ in range(3):
+        await next_round()
+    gc.collect()
+    assert unhandled == []
 
 
 async def test_work_has_nothing_of_the_log_context_of_its_first_caller() -> None:
