@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.enums import CheckStatus, OnUnverified, QuestionStatus, RunStatus, Verdict
-from app.errors import AlreadyAnswered, QuestionClosed
+from app.errors import AlreadyAnswered, QuestionChanged, QuestionClosed
 from app.models import Project, Question, Run, Task, User, Verification
 from app.runtime import ProcessContext
 from app.schemas.questions import AnswerIn
@@ -21,7 +21,9 @@ from app.schemas.runs.verifications import WaiveIn
 from app.schemas.tasks import BatchAction, BatchIn
 from app.services.access.principal import Principal
 from app.services.inbox.answer_acceptance import answer_question
+from app.services.questions import verdict_questions
 from app.services.runs.new_runs import start_cloud_run
+from app.services.runs.run_authority import lock_run
 from app.services.runs.verification_attempts import verification_lifecycle, verification_requests
 from app.services.tasks.batches import change_tasks
 from app.verdicts.definitions import store_definitions, unite
@@ -35,6 +37,7 @@ from tests.support.waiting import eventually
 Step = Callable[[AsyncSession], Awaitable[Any]]
 
 REFUTED = shown_verdict(Verdict.REFUTED, CheckStatus.FAILED)
+INCONCLUSIVE = shown_verdict(Verdict.INCONCLUSIVE, CheckStatus.TIMEOUT)
 SEND_BACK = AnswerIn(option_id="send_back")
 WAIVE = AnswerIn(option_id="waive", custom_input="It is wrong.")
 
@@ -144,6 +147,26 @@ async def test_work_is_sent_back_once(
     won, again = await race(sessions, answer(SEND_BACK), answer(SEND_BACK))
     assert again == {**won, "repeated": True}
     assert await runs_of(session) == 2
+
+
+async def test_answer_to_a_verdict_that_changes_meanwhile_is_refused(
+    session: AsyncSession,
+    sessions: SessionFactory,
+    caller: Principal,
+    task: Task,
+    run: Run,
+    question: Question,
+    answer: Callable[[AnswerIn], Step],
+) -> None:
+    """Regression: the digest was compared before the run was locked, so work was waived for a verdict not seen."""
+
+    async def renew(unit: AsyncSession) -> None:
+        await lock_run(unit, caller, task.id, run.id)
+        await verdict_questions.renew(unit, run.id, INCONCLUSIVE)
+
+    seen = WAIVE.model_copy(update={"digest": question.digest.hex()})
+    await race(sessions, renew, lambda unit: refused(answer(seen)(unit), QuestionChanged))
+    assert await status_of(session) == [QuestionStatus.OPEN]
 
 
 async def test_newer_run_comes_before_an_answer_or_after_it(

@@ -65,19 +65,19 @@ async def accept_answer(
     session: AsyncSession, question: QuestionRow, body: ActionIn, origin: Origin, clients: ServiceClients
 ) -> AnsweredOut:
     """Close a question with its first answer, or repeat that. Raises InvalidInput, QuestionSettled, StateRefused."""
-    try:
-        answer = read_answer(question, dict(body))
-    except AnswerInvalid as invalid:
-        attr = "__".join((invalid.field or "", *invalid.place))
-        raise InvalidInput(invalid.what, code=invalid.code, attr=attr) from None
+    caller, task_id, run_id = origin.caller, question.task_id, question.run_id
+    is_verdict = question.kind is QuestionKind.VERDICT
+    if is_verdict and question.status.is_open:
+        # Read again under the lock: a new verification of the work may have changed the question, and its digest.
+        _ = await lock_run(session, caller, task_id, run_id)
+        question = await require_question(session, caller, question.id)
+    answer = _read_answer(question, body)
     if question.status.is_open:
         if body.digest is not None and body.digest.lower() != question.digest.hex():
             raise QuestionChanged
-        caller, task_id, run_id = origin.caller, question.task_id, question.run_id
-        is_verdict = question.kind is QuestionKind.VERDICT
-        lock = lock_run if is_verdict else lock_to_steer
         try:
-            _ = await lock(session, caller, task_id, run_id)
+            if not is_verdict:
+                _ = await lock_to_steer(session, caller, task_id, run_id)
             closed = await close_question(session, question.id, answer, origin)
         except StateRefused:
             question = await require_question(session, caller, question.id)
@@ -93,6 +93,14 @@ async def accept_answer(
                 return _answer_out(closed, CommandStatus.ACCEPTED)
             question = await require_question(session, caller, question.id)
     return await _require_same_answer(session, question, answer, origin)
+
+
+def _read_answer(question: QuestionRow, body: ActionIn) -> Answer:
+    try:
+        return read_answer(question, dict(body))
+    except AnswerInvalid as invalid:
+        attr = "__".join((invalid.field or "", *invalid.place))
+        raise InvalidInput(invalid.what, code=invalid.code, attr=attr) from None
 
 
 async def _require_same_answer(
