@@ -57,7 +57,7 @@ MAX_TERMINALS = 100
 
 _NOT_THE_CALLERS = "device_id does not match a push token registered by the caller"
 _SEEN = "seen"
-# Numbers are assigned before commits are ordered, so the greatest number is among this many last events.
+# Events get their numbers in another order than their transactions: the greatest is among this many last events.
 _LAST_EVENTS = 100
 _USER = bindparam("visible_user_id", type_=Presence.user_id.type)
 _NOW, _LAPSE_AT = (bindparam(name, type_=UtcDateTime()) for name in ("now", "lapse_at"))
@@ -99,7 +99,10 @@ async def sweep_silent_viewers(session: AsyncSession) -> int:
 
 
 def _is_silent_viewer() -> ColumnElement[bool]:
-    return _IS_TERMINAL & (PushToken.last_seen_at <= utcnow() - PRESENCE_LIFETIME)
+    now = utcnow()
+    # A live stream renews the presence, but not the time of the last report.
+    is_shown = exists().where(Presence.push_token_id == PushToken.id, Presence.expires_at > now)
+    return _IS_TERMINAL & (PushToken.last_seen_at <= now - PRESENCE_LIFETIME) & ~is_shown
 
 
 async def beat(
@@ -196,8 +199,9 @@ def _let_go_values() -> dict[str, object]:
 
 
 def _let_go(source: CTE, *, is_leaving: bool = False) -> CTE:
-    # Seen are the notices up to `seen_seq`; without it, all of the task if a focused device leaves. A snoozed question
-    # is not dropped. The others fall due soon after the last device stopped showing the task.
+    # Drops the notices that the person has seen: those up to `seen_seq`, or without it, all of the task if a focused
+    # device leaves; never those of a snoozed question. The others that presence deferred are due after `LAPSE`, unless
+    # another device shows the task.
     held = _held(source, is_leaving=is_leaving)
     decided = decision_update(
         constant(NotificationDecision.NOT_NEEDED),

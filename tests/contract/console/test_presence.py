@@ -11,9 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import SessionFactory, unit_of_work
 from app.enums import NotificationKind
-from app.models import ApiKey, Presence, PushToken, Run, Task, User
+from app.models import ApiKey, Presence, Project, PushToken, Run, Task, User
 from app.security.secrets import hash_api_key
 from app.services.accounts.console_sessions import create_login_code, sweep_sessions
+from app.services.notifications import presence
 from app.services.notifications import push_recipients as notifications
 from app.services.notifications.devices import MAX_DEVICES, session_device
 from app.services.notifications.presence import MAX_TERMINALS, sweep_silent_viewers
@@ -22,6 +23,7 @@ from tests.support.assertions import assert_invalid, assert_not_found, concernin
 from tests.support.clock import MovableClock
 from tests.support.devices import expo_token, notifications_of
 from tests.support.factories import make_key
+from tests.support.principals import member_of
 from tests.support.web.clients import in_process_client
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -217,6 +219,28 @@ async def test_terminal_defers_pushes_and_gets_none(
     assert_invalid(
         await client.post(f"{task_url}/presence", json=body | {"kind": "tv"}), "kind", "invalid_choice"
     )
+
+
+async def test_terminal_that_a_live_stream_shows_is_not_swept(
+    client: httpx.AsyncClient,
+    session: AsyncSession,
+    sessions: SessionFactory,
+    project: Project,
+    owner: User,
+    task: Task,
+    task_url: str,
+    clock: MovableClock,
+) -> None:
+    """Regression: the sweep looked at reports only, deleted the device, and the stream's next beat found none."""
+    terminal = uuid4()
+    body = {"device_id": str(terminal), "kind": "terminal"}
+    assert (await client.post(f"{task_url}/presence", json=body)).status_code == 204
+    for _ in range(3):
+        clock.advance(seconds=25)
+        async with unit_of_work(sessions) as streaming:
+            await presence.beat(streaming, member_of(project, owner), task.id, terminal)
+    await sweep(session)
+    assert await session.scalar(select(Presence.expires_at)) == clock.now + timedelta(seconds=60)
 
 
 async def test_terminals_of_a_person_are_limited_while_they_beat(
