@@ -74,7 +74,7 @@ async def test_pushes_are_settled_while_their_question_closes(
         )
     async with unit_of_work(sessions) as own:
         claimed = (await push_claims.claim_due(own)).deliveries
-    late, early = sorted(claimed, key=lambda each: each.id, reverse=True)
+    late, early = sorted(claimed, key=lambda each: each.push.id, reverse=True)
 
     async def close() -> None:
         async with unit_of_work(sessions) as own:
@@ -82,7 +82,7 @@ async def test_pushes_are_settled_while_their_question_closes(
 
     async def settle() -> None:
         async with unit_of_work(sessions) as own:
-            said: dict[UUID, PushOutcome] = {late.id: Accepted(), early.id: TryLater("HTTP 503")}
+            said: dict[UUID, PushOutcome] = {late.push.id: Accepted(), early.push.id: TryLater("HTTP 503")}
             await push_delivery.settle(own, [late, early], said)
 
     async def count_waiting() -> int:
@@ -93,7 +93,9 @@ async def test_pushes_are_settled_while_their_question_closes(
         return await count_waiting() == count
 
     async with asyncio.TaskGroup() as group, unit_of_work(sessions) as holder:
-        await holder.execute(select(Notification.id).where(Notification.id == early.id).with_for_update())
+        await holder.execute(
+            select(Notification.id).where(Notification.id == early.push.id).with_for_update()
+        )
         group.create_task(close())
         await eventually(lambda: are_waiting(1))
         group.create_task(settle())

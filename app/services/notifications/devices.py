@@ -50,25 +50,18 @@ async def register(session: AsyncSession, caller: Principal, body: PushTokenIn) 
         raise too_long(_MAX_TOKEN_LENGTH, attr="token")
     await lock_user(session, caller.user_id)
     now = utcnow()
-    upsert = insert(PushToken).values(
-        id=new_id(),
-        user_id=caller.user_id,
-        token=body.token,
-        token_hash=hash_token(body.token),
-        platform=body.platform,
-        created_at=now,
-        last_seen_at=now,
-        channels=body.channels or None,
+    seen = {
+        "user_id": caller.user_id,
+        "platform": body.platform,
+        "last_seen_at": now,
+        "channels": body.channels or None,
+    }
+    statement = (
+        insert(PushToken)
+        .values(id=new_id(), token=body.token, token_hash=hash_token(body.token), created_at=now, **seen)
+        .on_conflict_do_update(index_elements=[PushToken.token_hash], set_=seen)
+        .returning(PushToken.id, PushToken.created_at)
     )
-    statement = upsert.on_conflict_do_update(
-        index_elements=[PushToken.token_hash],
-        set_={
-            "user_id": caller.user_id,
-            "platform": body.platform,
-            "last_seen_at": now,
-            "channels": body.channels or None,
-        },
-    ).returning(PushToken.id, PushToken.created_at)
     ((device_id, created_at),) = await rows_of(session, statement)
     of_former_owner = (Presence.push_token_id == device_id, Presence.user_id != caller.user_id)
     await session.execute(delete(Presence).where(*of_former_owner))
@@ -147,7 +140,7 @@ def session_device(session_id: UUID, user_id: int) -> PushToken:
         id=session_id,
         user_id=user_id,
         token="",
-        # Unique, and the hash of no token: none contains this character.
+        # Unique, and the hash of no token, as no token contains this character.
         token_hash=hash_token(f"\0{session_id}"),
         platform=Platform.WEB,
         created_at=now,

@@ -15,18 +15,15 @@ from app.enums import NotificationDecision, NotificationKind, Urgency
 from app.ids import new_id
 from app.models import Notification, User
 from app.models.base import constant, literal_int
-from app.services.notifications.notice_reading import Notice
+from app.services.notifications.notice_reading import Notice, read_stored
 from app.services.notifications.push_claims import (
-    ClaimedRow,
-    as_deliveries,
     changes_of,
     claimed_columns,
     give_up_lost,
-    notices_of,
     release,
     store_each,
 )
-from app.services.notifications.push_messages import Delivery
+from app.services.notifications.push_messages import ClaimedPush
 from app.services.notifications.push_sentences import digest_body
 from app.services.notifications.rules.decision_transitions import IS_HELD, Change
 from app.services.notifications.rules.push_decision import decide
@@ -53,10 +50,9 @@ async def release_held(session: AsyncSession) -> int:
     rows = await _CLAIM.all(
         session, {"user_ids": [user_id for (user_id,) in people], "now": now, "until": until}
     )
-    claimed = as_deliveries(rows, now)
-    held = await give_up_lost(session, claimed, now)
-    notices = await notices_of(session, [each.id for each in held], now)
-    own: dict[int, list[Delivery]] = defaultdict(list)
+    held = await give_up_lost(session, rows, now)
+    notices = await read_stored(session, [each.id for each in held], now)
+    own: dict[int, list[ClaimedPush]] = defaultdict(list)
     for each in held:
         if each.id in notices:
             own[each.user_id].append(each)
@@ -66,7 +62,7 @@ async def release_held(session: AsyncSession) -> int:
             await _release(session, [each for user_id in user_ids for each in own[user_id]], notices, now)
 
     await by_halves(list(own), step, event="push.digest_not_made", name=lambda user_id: {"user_id": user_id})
-    return len({each.user_id for each in claimed})
+    return len({each.user_id for each in rows})
 
 
 _NOW = bindparam("now", type_=Notification.created_at.type)
@@ -87,19 +83,19 @@ _HELD = (
     .with_for_update(skip_locked=True)
 )
 _CLAIM = Prepared(
-    due_rows.claim(Notification, _HELD, due_at=bindparam("until")).returning(*claimed_columns()), ClaimedRow
+    due_rows.claim(Notification, _HELD, due_at=bindparam("until")).returning(*claimed_columns()), ClaimedPush
 )
 
 
 async def _release(
-    session: AsyncSession, held: Sequence[Delivery], notices: Mapping[UUID, Notice], now: datetime
+    session: AsyncSession, held: Sequence[ClaimedPush], notices: Mapping[UUID, Notice], now: datetime
 ) -> None:
     decisions = {each.id: decide(notices[each.id].context, now) for each in held}
     needed = [each for each in held if decisions[each.id].decision is NotificationDecision.PENDING]
     digested = {each.id for group in _by_device(needed) if len(group) > 1 for each in group}
 
-    def change(each: Delivery) -> list[Change]:
-        decided, waited = decisions[each.id], (now - each.stored.created_at).total_seconds()
+    def change(each: ClaimedPush) -> list[Change]:
+        decided, waited = decisions[each.id], (now - each.created_at).total_seconds()
         if decided.decision is not NotificationDecision.PENDING:
             return changes_of(each, notices[each.id], decided, now)
         if each.id not in digested:
@@ -113,14 +109,14 @@ async def _release(
         await session.execute(insert(Notification), digests)
 
 
-def _by_device(held: Sequence[Delivery]) -> Collection[Sequence[Delivery]]:
-    groups: dict[tuple[int, UUID], list[Delivery]] = defaultdict(list)
+def _by_device(held: Sequence[ClaimedPush]) -> Collection[Sequence[ClaimedPush]]:
+    groups: dict[tuple[int, UUID], list[ClaimedPush]] = defaultdict(list)
     for each in held:
         groups[each.user_id, each.device_id].append(each)
     return groups.values()
 
 
-def _digest(held: Sequence[Delivery], notices: Mapping[UUID, Notice], now: datetime) -> dict[str, object]:
+def _digest(held: Sequence[ClaimedPush], notices: Mapping[UUID, Notice], now: datetime) -> dict[str, object]:
     digested = [notices[each.id] for each in held]
     return {
         "id": new_id(),

@@ -1,8 +1,9 @@
 """Read by one statement what rules/push_decision.py needs to decide about many notices."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfoNotFoundError
@@ -58,8 +59,9 @@ from app.models import (
 )
 from app.models.events import CURRENT_TRANSACTION
 from app.schemas.runs.verifications import VerificationOut
+from app.services.notifications import presence
 from app.services.notifications.rules.cooldowns import COOLDOWNS
-from app.services.notifications.rules.push_decision import FromAgent, NoticeContext, Recipient, Watching
+from app.services.notifications.rules.push_decision import FromAgent, NoticeContext, Recipient
 from app.services.notifications.rules.quiet_hours import QuietHours
 
 _URGENCIES = {
@@ -71,7 +73,7 @@ _URGENCIES = {
 # The ends of runs that may have a verdict, and the verdicts that are worth a sound.
 _VERIFIED = (NotificationKind.COMPLETED, NotificationKind.FAILED)
 _UNPROVEN = (Verdict.REFUTED, Verdict.INCONCLUSIVE)
-# The history of a notice that quiet hours have held contains this.
+# An entry of the history of each notice that quiet hours have held.
 _HELD = [{"decision": NotificationDecision.HELD_QUIET_HOURS.value}]
 
 log = structlog.get_logger(__name__)
@@ -103,7 +105,7 @@ class NoticeRow(NamedTuple):
     created_at: datetime
     was_quiet: bool
     urgency: str | None
-    # What checks have found, for a new notice that its run has ended.
+    # What checks have found, for a new notice of the end of its run.
     verification: VerificationOut | None
     title: str
     deleted: bool
@@ -137,11 +139,6 @@ class Notice(NamedTuple):
     urgency: Urgency | None
     push_text: PushText
 
-    def with_watching(self, watching: Mapping[tuple[UUID, int], Watching]) -> "Notice":
-        """Return a copy with the device that shows its task to the recipient; `watching` is by task id and user id."""
-        device = watching.get((self.row.task_id, self.row.user_id))
-        return self._replace(context=replace(self.context, watching=device))
-
 
 async def new_notices(
     session: AsyncSession,
@@ -158,14 +155,18 @@ async def new_notices(
     return [_notice(row, now) for row in await _NEW.all(session, values)]
 
 
-async def old_notices(
-    session: AsyncSession, ids: Collection[UUID], now: datetime, *, with_presence: bool = True
-) -> list[Notice]:
-    """Return the stored pushes with these ids, without the device that shows the task now.
+async def read_stored(session: AsyncSession, ids: Collection[UUID], now: datetime) -> dict[UUID, Notice]:
+    """Return the stored pushes with these ids, by id; without presence if that cannot be read.
 
-    `with_presence`: also read which events were shown. A push that cannot be read, such as one of a newer release, is
-    logged and left out.
+    A push that cannot be read, such as one of a newer release, is logged and left out.
     """
+    read = partial(_read_stored, session, ids, now)
+    return await presence.without_if_failing(session, read, notifications=len(ids))
+
+
+async def _read_stored(
+    session: AsyncSession, ids: Collection[UUID], now: datetime, *, with_presence: bool
+) -> dict[UUID, Notice]:
     rows = await (_OLD if with_presence else _OLD_WITHOUT_PRESENCE).all(session, {"ids": list(ids)})
     notices = []
     for row in rows:
@@ -174,7 +175,25 @@ async def old_notices(
         except Exception:
             # Not raised: the other pushes are still decided.
             log.exception("push.not_decided", notification_id=str(row.key))
-    return notices
+    if with_presence:
+        notices = await add_watching(session, notices, now)
+    return {notice.row.key: notice for notice in notices}
+
+
+async def add_watching(session: AsyncSession, notices: Sequence[Notice], now: datetime) -> list[Notice]:
+    """Return the notices with the devices that show their tasks to their recipients now."""
+    watching = await presence.watching(
+        session,
+        task_ids={notice.row.task_id for notice in notices},
+        user_ids={notice.row.user_id for notice in notices},
+        now=now,
+    )
+    return [
+        notice._replace(
+            context=replace(notice.context, watching=watching.get((notice.row.task_id, notice.row.user_id)))
+        )
+        for notice in notices
+    ]
 
 
 def _new_subjects() -> FromClause:
@@ -297,18 +316,10 @@ def _question_columns() -> list[ColumnElement[Any]]:
     # An alias, since the recipient is a user too.
     answerer = aliased(User)
     answered_by = select(answerer.first_name).where(answerer.id == Question.answered_by_id)
-    columns = {
-        "question_status": Question.status,
-        "question_kind": Question.kind,
-        "question_title": Question.title,
-        "question_urgency": Question.urgency,
-        "risk": Question.risk,
-        "digest": Question.digest,
-        "options": Question.options,
-        "expires_at": Question.expires_at,
-    }
-    labelled: list[ColumnElement[Any]] = [column.label(name) for name, column in columns.items()]
-    return [*labelled, answered_by.correlate(Question).scalar_subquery().label("answered_by")]
+    own = (name for name in NoticeQuestion._fields if name != "answered_by")
+    # Labelled, since the notice and its task have a kind, a title and an urgency too.
+    columns = [getattr(Question, name).label(f"question_{name}") for name in own]
+    return [*columns, answered_by.correlate(Question).scalar_subquery().label("answered_by")]
 
 
 def _cooldown(subject: FromClause) -> ColumnElement[datetime]:

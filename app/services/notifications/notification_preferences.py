@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from typing import NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import delete, literal, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db.statements import row_of
 from app.enums import NotificationDecision, PushText
-from app.errors import NotFound
-from app.models import Notification, NotificationPreferences, Task, TaskMute
+from app.models import Notification, NotificationPreferences, TaskMute
 from app.schemas.notifications import PreferencesIn, PreferencesOut, QuietHoursOut
 from app.services.access.principal import Principal
-from app.services.access.visibility import require_task, visible_task
+from app.services.access.visibility import require_task
 from app.services.notifications.rules.decision_transitions import IS_HELD
 from app.services.retrying import due_rows
 
@@ -69,19 +68,9 @@ async def _look_again(session: AsyncSession, caller: Principal) -> None:
 
 
 async def mute_task(session: AsyncSession, caller: Principal, task_id: UUID) -> None:
-    task = select(Task.id).where(Task.id == task_id, visible_task(caller)).cte("task")
-    row = select(
-        literal(caller.user_id, TaskMute.user_id.type), task.c.id, literal(utcnow(), TaskMute.created_at.type)
-    )
-    muted = (
-        insert(TaskMute)
-        .from_select(["user_id", "task_id", "created_at"], row)
-        .on_conflict_do_nothing()
-        .returning(TaskMute.task_id)
-        .cte("muted")
-    )
-    if not await session.scalar(select(select(task.c.id).exists()).add_cte(muted)):
-        raise NotFound
+    await require_task(session, caller, task_id)
+    muted = insert(TaskMute).values(user_id=caller.user_id, task_id=task_id, created_at=utcnow())
+    await session.execute(muted.on_conflict_do_nothing())
 
 
 async def is_muted(session: AsyncSession, caller: Principal, task_id: UUID) -> bool:

@@ -3,7 +3,7 @@
 A request in progress when its worker is killed is repeated: a push sent twice is better than a lost one.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,10 +20,10 @@ from app.db.statements import Prepared
 from app.enums import NotificationDecision, Platform, PushPurpose
 from app.models import Notification, PushToken, Run, Task
 from app.models.base import constant, literal_int
-from app.services.notifications import badges, presence, reminders
-from app.services.notifications.notice_reading import Notice, old_notices
+from app.services.notifications import badges, reminders
+from app.services.notifications.notice_reading import Notice, read_stored
 from app.services.notifications.push_delivery import PUSHES_PER_CLAIM
-from app.services.notifications.push_messages import Delivery, PushClaim, StoredPush, Subject
+from app.services.notifications.push_messages import ClaimedPush, Delivery
 from app.services.notifications.rules.decision_transitions import Change, store
 from app.services.notifications.rules.push_decision import (
     NoticeContext,
@@ -37,22 +37,10 @@ from app.services.retrying import due_rows
 from app.services.retrying.policies import PUSH_CLAIMS, PUSH_LEASE
 from app.services.retrying.retries import by_halves
 
-# A notice whose row is gone.
+# What a reminder or retraction replaces if the row of its notice was deleted.
 _GONE = ReplacedNotice(is_shown=False, due_at=None)
 
 log = structlog.get_logger(__name__)
-
-
-class ClaimedRow(NamedTuple):
-    id: UUID
-    attempts: int
-    user_id: int
-    device_id: UUID
-    platform: Platform
-    body: str
-    token: str | None
-    subject: Subject
-    stored: StoredPush
 
 
 class ClaimedPushes(NamedTuple):
@@ -74,73 +62,45 @@ async def claim_due(session: AsyncSession) -> ClaimedPushes:
     """
     now = utcnow()
     rows = await _CLAIM.all(session, {"now": now, "until": now + PUSH_LEASE})
-    deliveries = await give_up_lost(session, as_deliveries(rows, now), now)
-    # A push that has not waited and is about no question is sent as it was decided.
-    undecided = [each for each in deliveries if each.subject.question_id or _has_waited(each)]
+    deliveries = [Delivery(push, now + PUSH_LEASE) for push in await give_up_lost(session, rows, now)]
+    # A push is decided again if it was deferred or is about a question; any other is sent as it was decided.
+    undecided = {each.push.id: each for each in deliveries if each.push.question_id or _has_waited(each.push)}
     if undecided:
-        left_out = {each.id for each in undecided} - {
-            each.id for each in await _decide_again(session, undecided, now)
-        }
-        deliveries = [each for each in deliveries if each.id not in left_out]
+        left_out = undecided.keys() - await _decide_again(session, undecided, now)
+        deliveries = [each for each in deliveries if each.push.id not in left_out]
     await _set_badges(session, deliveries)
     return ClaimedPushes(deliveries, len(rows) == PUSHES_PER_CLAIM)
 
 
-def as_deliveries(rows: Sequence[ClaimedRow], now: datetime) -> list[Delivery]:
-    return [Delivery(**row._asdict(), claim=PushClaim(now + PUSH_LEASE)) for row in rows]
+def _has_waited(push: ClaimedPush) -> bool:
+    return push.decision == NotificationDecision.DEFERRED
 
 
-def _has_waited(delivery: Delivery) -> bool:
-    return delivery.stored.decision == NotificationDecision.DEFERRED
-
-
-def _sent_at_if_lost(delivery: Delivery, now: datetime) -> dict[str, object]:
+def _sent_at_if_lost(push: ClaimedPush, now: datetime) -> dict[str, object]:
     # The device may show the notice although no result was stored, for example because the worker died.
-    decision, attempts = delivery.stored.decision, delivery.attempts
-    is_lost = decision == NotificationDecision.PENDING and attempts > 1
-    is_lost |= decision == NotificationDecision.RETRYING and attempts > PUSH_CLAIMS
-    return {"sent_at": now} if is_lost and delivery.stored.replaces is None else {}
+    is_lost = push.decision == NotificationDecision.PENDING and push.attempts > 1
+    is_lost |= push.decision == NotificationDecision.RETRYING and push.attempts > PUSH_CLAIMS
+    return {"sent_at": now} if is_lost and push.replaces is None else {}
 
 
 async def _set_badges(session: AsyncSession, deliveries: Sequence[Delivery]) -> None:
-    counts = await badges.count_open(session, {each.user_id for each in deliveries if each.subject.urgency})
-    for each in deliveries:
-        if each.subject.urgency:
-            each.claim.badge = counts.get(each.user_id, 0)
-
-
-async def notices_of(session: AsyncSession, ids: Collection[UUID], now: datetime) -> dict[UUID, Notice]:
-    """Return these pushes, by id, with what decides about them; without presence if that cannot be read."""
-    read = partial(_notices, session, ids, now)
-    return await presence.without_if_failing(session, read, notifications=len(ids))
-
-
-async def _notices(
-    session: AsyncSession, ids: Collection[UUID], now: datetime, *, with_presence: bool
-) -> dict[UUID, Notice]:
-    notices = await old_notices(session, ids, now, with_presence=with_presence)
-    if with_presence:
-        watching = await presence.watching(
-            session,
-            task_ids={notice.row.task_id for notice in notices},
-            user_ids={notice.row.user_id for notice in notices},
-            now=now,
-        )
-        notices = [notice.with_watching(watching) for notice in notices]
-    return {notice.row.key: notice for notice in notices}
+    with_badge = [each for each in deliveries if each.push.urgency]
+    counts = await badges.count_open(session, {each.push.user_id for each in with_badge})
+    for each in with_badge:
+        each.badge = counts.get(each.push.user_id, 0)
 
 
 async def store_each(
     session: AsyncSession,
-    claimed: Sequence[Delivery],
-    change: Callable[[Delivery], list[Change]],
+    claimed: Sequence[ClaimedPush],
+    change: Callable[[ClaimedPush], list[Change]],
     now: datetime,
-) -> list[Delivery]:
+) -> list[ClaimedPush]:
     """Store the changes of each push; return those that are stored. Others are logged, and due with their claim."""
-    stored: list[Delivery] = []
+    stored: list[ClaimedPush] = []
 
-    async def step(part: Sequence[Delivery]) -> None:
-        if changes := [each for delivery in part for each in change(delivery)]:
+    async def step(part: Sequence[ClaimedPush]) -> None:
+        if changes := [each for push in part for each in change(push)]:
             async with session.begin_nested():
                 await store(session, changes, now)
         stored.extend(part)
@@ -149,94 +109,94 @@ async def store_each(
     return stored
 
 
-def log_fields(delivery: Delivery) -> dict[str, object]:
-    return {"notification_id": str(delivery.id)}
+def log_fields(push: ClaimedPush) -> dict[str, object]:
+    return {"notification_id": str(push.id)}
 
 
-async def give_up_lost(session: AsyncSession, claimed: Sequence[Delivery], now: datetime) -> list[Delivery]:
+async def give_up_lost(
+    session: AsyncSession, claimed: Sequence[ClaimedPush], now: datetime
+) -> list[ClaimedPush]:
     """End claimed pushes that were claimed more than `PUSH_CLAIMS` times, and return the others."""
-    lost = [each for each in claimed if each.attempts > PUSH_CLAIMS]
-    for each in lost:
-        after_commit(session, partial(log.error, "push.results_lost", **log_fields(each)))
+    lost = [push for push in claimed if push.attempts > PUSH_CLAIMS]
+    for push in lost:
+        after_commit(session, partial(log.error, "push.results_lost", **log_fields(push)))
     decided = NoticeDecision(NotificationDecision.GIVEN_UP, "results_lost")
     await store_each(
-        session, lost, lambda each: [_end(each.id, decided, now, _sent_at_if_lost(each, now))], now
+        session, lost, lambda push: [_end(push.id, decided, now, _sent_at_if_lost(push, now))], now
     )
-    return [each for each in claimed if each.attempts <= PUSH_CLAIMS]
+    return [push for push in claimed if push.attempts <= PUSH_CLAIMS]
 
 
-async def _decide_again(session: AsyncSession, pushes: Sequence[Delivery], now: datetime) -> list[Delivery]:
-    notices = await notices_of(session, [each.id for each in pushes], now)
-    with_notice = [each for each in pushes if each.id in notices]
-    replacing = [each for each in with_notice if each.stored.replaces is not None]
+async def _decide_again(
+    session: AsyncSession, deliveries: Mapping[UUID, Delivery], now: datetime
+) -> Collection[UUID]:
+    notices = await read_stored(session, deliveries, now)
+    pushes = [each.push for each in deliveries.values() if each.push.id in notices]
+    replacing = [push for push in pushes if push.replaces is not None]
     shown, ends = {}, {}
     if replacing:
-        shown = await reminders.read_replaced(session, [each.stored.replaces for each in replacing])
-        ends = await reminders.read_ends(session, [each.subject.run_id for each in replacing])
+        shown = await reminders.read_replaced(session, [push.replaces for push in replacing])
+        ends = await reminders.read_ends(session, [push.run_id for push in replacing])
 
-    def decided_of(each: Delivery, context: NoticeContext) -> NoticeDecision:
-        if each.stored.replaces is None:
+    def decided_of(push: ClaimedPush, context: NoticeContext) -> NoticeDecision:
+        if push.replaces is None:
             return decide(context, now)
-        replaced = shown.get(each.stored.replaces, _GONE)
-        if not each.is_retraction:
+        replaced = shown.get(push.replaces, _GONE)
+        if not push.is_retraction:
             return decide_reminder(context, replaced, now)
         assert context.question is not None
-        end = ends.get((each.subject.run_id, each.device_id))
-        return decide_retraction(context.question, replaced, end, now)
+        return decide_retraction(context.question, replaced, ends.get((push.run_id, push.device_id)), now)
 
     to_send: set[UUID] = set()
 
-    def change(each: Delivery) -> list[Change]:
-        each.claim.notice = notice = notices[each.id]
-        decided = decided_of(each, notice.context)
-        sent_at = _sent_at_if_lost(each, now)
-        changes = [Change(id=each.id, values=sent_at)] if sent_at else []
+    def change(push: ClaimedPush) -> list[Change]:
+        delivery = deliveries[push.id]
+        delivery.notice = notice = notices[push.id]
+        decided = decided_of(push, notice.context)
+        sent_at = _sent_at_if_lost(push, now)
+        changes = [Change(id=push.id, values=sent_at)] if sent_at else []
         if decided.decision is not NotificationDecision.PENDING:
-            return changes + changes_of(each, notice, decided, now)
-        to_send.add(each.id)
-        each.claim.is_quiet = decided.is_quiet
-        if _has_waited(each):
-            waited = (now - each.stored.created_at).total_seconds()
-            each.stored = each.stored._replace(deferred_for=waited)
-            changes.append(release(each, waited, due_at=each.claim.until))
+            return changes + changes_of(push, notice, decided, now)
+        to_send.add(push.id)
+        delivery.is_quiet = decided.is_quiet
+        if _has_waited(push):
+            waited = (now - push.created_at).total_seconds()
+            delivery.push = push._replace(deferred_for=waited)
+            changes.append(release(push, waited, due_at=delivery.until))
         return changes
 
-    return [each for each in await store_each(session, with_notice, change, now) if each.id in to_send]
+    return to_send & {push.id for push in await store_each(session, pushes, change, now)}
 
 
-def release(delivery: Delivery, deferred_for: float, **values: object) -> Change:
+def release(push: ClaimedPush, deferred_for: float, **values: object) -> Change:
     """Return the change that makes a deferred push pending again, with other new `values` of its columns."""
     values["deferred_for"] = deferred_for
-    return Change(id=delivery.id, decision=NotificationDecision.PENDING, is_shown=False, values=values)
+    return Change(id=push.id, decision=NotificationDecision.PENDING, is_shown=False, values=values)
 
 
-def changes_of(delivery: Delivery, notice: Notice, decided: NoticeDecision, now: datetime) -> list[Change]:
-    """Return the changes that store a decision not to send a claimed push now. Its claim does not count."""
-    uncounted: dict[str, object] = {"attempts": delivery.attempts - 1}
-    if delivery.stored.replaces is None:
+def changes_of(push: ClaimedPush, notice: Notice, decided: NoticeDecision, now: datetime) -> list[Change]:
+    """Return the changes that store a decision not to send a claimed push now. Its claim counts as no attempt."""
+    uncounted: dict[str, object] = {"attempts": push.attempts - 1}
+    if push.replaces is None:
         watching = notice.context.watching if decided.reason == "presence" else None
-        # If the decision is the same again, the history keeps its first time, and the row its first device.
-        if watching is not None and delivery.stored.reason != decided.reason:
+        # Of equal decisions in a row, the history keeps the first: so the row keeps the device of the first.
+        if watching is not None and push.reason != decided.reason:
             uncounted |= {"watching_device_id": watching.device_id, "watching_beat_at": watching.beat_at}
-        return [_end(delivery.id, decided, now, uncounted)]
+        return [_end(push.id, decided, now, uncounted)]
     if decided.due_at is not None:
-        # Not deferred: presence would release it.
-        waits = (decided.due_at - delivery.stored.created_at).total_seconds()
+        # Not stored as deferred: the end of a presence releases what is deferred.
+        waits = (decided.due_at - push.created_at).total_seconds()
         values = {"due_at": decided.due_at, "deferred_for": waits, **uncounted}
-        return [Change(id=delivery.id, values=values)]
-    changes = [_end(delivery.id, decided, now, uncounted)]
+        return [Change(id=push.id, values=values)]
+    changes = [_end(push.id, decided, now, uncounted)]
     if decided.decision is NotificationDecision.RETRACTED:
-        changes.append(Change(id=delivery.stored.replaces, decision=decided.decision, reason=decided.reason))
+        changes.append(Change(id=push.replaces, decision=decided.decision, reason=decided.reason))
     return changes
 
 
-def _end(
-    id_: UUID, decided: NoticeDecision, now: datetime, values: dict[str, object] | None = None
-) -> Change:
+def _end(id_: UUID, decided: NoticeDecision, now: datetime, values: dict[str, object]) -> Change:
     times = {"due_at": decided.due_at, "settled_at": None if decided.due_at else now}
-    return Change(
-        id=id_, decision=decided.decision, reason=decided.reason, values={**times, **(values or {})}
-    )
+    return Change(id=id_, decision=decided.decision, reason=decided.reason, values={**times, **values})
 
 
 _OTHER = aliased(Notification)
@@ -259,31 +219,17 @@ def claimed_columns() -> list[Any]:  # columns and expressions
     )
     is_own = (PushToken.id == Notification.device_id) & (PushToken.user_id == Notification.user_id)
     project_id = select(Task.project_id).where(Task.id == Notification.task_id)
+    # The columns of other tables.
+    found: dict[str, ColumnElement[Any]] = {
+        "token": select(PushToken.token).where(is_own).scalar_subquery(),
+        "project_id": _only_for(Platform.WEB, project_id),
+        "earlier_question": earlier_question.correlate(Notification).scalar_subquery(),
+        "channels": _only_for(Platform.ANDROID, select(PushToken.channels).where(is_own)),
+        "traceparent": select(Run.traceparent).where(Run.id == Notification.run_id).scalar_subquery(),
+    }
     return [
-        Notification.id,
-        Notification.attempts,
-        Notification.user_id,
-        Notification.device_id,
-        Notification.platform,
-        Notification.body,
-        select(PushToken.token).where(is_own).scalar_subquery().label("token"),
-        Notification.kind,
-        _only_for(Platform.WEB, project_id).label("project_id"),
-        Notification.task_id,
-        Notification.run_id,
-        Notification.question_id,
-        Notification.event_seq,
-        Notification.urgency,
-        earlier_question.correlate(Notification).scalar_subquery().label("earlier_question"),
-        Notification.title,
-        _only_for(Platform.ANDROID, select(PushToken.channels).where(is_own)).label("channels"),
-        select(Run.traceparent).where(Run.id == Notification.run_id).scalar_subquery().label("traceparent"),
-        Notification.created_at,
-        Notification.decision,
-        Notification.purpose,
-        Notification.replaces,
-        Notification.deferred_for,
-        Notification.reason,
+        found[name].label(name) if name in found else getattr(Notification, name)
+        for name in ClaimedPush._fields
     ]
 
 
@@ -305,7 +251,7 @@ _DUE = (
     .with_for_update(skip_locked=True)
 )
 _CLAIM = Prepared(
-    due_rows.claim(Notification, _DUE, due_at=bindparam("until")).returning(*claimed_columns()), ClaimedRow
+    due_rows.claim(Notification, _DUE, due_at=bindparam("until")).returning(*claimed_columns()), ClaimedPush
 )
 _IS_DUE = Prepared(
     select(Notification.id).where(*_IS_TO_SEND).order_by(Notification.due_at).limit(literal_int(1))

@@ -55,7 +55,7 @@ from app.services.retrying import due_rows
 from app.services.retrying.policies import PUSH, PUSH_LEASE, PUSH_SECONDS
 from app.tracing.spans import record
 
-# The requests of a claim share one statement before and one after them (ADR 16).
+# All requests of a claim share one statement before them, which claims, and one after them, which settles (ADR 16).
 PUSHES_PER_CLAIM = 5 * MESSAGES_PER_REQUEST
 # No request starts later than this after its claim. The remaining twenty seconds are enough to finish and settle any
 # request, so that no push is sent twice at the same time.
@@ -90,22 +90,23 @@ async def send(
     outcomes: dict[UUID, PushOutcome] = {}
     by_sender: dict[PushSender, list[_Addressed]] = defaultdict(list)
     for delivery in deliveries:
-        if delivery.token is None:
-            outcomes[delivery.id] = BadMessage("TokenGone")
+        push = delivery.push
+        if push.token is None:
+            outcomes[push.id] = BadMessage("TokenGone")
             continue
         try:
-            sender = senders.get(Platform(delivery.platform))
+            sender = senders.get(Platform(push.platform))
             message = composer.compose(delivery)
         except Exception:
             # Not raised: the other pushes of the claim would wait for the end of their lease. A newer release may
             # know the value that this one does not.
-            log.exception("push.not_composed", notification_id=str(delivery.id))
-            outcomes[delivery.id] = TryLater("NotComposed")
+            log.exception("push.not_composed", notification_id=str(push.id))
+            outcomes[push.id] = TryLater("NotComposed")
             continue
         if sender is None:
-            outcomes[delivery.id] = BadMessage("WebPushNotConfigured")
+            outcomes[push.id] = BadMessage("WebPushNotConfigured")
         else:
-            by_sender[sender].append((delivery.id, message))
+            by_sender[sender].append((push.id, message))
     async with asyncio.TaskGroup() as group:
         for sender, addressed in by_sender.items():
             for first in range(0, len(addressed), MESSAGES_PER_REQUEST):
@@ -133,15 +134,16 @@ async def settle(
 ) -> None:
     """Store the outcomes of pushes that no other worker has claimed since, and forget devices that are gone."""
     now = utcnow()
-    # In one order everywhere, so that two transactions cannot deadlock.
-    results = [(delivery, outcomes[delivery.id]) for delivery in sorted(deliveries, key=attrgetter("id"))]
+    # All transactions lock notifications in the order of their ids: no two deadlock.
+    in_order = sorted(deliveries, key=attrgetter("push.id"))
+    results = [(delivery, outcomes[delivery.push.id]) for delivery in in_order]
     ends: dict[End, list[_Outcome]] = defaultdict(list)
     for delivery, outcome in results:
         ends[end_of(delivery, outcome, now)].append((delivery, outcome))
-    replaced = [delivery.stored.replaces for delivery, _ in results if delivery.stored.replaces]
+    replaced = [each.push.replaces for each in in_order if each.push.replaces]
     if len(ends) > 1 or replaced:
-        # A statement locks its rows in the order of its list, several statements would not.
-        await _LOCK.perform(session, {"ids": [*(delivery.id for delivery, _ in results), *replaced]})
+        # Locked by one statement, in that order. Those below take the rows of one outcome after those of another.
+        await _LOCK.perform(session, {"ids": [*(each.push.id for each in in_order), *replaced]})
     for end, equal in ends.items():
         values = _settle_values(equal, end, now)
         if replaced and (end.is_counted or end.is_final):
@@ -154,12 +156,12 @@ async def settle(
         if end.is_accepted:
             await reminders.remind(session, [delivery for delivery, _ in equal], now)
     dead = [
-        DeadDevice(delivery.device_id, delivery.user_id, delivery.claim.until - PUSH_LEASE)
+        DeadDevice(delivery.push.device_id, delivery.push.user_id, delivery.until - PUSH_LEASE)
         for delivery, outcome in results
         if isinstance(outcome, DeadToken)
     ]
     await devices.forget_dead(session, dead)
-    # A settlement may be repeated, in parts too.
+    # After the commit: a settlement that fails is repeated, by halves.
     after_commit(session, partial(_count, results, now))
 
 
@@ -173,7 +175,7 @@ class End(NamedTuple):
     is_accepted: bool = False
     # The service did not confirm it, but the device may show it, so it must be retracted too.
     may_be_shown: bool = False
-    # There was an attempt, and the claim counts.
+    # Whether the claim counts as an attempt: not if the push was only left for later.
     is_counted: bool = True
 
 
@@ -197,8 +199,8 @@ def end_of(delivery: Delivery, outcome: PushOutcome, now: datetime) -> End:
 
 
 def _accepted_decision(delivery: Delivery) -> tuple[NotificationDecision, str | None]:
-    if delivery.is_retraction:
-        question = delivery.claim.notice and delivery.claim.notice.context.question
+    if delivery.push.is_retraction:
+        question = delivery.notice and delivery.notice.context.question
         return NotificationDecision.RETRACTED, question and question.value
     if delivery.is_reminder:
         return NotificationDecision.REMINDER, "still_open"
@@ -212,9 +214,9 @@ def _settle_values(results: Sequence[_Outcome], end: End, now: datetime) -> dict
         "entry": [entry(end.decision, end.reason, now)],
         "sent_at": now if end.is_accepted or end.may_be_shown else None,
         "settled_at": now if end.is_final else None,
-        "given_id": [delivery.id for delivery, _ in results],
-        "given_attempts": [delivery.attempts for delivery, _ in results],
-        "given_until": [delivery.claim.until for delivery, _ in results],
+        "given_id": [delivery.push.id for delivery, _ in results],
+        "given_attempts": [delivery.push.attempts for delivery, _ in results],
+        "given_until": [delivery.until for delivery, _ in results],
         "given_ticket_id": [
             outcome.ticket if isinstance(outcome, Accepted) else None for _, outcome in results
         ],
@@ -253,7 +255,7 @@ def _settle_statement() -> Update:
                 Notification.receipt_due_at: _SHARED["receipt_due_at"],
                 Notification.settled_at: _SHARED["settled_at"],
                 Notification.ticket_id: settled.c.ticket_id,
-                # A snooze may have moved a reminder meanwhile.
+                # A snooze that has moved the reminder since its claim has precedence.
                 Notification.due_at: case(
                     (Notification.due_at == settled.c.until, settled.c.due_at), else_=Notification.due_at
                 ),
@@ -283,7 +285,7 @@ _SHARED: dict[str, BindParameter[object]] = {
 }
 _ENTRY = bindparam("entry", type_=JSONB)
 _COUNTED = bindparam("counted", type_=Notification.attempts.type)
-# Counted, so that no rows are sent.
+# Returns a count, so that the database sends no rows.
 _LOCK = Prepared(
     select(func.count()).select_from(
         due_rows.lock(
@@ -303,7 +305,7 @@ def _due_again(delivery: Delivery, outcome: PushOutcome, end: End, now: datetime
         return None
     match outcome:
         case TryLater(retry_after=retry_after, until=None):
-            return now + timedelta(seconds=PUSH.delay(delivery.attempts, retry_after))
+            return now + timedelta(seconds=PUSH.delay(delivery.push.attempts, retry_after))
         case TryLater(until=until) | NotSent(until=until):
             # At once, if no push service asked for a delay: another worker may be free.
             return until or now
@@ -321,13 +323,13 @@ def _count(results: Sequence[_Outcome], now: datetime) -> None:
             alike[type(outcome).__name__, outcome.reason].append(delivery)
         record(
             "push",
-            delivery.claim.until - PUSH_LEASE,
+            delivery.until - PUSH_LEASE,
             now,
-            parent=delivery.subject.traceparent,
+            parent=delivery.push.traceparent,
             error=None if isinstance(outcome, Accepted) else type(outcome).__name__,
-            notification_id=delivery.id,
-            run_id=delivery.subject.run_id,
-            platform=delivery.platform,
+            notification_id=delivery.push.id,
+            run_id=delivery.push.run_id,
+            platform=delivery.push.platform,
         )
     for (name, reason), deliveries in alike.items():
         _OUTCOMES.labels(name, reason).inc(len(deliveries))
@@ -337,6 +339,6 @@ def _count(results: Sequence[_Outcome], now: datetime) -> None:
                 outcome=name,
                 reason=reason,
                 pushes=len(deliveries),
-                notification_id=str(deliveries[0].id),
-                device_id=str(deliveries[0].device_id),
+                notification_id=str(deliveries[0].push.id),
+                device_id=str(deliveries[0].push.device_id),
             )

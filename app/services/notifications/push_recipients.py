@@ -1,5 +1,6 @@
 """Decide, for each recipient and device, whether an event leads to a push (contract 7.2, 16), in its transaction."""
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,7 +25,7 @@ from app.models import Notification, PushToken, User
 from app.models.devices.push_tokens import HAS_ADDRESS
 from app.outages import is_outage
 from app.services.notifications import presence
-from app.services.notifications.notice_reading import Notice, new_notices
+from app.services.notifications.notice_reading import Notice, add_watching, new_notices
 from app.services.notifications.push_sentences import message_body, reason_in_words
 from app.services.notifications.rules.cooldowns import COOLDOWNS, end_cooldowns, reached_limit, take_cooldowns
 from app.services.notifications.rules.decision_transitions import entry
@@ -41,10 +42,10 @@ _FAILED = Counter(
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A device with a push token, to which a push can be sent."""
+class Device(NamedTuple):
+    """A device, with a push token, of a user with an active account."""
 
+    user_id: int
     id: UUID
     platform: Platform
 
@@ -169,14 +170,14 @@ async def _decide_all(session: AsyncSession, trigger: Trigger, *, with_presence:
         urgency=trigger.message.urgency if trigger.message else None,
     )
     user_ids = {event.row.user_id for event in events}
-    devices = await _devices(session, user_ids)
+    devices: dict[int, list[Device]] = defaultdict(list)
+    for device in await _DEVICES.all(session, {"user_ids": list(user_ids)}):
+        devices[device.user_id].append(device)
     if with_presence:
-        task_ids = {event.row.task_id for event in events}
-        watching = await presence.watching(session, task_ids=task_ids, user_ids=user_ids, now=now)
-        events = [event.with_watching(watching) for event in events]
+        events = await add_watching(session, events, now)
     rows: list[_Decided] = []
     for event in events:
-        own = devices.get(event.row.user_id, [])
+        own = devices[event.row.user_id]
         recipient = replace(event.context.recipient, has_device=bool(own))
         context = replace(event.context, recipient=recipient)
         is_free = event.row.run_id in free
@@ -186,10 +187,9 @@ async def _decide_all(session: AsyncSession, trigger: Trigger, *, with_presence:
         elif not is_free and context.cooldown_until is None:
             context = replace(context, cooldown_until=now + COOLDOWNS[kind])
         decided = decide(context, now)
-        each = own if decided.is_for_devices else [None]
-        for device in each:
-            values = _values(event, context, decided, device, now) | _message_text(trigger, event)
-            rows.append(_Decided(event.row.run_id, device, decided, values))
+        for target in own if decided.is_for_devices else [None]:
+            values = _values(event, context, decided, target, now) | _message_text(trigger, event)
+            rows.append(_Decided(event.row.run_id, target, decided, values))
     if trigger.message is not None and not any(row.device for row in rows):
         await end_cooldowns(session, kind, free)
     return rows
@@ -205,16 +205,15 @@ def _message_text(trigger: Trigger, event: Notice) -> JsonDict:
 
 _DEVICES = Prepared(
     select(PushToken.user_id, PushToken.id, PushToken.platform)
-    .where(PushToken.user_id == any_(bindparam("user_ids", type_=ARRAY(PushToken.user_id.type))), HAS_ADDRESS)
-    .order_by(PushToken.id)
+    .join(User, User.id == PushToken.user_id)
+    .where(
+        PushToken.user_id == any_(bindparam("user_ids", type_=ARRAY(PushToken.user_id.type))),
+        HAS_ADDRESS,
+        User.is_active,
+    )
+    .order_by(PushToken.id),
+    Device,
 )
-
-
-async def _devices(session: AsyncSession, user_ids: Collection[int]) -> dict[int, list[Device]]:
-    devices: dict[int, list[Device]] = {}
-    for user_id, device_id, platform in await _DEVICES.all(session, {"user_ids": list(user_ids)}):
-        devices.setdefault(user_id, []).append(Device(device_id, Platform(platform)))
-    return devices
 
 
 def _values(
@@ -256,25 +255,19 @@ def _values(
 async def push_to_user(session: AsyncSession, user_id: int, kind: NotificationKind, body: str) -> None:
     """Add a push with this text, which nothing delays, for each device of a user with an active account."""
     now = utcnow()
-    devices = (
-        select(PushToken.id, PushToken.platform)
-        .join(User, User.id == PushToken.user_id)
-        .where(PushToken.user_id == user_id, HAS_ADDRESS, User.is_active)
-        .order_by(PushToken.id)
-    )
     rows: list[dict[str, object]] = [
         {
             "id": new_id(),
             "user_id": user_id,
             "kind": kind,
             "body": body,
-            "device_id": device_id,
-            "platform": platform,
+            "device_id": device.id,
+            "platform": device.platform,
             "decision": NotificationDecision.PENDING,
             "created_at": now,
             "due_at": now,
         }
-        for device_id, platform in await rows_of(session, devices)
+        for device in await _DEVICES.all(session, {"user_ids": [user_id]})
     ]
     if rows:
         await session.execute(insert(Notification), rows)

@@ -11,16 +11,17 @@ from app.clock import utcnow
 from app.config import Settings
 from app.db import release
 from app.db.statements import row_of
-from app.enums import NotificationDecision, NotificationKind, Platform
+from app.enums import NotificationKind, Platform
 from app.errors import NotFound
 from app.ids import new_id
+from app.json_types import JsonDict
 from app.models import Notification, PushToken, Task
 from app.models.devices.push_tokens import HAS_ADDRESS
 from app.schemas.notifications import PushTestIn, PushTestOut
 from app.services.access.principal import Principal
 from app.services.access.visibility import visible_task
 from app.services.notifications import push_delivery
-from app.services.notifications.push_messages import Composer, Delivery, PushClaim, StoredPush, Subject
+from app.services.notifications.push_messages import ClaimedPush, Composer, Delivery
 from app.services.notifications.push_sentences import message_body
 from app.services.retrying.policies import PUSH_LEASE
 
@@ -40,12 +41,12 @@ async def send_test_push(
     deadline = Deadline(push_delivery.SEND_WITHIN.total_seconds())
     outcomes = await push_delivery.send(senders, [delivery], composer=Composer(settings), deadline=deadline)
     await push_delivery.settle(session, [delivery], outcomes)
-    outcome = outcomes[delivery.id]
+    push, outcome = delivery.push, outcomes[delivery.push.id]
     end = push_delivery.end_of(delivery, outcome, utcnow())
     return {
-        "id": delivery.id,
-        "device": delivery.device_id,
-        "platform": delivery.platform,
+        "id": push.id,
+        "device": push.device_id,
+        "platform": push.platform,
         "decision": end.decision,
         "reason": end.reason,
         "ticket": outcome.ticket if isinstance(outcome, Accepted) else None,
@@ -66,33 +67,19 @@ async def _open(session: AsyncSession, caller: Principal, task_id: UUID, device_
     if device is None:
         raise NotFound("The caller has no such device.")
     id_, platform, token = device
-    now = utcnow()
-    delivery = Delivery(
-        id=new_id(),
-        attempts=1,
-        user_id=caller.user_id,
-        device_id=id_,
-        platform=Platform(platform),
-        body=message_body(NotificationKind.TEST, title),
-        token=token,
-        subject=Subject(NotificationKind.TEST, task_id=task_id),
-        stored=StoredPush(now),
-        # Claimed from the start: a worker sends it only if this process dies first.
-        claim=PushClaim(now + PUSH_LEASE),
-    )
-    await session.execute(
-        insert(Notification).values(
-            id=delivery.id,
-            task_id=task_id,
-            user_id=caller.user_id,
-            kind=NotificationKind.TEST,
-            body=delivery.body,
-            device_id=delivery.device_id,
-            platform=delivery.platform,
-            decision=NotificationDecision.PENDING,
-            created_at=now,
-            due_at=delivery.claim.until,
-            attempts=delivery.attempts,
-        )
-    )
-    return delivery
+    values: JsonDict = {
+        "id": new_id(),
+        "attempts": 1,
+        "user_id": caller.user_id,
+        "device_id": id_,
+        "platform": Platform(platform),
+        "body": message_body(NotificationKind.TEST, title),
+        "kind": NotificationKind.TEST,
+        "created_at": utcnow(),
+        "task_id": task_id,
+    }
+    push = ClaimedPush(**values, token=token)
+    # Claimed from the start: a worker sends it only if this process dies first.
+    until = push.created_at + PUSH_LEASE
+    await session.execute(insert(Notification).values(**values, decision=push.decision, due_at=until))
+    return Delivery(push, until)

@@ -24,8 +24,10 @@ from app.services.notifications.rules.decision_transitions import IS_HELD, Chang
 from app.services.notifications.rules.push_decision import ReplacedNotice, RunEndNotice
 from app.services.retrying import due_rows
 
-# Decisions about notices that a push service accepted but no device shows.
-_NOT_SHOWN = (NotificationDecision.RETRACTED, NotificationDecision.REJECTED)
+# False: a push service accepted the notice, and yet no device shows it.
+_MAY_BE_SHOWN = Notification.decision.not_in(
+    [constant(NotificationDecision.RETRACTED), constant(NotificationDecision.REJECTED)]
+)
 # A push service has accepted the notice, so it replaces another. A notice that only may have arrived does not.
 _ACCEPTED = (NotificationDecision.SENT, NotificationDecision.DELIVERED)
 _ENDING = (NotificationKind.COMPLETED, NotificationKind.FAILED, NotificationKind.CANCELLED)
@@ -37,9 +39,9 @@ async def remind(session: AsyncSession, sent: Iterable[Delivery], now: datetime)
     """Add a reminder of each of these notices, which were sent at `now`, if its person wants one."""
     reminders = []
     for each in sent:
-        seconds = each.claim.notice and each.claim.notice.row.reminder_after_seconds
-        if seconds and not each.is_reminder and not each.is_retraction:
-            reminders.append(_Replacement(each.id, now + timedelta(seconds=seconds)))
+        seconds = each.notice and each.notice.row.reminder_after_seconds
+        if seconds and not each.is_reminder and not each.push.is_retraction:
+            reminders.append(_Replacement(each.push.id, now + timedelta(seconds=seconds)))
     await _add(session, PushPurpose.REMINDER, reminders)
 
 
@@ -77,9 +79,9 @@ async def remind_after_snooze(
         _IS_NOTICE,
         Notification.sent_at.is_not(None),
         Notification.due_at.is_(None),
-        Notification.decision.not_in(_NOT_SHOWN),
+        _MAY_BE_SHOWN,
     )
-    ids = (await session.scalars(due_rows.lock(sent, Notification.id))).all()
+    ids = await session.scalars(due_rows.lock(sent, Notification.id))
     await _add(session, PushPurpose.REMINDER, [_Replacement(id_, until) for id_ in ids])
 
 
@@ -90,7 +92,7 @@ class _Replacement(NamedTuple):
 
 
 async def _add(session: AsyncSession, purpose: PushPurpose, replacements: Sequence[_Replacement]) -> None:
-    # An existing reminder is moved to the given time.
+    # A reminder that still waits is moved to the given time.
     if replacements:
         values = {
             "purpose": purpose,
@@ -105,20 +107,16 @@ async def _add(session: AsyncSession, purpose: PushPurpose, replacements: Sequen
 async def read_replaced(
     session: AsyncSession, notice_ids: Collection[UUID | None]
 ) -> dict[UUID | None, ReplacedNotice]:
-    return {
-        row.id: ReplacedNotice(row.sent_at is not None and row.decision not in _NOT_SHOWN, row.due_at)
-        for row in await _REPLACED.all(session, {"ids": list(notice_ids)})
-    }
+    rows = await _REPLACED.all(session, {"ids": list(notice_ids)})
+    return {id_: ReplacedNotice(is_shown, due_at) for id_, is_shown, due_at in rows}
 
 
 async def read_ends(
     session: AsyncSession, run_ids: Collection[UUID | None]
-) -> dict[tuple[UUID | None, UUID], RunEndNotice]:
+) -> dict[tuple[UUID | None, UUID | None], RunEndNotice]:
     """Return the newest notice of the end of each of these runs on each device, by run and device."""
-    return {
-        (row.run_id, row.device_id): RunEndNotice(row.decision in _ACCEPTED, row.due_at)
-        for row in await _ENDS.all(session, {"ids": list(run_ids)})
-    }
+    rows = await _ENDS.all(session, {"ids": list(run_ids)})
+    return {(run_id, device_id): RunEndNotice(is_sent, due_at) for run_id, device_id, is_sent, due_at in rows}
 
 
 class _Closed(NamedTuple):
@@ -131,7 +129,7 @@ class _Closed(NamedTuple):
 
 
 def _select_closed() -> Select[tuple[object, ...]]:
-    # Holds for a reminder that was neither claimed nor sent.
+    # No worker has claimed the notice yet.
     is_untouched = and_(
         Notification.decision == constant(NotificationDecision.PENDING), Notification.attempts == 0
     )
@@ -155,7 +153,7 @@ def _select_closed() -> Select[tuple[object, ...]]:
             Notification.question_id == any_(_IDS),
             _IS_NOTICE,
             or_(Notification.sent_at.is_not(None), Notification.due_at.is_not(None)),
-            Notification.decision.not_in([constant(decision) for decision in _NOT_SHOWN]),
+            _MAY_BE_SHOWN,
         )
     )
     return due_rows.lock(closed, Notification.id)
@@ -164,37 +162,24 @@ def _select_closed() -> Select[tuple[object, ...]]:
 _CLOSED = Prepared(_select_closed(), _Closed)
 
 
-class _Replaced(NamedTuple):
-    id: UUID
-    decision: str
-    sent_at: datetime | None
-    due_at: datetime | None
-
-
 _REPLACED = Prepared(
-    select(Notification.id, Notification.decision, Notification.sent_at, Notification.due_at).where(
-        Notification.id == any_(_IDS)
-    ),
-    _Replaced,
+    select(
+        Notification.id, and_(Notification.sent_at.is_not(None), _MAY_BE_SHOWN), Notification.due_at
+    ).where(Notification.id == any_(_IDS))
 )
-
-
-class _End(NamedTuple):
-    run_id: UUID
-    device_id: UUID
-    decision: str
-    due_at: datetime | None
-
-
 _ENDS = Prepared(
-    select(Notification.run_id, Notification.device_id, Notification.decision, Notification.due_at)
+    select(
+        Notification.run_id,
+        Notification.device_id,
+        Notification.decision.in_([constant(decision) for decision in _ACCEPTED]),
+        Notification.due_at,
+    )
     .where(
         Notification.run_id == any_(bindparam("ids", type_=ARRAY(Run.id.type))),
         Notification.kind.in_([constant(kind) for kind in _ENDING]),
         Notification.device_id.is_not(None),
     )
-    .order_by(Notification.created_at),
-    _End,
+    .order_by(Notification.created_at)
 )
 
 

@@ -90,7 +90,7 @@ class StreamPresence:
             self._drop(watch)
 
     def _drop(self, watch: _Watch) -> None:
-        # One that was dropped before may have a successor.
+        # A watch that a failed beat has dropped may have a successor under the same key.
         if self._watches.get(watch.watcher.key) is watch:
             del self._watches[watch.watcher.key]
         watch.left.set()

@@ -111,7 +111,11 @@ async def _claim_send_settle(
 
         # A push whose result is not stored is sent again when its claim ends, until it has too many claims.
         await settle_each(
-            process.sessions, claimed, settle, event="push.not_settled", name=push_claims.log_fields
+            process.sessions,
+            claimed,
+            settle,
+            event="push.not_settled",
+            name=lambda delivery: push_claims.log_fields(delivery.push),
         )
     is_refused = bool(outcomes) and all(isinstance(each, TryLater | NotSent) for each in outcomes.values())
     if outcomes and not is_refused:

@@ -31,7 +31,7 @@ async def test_each_settled_push_is_looked_up_once_by_its_key(
     assert len(claimed) == push_delivery.PUSHES_PER_CLAIM
 
     async with recorded(engine) as statements, unit_of_work(sessions) as session:
-        await push_delivery.settle(session, claimed, {each.id: Accepted("ticket") for each in claimed})
+        await push_delivery.settle(session, claimed, {each.push.id: Accepted("ticket") for each in claimed})
 
     [settling] = [each for each in statements if each.sql.startswith("UPDATE notifications")]
     connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
@@ -72,10 +72,10 @@ async def test_metrics_count_what_is_committed_and_once(
         [delivery] = (await push_claims.claim_due(own)).deliveries
     for transaction in transactions:
         async with transaction(sessions) as own:
-            await push_delivery.settle(own, [delivery], {delivery.id: Accepted("ticket")})
+            await push_delivery.settle(own, [delivery], {delivery.push.id: Accepted("ticket")})
     assert (sent(), delayed()) == (1, 1)
 
-    ticket = push_receipts.Ticket(delivery.id, "ticket", device.id, owner.id, utcnow())
+    ticket = push_receipts.Ticket(delivery.push.id, "ticket", device.id, owner.id, utcnow())
     for transaction in transactions:
         async with transaction(sessions) as own:
             await push_receipts.settle_receipts(own, [ticket], {"ticket": Accepted("ticket")})

@@ -30,7 +30,7 @@ ONE_A_MINUTE, FIVE_A_RUN = "one_a_minute", "five_a_run"
 
 async def reached_limit(session: AsyncSession, run_id: UUID, *, is_free: bool) -> str | None:
     """Return the limit that a message of a run's agent exceeds; `is_free`: the transaction took its cooldown."""
-    # That cooldown is locked against concurrent messages.
+    # The cooldown is locked, taken or not: concurrent messages of the run wait.
     decided = select(func.count(Notification.created_at.distinct())).where(
         Notification.run_id == run_id,
         Notification.kind == NotificationKind.NOTIFY_USER,
@@ -62,7 +62,7 @@ def _take_statement() -> ReturningInsert[UUID]:
         runs.c.run_id,
         bindparam("kind", type_=PushCooldown.kind.type),
         bindparam("until", type_=PushCooldown.expires_at.type),
-        # In one order everywhere, so that two transactions cannot deadlock.
+        # All transactions lock cooldowns in the order of their runs: no two deadlock.
     ).order_by(runs.c.run_id)
     taken = upsert(PushCooldown).from_select(["run_id", "kind", "expires_at"], rows)
     return taken.on_conflict_do_update(

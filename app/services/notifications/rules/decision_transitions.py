@@ -46,7 +46,7 @@ _NOT_SENT = {
     Decision.COOLED_DOWN,
 }
 _ATTEMPTED = {Decision.SENT, Decision.REMINDER, Decision.RETRYING, Decision.REJECTED, Decision.GIVEN_UP}
-# After a wait. Given up if it cannot be decided.
+# What follows a wait. A push that can no longer be decided about is given up.
 _DECIDED_AGAIN = _HELD_BACK | _NOT_SENT | {Decision.PENDING, Decision.GIVEN_UP}
 # Written to a notice when its reminder or retraction is sent: possible only if the device shows the notice, or may,
 # because an attempt had no response. The retraction's own row becomes `retracted` too.
@@ -86,7 +86,7 @@ def decision_update(
     same decision and reason, unless it is a reminder.
     """
     is_same = and_(Notification.decision == to, Notification.reason.is_not_distinct_from(reason))
-    # Each reminder is a separate message.
+    # Each reminder is a message of its own, and gets an entry of its own.
     is_shown = or_(~is_same, to == constant(Decision.REMINDER))
     applies = and_(true() if condition is None else condition, or_(is_same, _may_follow(to)))
     return {
@@ -101,7 +101,7 @@ def decision_update(
 def replacement_update(
     to: AnyColumn, reason: AnyColumn, entries: AnyColumn
 ) -> dict[InstrumentedAttribute[object], object]:
-    """Return the columns of an UPDATE of notices after an attempt at their replacement; a failed one decides none."""
+    """Return the columns of an UPDATE of notices after an attempt to replace them; if that failed, decisions stay."""
     is_accepted = or_(*(to == constant(decision) for decision in sorted(_REPLACED)))
     failed = {
         Notification.decision: Notification.decision,

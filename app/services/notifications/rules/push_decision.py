@@ -161,7 +161,7 @@ def _holds(context: NoticeContext, now: datetime) -> Iterator[tuple[str, datetim
     if context.watching is not None:
         until = context.watching.expires_at + LAPSE
         if context.question is not None:
-            # At that time at the latest it is sent, as a reminder.
+            # Then it is sent all the same, as a quiet reminder.
             until = min(until, context.created_at + WALKED_AWAY)
         if until > now:
             yield "presence", until
