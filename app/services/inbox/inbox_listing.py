@@ -23,13 +23,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
 from app.db.statements import Prepared
-from app.enums import InboxStatus, QuestionKind, QuestionStatus, Scope
+from app.enums import InboxStatus, QuestionKind, QuestionStatus
 from app.models import Question, QuestionCount, Task, TaskFollow
 from app.models.base import constant
 from app.schemas.base import Page
 from app.schemas.questions import InboxQuery, QuestionOut
 from app.services.access.principal import Principal
-from app.services.access.scopes import has_scope
 from app.services.access.visibility import VISIBLE_ANYWHERE, VISIBLE_PROJECTS, visibility_anywhere
 from app.services.inbox.inbox_questions import QUESTION_COLUMNS, QuestionRow, details_of, question_out
 from app.services.notifications.badges import is_counted
@@ -105,8 +104,7 @@ async def list_inbox(
     if query.status is InboxStatus.MISSED:
         values["since"] = utcnow() - _MISSED_FOR
     rows = await _PAGES[query.status].all(session, values)
-    may_write = has_scope(caller, Scope.TASK_WRITE)
-    shown = [question_out(row.question, link, may_write=may_write) for row in rows if row.question]
+    shown = [question_out(row.question, link, caller) for row in rows if row.question]
     return rows[0].total, rows[0].open_count, shown
 
 

@@ -121,8 +121,7 @@ async def list_questions(
     """Return the newest 100 questions of a run, open and closed, the newest first. Raises NotFound."""
     await require_run(session, caller, task_id, run_id)
     rows = await _OF_RUN.all(session, {"run_id": run_id, **visibility(caller)})
-    may_write = has_scope(caller, Scope.TASK_WRITE)
-    return [question_out(row, link, may_write=may_write) for row in rows]
+    return [question_out(row, link, caller) for row in rows]
 
 
 _DETAILS = details_of(Question).where(VISIBLE_TASK).lateral("details")
@@ -136,7 +135,7 @@ _OF_RUN = Prepared(
 )
 
 
-def question_out(row: QuestionRow, link: str, *, may_write: bool) -> QuestionOut:
+def question_out(row: QuestionRow, link: str, caller: Principal) -> QuestionOut:
     url, project_id, task_id = row.url, row.project_id, row.task_id
     return {
         "id": row.id,
@@ -163,7 +162,7 @@ def question_out(row: QuestionRow, link: str, *, may_write: bool) -> QuestionOut
         "expires_at": row.expires_at,
         "snoozed_until": row.snoozed_until,
         **winner(row),
-        "allowed_actions": _ACTIONS if may_write and row.status.is_open else [],
+        "allowed_actions": _ACTIONS if row.status.is_open and has_scope(caller, Scope.TASK_WRITE) else [],
         "url": task_link(link, project_id, task_id),
     }
 
@@ -208,7 +207,7 @@ async def snooze_question(
     )
     await reminders.remind_after_snooze(session, question_id, caller.user_id, until)
     row = await require_question(session, caller, question_id)
-    return question_out(row, settings.task_url, may_write=has_scope(caller, Scope.TASK_WRITE))
+    return question_out(row, settings.task_url, caller)
 
 
 def _until(body: SnoozeIn) -> datetime:
