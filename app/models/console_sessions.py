@@ -47,7 +47,7 @@ class TerminalLogin(Base):
     device_hash: Mapped[str] = mapped_column(String(80), unique=True)
     # The hash of the code that a person types.
     code_hash: Mapped[str] = mapped_column(String(80), unique=True)
-    # What asks, by its own account, and from where.
+    # The name that the terminal gives itself, and its IP address.
     client: Mapped[str] = mapped_column(String(80))
     address: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]

@@ -186,15 +186,12 @@ _alive(
     Task.latest_run_status,
     where="NOT deleted AND latest_run_status IS NOT NULL",
 )
-Index(
+_alive(
     "ix_tasks_verdict",
     Task.project_id,
     Task.audience,
     Task.verdict_urgency.desc(),
-    Task.created_at.desc(),
-    Task.id.desc(),
-    postgresql_where=text("NOT deleted"),
-    postgresql_include=["archived", "internal"],
+    include=("archived", "internal"),
 )
 _alive("ix_tasks_ci", Task.project_id, Task.latest_run_ci, where="NOT deleted AND latest_run_id IS NOT NULL")
 _alive(

@@ -18,12 +18,12 @@ AGENT_STARTED: Final = "agent_started_at"
 AGENT_ENDED: Final = "agent_ended_at"
 # The open question of the agent: the answer or message that it needs to continue.
 WAITING_FOR: Final = "waiting_for"
-# The number of questions that nobody has answered in time.
+# The number of questions that were not answered in time.
 MISSED_QUESTIONS: Final = "missed_questions"
 # The decision about a run that its worker did not end.
 RECOVERY: Final = "recovery"
 USAGE: Final = "usage"
-# What it was when the run last ended, if it was resumed since.
+# The usage at the last end of the run, if it was resumed since.
 USAGE_BEFORE: Final = "usage_before"
 # The numbers of changed files and lines, of the newest changes that the service knows.
 CHANGES: Final = "changes"

@@ -1,7 +1,7 @@
 """Which status of a run may follow which, and the phases that divide them; how a row shows its phase.
 
-No column stores the phase: it follows from columns that whoever has the run writes (services/runs/run_lifecycle.py).
-How far its agent has come is a fact of the run, `AGENT_STARTED` or `AGENT_ENDED`: commands and recoveries alone ask.
+No column stores the phase: it follows from columns that the run's owner writes (services/runs/run_lifecycle.py).
+Whether the agent has started or ended is no phase, but a fact of the run, which commands and recoveries read.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
 
 
 class RunPhase(StrEnum):
-    """Who has a run: nobody yet, the queue, a worker, a client, its checks, or nobody any more (ADR 75)."""
+    """Who has a run: the queue, a worker, a client or its checks; none before its start and after its end (ADR 75)."""
 
     NOT_STARTED = auto()
     QUEUED = auto()

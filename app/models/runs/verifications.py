@@ -56,7 +56,7 @@ class Verification(Base):
     definitions: Mapped[StoredDefinitions | None] = mapped_column(JSONB(none_as_null=True))
     # The attempt as the API shows it.
     shown: Mapped[JsonDict]
-    # What the agent is told, if it is to correct its work.
+    # The message to the agent, if it is to correct its work.
     repair: Mapped[str | None]
     # The digest of the checks and cases that failed, to notice a repair that corrects nothing.
     failures: Mapped[str | None] = mapped_column(String(64))

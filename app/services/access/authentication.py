@@ -106,6 +106,15 @@ class _Caller(NamedTuple):
     member_id: int | None
 
 
+# With the parameter `now`; that the account of the user is active is a condition of its own.
+IS_VALID_KEY = (
+    ApiKey.revoked_at.is_(None),
+    or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > bindparam("now")),
+)
+IS_OPEN_SESSION = (
+    ConsoleSession.expires_at > bindparam("now"),
+    ConsoleSession.last_used_at > bindparam("now") - SESSION_IDLE,
+)
 _CALLER = (
     select(
         ApiKey.id.label("key_id"),
@@ -117,11 +126,7 @@ _CALLER = (
         User.is_staff,
     )
     .join(User, User.id == ApiKey.user_id)
-    .where(
-        ApiKey.revoked_at.is_(None),
-        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > bindparam("now")),
-        User.is_active,
-    )
+    .where(*IS_VALID_KEY, User.is_active)
 )
 
 
@@ -136,7 +141,7 @@ class _Statements:
         self._in_current = _in_project(caller, User.current_project_id.expression)
 
     async def find(
-        self, session: AsyncSession, project: int | str | None, values: Mapping[str, str | datetime]
+        self, session: AsyncSession, project: int | str | None, values: Mapping[str, object]
     ) -> _Caller | None:
         if project is None:
             return await self._anywhere.first(session, values)
@@ -166,37 +171,27 @@ _NO_SESSION = (null().label("session_id"), null().label("session_used_at"))
 _OF_KEYS = _Statements(
     _CALLER.add_columns(*_NO_SESSION).where(ApiKey.secret_hash == bindparam("secret_hash"))
 )
-_IS_OPEN = (
-    ConsoleSession.expires_at > bindparam("now"),
-    ConsoleSession.last_used_at > bindparam("now") - SESSION_IDLE,
-)
 _OF_SESSIONS = _Statements(
     _CALLER.add_columns(
         ConsoleSession.id.label("session_id"), ConsoleSession.last_used_at.label("session_used_at")
     )
     .join(ConsoleSession, ConsoleSession.key_id == ApiKey.id)
-    .where(ConsoleSession.secret_hash == bindparam("secret_hash"), *_IS_OPEN)
+    .where(ConsoleSession.secret_hash == bindparam("secret_hash"), *IS_OPEN_SESSION)
 )
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _OPEN_SESSIONS = Prepared(
     _CALLER.with_only_columns(ConsoleSession.id)
     .join(ConsoleSession, ConsoleSession.key_id == ApiKey.id)
-    .where(ConsoleSession.id == any_(_IDS), *_IS_OPEN)
+    .where(ConsoleSession.id == any_(_IDS), *IS_OPEN_SESSION)
 )
 _VALID_KEYS = Prepared(_CALLER.with_only_columns(ApiKey.id).where(ApiKey.id == any_(_IDS)))
 
-
-_HOLDER = Prepared(
-    _CALLER.add_columns(*_NO_SESSION, *(null().label(each.name) for each in _PROJECT)).where(
-        ApiKey.id == bindparam("key_id")
-    ),
-    _Caller,
-)
+_OF_HOLDERS = _Statements(_CALLER.add_columns(*_NO_SESSION).where(ApiKey.id == bindparam("key_id")))
 
 
 async def find_holder(session: AsyncSession, key_id: UUID) -> Principal | None:
     """Return the user whom `authenticate` would accept with this API key; None if it would refuse."""
-    row = await _HOLDER.first(session, {"key_id": key_id, "now": utcnow()})
+    row = await _OF_HOLDERS.find(session, None, {"key_id": key_id, "now": utcnow()})
     return None if row is None else _principal(row)
 
 

@@ -13,7 +13,6 @@ from sqlalchemy import (
     any_,
     bindparam,
     case,
-    column,
     false,
     func,
     or_,
@@ -37,7 +36,7 @@ from app.models import (
     User,
     WebhookEndpoint,
 )
-from app.models.base import literal_int
+from app.models.base import given_rows, literal_int
 from app.models.tasks import EVERYONE
 from app.services.access.principal import Principal
 
@@ -168,7 +167,7 @@ async def find_visible_runs(
 ) -> set[tuple[int, UUID]]:
     """Return which of these pairs of user and run may still follow; runs of deleted tasks end by themselves."""
     user_ids, run_ids = zip(*followed, strict=True)
-    rows = await _FOLLOWED_RUNS.all(session, {"user_ids": user_ids, "run_ids": run_ids})
+    rows = await _FOLLOWED_RUNS.all(session, {"given_user_id": user_ids, "given_run_id": run_ids})
     return set(rows)
 
 
@@ -213,11 +212,7 @@ def active_member(user_id: _Id, project_id: _Id) -> ColumnElement[bool]:
 
 
 def _followed_runs_statement() -> Select[int, UUID]:
-    pairs = (
-        func.unnest(bindparam("user_ids", type_=ARRAY(BigInteger)), bindparam("run_ids", type_=ARRAY(Uuid)))
-        .table_valued(column("user_id", BigInteger), column("run_id", Uuid), name="followed")
-        .render_derived()
-    )
+    pairs = given_rows({"user_id": BigInteger(), "run_id": Uuid()})
     return (
         select(pairs.c.user_id, pairs.c.run_id)
         .join(Run, Run.id == pairs.c.run_id)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.clock import utcnow
+from app.db.statements import count_changed
 from app.enums import DisabledReason
 from app.errors import InvalidInput, NotFound, too_long
 from app.ids import new_id
@@ -40,7 +41,7 @@ async def create_project(session: AsyncSession, name: str, *, organization_id: U
     """Add a project with a new `api_token` and a counter of task numbers; by default to `DEFAULT_ORGANIZATION`."""
     name = clean_name(name)
     if organization_id is None:
-        # Never another one: keys that are limited to it would hold for the project.
+        # No other organization: API keys that are limited to it would allow the new project too.
         organization_id = await _default_organization_id(session)
     else:
         await require_organizations(session, [organization_id])
@@ -126,7 +127,7 @@ async def remove_member(session: AsyncSession, *, project_id: int, user_id: int)
     """End a membership: tasks stay, webhook endpoints are disabled, `@current` is the oldest other one. Idempotent."""
     await require_projects(session, [project_id])
     await require_user(session, user_id)
-    # Of two removals at once, neither makes the other's project the current one.
+    # Concurrent removals wait: none makes a project the current one that another has just taken away.
     await lock_user(session, user_id)
     await session.execute(
         delete(Membership).where(Membership.project_id == project_id, Membership.user_id == user_id)
@@ -147,18 +148,14 @@ async def remove_member(session: AsyncSession, *, project_id: int, user_id: int)
 
 async def deactivate_user(session: AsyncSession, user_id: int) -> None:
     """Close a user's account: its API keys stop working and its webhook endpoints are disabled (contract 2.2)."""
-    found = await session.scalar(
-        update(User).where(User.id == user_id).values(is_active=False).returning(User.id)
-    )
-    if found is None:
+    if not await count_changed(session, update(User).where(User.id == user_id).values(is_active=False)):
         raise _unknown("User", user_id)
     await disable_of_user(session, user_id, DisabledReason.CREATOR_DEACTIVATED)
 
 
 async def delete_user(session: AsyncSession, user_id: int) -> None:
     """Delete a user with their API keys and memberships. Their tasks stay, and become visible to the whole project."""
-    found = await session.scalar(delete(User).where(User.id == user_id).returning(User.id))
-    if found is None:
+    if not await count_changed(session, delete(User).where(User.id == user_id)):
         raise _unknown("User", user_id)
 
 

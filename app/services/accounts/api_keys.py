@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.db.statements import row_of, rows_of
+from app.db.statements import count_changed, row_of, rows_of
 from app.enums import Scope
 from app.errors import InvalidInput, NotFound, PermissionDenied, unknown_choice
 from app.ids import new_id
@@ -105,13 +105,8 @@ async def find_by_mask(session: AsyncSession, mask: str) -> UUID:
 
 async def revoke_api_key(session: AsyncSession, key_id: UUID) -> None:
     """Revoke an API key permanently. If it is revoked already, the time of the first revocation stays."""
-    found = await session.scalar(
-        update(ApiKey)
-        .where(ApiKey.id == key_id)
-        .values(revoked_at=func.coalesce(ApiKey.revoked_at, utcnow()))
-        .returning(ApiKey.id)
-    )
-    if found is None:
+    revoked = update(ApiKey).values(revoked_at=func.coalesce(ApiKey.revoked_at, utcnow()))
+    if not await count_changed(session, revoked.where(ApiKey.id == key_id)):
         raise NotFound(f"Key {key_id} does not exist.")
 
 

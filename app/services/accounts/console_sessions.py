@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, any_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import utcnow
-from app.db.statements import Prepared, row_of, rows_of
+from app.db.statements import Prepared, count_changed, row_of, rows_of
 from app.db.sweeping import delete_batch
 from app.errors import InvalidInput, NotFound, SessionEnded
 from app.ids import new_id
@@ -17,7 +17,13 @@ from app.models import ApiKey, ConsoleSession, Project, PushToken, User
 from app.models.devices.push_tokens import HAS_ADDRESS
 from app.schemas.console import ConsoleSessionList, ConsoleSessionOut, SessionProject, SignIn
 from app.security.secrets import hash_session_secret, new_session_secret
-from app.services.access.authentication import SESSION_IDLE, authenticate, authenticate_session
+from app.services.access.authentication import (
+    IS_OPEN_SESSION,
+    IS_VALID_KEY,
+    SESSION_IDLE,
+    authenticate,
+    authenticate_session,
+)
 from app.services.access.principal import Principal
 from app.services.access.user_lock import lock_user
 from app.services.access.visibility import VISIBLE_PROJECTS, visibility_anywhere
@@ -93,13 +99,12 @@ def _opened_by(browser: Browser, secret: str) -> dict[str, object]:
 
 async def _use_code(session: AsyncSession, code: str, browser: Browser, secret: str) -> None:
     # One statement, so that the second of two browsers finds no such code.
-    opened = await session.scalar(
+    opened = (
         update(ConsoleSession)
         .where(ConsoleSession.code_hash == hash_session_secret(code), ConsoleSession.expires_at > utcnow())
         .values(code_hash=None, **_opened_by(browser, secret))
-        .returning(ConsoleSession.id)
     )
-    if opened is None:
+    if not await count_changed(session, opened):
         raise SessionEnded("This login link was used already, or is too old.")
 
 
@@ -180,21 +185,18 @@ _LISTED = [getattr(ConsoleSession, name) for name in _Session._fields]
 
 async def list_sessions(session: AsyncSession, caller: Principal) -> ConsoleSessionList:
     """Return the open console sessions of all the caller's API keys, the most recently used first."""
-    now = utcnow()
     statement = (
         select(*_LISTED)
         .join(ApiKey, ApiKey.id == ConsoleSession.key_id)
         .where(
             ApiKey.user_id == caller.user_id,
-            ApiKey.revoked_at.is_(None),
-            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
+            *IS_VALID_KEY,
             ConsoleSession.secret_hash.is_not(None),
-            ConsoleSession.expires_at > now,
-            ConsoleSession.last_used_at > now - SESSION_IDLE,
+            *IS_OPEN_SESSION,
         )
         .order_by(ConsoleSession.last_used_at.desc(), ConsoleSession.id.desc())
     )
-    rows = await rows_of(session, statement, _Session)
+    rows = await rows_of(session, statement, _Session, {"now": utcnow()})
     shown = [{**row._asdict(), "current": row.id == caller.session_id} for row in rows]
     return cast("ConsoleSessionList", {"results": shown})
 

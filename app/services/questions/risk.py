@@ -14,7 +14,7 @@ from typing import Any  # JSON
 from app.enums import QuestionKind, QuestionRisk
 from app.json_types import JsonDict
 
-# For tools of these kinds, only the `command` of the input is searched as a command; the rest is text.
+# A tool of these kinds runs nothing but what its input names as a command; the rest is text.
 _RUNS_NOTHING = frozenset({"read", "edit", "search", "move", "think"})
 _COMMAND_KEYS = re.compile(r"(?i)^(command|cmd|script|code|args|argv|program)")
 # The names under which tools get a command in parts, as `command` and `args`.

@@ -98,7 +98,7 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
         if claimed.id in deliveries
     ]
     logged = await _log(session, [_log_entry(claimed, result, end) for claimed, result, end in ended])
-    # Attempts that were stored before do not count again.
+    # An attempt that was stored before does not count again.
     counted = [each for each in ended if (each[0].id, each[0].n) in logged]
     health, reasons = _tally(counted, endpoints, now=now)
     if ends := [{"key": claimed.id, **end._asdict()} for claimed, _, end in counted if end is not None]:
@@ -115,7 +115,7 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
             _measure(claimed, result, end)
         _log_failures(counted)
 
-    # A settlement may be repeated, in parts too.
+    # After the commit: a settlement that fails is repeated, by halves.
     after_commit(session, count)
 
 
@@ -156,7 +156,7 @@ def _end_of(row: _Delivery, claimed: Claimed, result: AttemptResult, *, now: dat
     if is_asked_again and result.error is not None and not result.is_gone:
         return end._replace(is_manual=row.is_manual)
     if result.error is None or row.delivered_at is not None:
-        # Also if it was cancelled meanwhile, or if a redelivery failed: the message has arrived.
+        # The message has arrived, even if its delivery was cancelled meanwhile or a redelivery fails.
         return end._replace(status=DeliveryStatus.DELIVERED, delivered_at=row.delivered_at or now)
     if end.status is DeliveryStatus.CANCELLED:
         return end
@@ -225,6 +225,6 @@ _HEALTH = (
     update(_ENDPOINT)
     .where(_ENDPOINT.c.id == bindparam("key"))
     .values({name: bindparam(name) for name in Health._fields})
-    # What a person has asked for since the attempt began waits for no probe.
+    # A message that a person has requested since the attempt began does not wait for the probe.
     .values(probe_at=case((_PROBE_AT.is_not(None) & _IS_ASKED_FOR, null()), else_=_PROBE_AT))
 )

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.webhooks.webhook_messages import FIXED_HEADERS
 from app.clock import utcnow
-from app.db.statements import row_of, rows_of
+from app.db.statements import count_changed, row_of
 from app.db.sweeping import delete_batch
 from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, EventType, Scope
 from app.errors import InvalidInput, NotFound, Throttled
@@ -79,10 +79,10 @@ async def retrieve_delivery(
         .join(WebhookEndpoint, WebhookEndpoint.id == WebhookEndpointDelivery.endpoint_id)
         .where(WebhookEndpointDelivery.id == delivery_id, own_endpoint(caller, endpoint_id))
     )
-    found = await rows_of(session, statement, _DeliveryAndMessage)
-    if not found:
+    found = await row_of(session, statement, _DeliveryAndMessage)
+    if found is None:
         raise NotFound
-    ((row, body, last_attempt_at),) = found
+    row, body, last_attempt_at = found
     attempts = await session.scalars(
         select(WebhookAttempt).where(WebhookAttempt.delivery_id == delivery_id).order_by(WebhookAttempt.n)
     )
@@ -101,13 +101,8 @@ async def ping(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> U
     """Add a test message to an endpoint of the caller, at most one a second, even to a disabled one."""
     now = utcnow()
     is_rested = or_(WebhookEndpoint.last_ping_at.is_(None), WebhookEndpoint.last_ping_at <= now - _PING_PAUSE)
-    pinged = await session.scalar(
-        update(WebhookEndpoint)
-        .where(own_endpoint(caller, endpoint_id), is_rested)
-        .values(last_ping_at=now)
-        .returning(WebhookEndpoint.id)
-    )
-    if pinged is None:
+    pinged = update(WebhookEndpoint).where(own_endpoint(caller, endpoint_id), is_rested)
+    if not await count_changed(session, pinged.values(last_ping_at=now)):
         await require_endpoint(session, caller, endpoint_id)
         raise Throttled(1)
     return await add_ping(session, endpoint_id, caller.project.id)

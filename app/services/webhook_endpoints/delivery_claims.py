@@ -102,7 +102,7 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
     if lost:
         await session.execute(_uncount(lost).values(_ENDED))
     if unsigned:
-        # The key may be back when their leases end.
+        # When their leases end, the operator may have put the key back.
         await session.execute(_uncount([row.id for row in unsigned]))
         for endpoint_id in sorted({row.endpoint_id for row in unsigned}):
             unread = partial(log.error, "webhook.secret_unreadable", endpoint_id=str(endpoint_id))
@@ -192,7 +192,7 @@ def _candidates() -> CTE:
         .limit(literal_int(1))
     )
     due = union_all(*(each.correlate(endpoint, under_way) for each in (oldest, probe))).lateral("due")
-    # The number that it would have among the attempts under way of its endpoint.
+    # Its number among the attempts of its endpoint, after those that are under way.
     place = func.coalesce(under_way.c.count, 0) + func.row_number().over(
         partition_by=endpoint.id, order_by=(due.c.due_at, due.c.id)
     )
@@ -218,7 +218,7 @@ def _chosen() -> Select[Any]:
     return (
         select(WebhookEndpointDelivery.id)
         .join(in_turn, in_turn.c.id == WebhookEndpointDelivery.id)
-        # As it is now: one that is being settled, cancelled or redelivered is left for the next claim.
+        # Checked again at the lock: a delivery that was settled, cancelled or redelivered is left for the next claim.
         .where(_IS_DUE)
         .with_for_update(skip_locked=True, of=WebhookEndpointDelivery)
     )

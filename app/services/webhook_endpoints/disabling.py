@@ -22,7 +22,7 @@ from app.services.notifications.push_recipients import push_to_user
 from app.services.notifications.push_sentences import message_body
 from app.services.retrying.policies import WEBHOOK_PROBES
 from app.services.webhook_endpoints.delivery_claims import FAILING_AFTER
-from app.services.webhook_endpoints.registration import cancel_pending
+from app.services.webhook_endpoints.registration import FORGIVEN, cancel_pending
 
 _NO_SUCCESS_FOR = timedelta(days=5)
 _BLOCKED_IN_A_ROW = 20
@@ -42,7 +42,7 @@ class Health(NamedTuple):
     def after(self, result: AttemptResult, *, now: datetime, exhausted: bool) -> "Health":
         """Return the health after one more attempt; `exhausted`: it was the last one of its message."""
         if result.error is None:
-            return Health(now, self.last_failure_at, 0, None, has_exhausted=False, blocked_in_a_row=0)
+            return self._replace(last_success_at=now, **FORGIVEN)
         is_blocked = result.error is DeliveryError.BLOCKED_ADDRESS
         failing_since = self.failing_since or now
         is_failing = self.consecutive_failures + 1 >= FAILING_AFTER

@@ -127,7 +127,7 @@ async def _send_again(
         delivery.event_type != EventType.PING,
         delivery.event_at >= since,
         delivery.event_at <= until,
-        # For an index: nothing before it is read.
+        # Where the index begins to read.
         delivery.created_at >= since - _CLOCKS_APART,
     )
     counted = select(delivery.id).where(*missed).limit(most + 1).subquery()

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.http.host_names import is_address
 from app.clock import utcnow
-from app.db.statements import row_of, rows_of
+from app.db.statements import count_changed, row_of, rows_of
 from app.enums import DeliveryStatus, DisabledReason, PayloadKind, Scope
 from app.errors import InvalidInput, NotFound, unknown_choice
 from app.ids import new_id
@@ -38,7 +38,7 @@ from app.services.views.newest_page import newest_page
 from app.services.views.users import CREATOR_COLUMNS, Creator, user_basic
 from app.services.webhook_endpoints.signing import HINT_LENGTH, new_secret, still_valid
 
-# In a project, and of each member in it.
+# Of a project, and of one member in it.
 _MOST_ENDPOINTS = 20
 _MOST_OF_A_MEMBER = 5
 # Including the current one: with more, the signature header would be too long for servers.
@@ -74,7 +74,7 @@ class _Endpoint(NamedTuple):
 _SHOWN = [getattr(WebhookEndpoint, name) for name in _Endpoint._fields if name != "creator"]
 _PLAIN = ("url", "description", "payload")
 # The columns of an endpoint that has never failed.
-_FORGIVEN = {
+FORGIVEN: JsonDict = {
     "consecutive_failures": 0,
     "failing_since": None,
     "has_exhausted": False,
@@ -121,10 +121,10 @@ async def list_endpoints(
 
 
 async def retrieve_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> EndpointOut:
-    found = await rows_of(session, _select().where(own_endpoint(caller, endpoint_id)), _Endpoint)
-    if not found:
+    row = await row_of(session, _select().where(own_endpoint(caller, endpoint_id)), _Endpoint)
+    if row is None:
         raise NotFound
-    return _out(found[0])
+    return _out(row)
 
 
 async def update_endpoint(
@@ -163,10 +163,7 @@ async def enable_endpoint(session: AsyncSession, caller: Principal, endpoint_id:
 
 async def delete_endpoint(session: AsyncSession, caller: Principal, endpoint_id: UUID) -> None:
     """Delete a webhook endpoint of the caller with its secrets, its deliveries and the log of their attempts."""
-    gone = await session.scalar(
-        delete(WebhookEndpoint).where(own_endpoint(caller, endpoint_id)).returning(WebhookEndpoint.id)
-    )
-    if gone is None:
+    if not await count_changed(session, delete(WebhookEndpoint).where(own_endpoint(caller, endpoint_id))):
         raise NotFound
 
 
@@ -219,24 +216,19 @@ async def cancel_pending(session: AsyncSession, endpoint_ids: Sequence[UUID]) ->
 async def _write(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, values: dict[str, object]
 ) -> None:
-    changed = await session.scalar(
-        update(WebhookEndpoint)
-        .where(own_endpoint(caller, endpoint_id))
-        .values({**values, "updated_at": utcnow()})
-        .returning(WebhookEndpoint.id)
-    )
-    if changed is None:
+    changed = update(WebhookEndpoint).where(own_endpoint(caller, endpoint_id))
+    if not await count_changed(session, changed.values({**values, "updated_at": utcnow()})):
         raise NotFound
 
 
 def _enabled_values() -> dict[str, Any]:
-    return {"enabled": True, "disabled_reason": None, **_FORGIVEN}
+    return {"enabled": True, "disabled_reason": None, **FORGIVEN}
 
 
 async def _directs_content(
     session: AsyncSession, caller: Principal, endpoint_id: UUID, body: EndpointUpdateIn
 ) -> bool:
-    # Locked, so that the kind of payload stays and no relay stores a body meanwhile.
+    # Locked: until the commit, the kind of payload stays, and no relay stores a body.
     if not any(body.given(name) for name in ("url", "payload", "event_types", "task_filter")):
         return False
     locked = select(WebhookEndpoint.payload).where(own_endpoint(caller, endpoint_id)).with_for_update()
@@ -245,7 +237,7 @@ async def _directs_content(
         return False
     if PayloadKind.FULL in {payload, body.payload}:
         return True
-    # Stored bodies go to the new URL too, and may be from the time when the endpoint was full.
+    # Stored bodies are sent to the new URL, and may be from a time when the endpoint was full.
     stored = select(WebhookEndpointDelivery.id).where(
         WebhookEndpointDelivery.endpoint_id == endpoint_id, WebhookEndpointDelivery.body.contains('"task":{')
     )
@@ -254,9 +246,9 @@ async def _directs_content(
 
 async def _require_room(session: AsyncSession, caller: Principal) -> None:
     project_id = caller.project.id
-    # Serialises creations in a project, so that the limits hold.
+    # Creations in a project wait for each other, so that the limits hold.
     await session.execute(select(Project.id).where(Project.id == project_id).with_for_update(key_share=True))
-    # Those of former members, whom no member can see, take no place.
+    # Endpoints of former members do not count: no member can see or delete them.
     counts = select(func.count(), func.count().filter(WebhookEndpoint.created_by_id == caller.user_id)).where(
         WebhookEndpoint.project_id == project_id, active_member(WebhookEndpoint.created_by_id, project_id)
     )

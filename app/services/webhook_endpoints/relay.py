@@ -84,7 +84,7 @@ async def _deliver(
     ordered = wanted.order_by(*IN_ORDER, WebhookEndpoint.id).limit(most + 1)
     pairs = await rows_of(session, ordered, Pair, after.values())
     if len(pairs) > most:
-        # Whole events: the last one may have further deliveries.
+        # Events are relayed whole: the last one, which may have further deliveries, waits for the next call.
         cut = pairs[-1].event.place
         pairs = [pair for pair in pairs if pair.event.place < cut]
         last = pairs[-1].event.place
@@ -93,7 +93,7 @@ async def _deliver(
 
 
 async def _lock_cursor(session: AsyncSession) -> Cursor | None:
-    # There is none while another process holds it.
+    # Not found while another process has locked it, or before the first relay.
     cursor = await _CURSOR.first(session)
     if cursor is not None:
         return cursor
@@ -153,7 +153,7 @@ async def lock_receivers(session: AsyncSession, condition: ColumnElement[bool]) 
             WebhookEndpoint.enabled,
             active_member(WebhookEndpoint.created_by_id, WebhookEndpoint.project_id),
         )
-        # The same order everywhere, to avoid deadlocks.
+        # All transactions lock endpoints in the order of their ids: no two deadlock.
         .order_by(WebhookEndpoint.id)
         .with_for_update(read=True, of=WebhookEndpoint)
     )
