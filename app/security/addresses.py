@@ -61,7 +61,7 @@ _PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """Where the service may connect for others: public addresses by HTTPS on port 443; networks `opened`, by all."""
+    """Permits public addresses by HTTPS on port 443, and those in networks `opened` by any scheme and port."""
 
     opened: tuple[IPv4Network | IPv6Network, ...] = ()
 
@@ -77,7 +77,7 @@ class AddressPolicy:
         return scheme == "https" and port == _SECURE_PORT and is_public(address)
 
     def admits_address(self, address: str) -> bool:
-        """Return whether this IP address may be reached, by whatever scheme and port. Raises ValueError."""
+        """Return whether this IP address may be reached, by any scheme and port. Raises ValueError."""
         return self.is_open(address) or is_public(address)
 
     def is_open(self, address: str) -> bool:

@@ -62,7 +62,7 @@ class DecryptionError(Exception):
 
 
 class Cipher:
-    """Encrypts stored secrets by the first key, and decrypts them by any, unless they were changed."""
+    """Encrypts secrets by the first key; decrypts by any key, and refuses values that were changed."""
 
     def __init__(self, keys: Sequence[SecretStr]) -> None:
         self._fernet = MultiFernet([Fernet(self._derive(key)) for key in keys])

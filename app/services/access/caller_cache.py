@@ -12,7 +12,7 @@ _MOST = 10_000
 
 
 class CallerCache:
-    """Authenticated callers by hash of key or cookie, and project, for `lifetime` seconds; no refused ones."""
+    """Keeps authenticated callers for `lifetime` seconds, by the hash of their key or cookie, and by project."""
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ class Principal:
     # The project that the request names, if it names one, and whether the caller is a member of it.
     named_project: ProjectRef | None
     is_member: bool
-    # The console session that the key is used through, if it is.
+    # The console session of the request; None if it came with the key itself.
     session_id: UUID | None = None
 
     @property

@@ -215,7 +215,7 @@ async def end_session(session: AsyncSession, caller: Principal, session_id: UUID
 
 
 async def sweep_sessions(session: AsyncSession) -> int:
-    """Delete a batch of expired console sessions and login links; return their number. Their devices go next."""
+    """Delete a batch of expired console sessions and login links; return how many. Their devices are swept later."""
     now = utcnow()
     expired = or_(ConsoleSession.expires_at <= now, ConsoleSession.last_used_at <= now - SESSION_IDLE)
     return await delete_batch(session, ConsoleSession, expired)

@@ -49,7 +49,7 @@ async def list_agents(
 
 
 async def _find_reports(redis: RedisClient) -> list[WorkerReport] | None:
-    # The reports only add to the overview. None: Redis is away.
+    # While Redis is away there are no reports, and the rest of the overview is shown.
     try:
         return await read_reports(redis)
     except REDIS_ERRORS as error:
@@ -109,7 +109,7 @@ def _show(adapter: Adapter, reports: list[WorkerReport], variables: Collection[s
 
 
 def list_limits(settings: Settings) -> LimitsOut:
-    """Return the limits that operators set, and the sizes that requests meet first."""
+    """Return the limits that operators set, and the largest sizes of requests and files."""
     limits: tuple[tuple[str, float, LimitUnit], ...] = (
         ("requests_per_minute", settings.throttle_per_minute, "requests_per_minute"),
         ("requests_per_hour", settings.throttle_per_hour, "requests_per_hour"),

@@ -31,7 +31,7 @@ def encrypted_columns() -> Iterator[Column[object]]:
 
 
 async def rotate_secrets(sessions: SessionFactory, cipher: Cipher) -> Rotation:
-    """Encrypt every stored secret again, repeatable at any time; return how many were, and how many cannot be."""
+    """Encrypt every stored secret again; return how many were, and how many no key decrypts. It can be repeated."""
     total = Rotation(rotated=0, unreadable=0)
     for column in encrypted_columns():
         part = await _rotate_column(sessions, cipher, column)
@@ -45,7 +45,7 @@ async def _rotate_column(sessions: SessionFactory, cipher: Cipher, column: Colum
     assert isinstance(table, Table)
     keys = list(table.primary_key.columns)
     done = Rotation(rotated=0, unreadable=0)
-    # Neither NULL nor an object without secrets.
+    # Leaves out NULL and objects without secrets.
     page = select(*keys, column).where(cast(column, Text) != "{}").order_by(*keys).limit(_BATCH)
     statement = page
     while True:

@@ -39,7 +39,7 @@ _SCOPES = (
 
 async def begin_login(session: AsyncSession, client: str, address: str, *, base: str) -> TerminalLoginOut:
     """Return the codes of a new sign-in, and where a person confirms it, below the URL `base`. Raises Throttled."""
-    # Serialises the sign-ins of an address, so that the limit holds.
+    # Sign-ins from an address wait for each other, so that the limit holds.
     place = func.hashtextextended(f"terminal_logins:{address}", 0)
     await session.execute(select(func.pg_advisory_xact_lock(place)))
     device_code, user_code = new_session_secret(), new_user_code()
@@ -93,7 +93,7 @@ async def fetch_key(session: AsyncSession, device_code: str) -> TerminalTokenOut
     try:
         key = await create_own_key(session, holder, OwnKeyIn(label=label, scopes=_granted(holder)))
     except PermissionDenied as error:
-        # Its key was revoked at this moment.
+        # The key of the person who confirmed was revoked at this moment.
         raise _denied() from error
     await session.delete(login)
     user = await session.get_one(User, holder.user_id)

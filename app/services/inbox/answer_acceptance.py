@@ -29,7 +29,7 @@ from app.services.tasks.follows import follow_if_visible
 from app.services.views.verification_texts import repair_message
 from app.verdicts.definitions import StoredDefinitions, read_definitions
 
-# The longest message with which work is sent back: the state of a run holds it.
+# A longer message with which work is sent back is cut, since the state of the new run holds it.
 _MESSAGE_CHARACTERS = 200_000
 
 _WAS_CANCELLED = Verification.shown["reasons"].contains([{"code": VerdictReason.CANCELLED}])
@@ -172,7 +172,7 @@ async def _repair_message(session: AsyncSession, run_id: UUID) -> str:
 
 
 async def _find_started(session: AsyncSession, question: QuestionRow) -> UUID | None:
-    # The answer came before its run, in one transaction, in which no other run of the task could begin.
+    # One transaction stored the answer and then its run, and no other run of the task could begin in between.
     started = select(Run.id).where(
         Run.task_id == question.task_id,
         Run.state["resume_from_run_id"].astext == str(question.run_id),

@@ -98,7 +98,7 @@ def details_of(question: Any) -> Select[Any]:
         .outerjoin(User, User.id == question.answered_by_id)
         .where(Task.id == question.task_id)
         .correlate_except(Task, Run, Project, QuestionSnooze, User)
-        # For the planner, which else joins the questions with all tasks.
+        # Without a limit, the planner joins the questions with all tasks.
         .limit(literal_int(1))
     )
 

@@ -50,7 +50,7 @@ class Action:
     person: Principal
     device_id: UUID | None
     question: QuestionRow
-    # The risk up to which a token alone answers.
+    # The highest risk at which a token answers without an API key.
     limit: ActionTokens
 
     @property

@@ -137,7 +137,7 @@ async def open_question(
             expires_at=question.expires_at,
             status=QuestionStatus.OPEN,
         )
-        # An earlier attempt may have been committed without acknowledgement.
+        # The worker repeats a call that was committed if the response was lost.
         .on_conflict_do_nothing(index_elements=[Question.id])
         .returning(Question.id)
     )
@@ -290,7 +290,7 @@ async def _announce(session: AsyncSession, closed: Sequence[ClosedQuestion], *, 
 
 
 async def lock_asking(session: AsyncSession, tasks: Select[UUID]) -> Sequence[UUID]:
-    """Lock the runs of `tasks` that may ask, before the tasks themselves, as ends of runs do; return their ids."""
+    """Lock the runs of `tasks` that may ask people; return their ids. The tasks are locked later, as when runs end."""
     is_asking = select(Question.id).where(Question.run_id == Run.id, Question.is_open()).exists()
     is_live = Run.status.not_in(TERMINAL_STATUSES)
     # The latest run may open a question about its work in the transaction that ends it.
@@ -300,7 +300,7 @@ async def lock_asking(session: AsyncSession, tasks: Select[UUID]) -> Sequence[UU
 
 
 async def leave_inboxes(session: AsyncSession, task_ids: Collection[UUID], run_ids: Collection[UUID]) -> None:
-    """Withdraw the open questions of locked tasks that are to be deleted; remove theirs from the inboxes."""
+    """Withdraw the open questions of locked tasks before their deletion; remove closed ones from inboxes too."""
     if run_ids:
         await withdraw(session, run_ids)
     await session.execute(update(Question).where(Question.task_id.in_(task_ids)).values(task_creator_id=None))
