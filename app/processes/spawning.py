@@ -8,22 +8,39 @@ import asyncio
 import os
 import signal
 from asyncio.subprocess import Process
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import structlog
 
 from app.coroutines.shielded import shielded
+from app.processes.output import read_bounded
 
 LINE_LIMIT = 2**16
 # The default environment of a program outside the sandbox: nothing of the service's.
 PLAIN_ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 log = structlog.get_logger(__name__)
 _CHUNK = 2**16
+_KEPT_BYTES = 2**20
 _READ_SECONDS = 2.0
 _END_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A program that has ended: its exit status, and the beginning of what it printed."""
+
+    code: int
+    output: bytes
+    errors: str
+    is_truncated: bool = False  # whether the output was longer
+
+    @property
+    def text(self) -> str:
+        return self.output.decode(errors="replace").strip()
 
 
 async def spawn(
@@ -67,6 +84,39 @@ async def _abandon(starting: "asyncio.Future[Process]", *, in_session: bool) -> 
     if process.stdin is not None:
         process.stdin.close()
     await wait_for_end(process)
+
+
+async def run_to_end(*command: str, seconds: float | None = None) -> Ended:
+    """Run a program of the system to its end. After `seconds`, or if cancelled, kill it. Raises TimeoutError."""
+    pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    process = await spawn(*command, stdin=null, stdout=pipe, stderr=pipe, start_new_session=True)
+    try:
+        async with asyncio.timeout(seconds):
+            return await exchange(process, _KEPT_BYTES)
+    finally:
+        await shielded(end_session(process))
+
+
+async def exchange(
+    process: Process, limit: int, text: bytes = b"", *, on_overflow: Callable[[], None] | None = None
+) -> Ended:
+    """Write `text` to a program and wait for its end; keep the first `limit` bytes of output, and 1 MiB of errors."""
+    (output, is_truncated), (errors, _), _ = await asyncio.gather(
+        read_bounded(process.stdout, limit, on_overflow),
+        read_bounded(process.stderr, _KEPT_BYTES),
+        _write(process.stdin, text),
+    )
+    return Ended(await process.wait(), output, errors.decode(errors="replace"), is_truncated)
+
+
+async def _write(stream: asyncio.StreamWriter | None, text: bytes) -> None:
+    if stream is None:
+        return
+    with suppress(ConnectionError):
+        if not stream.is_closing():
+            stream.write(text)
+            await stream.drain()
+    stream.close()
 
 
 async def end_session(process: Process) -> None:

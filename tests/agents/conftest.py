@@ -371,11 +371,8 @@ class Cell:
             network=network,
             streams=Streams(stderr=asyncio.subprocess.STDOUT),
         )
-        try:
-            output, _ = await process.communicate()
-        finally:
-            code = await process.stop()
-        return code, output.decode(errors="replace")
+        ended = await process.finish(2**20)
+        return ended.code, ended.output.decode(errors="replace")
 
 
 def _system_path() -> str:

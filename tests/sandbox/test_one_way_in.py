@@ -87,8 +87,7 @@ async def test_what_makes_the_walls_is_the_same_for_everybody(cell: Cell) -> Non
 async def test_agent_itself_has_what_was_chosen_for_it(cell: Cell) -> None:
     chosen = {**HOSTILE, "PATH": os.environ["PATH"], "LD_PRELOAD": "", "LD_DEBUG": "", "LD_AUDIT": ""}
     process = await cell.sandbox.start(["/usr/bin/env", "-0"], cell.confinement, chosen)
-    output, _ = await process.communicate()
-    await process.stop()
+    output = (await process.finish(2**20)).output
 
     seen = cell.sandbox.inside(cell.confinement.places)
     own = {"HOME": str(seen.home), "TMPDIR": str(seen.temporary), "USER": "agent", "LOGNAME": "agent"}
@@ -162,7 +161,7 @@ async def test_files_of_a_workspace_are_not_executed_outside(cell: Cell, tmp_pat
     process = await cell.sandbox.start(
         ["/bin/echo", "fine"], cell.confinement, {"PATH": f"{work}:.", "PYTHONPATH": str(work)}
     )
-    output, _ = await process.communicate()
+    ended = await process.finish(2**20)
 
-    assert (await process.stop(), output) == (0, b"fine\n")
+    assert (ended.code, ended.output) == (0, b"fine\n")
     assert not (tmp_path / "outside").exists()

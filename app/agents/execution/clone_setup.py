@@ -42,8 +42,12 @@ async def set_up(run: ActiveRun) -> Definitions:
             left = await workspace.execute(
                 preparation.sandbox, ("sh", "-c", _LEFT), confined_environment({}), seconds=_SECONDS
             )
-        workspace.exclude(left.output.decode(errors="surrogateescape").split("\0")[:-1])
+        is_listed = left.code == 0 and not left.is_truncated
+        if is_listed:
+            workspace.exclude(left.output.decode(errors="surrogateescape").split("\0")[:-1])
     except (AgentOverLimit, PathRefused, OSError):  # TimeoutError is an OSError
+        is_listed = False
+    if not is_listed:
         await run.progress("setup", "What the set-up left behind may be part of the work.")
     return definitions
 

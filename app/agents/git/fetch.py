@@ -13,9 +13,10 @@ from app.agents.errors import (
     RepositoryNotFound,
     RepositoryUnreachable,
 )
-from app.agents.git.git_command import Git, Remote, Result
+from app.agents.git.git_command import Git, Remote
 from app.agents.git.repository_files import read_ref
 from app.processes.output import last_lines
+from app.processes.spawning import Ended
 
 TRANSFER = timedelta(minutes=20)
 _LOCAL = timedelta(minutes=5)
@@ -129,7 +130,7 @@ async def fetch_files(git: Git, remote: Remote, sha: str, held: Sequence[int] = 
         "rev-list", "--objects", "--no-object-names", "--missing=print", "--max-count=1", sha, timeout=_LOCAL
     )
     missing = [line[1:] for line in listed.output.split() if line.startswith(b"?")]
-    if listed.code != 0 or listed.truncated:
+    if listed.code != 0 or listed.is_truncated:
         raise RepositoryError("The files of a partial clone cannot be listed: are there too many?")
     if not missing:
         return
@@ -186,7 +187,7 @@ async def _require_empty(git: Git, remote: Remote) -> None:
 
 
 def refuse(
-    result: Result, remote: Remote, what: str, otherwise: type[RepositoryError] = RepositoryError
+    result: Ended, remote: Remote, what: str, otherwise: type[RepositoryError] = RepositoryError
 ) -> NoReturn:
     """Raise the RepositoryError that fits the output of a failed git command, else `otherwise`."""
     if remote.credential is not None and _ASKED.search(result.errors):

@@ -7,9 +7,8 @@ import asyncio
 import base64
 import os
 import shutil
-from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -19,8 +18,8 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from app.agents.errors import RepositoryError, RepositoryUnreachable
 from app.agents.git.askpass import NOTHING_LENT, Credential, LentCredential, lend
-from app.processes.output import last_lines, read_bounded
-from app.processes.spawning import end_session, kill, spawn
+from app.processes.output import last_lines
+from app.processes.spawning import Ended, end_session, exchange, kill, spawn
 
 # To compare a file of empty lines, git takes more than forty times its size in memory.
 BIG_FILE = "4m"
@@ -28,7 +27,6 @@ BIG_FILE = "4m"
 TOKEN_USER = "x-access-token"  # noqa: S105 - a name, not a secret
 
 _OUTPUT_LIMIT = 8 * 2**20
-_ERROR_LIMIT = 16 * 2**10
 _KIB = 2**10
 # For each process of git: a repository decides how much memory its objects need.
 _MEMORY = 2**30
@@ -89,19 +87,6 @@ _FIXED = {
     "LC_ALL": "C.UTF-8",
     "LANGUAGE": "",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The result of a git command; `truncated` if it was ended because its output was too long."""
-
-    code: int
-    output: bytes
-    errors: str
-    truncated: bool = False
-
-    def text(self) -> str:
-        return self.output.decode(errors="replace").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +162,10 @@ class Git:
         held: Sequence[int] = (),
         memory: int = _MEMORY,
         variables: Mapping[str, str] = MappingProxyType({}),
-    ) -> Result:
+    ) -> Ended:
         """Run a git command to its end, whatever its exit status. Raises RepositoryUnreachable after `timeout`.
 
-        `limit` bounds the output in bytes, `memory` each process. `held` are descriptors of locks, which stay locked
+        Git is killed when its output has more than `limit` bytes. `memory` bounds each process. `held` are descriptors of locks, which stay locked
         until git ends, even if this worker is killed.
         """
         environment = {**self._environment(), **variables}
@@ -199,41 +184,24 @@ class Git:
             )
         try:
             async with asyncio.timeout(timeout.total_seconds()):
-                result = await _collect(process, limit, text)
+                return await exchange(process, limit, text, on_overflow=partial(kill, process))
         except TimeoutError:
             place = f" ({remote.url})" if remote else ""
             seconds = int(timeout.total_seconds())
             raise RepositoryUnreachable(f"git {arguments[0]} took over {seconds} s{place}.") from None
         finally:
             await end_session(process)
-        return result
 
     async def output(self, *arguments: str, timeout: timedelta) -> str:  # noqa: ASYNC109 - a limit of the command, not of the caller's patience
-        result = await self.run(*arguments, timeout=timeout)
-        if result.code != 0:
-            raise RepositoryError(f"git {arguments[0]} failed: {last_lines(result.errors)}")
-        return result.text()
+        return require_success(await self.run(*arguments, timeout=timeout), arguments[0]).text
 
     def _environment(self) -> dict[str, str]:
         passed = {name: self.environment[name] for name in _PASSED if name in self.environment}
         return {**passed, **_FIXED, **settings_environment(_SETTINGS)}
 
 
-async def _collect(process: Process, limit: int, text: bytes) -> Result:
-    (output, truncated), (errors, _), _ = await asyncio.gather(
-        read_bounded(process.stdout, limit, partial(kill, process)),
-        read_bounded(process.stderr, _ERROR_LIMIT),
-        _write(process.stdin, text),
-    )
-    code = await process.wait()
-    return Result(code, output, errors.decode(errors="replace"), truncated=truncated)
-
-
-async def _write(stream: asyncio.StreamWriter | None, text: bytes) -> None:
-    if stream is None:
-        return
-    with suppress(ConnectionError):
-        if not stream.is_closing():
-            stream.write(text)
-            await stream.drain()
-    stream.close()
+def require_success(ended: Ended, command: str) -> Ended:
+    """Return how a git command ended. Raises RepositoryError if it failed, or its output was too long."""
+    if ended.code != 0 or ended.is_truncated:
+        raise RepositoryError(f"git {command} failed: {last_lines(ended.errors)}")
+    return ended

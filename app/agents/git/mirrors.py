@@ -122,7 +122,7 @@ class Mirrors:
         git = Git(folder, self._environment)
         # Not rev-parse, which accepts more than names of refs.
         result = await git.run("show-ref", "--verify", "--hash", f"refs/heads/{start}", timeout=_LOCAL)
-        return result.text() if result.code == 0 else None
+        return result.text if result.code == 0 else None
 
     async def _update(self, git: Git, source: Source, start: str, use: int) -> str:
         try:

@@ -4,7 +4,6 @@ The agent owns its clone: configuration, hooks, filters and nested repositories 
 worker opens that clone or its work tree: the agent's commits come back as a bundle, which is data to fetch from.
 """
 
-import asyncio
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -25,11 +24,11 @@ from app.agents.errors import (
     WorkspaceBroken,
 )
 from app.agents.git.fetch import TRANSFER, CloneBase, Source, fetch, fetch_files, look_up, refuse
-from app.agents.git.git_command import Git, Remote, Result
+from app.agents.git.git_command import Git, Remote, require_success
 from app.agents.git.mirrors import BorrowedObjects
 from app.agents.git.repository_files import add_settings, make_repository, read_ref, write_ref
-from app.processes.output import last_lines, read_bounded
-from app.processes.spawning import end_session, spawn
+from app.processes.output import last_lines
+from app.processes.spawning import Ended, run_to_end
 
 log = structlog.get_logger(__name__)
 COLLECTED = "result"
@@ -51,7 +50,6 @@ _LARGE = 4 * 2**20
 _NO_LARGE_FILES = "Files over 4 MiB are left out of the patch: with them it takes too much memory or time."
 # Bytes of arguments; the kernel accepts more.
 _LONGEST_LIST = 100_000
-_ERROR_LIMIT = 16 * 2**10
 _LIST_LIMIT = 256 * 2**20
 _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
 
@@ -226,7 +224,7 @@ class Repository:
         listed = await self._git.run(
             "cat-file", "--batch-check=%(objectsize)", timeout=_COMPARING, text=wanted
         )
-        sizes = [int(size) if size.isdigit() else 0 for size in listed.text().splitlines()]
+        sizes = [int(size) if size.isdigit() else 0 for size in listed.text.splitlines()]
         large = [
             f":(exclude,literal){path}"
             for (_, path), *both in zip(changed, sizes[::2], sizes[1::2], strict=False)
@@ -234,7 +232,7 @@ class Repository:
         ]
         return large if len("".join(large)) < _LONGEST_LIST else []
 
-    async def _compare(self, *arguments: str) -> Result | None:
+    async def _compare(self, *arguments: str) -> Ended | None:
         try:
             result = await self._git.run(
                 *("diff", "--no-color", "--no-ext-diff", "--no-textconv", *arguments),
@@ -244,24 +242,22 @@ class Repository:
             )
         except RepositoryUnreachable:
             return None
-        return result if result.code == 0 or result.truncated else None
+        return result if result.code == 0 or result.is_truncated else None
 
     async def texts(self, blobs: Mapping[str, str]) -> dict[str, str]:
         """Return the blobs that are texts, by path, up to 8 MiB together; large ones are left out."""
+        found = list(blobs.items())[:_MOST_FILES]
+        kept, room, texts = list[tuple[str, str]](), _TEXTS_LIMIT, dict[str, str]()
         try:
-            return await self._texts(list(blobs.items())[:_MOST_FILES])
+            for blob, line in zip(found, await self._read_each("--batch-check", found), strict=False):
+                _, kind, *size = line.split()
+                if kind == b"blob" and int(*size) <= min(_TEXT_LIMIT, room):
+                    room -= int(*size)
+                    kept.append(blob)
+            content = await self._read_each("--batch", kept)
         except RepositoryError as error:
             log.warning("repository.no_texts", reason=error.message)
             return {}
-
-    async def _texts(self, blobs: list[tuple[str, str]]) -> dict[str, str]:
-        kept, room, texts = list[tuple[str, str]](), _TEXTS_LIMIT, dict[str, str]()
-        for blob, line in zip(blobs, await self._read_each("--batch-check", blobs), strict=False):
-            _, kind, *size = line.split()
-            if kind == b"blob" and int(*size) <= min(_TEXT_LIMIT, room):
-                room -= int(*size)
-                kept.append(blob)
-        content = await self._read_each("--batch", kept)
         for path, _ in kept:
             text = content.read(int(content.readline().split()[2]))
             content.read(1)
@@ -276,7 +272,7 @@ class Repository:
         if not asked:
             return BytesIO()
         read = await self._git.run("cat-file", how, timeout=_COMPARING, limit=2 * _TEXTS_LIMIT, text=asked)
-        return BytesIO(read.output)
+        return BytesIO(require_success(read, "cat-file").output)
 
     async def tree(self, commit: str) -> list[TreeFile]:
         """Return the files of a commit. Raises RepositoryError."""
@@ -319,9 +315,8 @@ class Repository:
         result = await self._git.run(
             *arguments, timeout=_LOCAL, limit=_LIST_LIMIT, text=text, variables=variables
         )
-        if result.code != 0 or result.truncated:
-            raise RepositoryError(f"git {arguments[0]} failed: {last_lines(result.errors)}")
-        fields = result.output.decode(errors="surrogateescape").split("\0")
+        output = require_success(result, arguments[0]).output
+        fields = output.decode(errors="surrogateescape").split("\0")
         return fields if fields[-1] else fields[:-1]
 
     async def push(self, remote: Remote, head: str, branch: str, base: CloneBase) -> None:
@@ -355,8 +350,8 @@ class Repository:
         raise PushRejected(f"{remote.url} did not take the branch '{branch}': {refusal[1]}\n{output}")
 
 
-def _cut(patch: Result) -> bytes:
-    return cut_patch(patch.output) if patch.truncated else patch.output
+def _cut(patch: Ended) -> bytes:
+    return cut_patch(patch.output) if patch.is_truncated else patch.output
 
 
 def cut_patch(content: bytes) -> bytes:
@@ -383,22 +378,13 @@ async def _copy_objects(repository: Path, git_folder: Path) -> None:
     if shallow.exists():
         (git_folder / "shallow").write_bytes(shallow.read_bytes())
     # In another process, which can be ended: copying may take long.
-    process = await spawn(
-        *("cp", "-R", "--", f"{repository}/objects/.", str(git_folder / "objects")),
-        stdin=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
+    command = ("cp", "-R", "--", f"{repository}/objects/.", str(git_folder / "objects"))
     try:
-        async with asyncio.timeout(TRANSFER.total_seconds()):
-            errors, _ = await read_bounded(process.stderr, _ERROR_LIMIT)
-            code = await process.wait()
+        copied = await run_to_end(*command, seconds=TRANSFER.total_seconds())
     except TimeoutError:
         raise RepositoryError(f"Copying the clone took over {TRANSFER.total_seconds():.0f} s.") from None
-    finally:
-        await end_session(process)
-    if code != 0:
-        raise RepositoryError(f"The clone cannot be copied: {last_lines(errors.decode(errors='replace'))}")
+    if copied.code != 0:
+        raise RepositoryError(f"The clone cannot be copied: {last_lines(copied.errors)}")
 
 
 async def _mark_partial(git: Git, url: str) -> None:

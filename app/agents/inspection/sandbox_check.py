@@ -28,7 +28,6 @@ from app.agents.inspection.sandbox_probe import (
 from app.agents.sandbox.confinement import ABI_WITH_PORTS, ABI_WITH_SCOPES, Sandbox, confined_environment
 from app.agents.sandbox.policy import Confinement
 from app.agents.sandbox.probing import TEMPORARY
-from app.coroutines.shielded import shielded
 from app.enums import AgentNetwork, SandboxKind
 from app.processes.output import last_lines
 from app.processes.spawning import PLAIN_ENVIRONMENT, kill, spawn, wait_for_end
@@ -38,6 +37,7 @@ PROBE = Path(__file__).with_name("sandbox_probe.py")
 AT_FULL = f"{CONNECT_BY_NAME}, at the network level full"
 _PYTHON = os.path.realpath(sys.executable)
 _SECONDS = 60
+_OUTPUT_BYTES = 2**20
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - this folder is the target
 _IPC_PRIVATE, _IPC_CREAT, _IPC_RMID = 0, 0o1000, 0
 
@@ -108,16 +108,13 @@ async def attack(
     )
     try:
         async with asyncio.timeout(_SECONDS):
-            output, errors = await process.communicate()
+            ended = await process.finish(_OUTPUT_BYTES)
     except TimeoutError:
         raise SandboxUnavailable(f"Trying the sandbox took over {_SECONDS} s.") from None
-    finally:
-        await shielded(process.stop())
     try:
-        results: dict[str, str | None] = json.loads(output)
+        results: dict[str, str | None] = json.loads(ended.output)
     except ValueError:
-        reason = last_lines(errors.decode(errors="replace"))
-        raise SandboxUnavailable(f"The sandbox cannot be tried: {reason}") from None
+        raise SandboxUnavailable(f"The sandbox cannot be tried: {last_lines(ended.errors)}") from None
     return results
 
 

@@ -11,8 +11,7 @@ from contextlib import suppress
 import structlog
 
 from app.coroutines.shielded import shielded
-from app.processes.output import read_bounded
-from app.processes.spawning import wait_for_end
+from app.processes.spawning import Ended, exchange, wait_for_end
 
 log = structlog.get_logger(__name__)
 _GRACE_SECONDS = 2.0
@@ -61,18 +60,10 @@ class ConfinedProcess:
         """Wait for the command itself, and return its exit status; its descendants may still run."""
         return await self._process.wait()
 
-    async def communicate(self, text: bytes | None = None) -> tuple[bytes, bytes]:
-        """Write `text`, wait for the end, and return all output and errors."""
-        # Python before 3.12 leaves the pipe open if there is no input.
-        return await self._process.communicate(None if self.stdin is None else text or b"")
-
-    async def finish(self, limit: int) -> tuple[int, bytes, str]:
-        """Return the exit status with the first `limit` bytes of output and of errors, when all have ended."""
+    async def finish(self, limit: int, text: bytes = b"") -> Ended:
+        """Write `text`, and wait for the end of all processes; keep the first `limit` bytes of output."""
         try:
-            (output, _), (errors, _) = await asyncio.gather(
-                read_bounded(self.stdout, limit), read_bounded(self.stderr, limit)
-            )
-            return await self.wait(), output, errors.decode(errors="replace")
+            return await exchange(self._process, limit, text)
         finally:
             await shielded(self.stop(_BRIEF_GRACE_SECONDS))
 

@@ -18,7 +18,7 @@ from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.resource_usage import MAX_DESCRIPTORS, ProcessTable, ResourceUsage, measure
 from app.enums import CheckCause
-from app.processes.spawning import kill, spawn, wait_for_end
+from app.processes.spawning import run_to_end
 
 log = structlog.get_logger(__name__)
 # Read for all runs of the worker together: for each by itself, ten waiting runs took a fifth of a core.
@@ -155,19 +155,8 @@ async def _disk_bytes(folder: Path, free_at_first: int) -> int:
 
 
 async def _du(folder: Path, unit: str) -> tuple[int, bool]:
-    process = await spawn(
-        *("du", "-s", "-x", unit, "--", str(folder)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
     try:
-        async with asyncio.timeout(_DISK_SECONDS):
-            output, _ = await process.communicate()
+        counted = await run_to_end("du", "-s", "-x", unit, "--", str(folder), seconds=_DISK_SECONDS)
     except TimeoutError:
-        output = b""
-    finally:
-        if process.returncode is None:
-            kill(process)
-            await wait_for_end(process)
-    return int(output.split()[0]) if output.split() else 0, process.returncode == 0
+        return 0, False
+    return int(counted.output.split()[0]) if counted.output else 0, counted.code == 0

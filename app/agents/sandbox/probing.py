@@ -19,6 +19,7 @@ from app.enums import SandboxKind
 log = structlog.get_logger(__name__)
 TEMPORARY = os.path.realpath(gettempdir())  # bubblewrap cannot bind onto a link
 _PROBE_SECONDS = 15
+_PROBE_BYTES = 1000
 _OPT = Path("/opt")
 
 
@@ -92,12 +93,10 @@ async def _try(sandbox: Sandbox) -> str | None:
         )
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
-                _, errors = await process.communicate()
+                ended = await process.finish(_PROBE_BYTES)
         except TimeoutError:
-            errors = b"it did not end in time"
-        finally:
-            code = await process.stop()
-    return None if code == 0 else errors.decode(errors="replace").strip()[-500:] or f"exit status {code}"
+            return "it did not end in time"
+    return None if ended.code == 0 else ended.errors.strip()[-500:] or f"exit status {ended.code}"
 
 
 def _find_bubblewrap() -> Path | None:

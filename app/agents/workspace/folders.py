@@ -17,7 +17,7 @@ import structlog
 
 from app.coroutines.shielded import shielded
 from app.processes.file_locks import try_lock
-from app.processes.spawning import end_session, spawn
+from app.processes.spawning import run_to_end
 
 log = structlog.get_logger(__name__)
 _LOCK_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8}\.lock")
@@ -122,18 +122,6 @@ async def remove(folder: Path) -> None:
     for command in (("rm", "-rf"), ("chmod", "-R", "u+rwX"), ("rm", "-rf")):
         if not folder.is_dir():  # noqa: ASYNC240 - a local folder
             return
-        process = await spawn(
-            *command,
-            "--",
-            str(folder),
-            stdin=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            await process.wait()
-        except asyncio.CancelledError:
-            await shielded(end_session(process))
-            raise
+        await run_to_end(*command, "--", str(folder))
     if folder.is_dir():  # noqa: ASYNC240 - a local folder
         log.error("workspace.not_removed", folder=str(folder))

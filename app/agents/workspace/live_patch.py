@@ -106,13 +106,13 @@ async def compare(
     tries = _TRIES
     while True:
         process = await sandbox.start(command, confinement, variables)
-        code, output, errors = await process.finish(_LIST_LIMIT + PATCH_LIMIT)
-        listed, end, patch = output.partition(b"\0\0")
-        if end and (code == 0 or len(patch) > PATCH_LIMIT):
+        ended = await process.finish(_LIST_LIMIT + PATCH_LIMIT)
+        listed, end, patch = ended.output.partition(b"\0\0")
+        if end and (ended.code == 0 or len(patch) > PATCH_LIMIT):
             break
         tries -= 1
         if not tries:
-            raise WorkspaceBroken(f"The files cannot be compared: {last_lines(errors)}")
+            raise WorkspaceBroken(f"The files cannot be compared: {last_lines(ended.errors)}")
     heads, sizes, notes = list[bytes](), dict[str, int](), list[str]()
     entries = [entry.replace(b" ./", b" ", 1).split(b" ", 2) for entry in listed.split(b"\0")[1:]]
     for kind, size, name in entries:

@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -39,18 +38,14 @@ from app.agents.workspace.folders import FolderRemover, open_folder, remove
 from app.agents.workspace.live_patch import Comparison, compare
 from app.agents.workspace.work_bundle import GATHER, RESULT, gather
 from app.coroutines.shielded import shielded
+from app.processes.spawning import Ended
 
 log = structlog.get_logger(__name__)
 # Characters with a meaning in git's patterns of ignored files.
 _SPECIAL = re.compile(r"[\\*?\[\]!# ]")
 _ESCAPED = r"\\\g<0>"
-_GRACE_SECONDS = 0.2
-
-
-class Finished(NamedTuple):
-    code: int | None
-    output: bytes
-    errors: str
+# Of the output of a program of ours: more than the reports of a check can have.
+_OUTPUT_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,19 +199,15 @@ class Workspace:
         seconds: float | None = None,
         readable: tuple[Path, ...] = (),
         writable: tuple[Path, ...] = (),
-    ) -> Finished:
+    ) -> Ended:
         """Execute a program of ours in the clone to its end, in a sandbox without a network. Raises TimeoutError."""
         confinement = self.confinement(readable=readable, writable=writable)
         streams = Streams(stdin=asyncio.subprocess.PIPE)
         process = await self.monitor.add(
             await sandbox.start(command, confinement, variables, streams=streams)
         )
-        try:
-            async with asyncio.timeout(seconds):
-                output, errors = await process.communicate(text)
-        finally:
-            await shielded(process.stop(_GRACE_SECONDS))
-        return Finished(process.returncode, output, errors.decode(errors="replace"))
+        async with asyncio.timeout(seconds):
+            return await process.finish(_OUTPUT_BYTES, text)
 
     async def collect(
         self,

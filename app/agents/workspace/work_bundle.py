@@ -104,8 +104,8 @@ async def gather(
     process = await start(
         ("sh", "-c", program, "sh", *arguments), {**GIT_ENVIRONMENT, "GIT_DIR": str(collection)}
     )
-    code, output, errors = await process.finish(_OUTPUT_LIMIT)
-    head = _HEAD.fullmatch(output.decode(errors="replace").strip())
-    if code not in (0, _NOT_ALL_TAKEN) or head is None:
-        raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(errors)}")
-    return head[0], last_lines(errors) if code == _NOT_ALL_TAKEN else ""
+    ended = await process.finish(_OUTPUT_LIMIT)
+    head = _HEAD.fullmatch(ended.text)
+    if ended.code not in (0, _NOT_ALL_TAKEN) or head is None:
+        raise WorkspaceBroken(f"The agent's work cannot be gathered: {last_lines(ended.errors)}")
+    return head[0], last_lines(ended.errors) if ended.code == _NOT_ALL_TAKEN else ""

@@ -57,3 +57,15 @@ async def test_service_that_cannot_start_a_second_time_is_named_in_the_log(runne
     assert json.loads(outcome.done.summary) == ["agent", "done\n"]
     said = [entry["notification"]["params"].get("message", "") for entry in outcome.entries]
     assert f"The agent works without {once}: it ended with exit code 1" in said
+
+
+async def test_files_of_set_up_that_cannot_be_listed_are_in_the_log(runner: Runner) -> None:
+    """Regression: they became part of the work, and nothing said so."""
+    breaks = Step(shell="echo made > left; echo broken > .git/index")
+
+    outcome = await runner.run(
+        "true", adapter=scripted_adapter("command"), preparation=prepared_by(runner, breaks)
+    )
+
+    said = [entry["notification"]["params"].get("message", "") for entry in outcome.entries]
+    assert "What the set-up left behind may be part of the work." in said

@@ -24,6 +24,7 @@ from app.agents.execution.run_context import RunEffects
 from app.agents.execution.run_steps import perform
 from app.agents.git.askpass import Credential
 from app.agents.git.git_command import Git, Remote
+from app.agents.git.run_repository import Repository
 from app.processes.spawning import PLAIN_ENVIRONMENT
 from tests.agents.conftest import PUSH_BRANCH, GitFolder, NoCommands, Runner, make_origin
 
@@ -247,3 +248,22 @@ async def test_remote_that_wants_credentials_we_do_not_have_is_not_found(runner:
 def test_urls_are_split_from_their_credentials(url: str, shown: str, secret: tuple[str, str] | None) -> None:
     assert Remote.parse(url) == Remote(shown, Credential(*secret) if secret else None)
     assert repr(Remote.parse(url).credential) in ("None", "Credential()")
+
+
+async def test_texts_of_a_damaged_repository_are_left_out(tmp_path: Path) -> None:
+    """Regression: git ends at the damaged blob, and reading what it had not printed failed the run."""
+    repository = Repository(tmp_path / "repository", os.environ, 2**29)
+    repository.create()
+    git, minute = Git(repository.folder, os.environ), timedelta(minutes=1)
+    blobs = {}
+    for name in ("damaged", "whole"):
+        (tmp_path / name).write_text(f"{name}\n" * 1000)
+        blobs[name] = await git.output("hash-object", "-w", str(tmp_path / name), timeout=minute)
+    assert await repository.texts(blobs) == {name: f"{name}\n" * 1000 for name in blobs}
+
+    damaged = repository.folder / "objects" / blobs["damaged"][:2] / blobs["damaged"][2:]
+    content = damaged.read_bytes()
+    damaged.chmod(0o600)
+    damaged.write_bytes(content[: len(content) // 2])
+
+    assert await repository.texts(blobs) == {}

@@ -16,6 +16,7 @@ from app.agents.errors import RepositoryError, WorkspaceBroken
 from app.agents.git.fetch import Source
 from app.agents.git.git_command import Remote
 from app.agents.git.run_repository import Author
+from app.agents.sandbox.confinement import Sandbox, confined_environment
 from app.agents.workspace.run_workspace import Workspaces
 from app.agents.workspace.work_bundle import GATHER
 from tests.agents.conftest import PUSH_BRANCH, Cell, GitFolder, in_each_sandbox, make_origin
@@ -371,3 +372,14 @@ async def test_any_subject_makes_a_commit(collector: Collector, origin: GitFolde
 
             assert collected.changes.files == ["work.txt"]
             assert origin.git("log", "-1", "--format=%B", PUSH_BRANCH) == written
+
+
+async def test_what_a_program_in_the_clone_prints_is_kept_up_to_a_limit(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """Regression: the worker kept all output in memory, as of a git that lists what a hostile set-up has left."""
+    async with Workspaces(tmp_path, os.environ).open(uuid.uuid4()) as workspace:
+        workspace.work.mkdir()
+        printed = await workspace.execute(sandbox, ("head", "-c", "100M", "/dev/zero"), confined_environment({}))
+
+    assert (printed.code, printed.is_truncated, len(printed.output)) == (0, True, 64 * 2**20)
