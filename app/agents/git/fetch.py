@@ -110,14 +110,7 @@ async def fetch(git: Git, source: Source, start: str, *, held: Sequence[int] = (
         place = "origin"
         await git.output("config", "remote.origin.url", source.remote.url, timeout=_LOCAL)
     ref = f"refs/heads/{start}"
-    result = await git.run(
-        *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *options, "--", place, f"+{ref}:{ref}"),
-        timeout=TRANSFER,
-        remote=source.remote,
-        held=held,
-    )
-    if result.code != 0:
-        refuse(result, source.remote, "could not be fetched")
+    await transfer(git, source.remote, *options, "--", place, f"+{ref}:{ref}", held=held)
     sha = read_ref(git.folder, ref) or await git.output("rev-parse", ref, timeout=_LOCAL)
     if source.filter:
         await fetch_files(git, source.remote, sha, held)
@@ -134,12 +127,30 @@ async def fetch_files(git: Git, remote: Remote, sha: str, held: Sequence[int] = 
         raise RepositoryError("The files of a partial clone cannot be listed: are there too many?")
     if not missing:
         return
-    result = await git.run(
-        *("-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"),
+    await transfer(
+        git,
+        remote,
         *("--filter=blob:none", "--stdin", "--", "origin"),
+        settings=("-c", "fetch.negotiationAlgorithm=noop"),
+        text=b"\n".join(missing) + b"\n",
+        held=held,
+    )
+
+
+async def transfer(
+    git: Git,
+    remote: Remote,
+    *arguments: str,
+    settings: Sequence[str] = (),
+    text: bytes = b"",
+    held: Sequence[int] = (),
+) -> None:
+    """Run `git fetch` without tags and FETCH_HEAD. Raises RepositoryError."""
+    result = await git.run(
+        *(*settings, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *arguments),
         timeout=TRANSFER,
         remote=remote,
-        text=b"\n".join(missing) + b"\n",
+        text=text,
         held=held,
     )
     if result.code != 0:

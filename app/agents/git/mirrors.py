@@ -77,10 +77,7 @@ class Mirrors:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         key = "\0".join((source.remote.url, str(source.depth), source.filter))
         folder = self._root.resolve() / hashlib.sha256(key.encode()).hexdigest()[:40]
-        try:
-            lock = await _lock(_beside(folder, ".use"), fcntl.LOCK_SH, _USE_WAIT_SECONDS)
-        except TimeoutError as error:
-            raise MirrorUnusable from error
+        lock = await _lock(_beside(folder, ".use"), fcntl.LOCK_SH, _USE_WAIT_SECONDS)
         try:
             with ExitStack() as unlocking:
                 unlocking.callback(os.close, lock)
@@ -125,10 +122,7 @@ class Mirrors:
         return result.text if result.code == 0 else None
 
     async def _update(self, git: Git, source: Source, start: str, use: int) -> str:
-        try:
-            write = await _lock(_beside(git.folder, ".write"), fcntl.LOCK_EX, _WRITE_WAIT_SECONDS)
-        except TimeoutError as error:
-            raise MirrorUnusable from error
+        write = await _lock(_beside(git.folder, ".write"), fcntl.LOCK_EX, _WRITE_WAIT_SECONDS)
         try:
             await asyncio.to_thread(_clear_leftovers, git.folder)
             git.folder.mkdir(mode=0o700, exist_ok=True)
@@ -178,9 +172,12 @@ def _beside(folder: Path, suffix: str) -> Path:
 
 
 async def _lock(path: Path, kind: int, seconds: float) -> int:
-    async with asyncio.timeout(seconds):
-        while (descriptor := try_lock(path, kind)) is None:  # noqa: ASYNC110 - another process has it
-            await asyncio.sleep(_POLL_SECONDS)
+    try:
+        async with asyncio.timeout(seconds):
+            while (descriptor := try_lock(path, kind)) is None:  # noqa: ASYNC110 - another process has it
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError as error:
+        raise MirrorUnusable from error
     return descriptor
 
 

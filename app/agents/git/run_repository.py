@@ -23,7 +23,7 @@ from app.agents.errors import (
     RepositoryUnreachable,
     WorkspaceBroken,
 )
-from app.agents.git.fetch import TRANSFER, CloneBase, Source, fetch, fetch_files, look_up, refuse
+from app.agents.git.fetch import TRANSFER, CloneBase, Source, fetch, fetch_files, look_up, refuse, transfer
 from app.agents.git.git_command import Git, Remote, require_success
 from app.agents.git.mirrors import BorrowedObjects
 from app.agents.git.repository_files import add_settings, make_repository, read_ref, write_ref
@@ -165,12 +165,7 @@ class Repository:
         """Fetch what is not here of a commit with its files. Raises RepositoryError."""
         if not await self.has(sha):
             history = ("--depth", str(depth)) if depth else ()
-            how = ("--quiet", "--no-tags", "--no-write-fetch-head", *history)
-            result = await self._git.run(
-                "fetch", *how, "--", remote.url, sha, timeout=TRANSFER, remote=remote
-            )
-            if result.code != 0:
-                refuse(result, remote, "could not be fetched")
+            await transfer(self._git, remote, *history, "--", remote.url, sha)
         elif self._origin_of_partial is not None:
             await fetch_files(self._git, remote, sha)
 

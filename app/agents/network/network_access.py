@@ -141,9 +141,9 @@ def _require_own_names(sandbox: Sandbox) -> None:
 
 
 async def _require_consent(rules: NetworkRules, kind: SandboxKind, report: Report) -> None:
-    lack = {SandboxKind.LANDLOCK: "the sandbox 'landlock' knows ports only, not hosts"}.get(
-        kind, "without a sandbox nothing keeps agents from the network"
-    )
+    lack = "without a sandbox nothing keeps agents from the network"
+    if kind is SandboxKind.LANDLOCK:
+        lack = "the sandbox 'landlock' knows ports only, not hosts"
     if not rules.unenforced:
         raise SandboxUnavailable(
             f"The network level '{rules.level}' cannot be enforced on this worker: {lack}. Install bubblewrap, or "
@@ -178,8 +178,5 @@ def _listen(kind: SandboxKind, folder: Path, services: Sequence[Service]) -> tup
 
 async def _create_server(egress: Egress, listener: socket.socket) -> asyncio.Server:
     # Not serving yet: to start waits, and a cancellation then would leave the listener open.
-    if listener.family is socket.AF_UNIX:
-        return await asyncio.start_unix_server(
-            egress.accept, sock=listener, limit=HEAD_BYTES, start_serving=False
-        )
-    return await asyncio.start_server(egress.accept, sock=listener, limit=HEAD_BYTES, start_serving=False)
+    start = asyncio.start_unix_server if listener.family is socket.AF_UNIX else asyncio.start_server
+    return await start(egress.accept, sock=listener, limit=HEAD_BYTES, start_serving=False)

@@ -37,8 +37,6 @@ _VERSION_WITH_SCOPES = 6
 
 
 def _prctl(option: int, argument: int) -> bool:
-    if sys.platform != "linux":
-        return False
     zero = ctypes.c_ulong(0)
     return bool(ctypes.CDLL(None).prctl(option, ctypes.c_ulong(argument), zero, zero, zero) == 0)
 
@@ -53,8 +51,6 @@ def _give_up_privileges() -> None:
 
 def _enter_scope(scope: int) -> bool:
     # A domain of Landlock that restricts no files and no network.
-    if sys.platform != "linux":
-        return False
     call = ctypes.CDLL(None).syscall
     call.restype = ctypes.c_long
     version = ctypes.c_ulong(_CREATE_RULESET_VERSION)
@@ -71,16 +67,11 @@ def _enter_scope(scope: int) -> bool:
 
 
 def _keep_signals_inside() -> bool:
-    return _enter_scope(_SCOPE_SIGNAL) and _is_refused(os.getppid())
-
-
-def _is_refused(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except PermissionError:
-        return True
-    except ProcessLookupError:
-        return False
+    if _enter_scope(_SCOPE_SIGNAL):
+        try:
+            os.kill(os.getppid(), 0)
+        except OSError as error:
+            return isinstance(error, PermissionError)
     return False
 
 
@@ -119,8 +110,6 @@ def _filter_calls(program: bytes) -> None:
 
 
 def _descendants() -> set[int]:
-    if sys.platform != "linux":
-        return set()
     children: dict[int, list[int]] = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():

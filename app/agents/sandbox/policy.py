@@ -120,13 +120,11 @@ def private_parts(folder: Path) -> list[Path]:
                 mode = entry.stat(follow_symlinks=False).st_mode
             except OSError:
                 continue
-            if not stat.S_ISDIR(mode):
-                if not mode & stat.S_IROTH:
-                    found.append(Path(entry.path))
-            elif mode & _OPEN_FOLDER == _OPEN_FOLDER:
-                waiting.append(entry.path)
-            else:
+            needed = _OPEN_FOLDER if stat.S_ISDIR(mode) else stat.S_IROTH
+            if mode & needed != needed:
                 found.append(Path(entry.path))
+            elif stat.S_ISDIR(mode):
+                waiting.append(entry.path)
     return sorted(found)
 
 

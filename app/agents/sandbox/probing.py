@@ -60,24 +60,20 @@ def _choose(sandbox: Sandbox) -> Sandbox:
     automatic = sandbox.policy.kind is SandboxKind.AUTO
     if refusal is not None and automatic and not sandbox.policy.accepts_root:
         raise SandboxUnavailable(refusal)
-    return _warn_if_weak(sandbox)
-
-
-def _warn_if_weak(sandbox: Sandbox) -> Sandbox:
     if sandbox.kind is SandboxKind.NONE:
         log.warning(
             "sandbox.none",
             detail="AGENTS RUN UNCONFINED: they can read what the worker can read. Install bubblewrap.",
         )
-    elif sandbox.kind is SandboxKind.LANDLOCK:
+        return sandbox
+    if sandbox.kind is SandboxKind.LANDLOCK:
         log.warning(
             "sandbox.landlock",
             detail=f"AGENTS ARE {'ROOT' if os.geteuid() == 0 else 'THE USER OF THE WORKER'}: they can change modes and "
             "times of all files that it owns, and see names and sizes of files that they cannot read. Install "
             "bubblewrap, or give the worker a user that owns nothing but its home.",
         )
-    if sandbox.kind is not SandboxKind.NONE:
-        log.info("sandbox.ready", kind=sandbox.kind, filter=HAS_FILTER)
+    log.info("sandbox.ready", kind=sandbox.kind, filter=HAS_FILTER)
     return sandbox
 
 

@@ -69,14 +69,11 @@ class WorkingTime:
         finally:
             self._pauses -= 1
             if self._pauses == 0:
-                self._go_on()
-
-    def _go_on(self) -> None:
-        waited = _now() - self._paused_at
-        self._waited += waited
-        self._ends_at += waited
-        if not self._is_ended:
-            self._reschedule(self._ends_at)
+                waited = _now() - self._paused_at
+                self._waited += waited
+                self._ends_at += waited
+                if not self._is_ended:
+                    self._reschedule(self._ends_at)
 
     def _reschedule(self, when: float | None) -> None:
         if self._is_open and not self._timeout.expired():
