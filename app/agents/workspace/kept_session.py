@@ -8,7 +8,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -47,39 +47,6 @@ class KeptSession:
 
 
 _KEPT_SESSION = TypeAdapter(KeptSession)
-
-
-def keep_session(
-    home: Path, folders: Sequence[str], *, adapter: str, session_id: str, folder: Path, masker: Masker
-) -> KeptSession | None:
-    """Return the files of an ended agent's conversation, masked; None if there are none, or too many or large."""
-    files: dict[str, str] = {}
-    room = MAX_BYTES
-    for number, path in enumerate(_paths(home, folders)):
-        if number >= _MAX_ENTRIES or len(files) >= MAX_FILES:
-            return None
-        try:
-            path.encode()  # names are bytes, and need not be text either
-            content = read_file(home, path, room + 1)
-            room -= len(content)
-            if room < 0:
-                return None
-            files[path] = masker.text(content.decode())
-        except (PathRefused, OSError, UnicodeError):
-            continue
-    if not files:
-        return None
-    return KeptSession(adapter=adapter, session_id=session_id, folder=str(folder), files=files)
-
-
-def restore_session(kept: KeptSession, home: Path, folders: Sequence[str], *, folder: Path) -> None:
-    """Write an earlier conversation into a new home, with paths of the new run. Raises PathRefused, OSError."""
-    here = str(folder)
-    for path, text in kept.files.items():
-        parts = PurePosixPath(path)
-        if ".." not in parts.parts and any(parts.is_relative_to(each) for each in folders):
-            place = path.replace(_as_name(kept.folder), _as_name(here))
-            write_file(home, place, text.replace(kept.folder, here).encode())
 
 
 def pack(kept: KeptSession) -> bytes | None:
@@ -133,8 +100,13 @@ class SessionKeeper:
         """Write the earlier conversation, if any, into the agent's home; if that fails, a new one starts."""
         if self._earlier is None:
             return
+        there, here = self._earlier.folder, str(self._folder)
         try:
-            restore_session(self._earlier, self._home, self._adapter.sessions, folder=self._folder)
+            for path, text in self._earlier.files.items():
+                parts, folders = PurePosixPath(path), self._adapter.sessions
+                if ".." not in parts.parts and any(parts.is_relative_to(each) for each in folders):
+                    place = path.replace(_as_name(there), _as_name(here))
+                    write_file(self._home, place, text.replace(there, here).encode())
         except (PathRefused, OSError) as error:
             log.warning("run.session_not_restored", reason=repr(error))
             self._earlier = None
@@ -143,15 +115,16 @@ class SessionKeeper:
         """Write the conversation of the ended agent to `file`, if it can be resumed; a failure is logged."""
         if not self.session_id or not self._adapter.sessions:
             return
-        kept = keep_session(
-            self._home,
-            self._adapter.sessions,
-            adapter=self._adapter.name,
-            session_id=self.session_id,
-            folder=self._folder,
-            masker=self._masker,
-        )
-        packed = None if kept is None else pack(replace(kept, cost=self.cost))
+        packed = None
+        if files := self._read_files():
+            kept = KeptSession(
+                adapter=self._adapter.name,
+                session_id=self.session_id,
+                folder=str(self._folder),
+                files=files,
+                cost=self.cost,
+            )
+            packed = pack(kept)
         if packed is None:
             log.info("run.session_not_kept")
             return
@@ -159,6 +132,24 @@ class SessionKeeper:
             file.write_bytes(packed)
         except OSError as error:
             log.warning("run.session_not_kept", error=repr(error))
+
+    def _read_files(self) -> dict[str, str]:
+        # None at all if they are too many or too large.
+        files: dict[str, str] = {}
+        room = MAX_BYTES
+        for number, path in enumerate(_paths(self._home, self._adapter.sessions)):
+            if number >= _MAX_ENTRIES or len(files) >= MAX_FILES:
+                return {}
+            try:
+                path.encode()  # names are bytes, and need not be text either
+                content = read_file(self._home, path, room + 1)
+                room -= len(content)
+                if room < 0:
+                    return {}
+                files[path] = self._masker.text(content.decode())
+            except (PathRefused, OSError, UnicodeError):
+                continue
+        return files
 
 
 def _paths(home: Path, folders: Sequence[str]) -> Iterator[str]:

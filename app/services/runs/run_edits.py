@@ -11,8 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.errors import OutputInvalid
-from app.agents.outputs.fair_slots import QueueFull
-from app.agents.outputs.killable_check import check_given
+from app.agents.outputs.killable_check import QueueFull, check_given
 from app.api_limits import RUN_OUTPUT_BYTES, RUN_STATE_BYTES
 from app.clock import utcnow
 from app.db import release

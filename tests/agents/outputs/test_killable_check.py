@@ -9,11 +9,10 @@ from contextlib import suppress
 import pytest
 
 from app.agents.errors import OutputInvalid
-from app.agents.outputs.fair_slots import QueueFull
-from app.agents.outputs.killable_check import check_given
+from app.agents.outputs.killable_check import FairSlots, QueueFull, check_given
 from tests.devstack.launchers import snapshot
 from tests.support.marked import processes_with
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, next_round
 
 pytestmark = pytest.mark.walls
 
@@ -48,3 +47,41 @@ def _ended_checks(tasks: Sequence[asyncio.Task[None]]) -> bool:
 async def test_check_that_takes_too_long_is_an_invalid_output() -> None:
     with pytest.raises(OutputInvalid, match=r"took over 0\.5 s"):
         await check_given(HOLDS_UP, SLOW, project_id=1, seconds=0.5)
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await next_round()
+
+
+async def test_one_party_leaves_places_to_others_and_waits_with_a_bound() -> None:
+    slots, inside, leave = FairSlots(4, share=2, waiting=3), list[str](), asyncio.Event()
+
+    async def visit(party: str) -> None:
+        async with slots.hold(party):
+            inside.append(party)
+            await leave.wait()
+
+    visits = [asyncio.create_task(visit("busy")) for _ in range(5)]
+    await settle()
+    assert inside == ["busy", "busy"]
+    with pytest.raises(QueueFull):
+        await visit("busy")
+    visits += [asyncio.create_task(visit(party)) for party in ("a", "b", "c")]
+    await settle()
+    assert inside == ["busy", "busy", "a", "b"], "and four at a time in all"
+
+    leave.set()
+    await asyncio.gather(*visits)
+    assert sorted(inside) == ["a", "b", "busy", "busy", "busy", "busy", "busy", "c"]
+
+
+async def test_one_that_gives_up_waiting_leaves_nothing_behind() -> None:
+    slots = FairSlots(1, share=1, waiting=1)
+    async with slots.hold("x"):
+        waiting = asyncio.create_task(slots.hold("x").__aenter__())
+        await settle()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    async with asyncio.timeout(120), slots.hold("x"):
+        pass

@@ -12,10 +12,11 @@ import pytest
 
 from app.agents.masking import Masker
 from app.agents.workspace import kept_session
-from app.agents.workspace.kept_session import KeptSession, keep_session, pack, restore_session, unpack
+from app.agents.workspace.kept_session import KeptSession, SessionKeeper, pack, unpack
 from tests.agents.conftest import Outcome, Runner, remembering_adapter
 
-FOLDERS = (".remembering/sessions",)
+ADAPTER = remembering_adapter("load")
+FOLDERS = ADAPTER.sessions
 MEMORY = "Before: something was done."
 
 
@@ -109,6 +110,10 @@ async def test_agent_without_the_capability_keeps_nothing(runner: Runner, tmp_pa
     assert not file.exists()
 
 
+def keeper_of(earlier: KeptSession | None, home: Path) -> SessionKeeper:
+    return SessionKeeper(earlier, ADAPTER, home=home, folder=home, masker=Masker([]))
+
+
 def link_out(home: Path, outside: Path) -> None:
     (home / ".remembering").mkdir()
     (home / ".remembering/sessions").symlink_to(outside)
@@ -156,19 +161,20 @@ def test_traps_in_a_home_are_not_kept(tmp_path: Path, trap: Callable[[Path, Path
     (outside / "secret").write_text("of the service")
     trap(home, outside)
 
-    kept = keep_session(
-        home, FOLDERS, adapter="a", session_id="s", folder=tmp_path / "run", masker=Masker([])
-    )
+    keeper = keeper_of(None, home)
+    keeper.session_id = "s"
 
-    assert kept is None
+    keeper.keep(tmp_path / "kept")
+
+    assert not (tmp_path / "kept").exists()
 
 
 def test_only_the_folders_of_the_adapter_are_laid(tmp_path: Path) -> None:
     files = {f"{FOLDERS[0]}/a.jsonl": "{}", ".remembering/auth.json": "x", f"{FOLDERS[0]}/../b": "x"}
-    kept = KeptSession(adapter="a", session_id="s", folder="/old", files=files)
+    kept = KeptSession(adapter=ADAPTER.name, session_id="s", folder="/old", files=files)
     (tmp_path / ".remembering").mkdir()
 
-    restore_session(kept, tmp_path, FOLDERS, folder=tmp_path)
+    keeper_of(kept, tmp_path).restore()
 
     found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert found == {f"{FOLDERS[0]}/a.jsonl"}
