@@ -1,7 +1,7 @@
-"""Repeat a step alongside other work. After a failure, the next attempt is at the usual time."""
+"""Run steps alongside other work: once, or again and again at intervals, also after a failure."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 
 import structlog
@@ -42,9 +42,23 @@ async def every(seconds: float, step: Step, *, event: str, until: asyncio.Event 
 @asynccontextmanager
 async def repeating(seconds: float, step: Step, *, event: str) -> AsyncGenerator[None, None]:
     """Perform a step in the background, as `every` does, until the block ends, which cancels it."""
-    task = asyncio.create_task(every(seconds, step, event=event))
+    async with alongside(every(seconds, step, event=event)):
+        yield
+
+
+@asynccontextmanager
+async def alongside(*work: Coroutine[object, None, object]) -> AsyncGenerator[None, None]:
+    """Run coroutines in the background until the block ends, which cancels them; their errors are dropped."""
+    tasks = [asyncio.create_task(each) for each in work]
     try:
         yield
     finally:
+        await cancel_all(tasks)
+
+
+async def cancel_all(tasks: Iterable[asyncio.Task[object]]) -> None:
+    """Cancel tasks, and wait until all have ended; their results and errors are dropped."""
+    cancelled = [*tasks]
+    for task in cancelled:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    await asyncio.gather(*cancelled, return_exceptions=True)

@@ -15,6 +15,7 @@ from app.agents.masking import Masker
 from app.agents.session.run_clock import WorkingTime
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.run_workspace import Workspace
+from app.coroutines.periodic import alongside
 from app.dialogue.agent_reports import progress_entry
 from app.verdicts.agent_claims import AgentClaim
 from app.verdicts.definitions import Definitions
@@ -77,14 +78,10 @@ class ActiveRun:
         Raises AgentOverLimit, and AgentStopped if the block does not end within two seconds of a stop. A run that was
         stopped before has ten seconds.
         """
-        policy, monitor = self.context.sandbox.policy, self.workspace.monitor
-        stop = self.effects.stop
-        async with (
-            _limit_after_stop(
-                stop, _STOP_SECONDS_FROM_THE_START if stop.is_set() else self.context.limits.stop_seconds
-            ),
-            monitor.enforce(policy, disk_bytes=2 * policy.disk_bytes),
-        ):
+        policy, stop = self.context.sandbox.policy, self.effects.stop
+        seconds = _STOP_SECONDS_FROM_THE_START if stop.is_set() else self.context.limits.stop_seconds
+        enforced = self.workspace.monitor.enforce(policy, disk_bytes=2 * policy.disk_bytes)
+        async with _limit_after_stop(stop, seconds), enforced:
             yield
 
 
@@ -106,13 +103,8 @@ async def _limit_after_stop(stop: asyncio.Event, seconds: float) -> AsyncIterato
         limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
     try:
-        async with limit:
-            shortening = asyncio.create_task(shorten())
-            try:
-                yield
-            finally:
-                shortening.cancel()
-                await asyncio.gather(shortening, return_exceptions=True)
+        async with limit, alongside(shorten()):
+            yield
     except TimeoutError:
         if not limit.expired():
             raise

@@ -45,6 +45,7 @@ from app.agents.session.conversation import Conversation
 from app.agents.session.run_clock import WorkingTime
 from app.agents.workspace.kept_session import SessionKeeper
 from app.agents.workspace.live_patch import Comparison
+from app.coroutines.periodic import alongside, cancel_all
 from app.enums import DiffBase
 from app.outages import DatabaseUnavailable
 from app.tracing.spans import traced
@@ -142,13 +143,8 @@ async def _showing_changes(run: ActiveRun, hide: Callable[[AgentError], AgentErr
         except AgentError as error:
             raise hide(error) from None
 
-    showing = asyncio.create_task(show(look)) if show is not None else None
-    try:
+    async with alongside(*([show(look)] if show is not None else [])):
         yield
-    finally:
-        if showing:
-            showing.cancel()
-            await asyncio.gather(showing, return_exceptions=True)
 
 
 def _secrets(servers: Sequence[McpServer]) -> Iterator[str]:
@@ -184,9 +180,7 @@ async def _clone_and_converse(run: ActiveRun) -> AgentError | None:
     except Exception as error:  # noqa: BLE001 - what the agent did until then is kept
         return _as_failure(error)
     finally:
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
+        await cancel_all(watching)
     return None
 
 

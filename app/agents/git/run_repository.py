@@ -87,7 +87,7 @@ class Repository:
         self.folder = folder
         self._comparing_memory = comparing_memory
         self._git = Git(folder, environment)
-        self._borrowed_objects: BorrowedObjects | None = None
+        self.borrowed: BorrowedObjects | None = None  # while these objects are locked for this repository
         self._origin_of_partial: str | None = None
 
     def create(self) -> None:
@@ -108,8 +108,8 @@ class Repository:
     async def borrow(self, borrowed: BorrowedObjects, source: Source, base: CloneBase) -> CloneBase:
         """Create the branch on the objects of a mirror, which must stay locked; return `base` with its commit."""
         assert base.start is not None
+        self.borrowed = borrowed
         _borrow(self.folder, borrowed.objects, borrowed.shallow)
-        self._borrowed_objects = borrowed
         if source.filter:
             self._origin_of_partial = source.remote.url
             await _mark_partial(self._git, source.remote.url)
@@ -132,7 +132,7 @@ class Repository:
 
     async def _check_out(self, where: Git, base: CloneBase, branch: str, source: Source) -> None:
         git_folder, sha = where.folder / ".git", str(base.sha)
-        borrowed = self._borrowed_objects
+        borrowed = self.borrowed
         if borrowed is not None and borrowed.sha == sha:
             _borrow(git_folder, borrowed.objects, borrowed.shallow)
         else:

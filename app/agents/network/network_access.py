@@ -60,35 +60,25 @@ async def open_network(
     if rules.note:
         await report(rules.note)
     kind = sandbox.kind
-    allowance = allowance_of(rules, model_url)
+    allowance, level = allowance_of(rules, model_url), rules.level
     if allowance is None:
-        level = AgentNetwork.FULL if rules.level is AgentNetwork.FULL else AgentNetwork.NONE
-        if level is AgentNetwork.FULL:
+        is_full = level is AgentNetwork.FULL
+        level = AgentNetwork.FULL if is_full else AgentNetwork.NONE
+        if is_full:
             _require_own_names(sandbox)
         await report(_describe(level, sandbox))
-        if tools is not None and level is AgentNetwork.NONE and kind is SandboxKind.BUBBLEWRAP:
-            async with serve_proxy(Allowance(services=[tools]), kind, folder, report) as (_, gateway):
-                yield Network(level, gateway, has_tools=True)
+        if tools is None or is_full or kind is not SandboxKind.BUBBLEWRAP:
+            yield Network(level, has_tools=tools is not None and (is_full or kind is SandboxKind.NONE))
             return
-        is_open = level is AgentNetwork.FULL or kind is SandboxKind.NONE
-        yield Network(level, has_tools=tools is not None and is_open)
-        return
-    if kind is not SandboxKind.BUBBLEWRAP:
-        await _require_consent(rules, kind, report)
-    hosts = [service.host for service in allowance.services[:1]] if model_url else []
-    listed = len(allowance.domains) + len(allowance.services) - len(hosts)
-    await report(
-        f"Network: {rules.level}, through a proxy: "
-        + " and ".join(
-            [f"{host} (the model)" for host in hosts]
-            + [f"{listed} listed hosts"] * bool(listed)
-            + [f"imported MCP servers ({len(allowance.servers)})"] * bool(allowance.servers)
-        )
-    )
+        allowance = Allowance()
+    else:
+        if kind is not SandboxKind.BUBBLEWRAP:
+            await _require_consent(rules, kind, report)
+        await report(_describe_allowance(level, allowance, has_model=bool(model_url)))
     if tools is not None:
         allowance = replace(allowance, services=(*allowance.services, tools))
     async with serve_proxy(allowance, kind, folder, report) as (_, gateway):
-        yield Network(rules.level, gateway, has_tools=tools is not None)
+        yield Network(level, gateway, has_tools=tools is not None)
 
 
 @asynccontextmanager
@@ -129,6 +119,15 @@ def _describe(level: AgentNetwork, sandbox: Sandbox) -> str:
     if sandbox.kind is SandboxKind.LANDLOCK and sandbox.landlock_abi < ABI_WITH_PORTS:
         return "Network: none; this sandbox needs Linux 6.7 to keep the agent from TCP"
     return "Network: none"
+
+
+def _describe_allowance(level: AgentNetwork, allowance: Allowance, *, has_model: bool) -> str:
+    parts = [f"{service.host} (the model)" for service in allowance.services[:has_model]]
+    if listed := len(allowance.domains) + len(allowance.services) - len(parts):
+        parts.append(f"{listed} listed hosts")
+    if allowance.servers:
+        parts.append(f"imported MCP servers ({len(allowance.servers)})")
+    return f"Network: {level}, through a proxy: {' and '.join(parts)}"
 
 
 def _require_own_names(sandbox: Sandbox) -> None:

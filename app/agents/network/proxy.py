@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from app.agents.network.domains import covers
+from app.coroutines.periodic import cancel_all
 from app.security.addresses import PUBLIC, AddressPolicy, is_public
 
 Report = Callable[[str], Awaitable[None]]
@@ -185,10 +186,7 @@ class Egress:
             await _close(writer)
 
     async def aclose(self) -> None:
-        tasks = list(self._connections)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(self._connections)
         self._connector.close()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -247,9 +245,7 @@ class Egress:
                     await upwards
                 await downwards
             finally:
-                upwards.cancel()
-                downwards.cancel()
-                await asyncio.gather(upwards, downwards, return_exceptions=True)
+                await cancel_all((upwards, downwards))
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, idle: asyncio.Timeout

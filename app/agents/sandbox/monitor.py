@@ -17,6 +17,7 @@ from app.agents.errors import AgentError, AgentOverLimit
 from app.agents.sandbox.confined_process import ConfinedProcess
 from app.agents.sandbox.policy import SandboxPolicy
 from app.agents.sandbox.resource_usage import MAX_DESCRIPTORS, ProcessTable, ResourceUsage, measure
+from app.coroutines.periodic import alongside
 from app.enums import CheckCause
 from app.processes.spawning import run_to_end
 
@@ -63,18 +64,15 @@ class ResourceMonitor:
         free_at_first = shutil.disk_usage(self._folder).free
         limit = asyncio.timeout(None)
         try:
-            async with limit:
-                # Side by side: a look at a full disk takes long.
-                looking = (
-                    asyncio.create_task(self._look(limit, policy, disk_bytes or policy.disk_bytes)),
-                    asyncio.create_task(self._look_at_disk(free_at_first, policy.disk_pause_seconds)),
-                )
-                try:
-                    yield
-                finally:
-                    for task in looking:
-                        task.cancel()
-                    await asyncio.gather(*looking, return_exceptions=True)
+            async with (
+                limit,
+                # Separate from the other measurements, since that of a full disk takes long.
+                alongside(
+                    self._look(limit, policy, disk_bytes or policy.disk_bytes),
+                    self._look_at_disk(free_at_first, policy.disk_pause_seconds),
+                ),
+            ):
+                yield
         except (TimeoutError, AgentError):
             # The block may have failed before the cancellation, because its processes were gone.
             if not self._excess:

@@ -14,6 +14,7 @@ from app.agents.errors import AgentError, BudgetSpent
 from app.agents.session.agent_session import AgentSession
 from app.agents.session.command_source import TurnPolicy
 from app.agents.session.usage_meter import UsageMeter
+from app.coroutines.periodic import cancel_all
 from app.dialogue.agent_reports import Spent
 from app.tracing.spans import traced
 
@@ -134,9 +135,7 @@ class Spender:
             self._require_some_left()  # this class ended it
             raise
         finally:
-            turn.cancel()
-            watching.cancel()
-            await asyncio.gather(turn, watching, return_exceptions=True)
+            await cancel_all((turn, watching))
             self.meter.end_turn(session.last_usage)
 
     async def _watch(self, session: AgentSession) -> None:

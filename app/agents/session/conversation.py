@@ -22,6 +22,7 @@ from app.agents.session.prompt_content import awaited_message, log_message, mess
 from app.agents.session.steering import ConfigChanges, Steering
 from app.agents.session.transport import Message
 from app.agents.session.usage_meter import value_at
+from app.coroutines.periodic import cancel_all
 from app.dialogue.agent_reports import notification_entry
 from app.dialogue.shown_questions import ShownQuestion
 from app.enums import CommandMethod, CommandStatus
@@ -53,10 +54,7 @@ class BackgroundSteps:
             self._on_fault()
 
     async def stop(self) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(self._tasks)
 
 
 async def wait_unless_failed(event: asyncio.Event, step: Step, seconds: float) -> bool:
@@ -68,9 +66,7 @@ async def wait_unless_failed(event: asyncio.Event, step: Step, seconds: float) -
             await failing
         return woken in done
     finally:
-        woken.cancel()
-        failing.cancel()
-        await asyncio.gather(woken, failing, return_exceptions=True)
+        await cancel_all((woken, failing))
 
 
 _REASON_CHARACTERS = 10_000

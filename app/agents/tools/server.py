@@ -14,6 +14,7 @@ import orjson
 import structlog
 
 from app.agents.tools.mcp_protocol import VERSIONS, Refused, ToolResponse, Tools
+from app.coroutines.periodic import cancel_all
 from app.coroutines.shielded import shielded
 
 PATH = "/mcp"
@@ -69,10 +70,7 @@ class _Server:
             oldest.cancel()
 
     async def aclose(self) -> None:
-        tasks = [*self._strangers, *self._admitted]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all([*self._strangers, *self._admitted])
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)

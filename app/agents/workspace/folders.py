@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 
+from app.coroutines.periodic import cancel_all
 from app.coroutines.shielded import shielded
 from app.processes.file_locks import try_lock
 from app.processes.spawning import run_to_end
@@ -44,9 +45,7 @@ class FolderRemover:
         except TimeoutError:
             log.warning("workspace.removals_broken_off", count=len(self._removals))
         finally:
-            for removal in (left := tuple(self._removals)):
-                removal.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await cancel_all(self._removals)
 
     def remove(self, folder: Path, lock: int) -> None:
         """Remove a folder in the background, then its lock file; `lock`, its descriptor, is taken over."""

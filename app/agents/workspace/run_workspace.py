@@ -27,7 +27,7 @@ from app.agents.errors import BranchNotFound, RepositoryError, WorkspaceBroken
 from app.agents.files.attachments import OWN_FOLDER
 from app.agents.files.safe_paths import make_folder, write_file
 from app.agents.git.fetch import CloneBase, Source
-from app.agents.git.mirrors import BorrowedObjects, Mirrors, MirrorUnusable
+from app.agents.git.mirrors import Mirrors, MirrorUnusable
 from app.agents.git.patches import summarise
 from app.agents.git.run_repository import EXCLUDED, Author, Changes, Repository
 from app.agents.sandbox.confined_process import ConfinedProcess
@@ -82,7 +82,6 @@ class Workspace:
         self._branch = ""
         self._source: Source | None = None
         self._mirrors = made_by.mirrors
-        self._borrowed_objects: BorrowedObjects | None = None
 
     async def prepare(
         self,
@@ -148,13 +147,12 @@ class Workspace:
             borrowed = await mirrors.lend(source, self.base)
         except MirrorUnusable:
             return False
-        self._borrowed_objects = borrowed
         try:
             base = await self.repository.borrow(borrowed, source, self.base)
             await self.repository.check_out(self.work, base, push_branch, source, self.author)
         except RepositoryError as error:
             log.warning("mirror.damaged", reason=error.message)
-            self._borrowed_objects = None
+            self.repository.borrowed = None
             await mirrors.discard(borrowed)
             for folder in (self.work, self.repository.folder):
                 await remove(folder)
@@ -169,22 +167,19 @@ class Workspace:
 
     async def close(self) -> None:
         """Unlock the mirror of the run's repositories, which cannot be read after this. Can be called again."""
-        if self._mirrors is not None and self._borrowed_objects is not None:
-            borrowed, self._borrowed_objects = self._borrowed_objects, None
+        borrowed, self.repository.borrowed = self.repository.borrowed, None
+        if self._mirrors is not None and borrowed is not None:
             await self._mirrors.give_back(borrowed)
-
-    @property
-    def _borrowed(self) -> tuple[Path, ...]:
-        return (self._borrowed_objects.objects,) if self._borrowed_objects else ()
 
     def confinement(
         self, *, readable: tuple[Path, ...] = (), writable: tuple[Path, ...] = (), read_only: bool = False
     ) -> Confinement:
         """Return the folders of a process of this run; if `read_only`, the clone is, but for artifacts and output."""
+        borrowed = self.repository.borrowed
         return Confinement(
             places=self.places,
             work_writable=not read_only,
-            readable=(*readable, *self._borrowed),
+            readable=(*readable, *((borrowed.objects,) if borrowed else ())),
             writable=(*writable, self.work / OWN_FOLDER) if read_only else writable,
             hidden=self._hidden,
         )
