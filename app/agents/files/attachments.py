@@ -7,12 +7,13 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from errno import ELOOP, ENOTDIR
 from pathlib import Path
 from typing import NamedTuple
 
-from app.agents.errors import WorkspaceBroken, is_disk_full
-from app.agents.files.safe_paths import write_file
+from app.agents.errors import PathRefused, WorkspaceBroken, is_disk_full
+from app.agents.files.safe_paths import open_folder, write_file
 from app.api_limits import FILE_BYTES
 
 # Never committed.
@@ -59,27 +60,14 @@ def place_attachments(work: Path, attachments: Sequence[Attachment]) -> None:
 def take_artifacts(work: Path, outbox: Path, mask: Callable[[str], str]) -> list[str]:
     """Copy the artifacts from `work` to `outbox`, as `000/<masked name>`; return why some were not. Raises OSError."""
     taker = _Taker(outbox, mask)
-    try:
-        folder = _open_artifacts(work)
-    except OSError:
-        # The folder was not made, was removed, or is something other than a folder.
-        return []
-    try:
-        taker.take_folder(folder, depth=1)
-    finally:
-        os.close(folder)
-    return taker.left_out
-
-
-def _open_artifacts(work: Path) -> int:
-    current = os.open(work, _FOLDER)
-    for step in ARTIFACTS:
+    with ExitStack() as opened:
         try:
-            following = os.open(step, _FOLDER, dir_fd=current)
-        finally:
-            os.close(current)
-        current = following
-    return current
+            folder = opened.enter_context(open_folder(work, ARTIFACTS, "/".join(ARTIFACTS)))
+        except (PathRefused, OSError):
+            # The agent has deleted the folder, or replaced it by something else.
+            return []
+        taker.take_folder(folder, depth=1)
+    return taker.left_out
 
 
 class _Taker:

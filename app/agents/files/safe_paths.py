@@ -34,7 +34,7 @@ def read_file(root: Path, path: str, limit: int, *, seen: Path | None = None) ->
 def open_file(root: Path, path: str, *, seen: Path | None = None) -> Iterator[BinaryIO]:
     """Yield a regular file in the untrusted `root`, open for reading. Raises PathRefused, OSError."""
     *folders, name = _steps(root, path, seen)
-    with _folder(root, folders, path, create=False) as folder:
+    with open_folder(root, folders, path) as folder:
         descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=folder)
         try:
             _require_regular(descriptor, path)
@@ -49,7 +49,7 @@ def open_file(root: Path, path: str, *, seen: Path | None = None) -> Iterator[Bi
 def write_file(root: Path, path: str, content: bytes, *, seen: Path | None = None) -> None:
     """Create or replace a file in the untrusted `root`, with its parents. Raises PathRefused, OSError."""
     *folders, name = _steps(root, path, seen)
-    with _folder(root, folders, path, create=True) as folder:
+    with open_folder(root, folders, path, create=True) as folder:
         descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | _FILE, 0o666, dir_fd=folder)
         with os.fdopen(descriptor, "wb") as file:
             _require_regular(descriptor, path)
@@ -59,12 +59,13 @@ def write_file(root: Path, path: str, content: bytes, *, seen: Path | None = Non
 
 def make_folder(root: Path, path: str) -> None:
     """Create a folder in the untrusted `root`, with its parents, if it is not there. Raises PathRefused, OSError."""
-    with _folder(root, _steps(root, path), path, create=True):
+    with open_folder(root, _steps(root, path), path, create=True):
         pass
 
 
 @contextmanager
-def _folder(root: Path, steps: Sequence[str], path: str, *, create: bool) -> Iterator[int]:
+def open_folder(root: Path, steps: Sequence[str], path: str, *, create: bool = False) -> Iterator[int]:
+    """Yield the descriptor of a folder below `root`; `path` names it in errors. Raises PathRefused, OSError."""
     current = os.open(root.resolve(), _FOLDER)
     try:
         for step in steps:

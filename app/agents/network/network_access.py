@@ -122,7 +122,7 @@ def _describe(level: AgentNetwork, sandbox: Sandbox) -> str:
 
 
 def _describe_allowance(level: AgentNetwork, allowance: Allowance, *, has_model: bool) -> str:
-    parts = [f"{service.host} (the model)" for service in allowance.services[:has_model]]
+    parts = [f"{allowance.services[0].host} (the model)"] if has_model else []
     if listed := len(allowance.domains) + len(allowance.services) - len(parts):
         parts.append(f"{listed} listed hosts")
     if allowance.servers:
