@@ -18,7 +18,7 @@ class Masker:
     """Replaces known secrets by `***` in texts and JSON; not those below eight characters, which may be words."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        # The longest first: a secret may contain another.
+        # The longest first, because a secret may contain another one.
         longest_first = sorted({text for text in secrets if len(text) >= _SHORTEST}, key=len, reverse=True)
         self._replacements = [(secret, MASK) for secret in longest_first]
 

@@ -28,17 +28,17 @@ class RunResult:
 
     structured: object | None  # None if the agent left none
     summary: str
-    head_branch: str | None  # with the work, also of the runs that it continues; None: there is none
+    head_branch: str | None  # has the work, with that of the runs that it continues; None without a branch
     head_sha: str | None
     base: WorkBase
     files_changed: list[str]
     patch: bytes
-    texts: Mapping[str, str] = field(default_factory=dict)  # of the changed files, as the work found them
-    whole: WholeBranch | None = None  # None: it continues no branch
-    definitions: Definitions | None = None  # what it is to be checked by
-    worked: timedelta = timedelta()  # without waiting for people
-    claims: tuple[AgentClaim, ...] = ()  # what the agent has reported of it; masked
-    left_out: str = ""  # the parts of the work that could not be kept, or are not in the patch
+    texts: Mapping[str, str] = field(default_factory=dict)  # of the changed files, before the changes
+    whole: WholeBranch | None = None  # None if the run does not continue a branch
+    definitions: Definitions | None = None  # of the checks of the work
+    worked: timedelta = timedelta()  # without the time in which the agent waited for people
+    claims: tuple[AgentClaim, ...] = ()  # that the agent has made about it; masked
+    left_out: str = ""  # says which parts of the work could not be kept, or are not in the patch
 
     @property
     def base_branch(self) -> str | None:

@@ -43,7 +43,7 @@ class JoinedWork(Generic[_T]):
         task = self._tasks.get(key)
         if task is None:
             until = asyncio.get_running_loop().time() + self._seconds
-            # In its own context: what it logs is about no single caller.
+            # In an empty context, so that its log lines name none of its callers.
             task = self._tasks[key] = asyncio.create_task(work(), context=Context())
             task.add_done_callback(partial(self._end, key, until))
         return await asyncio.shield(task)

@@ -25,7 +25,7 @@ class AgentMessage:
     title: str
     message: str
     urgency: Urgency
-    # The same if its decision is requested again.
+    # Stays the same when a decision about the message is requested again.
     id: UUID = field(default_factory=new_id, compare=False)
 
 

@@ -23,7 +23,7 @@ _COMPANIONS = ("_custom", "_note")
 _TYPES = frozenset({"string", "number", "integer", "boolean", "array"})
 _COUNTS = frozenset({"minLength", "maxLength", "minItems", "maxItems"})
 _NUMBERS = frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
-# They change what is an answer in a way that no question shows.
+# Keywords that restrict answers in ways that a question cannot show.
 _NOT_FLAT = frozenset({"$ref", "allOf", "not", "if", "const", "properties"})
 _LISTS = frozenset({"enum", "oneOf", "anyOf"})
 _OPTION_KEYS = frozenset({"const", "title", "description", "type", "_meta"})

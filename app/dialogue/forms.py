@@ -16,10 +16,10 @@ REJECT = "reject"
 YES, NO = "Yes", "No"
 _SHOWN_CHARACTERS = 300
 _ANSWER_CHARACTERS = 10_000
-# The option ids that clients send when a person leaves the form.
+# The option ids by which a person leaves the form without answers.
 _LEAVING = frozenset({REJECT, "_cancel", "cancel"})
 _ACTIONS = frozenset({"accept", "decline", "cancel"})
-# The choice of Codex that stands for a free text.
+# The choice that Codex offers for a free text.
 _OTHER = "None of the above"
 _CONTENT_BYTES = 64 * 2**10
 _NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
@@ -52,7 +52,7 @@ class FormQuestion:
     name: str
     text: str
     header: str | None
-    # What else the agent says of it.
+    # What the agent says about it in addition.
     hint: str | None
     # A type of JSON Schema; `array`: several choices.
     type: str
@@ -219,7 +219,7 @@ def _fill_properties(question: FormQuestion, chosen: object, rest: str) -> JsonD
 
 
 def _split(choices: Sequence[FormChoice], answer: str, most: int | None = None) -> tuple[list[str], str]:
-    # The values of the comma-separated labels at the start of an answer, and the rest of it.
+    # Returns the values of the labels at the start of an answer, separated by commas, and the rest of the answer.
     left = sorted(choices, key=lambda choice: len(choice.label), reverse=True)
     chosen: list[str] = []
     while answer and left and (most is None or len(chosen) < most):
@@ -235,7 +235,7 @@ def _split(choices: Sequence[FormChoice], answer: str, most: int | None = None) 
 
 
 def _number(answer: str) -> Any:
-    # A text that is no JSON number is refused later.
+    # A text that is no number stays a text, which `check` refuses.
     if _NUMBER.fullmatch(answer) is None:
         return answer
     return int(answer) if answer.lstrip("-").isdigit() else float(answer)

@@ -15,9 +15,9 @@ from app.json_types import JsonDict
 
 TITLE_CHARACTERS = 200
 DETAIL_CHARACTERS = 4000
-# With this the title of a question for a message begins if the turn before it failed.
+# How the title of a question for a message begins if the turn before it failed.
 TURN_FAILED = "The agent's turn failed: "
-# Limits of a question in the state of a run; the run's log has the whole question.
+# Limits of a question in the state of a run. The run's log has all of it.
 _TOOL_CALL_BYTES = 16 * 2**10
 _TEXT_CHARACTERS = 500
 
@@ -29,7 +29,7 @@ class ShownQuestion:
     kind: QuestionKind
     id: UUID = field(default_factory=new_id)
     title: str = ""
-    # Complete; people are shown `shown_detail`.
+    # The whole text; people see `shown_detail`.
     detail: str = ""
     # For a permission, a form or a URL: the whole tool call, even if it is too long to be shown.
     tool_call: JsonDict = field(default_factory=dict)

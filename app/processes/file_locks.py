@@ -14,7 +14,7 @@ def try_lock(path: Path, kind: int = fcntl.LOCK_EX) -> int | None:
         os.close(descriptor)
         return None
     if os.fstat(descriptor).st_nlink == 0:
-        # Deleted by its last holder in the meantime: a lock of nothing.
+        # Its last holder has deleted the file, so this lock excludes no other process.
         os.close(descriptor)
         return None
     return descriptor

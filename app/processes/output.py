@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    # Loading it would delay every run: the runbook agent imports `last_lines` from here.
+    # The runbook agent imports this module, and loading asyncio would delay every start of it.
     import asyncio
 
 _CHUNK = 2**16

@@ -20,7 +20,7 @@ from app.coroutines.shielded import shielded
 from app.processes.output import read_bounded
 
 LINE_LIMIT = 2**16
-# The default environment of a program outside the sandbox: nothing of the service's.
+# The environment of a program outside the sandbox, unless it is given another: no variable of the service.
 PLAIN_ENVIRONMENT: Mapping[str, str] = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 log = structlog.get_logger(__name__)
 _CHUNK = 2**16
@@ -141,7 +141,7 @@ def kill(process: Process, *, in_session: bool = False) -> None:
     """Send SIGKILL to a program. `Process.kill` may take the exit status of one that ends, and asyncio misses it."""
     with suppress(ProcessLookupError):
         if in_session:
-            os.killpg(process.pid, signal.SIGKILL)  # also the other processes of a leader that has ended
+            os.killpg(process.pid, signal.SIGKILL)  # also if the leader has ended and left other processes
         elif process.returncode is None:
             os.kill(process.pid, signal.SIGKILL)
 
@@ -157,6 +157,6 @@ async def _end(process: Process) -> int:
 
 
 async def _drop(stream: asyncio.StreamReader | None) -> None:
-    with suppress(RuntimeError):  # it is being read
+    with suppress(RuntimeError):  # another coroutine is reading it
         while stream is not None and await stream.read(_CHUNK):
             pass

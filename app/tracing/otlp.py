@@ -57,7 +57,7 @@ class OtlpTracer:
 
     def close(self) -> None:
         """Send what waits, for two seconds at most."""
-        # A daemon: the SDK itself waits longer for a collector that does not answer.
+        # In a daemon thread, because the SDK waits longer than this for a collector that does not answer.
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
@@ -75,7 +75,7 @@ class _SentSpan(Span):
     def __enter__(self) -> Self:
         self._entered = context.attach(trace.set_span_in_context(self._span))
         _, trace_id, span_id, _ = self.traceparent.split("-")
-        # For log lines.
+        # Puts the ids into log lines.
         self._bound = dict(bind_contextvars(trace_id=trace_id, span_id=span_id))
         return self
 
@@ -83,7 +83,7 @@ class _SentSpan(Span):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # Without the message, which may quote a prompt, a file or an address. A cancellation is no failure.
+        # Only the type: the message may quote a prompt, a file or an address. A cancellation is no failure.
         self.set(error=type(error).__name__ if isinstance(error, Exception) else None)
         self.end()
         reset_contextvars(**self._bound)

@@ -25,7 +25,7 @@ NO_ATTRIBUTES: Attributes = MappingProxyType({})
 
 
 class Span:
-    """A step in progress: entered and left as a block, or begun and ended. This one, of no tracer, does nothing."""
+    """A step in progress, as a block or from `span` to `end`. This class, for work without a tracer, does nothing."""
 
     def __enter__(self) -> Self:
         return self

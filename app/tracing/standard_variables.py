@@ -56,7 +56,7 @@ def _open(service: str) -> "OtlpTracer | None":
             return tracer
     else:
         reason = f"only otlp over {_HTTP} is possible, not {exporter} over {protocol}"
-    # A warning: a service that is not observed is better than one that does not start.
+    # Only a warning: the service must start also if it cannot be traced.
     log.warning("tracing.off", reason=reason)
     return None
 

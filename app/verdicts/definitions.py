@@ -24,7 +24,7 @@ _TESTS: Final = (
     "**/__tests__/**",
     "**/src/test/**",
 )
-# Answers of the API have every key of a step and a check.
+# In responses of the API, a step and a check have all their fields.
 _SHOWN_WHOLE: Final = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
@@ -112,9 +112,9 @@ class Definitions:
     max_repairs: int | None
     on_unverified: OnUnverified
     base: BaseUse
-    # The fault of the checks file, of which nothing counts then.
+    # Why the checks file is invalid; it defines nothing then.
     file_fault: str | None = None
-    # What the repository suggests, if no place has a check.
+    # The checks that the repository suggests, if no place defines one.
     found: tuple[FoundCheck, ...] = ()
 
 

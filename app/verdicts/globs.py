@@ -13,7 +13,7 @@ def matches(globs: Iterable[str], path: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _pattern(glob: str) -> re.Pattern[str]:
-    # Atomic groups, so that no glob is slow: for what follows a wildcard, the first match is as good as any.
+    # Atomic groups keep every glob fast: after a wildcard, the first match of the rest is as good as any later one.
     first, *others = _FOLDERS.split(glob)
     if not others:
         return re.compile(_names(first), re.DOTALL)

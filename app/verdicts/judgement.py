@@ -51,11 +51,11 @@ class Execution:
     exit_code: int | None = None
     cause: CheckCause | None = None
     cases: Cases | None = None  # None: it wrote no report
-    fault: str | None = None  # of its report, or of the set-up before it
-    blocked_hosts: Sequence[str] = ()  # that the proxy refused meanwhile
+    fault: str | None = None  # what is wrong with its report, or why the set-up before it failed
+    blocked_hosts: Sequence[str] = ()  # to which the proxy refused connections during it
     duration_ms: int = 0
-    output: bytes = field(default=b"", repr=False)  # its end alone, once all of it is stored
-    log: str | None = None  # the file of the run that has all of it
+    output: bytes = field(default=b"", repr=False)  # only its end, once all of it is stored
+    log: str | None = None  # the id of the run's file with the whole output
 
     @property
     def tail(self) -> str:
@@ -103,7 +103,7 @@ class CheckResult:
     """What was seen of a check so far: its executions on the result, and those on the base and with its tests."""
 
     placed: PlacedCheck
-    applies: bool = True  # whether the diff needs it
+    applies: bool = True  # whether the changed files match its paths
     executions: list[Execution] = field(default_factory=list)
     base: Execution | None = None
     is_base_kept: bool = False
@@ -122,7 +122,7 @@ class JudgedCheck:
     status: CheckStatus
     cause: CheckCause | None
     base: BaseStatus
-    new: frozenset[Case]  # failed, each time, and not on the base
+    new: frozenset[Case]  # failed in each execution, and not on the base
     fixed: frozenset[Case]
     removed: frozenset[Case]  # executed on the base, and not on the result
 
@@ -218,7 +218,7 @@ def _status(result: CheckResult) -> tuple[CheckStatus, CheckCause | None]:
     if not executions:
         return CheckStatus.SKIPPED, None
     judged = [execution.judge(check) for execution in executions]
-    # A repetition without a result leaves the failure before it unconfirmed.
+    # If a repetition shows neither, the failure before it is not confirmed.
     for status, cause in judged:
         if status not in {CheckStatus.PASSED, CheckStatus.FAILED}:
             return status, cause
@@ -248,7 +248,7 @@ def _removed(last: Execution, base: Execution) -> frozenset[Case]:
         return frozenset()
     executed = last.with_outcome(CaseOutcome.PASSED, CaseOutcome.FAILED)
     gone = base.with_outcome(CaseOutcome.PASSED, CaseOutcome.FAILED) - executed
-    # A case that only stands in another suite now was moved.
+    # A case that is in another suite now was moved, not removed.
     names = {(case.class_name, case.name) for case in executed}
     return frozenset(case for case in gone if case in last.cases or (case.class_name, case.name) not in names)
 
@@ -266,7 +266,7 @@ def judge(checks: Sequence[JudgedCheck], facts: Facts) -> Judgement:
 
 
 def _why_claimed(checks: Sequence[JudgedCheck], facts: Facts) -> VerdictReason | None:
-    # Only the first thing that is missing is a reason.
+    # The first of several causes is the reason.
     if not facts.has_repository:
         return VerdictReason.NO_REPOSITORY
     if not facts.has_changes:
@@ -306,8 +306,8 @@ def _doubts(judged: JudgedCheck, facts: Facts) -> Iterator[Reason]:
 def _lacks_base(judged: JudgedCheck, facts: Facts) -> bool:
     if judged.check.expect_base is not None or judged.status is CheckStatus.FAILED:
         return judged.base in {BaseStatus.ERROR, BaseStatus.NOT_RUN}
-    # Cases may have been removed. Work can use up the time of its base, so one that was not executed is a doubt. One
-    # that was, and cannot be set up, lacks a new tool or hangs, is none: a repair of it could never be verified.
+    # Without the base, nothing shows whether cases were removed. A base that was not executed is a doubt, because work
+    # can use up the time for it. A base that was executed and failed to run is not: no repair could ever be verified.
     last = judged.result.executions[-1]
     has_cases = last.cases is not None and last.has_ended
     return has_cases and facts.has_base and judged.base is BaseStatus.NOT_RUN

@@ -47,7 +47,7 @@ def find_checks(paths: Iterable[str], read: Callable[[str], str | None]) -> list
     found: list[FoundCheck] = []
     places: set[tuple[str, str]] = set()
     ids: Counter[str] = Counter()
-    for path in telling(files):
+    for path in find_suggesting_files(files):
         for suggested in _suggest(path, read, files):
             check = suggested.check
             if (check.id, check.cwd) in places:
@@ -62,12 +62,12 @@ def find_checks(paths: Iterable[str], read: Callable[[str], str | None]) -> list
     return found
 
 
-def telling(paths: Iterable[str]) -> list[str]:
+def find_suggesting_files(paths: Iterable[str]) -> list[str]:
     """Return the paths of files that may suggest checks and that text can name, those of the root first."""
-    return sorted(filter(_tells, paths), key=lambda path: (path.count("/"), path))
+    return sorted(filter(_may_suggest, paths), key=lambda path: (path.count("/"), path))
 
 
-def _tells(path: str) -> bool:
+def _may_suggest(path: str) -> bool:
     folder, _, name = path.rpartition("/")
     if storable(path) != path or (name not in _NAMES and not name.endswith(_PROJECTS)):
         return False

@@ -174,11 +174,9 @@ class Adapter(_Data):
     # The keys, joined by dots, of the object with `input_tokens` and `output_tokens` below the `_meta` of its
     # answer to a prompt; for agents that do not fill in the protocol's own field for usage.
     usage_meta: Word | None = None
-    # Whether the agent is offered file requests of the protocol. It can read and write the workspace itself
-    # in any case.
+    # Whether the agent is offered the protocol's requests for files. It can access the workspace itself in any case.
     file_requests: bool = True
-    # Folders of its home that hold its conversations, and no credential: a run that resumes another restores
-    # them.
+    # Folders of its home with its conversations, and without credentials. A run that resumes another restores them.
     sessions: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_below_home)], ...],
         Field(max_length=20),

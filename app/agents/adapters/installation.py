@@ -81,7 +81,7 @@ def _is_script_of(program: Path, interpreter: str) -> bool:
 
 
 def _folders(program: Path) -> list[Path]:
-    # Agents from npm are links into `node_modules`, started by a `node` that may lie in a user's home.
+    # npm installs an agent as a link into `node_modules`, so the target must be readable too.
     target = program.resolve()
     modules = [
         parent for place in (program, target) for parent in place.parents if parent.name == "node_modules"

@@ -52,7 +52,7 @@ class Caches:
         """Return the folder of a step's cache, which may not exist yet; None if it has none. Raises RepositoryError."""
         root, sandbox = self.preparation.caches, self.preparation.sandbox
         in_clone = any(not path.startswith("~/") for path in step.cache)
-        # Tools write absolute paths into what they install.
+        # Tools write absolute paths into what they install, so a cache of the clone is valid only at the same path.
         is_kept = bool(step.cache) and not step.background and (sandbox.has_fixed_paths or not in_clone)
         if root is None or not is_kept:
             return None
@@ -84,7 +84,7 @@ class Caches:
                 await asyncio.to_thread(new.rename, kept)
                 await shielded(_shrink(kept.parents[1], self.preparation.caches_bytes))
         except OSError as error:
-            # Another run was faster, or the disk is full.
+            # Another run has kept the same cache, or the disk is full.
             log.info("cache.not_kept", error=repr(error))
         finally:
             await shielded(remove(new))
@@ -114,7 +114,7 @@ class Caches:
 
 
 async def _shrink(root: Path, max_bytes: int) -> None:
-    # Unfinished copies of dead workers too; a copy in progress is the most recently used, so it stays.
+    # Finds unfinished copies of dead workers too. A copy in progress was used last, so it stays.
     for path in await asyncio.to_thread(
         lambda: least_used({path: path for path in root.glob("*/*")}, max_bytes)
     ):

@@ -23,17 +23,17 @@ class Preparation:
     """What is defined for a run outside its repository, and the sandbox, networks and caches that set up its clones."""
 
     places: Sequence[tuple[CheckSource, CheckSet]] = ()
-    finds: bool = False  # whether checks that the repository suggests are listed, if there are no others
-    base: str | None = None  # the commit with the checks file, if a run continues work; None: where it begins
-    # The checks that the run began with. None: take those of the places and of the checks file.
+    finds: bool = False  # whether to list the checks that the repository suggests if no others are defined
+    base: str | None = None  # the commit with the checks file; None: the commit at which the run begins
+    # The definitions with which the run began. None: unite those of the places and of the checks file.
     definitions: Definitions | None = None
     sandbox: Sandbox
-    # The network of set-up, and that of the run for checks that ask for it.
+    # The network of set-up, and the network of the run, which is for checks that ask for it.
     setup_network: NetworkRules
     run_network: NetworkRules
-    # For set-up and checks, beside the usual ones; secret.
+    # Secret variables for set-up and checks, in addition to the usual ones.
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    # Kept results of set-up, of this repository alone. None: none are kept.
+    # The folder of this repository's caches. None: set-up uses no cache.
     caches: Path | None = None
     caches_bytes: int = 0
 
@@ -45,7 +45,7 @@ class Preparation:
 
 @dataclass(slots=True, kw_only=True)
 class Checked:
-    """What was seen in one attempt."""
+    """The results of one attempt of a verification, so far."""
 
     definitions: Definitions
     checks: list[CheckResult]
@@ -76,6 +76,6 @@ class CheckEffects(Protocol):
     async def store_output(self, check_id: str, part: str, output: bytes) -> str | None:
         """Store the output of an execution, `part` of the attempt; return the id of its file, None if there is none."""
 
-    # Executions of checks on the base are kept, and found again here.
+    # Keep the execution of a check on the base, for later attempts and runs with the same base.
     async def find_base(self, key: bytes) -> Execution | None: ...
     async def keep_base(self, key: bytes, execution: Execution) -> None: ...

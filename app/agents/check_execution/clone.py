@@ -38,7 +38,8 @@ from app.verdicts.judgement import TAIL_BYTES, Case, Execution
 _ENVIRONMENT = {"PATH": PATH, "LANG": "C.UTF-8", "TZ": "UTC", "CI": "true"}
 _ERRNO_CAUSES = {2: CheckCause.MISSING_TOOL, 13: CheckCause.MISSING_TOOL, 20: CheckCause.MISSING_TOOL}
 LONGEST_NAME = 200
-# Exit codes of a process that a signal ended: its own, and that of a shell. The kernel kills when memory runs out.
+# Exit codes of a process that a signal ended: the process's own, and that of a shell which waited for it. The kernel
+# sends SIGKILL when memory runs out.
 _FILE_TOO_LARGE = frozenset({-signal.SIGXFSZ, 128 + signal.SIGXFSZ})
 _KILLED = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})
 # If a command fails while the disk has less free space, that may be why.
@@ -145,7 +146,7 @@ class Clone:
 
     async def _find_lost_service(self) -> str:
         for step in self.services:
-            # As it was asked during set-up.
+            # The same probe as during set-up.
             probe = replace(step, run=step.ready, background=False, timeout_seconds=PROBE_SECONDS)
             if step.ready and (await self._run(probe, {})).code != 0:
                 return f"{self._name_of(step)}: it is not ready any more"
@@ -179,7 +180,7 @@ async def open_clone(
 ) -> AsyncIterator[Clone]:
     """Start a sandbox for the clone in a workspace; all its processes have ended after the block."""
     gateway, egress, policy = None, None, preparation.sandbox.policy
-    # A process gets more than the limit of all, so that the monitor sees the excess and can name it.
+    # The kernel's limit of a process is higher than the monitor's of all, so that the monitor can name an excess.
     sandbox = replace(preparation.sandbox, policy=replace(policy, memory_bytes=8 * policy.memory_bytes))
     confinement = workspace.confinement(readable=(PROGRAM,))
 
@@ -189,7 +190,7 @@ async def open_clone(
 
     async with AsyncExitStack() as opened:
         if sandbox.kind is SandboxKind.BUBBLEWRAP or preparation.setup_network.unenforced:
-            # All tunnels to the operator's servers on loopback are made here; what is permitted is set for each check.
+            # Tunnels to the operator's servers on the loopback cannot be added later. `_permit` restricts each check.
             widest = allowance_of(preparation.setup_network) or Allowance()
             egress, gateway = await opened.enter_async_context(
                 serve_proxy(widest, sandbox.kind, workspace.folder, _ignore)
@@ -227,5 +228,5 @@ def why_failed(step: Step, ended: CommandEnd) -> str:
 
 
 async def _ignore(_message: str) -> None:
-    # Refused hosts are named with the check that asked for them.
+    # The results of a check name the hosts that the proxy refused.
     pass

@@ -25,7 +25,7 @@ from app.verdicts.judgement import (
     needs_base,
     needs_execution,
 )
-from app.verdicts.suggested_checks import find_checks, telling
+from app.verdicts.suggested_checks import find_checks, find_suggesting_files
 
 _REGULAR = ("100644", "100755")
 # The most files that are read for suggestions of checks.
@@ -53,7 +53,7 @@ async def read_definitions(repository: Repository, base: str | None, preparation
 async def find_suggested(repository: Repository, files: Mapping[str, TreeFile]) -> tuple[FoundCheck, ...]:
     """Return the checks that these files of a commit, by path, suggest. Raises RepositoryError."""
     texts = {}
-    for path in telling(files)[:_MOST_READ]:
+    for path in find_suggesting_files(files)[:_MOST_READ]:
         if files[path].mode in _REGULAR:
             content = await repository.read(files[path].blob, FILE_BYTES)
             texts[path] = content.decode(errors="replace")
@@ -75,7 +75,7 @@ async def verify(
     """
     repository, base = workspace.repository, preparation.base
     for each in filter(None, (commit, base)):
-        # It may be older than the depth of the clone, or no longer on its branch.
+        # The commit may be older than the history of the clone, or no longer on the branch.
         await repository.fetch_commit(source.remote, each)
     definitions = await read_definitions(repository, base, preparation)
     changed = await repository.changed_files(base, commit) if base else []
@@ -137,7 +137,7 @@ class _Attempt:
                 each.base = await self.effects.find_base(key)
                 each.is_base_kept = each.base is not None
                 if each.base is None:
-                    # The earlier checks too, as on the result: this check may need what they leave in the clone.
+                    # Earlier checks are executed too: as on the result, this one may need what they leave in the clone.
                     executions = [await clones.execute(placed) for placed in due]
                     each.base = executions[-1]
                     due.clear()
@@ -196,7 +196,7 @@ class _Clones:
         words = (cause or status).value.replace("_", " ")
         fields |= {"status": words, "duration_ms": execution.duration_ms}
         await emit(progress_entry("check", f"{label}: {words}", **fields))
-        # The outputs of the base are not kept: each may have 10 MiB.
+        # The output on the base is not stored: it can have 10 MiB.
         if self._side == "base":
             return replace(execution, output=b"")
         part = f"execution-{number}" if self._side == "result" else "old-tests"
@@ -215,7 +215,7 @@ class _Clones:
         )
         if self._side == "result":
             attempt.checked.setup = clone.steps
-        # Caches are kept of the base alone, before anything but set-up has touched it.
+        # Only a set-up of the base fills caches, so no cache has anything that an agent made.
         self._fault = await clone.set_up(
             attempt.checked.definitions.setup, self._commit, may_keep=self._side == "base"
         )

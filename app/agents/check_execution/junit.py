@@ -23,7 +23,7 @@ _REPORT_BYTES: Final = 20 * 2**20
 _MOST_CASES: Final = 100_000
 _NAME_CHARACTERS: Final = 500
 _DEPTH: Final = 1000
-# The encodings of expat itself: a report does not choose a codec of Python.
+# The encodings that expat reads itself. For others a report could choose any codec of Python.
 _ENCODINGS: Final = frozenset({"UTF-8", "UTF-16", "ISO-8859-1", "US-ASCII"})
 _CHILDREN: Final = {
     "failure": CaseOutcome.FAILED,
@@ -97,7 +97,7 @@ class _Reader:
         parser.StartDoctypeDeclHandler = _refuse_type
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
-        # At once: expat 2.5 reads a long tag from its beginning with each piece.
+        # In one piece: expat 2.5 parses a long tag from its beginning again for each piece.
         parser.Parse(content, True)  # noqa: FBT003 - the parser takes no keywords
 
     def _start(self, element: str, attributes: dict[str, str]) -> None:

@@ -32,7 +32,7 @@ class Reports:
 
     async def read(self, *, seconds: float = READ_SECONDS) -> dict[Case, CaseOutcome] | None:
         """Return their cases; None: there is no report. The text of an error can hold names of files, unmasked."""
-        # In a thread: a hundred thousand cases take a second.
+        # In a thread: parsing a hundred thousand cases takes a second.
         return await asyncio.to_thread(_cases, await self._ask(seconds=seconds))
 
     async def _ask(self, *options: str, seconds: float = READ_SECONDS) -> bytes:

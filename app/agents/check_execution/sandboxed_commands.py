@@ -19,7 +19,7 @@ from app.verdicts.definitions import Check, Step
 # These must be readable in the sandbox.
 PROGRAM = Path(__file__).with_name("supervisor.py")
 _PYTHON = os.path.realpath(sys.executable)
-# The head, the tail, and the note between them of what is left out.
+# The head and the tail of an output, with a note between them about what is left out.
 _MOST_BYTES = 2 * KEPT_BYTES + 2**10
 # The additional time for the supervisor to end a command at its limit, and to answer.
 _ANSWER_SECONDS = 5.0
@@ -39,8 +39,8 @@ class CommandEnd:
     code: int | None = None
     failed: int | None = None  # the `errno` of its start
     cause: CheckCause | None = None  # why its sandbox was ended
-    is_ready: bool = False  # a service, without a code
-    output: bytes = b""  # head and tail
+    is_ready: bool = False  # for a service, which runs on and has no code
+    output: bytes = b""  # its beginning and its end
 
 
 def request_for(command: Step | Check, places: AgentFolders, variables: Mapping[str, str]) -> Request:

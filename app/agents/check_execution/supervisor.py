@@ -34,7 +34,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _KILL_PAUSE_SECONDS = 0.005
 _READY_PAUSE_SECONDS = 0.2
 PROBE_SECONDS = 5
-# How long to read the rest of an output: a process that we must not kill may keep it open.
+# How long to read the rest of an output. A service, which must not be killed, may keep it open.
 _REST_SECONDS = 1.0
 
 
@@ -78,7 +78,7 @@ class _Output:
 
 def _execute(request: Request) -> tuple[int, int, bytes]:
     kept, is_service = _children(), "ready" in request
-    # The output of a silent service has no reader, since this process becomes another program.
+    # The output of a silent service goes nowhere: this process, which would read it, becomes the agent.
     output = None if request.get("silent") else _Output()
     try:
         process = _start(request, output.writer if output else subprocess.DEVNULL)
@@ -131,13 +131,13 @@ def _succeeds(request: Request, seconds: float) -> bool:
     except OSError:
         return False
     has_succeeded = _await_end(probe, min(seconds, PROBE_SECONDS)) == (ENDED, 0)
-    # Other sessions are left: the service may have started them meanwhile.
+    # Only the session of the probe: the service may have started other processes meanwhile.
     _kill_all_but(set(), probe.pid)
     return has_succeeded
 
 
 def _kill_all_but(kept: set[int], session: int | None = None) -> None:
-    # The children of what is killed become ours.
+    # Repeated, because the children of a killed process become children of this one.
     while doomed := _children(session) - kept:
         for pid in doomed:
             with suppress(ProcessLookupError):

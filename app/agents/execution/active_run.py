@@ -21,7 +21,7 @@ from app.verdicts.agent_claims import AgentClaim
 from app.verdicts.definitions import Definitions
 
 log = structlog.get_logger(__name__)
-# The work of a cancelled run is kept, and gathering it can take more than two seconds in a large repository.
+# For a run that was stopped before: in a large repository, gathering its work takes more than two seconds.
 _STOP_SECONDS_FROM_THE_START = 10.0
 _STOPPED = "The run was stopped."
 
@@ -30,7 +30,7 @@ _STOPPED = "The run was stopped."
 class ToolUse:
     """The token of an agent's tools, and what the agent has reported with them of its work."""
 
-    token: str = field(repr=False)  # masked
+    token: str = field(repr=False)  # a secret, which is masked in what the run emits
     claims: tuple[AgentClaim, ...] = ()
 
 

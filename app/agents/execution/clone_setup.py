@@ -12,8 +12,8 @@ from app.verdicts.definitions import Definitions, Step, command_of, unite
 
 _SECONDS = 120
 _MOST_FILES = 5000
-# Puts tracked files back, and prints the files that set-up has left and the repository does not ignore; whole folders,
-# if there are too many.
+# Restores the tracked files, and prints the untracked files that the repository does not ignore. If these are too
+# many, it prints a folder in place of its files.
 _LEFT = f"""\
 git="git -c core.hooksPath=/dev/null -c core.fsmonitor=false"
 $git checkout --quiet --force HEAD -- . 2>/dev/null

@@ -176,7 +176,8 @@ async def _launch(run: ActiveRun, conversation: Conversation, network: Network) 
         emit=conversation.record,
         decide=conversation.decide,
         people=conversation.people,
-        # A terminal has its own sandbox, which the services of set-up are not in: the agent runs commands itself.
+        # A terminal has a sandbox of its own, which cannot reach the services of set-up. Without terminals the agent
+        # runs commands itself.
         start_command=None if services_of(run) else start_command,
         close_seconds=context.agent.turns.close_seconds,
         writable="." if confinement.work_writable else OWN_FOLDER,

@@ -40,8 +40,8 @@ class RunRepository:
     credential: CredentialSource | None = None  # called each time git needs a credential
     commit_subject: str  # of the commit made for uncommitted work
     author: Author = field(default_factory=Author)
-    preparation: Preparation | None = None  # by what its work is set up and checked
-    began: str | None = None  # the commit before the work that this run corrects, empty if there was none
+    preparation: Preparation | None = None  # the set-up and the checks of its work; None without any
+    began: str | None = None  # the commit before the work that a repair corrects; "" if there was none
     first: str | None = None  # the commit before the first run on the branch that this one continues
 
 
@@ -66,12 +66,12 @@ class RunLimits:
     """The limits of a run in time, tokens and money, and the usage so far; memory and the like are the sandbox's."""
 
     timeout: timedelta  # of the working time, without waits for people
-    worked: timedelta | None = None  # before checks refuted the work; None: it is no repair
+    worked: timedelta | None = None  # by the run before its checks refuted it; None if this is no repair
     budget: Budget = field(default_factory=Budget)  # for all runs of the task
     used: Mapping[str, object] | None = None  # by earlier attempts at this run
     used_by_others: Spent = field(default_factory=Spent)  # by the other runs of the task
-    stop_seconds: float = 2.0  # to gather the work after a stop
-    check_seconds: float = CHECK_SECONDS  # of the structured output
+    stop_seconds: float = 2.0  # how long the work may be gathered after a stop
+    check_seconds: float = CHECK_SECONDS  # how long the check of the structured output may take
     gather: str = GATHER  # the shell program that gathers the work, in the sandbox
 
 

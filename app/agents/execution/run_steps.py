@@ -53,7 +53,7 @@ from app.verdicts.definitions import unite
 
 log = structlog.get_logger(__name__)
 _FILE_BYTES = 2**16
-# What a clone lacks, by a file and a text in it.
+# What is missing in a clone if this file of it contains this text.
 _NOT_FETCHED = (
     (".gitattributes", b"filter=lfs", "Files of Git LFS are left as pointers"),
     (".gitmodules", b"[submodule", "Submodules are left empty"),
@@ -69,7 +69,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
     """
     async with _open_run(context, effects) as run:
         failure = await _clone_and_converse(run)
-        # From here on, no agent obeys commands, so none is accepted. One that came too late for the agent still counts.
+        # The agent has ended, so no command is accepted any more. A cancel that came too late for the agent counts.
         if await run.effects.commands.end():
             failure = AgentCancelled()
         try:
@@ -81,7 +81,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
             raise failure.with_partial(await salvage(run))
         partial, head = await collect(run)
         try:
-            # The work is kept by now. A stop ends the rest at once: nothing is pushed that people have cancelled.
+            # `partial` has the work, so a stop can end the rest at once. A cancelled run must not be pushed.
             async with until_stopped(run.effects.stop):
                 async with run.within_limits():
                     result = replace(partial, structured=await read_structured(run))
@@ -93,7 +93,7 @@ async def perform(context: RunContext, effects: RunEffects) -> RunResult:
 
 @asynccontextmanager
 async def _open_run(context: RunContext, effects: RunEffects) -> AsyncIterator[ActiveRun]:
-    # Masks what the block emits and raises, and shows changes meanwhile.
+    # Masks what the block emits and raises. People can see the changes meanwhile.
     agent = context.agent
     installed = find_installed(agent.adapter, context.environment, agent.programs)
     token = secrets.token_urlsafe(32)
@@ -151,7 +151,7 @@ def _secrets(servers: Sequence[McpServer]) -> Iterator[str]:
     for server in servers:
         yield server.url
         for header in server.headers:
-            # The secret is masked also where it stands without a word like `Bearer`.
+            # Also without a word like `Bearer` before it.
             yield from (header.value, header.value.rpartition(" ")[2])
 
 
@@ -167,12 +167,12 @@ async def _clone_and_converse(run: ActiveRun) -> AgentError | None:
             monitor, policy = run.workspace.monitor, run.context.sandbox.policy
             async with monitor.enforce(policy):
                 await prepare(run)
-            # It enforces the limits itself: a step that exceeds them fails, and the run goes on.
+            # Outside of `enforce`: a step that exceeds the limits fails, and the run continues.
             run.definitions = await set_up(run)
             async with monitor.enforce(policy):
                 await converse(run, conversation)
     except AgentOverLimit as error:
-        # Logged here, so that the cause comes after the steps that led to it.
+        # Logged now, so that the log has it right after the steps that caused it.
         await run.progress("agent", error.message)
         return error
     except TimeoutError as error:
@@ -214,7 +214,7 @@ async def _push(run: ActiveRun, result: RunResult, head: str | None) -> RunResul
     base, branch = run.workspace.base, run.context.repository.push_branch
     source = await run.source() if head is not None else None
     if source is None or head is None:
-        # A run that adds nothing to the branch that it continues delivers the branch as it is; a repair does not.
+        # A run that continues a branch and adds nothing delivers the branch as it is. A repair does not.
         continues = base.start == branch and run.context.repository.began is None
         return replace(result, head_branch=branch, head_sha=base.sha) if continues else result
     await run.progress("push", f"Pushing {branch}")

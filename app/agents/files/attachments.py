@@ -16,7 +16,7 @@ from app.agents.errors import PathRefused, WorkspaceBroken, is_disk_full
 from app.agents.files.safe_paths import open_folder, write_file
 from app.api_limits import FILE_BYTES
 
-# Never committed.
+# The service's folder in a clone. Its files are never committed.
 OWN_FOLDER = ".taskbeacon"
 ARTIFACTS = (OWN_FOLDER, "artifacts")
 # The file for the structured output of a run, in the workspace of any agent.
@@ -35,7 +35,7 @@ class Attachment(NamedTuple):
     """A file that people gave to a run before its start. `path` is the worker's local copy of the file."""
 
     id: str
-    name: str  # one segment of a path
+    name: str  # without a slash
     content_type: str
     size: int
     path: Path
@@ -93,7 +93,7 @@ class _Taker:
                     self._leave_out(name, "not a regular file")
             except OSError as error:
                 if is_disk_full(error):
-                    # The disk is full. Without this file the run would look complete.
+                    # The run must fail: without this file it would look complete.
                     raise
                 reason = "changed meanwhile" if error.errno in {ELOOP, ENOTDIR} else str(error.strerror)
                 self._leave_out(name, reason)
@@ -134,12 +134,12 @@ class _Taker:
                 target.mkdir()
                 try:
                     with (target / self._mask(name)).open("xb") as copy:
-                        # At most the size that was checked, in case a process still writes.
+                        # Not more than the size that was checked: a process may still be writing.
                         remaining = status.st_size
                         while remaining and (block := source.read(min(_BLOCK, remaining))):
                             remaining -= copy.write(block)
                 except OSError:
-                    # An incomplete file is no artifact.
+                    # An incomplete copy must not become an artifact.
                     shutil.rmtree(target)
                     raise
                 self._files += 1

@@ -18,9 +18,9 @@ from app.agents.errors import PathRefused
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LONGEST_PATH = 4096
-# As the kernel's for links: how often a link may lead to the path at which the sandbox shows the folder.
+# How many links may lead to the path at which the sandbox shows the folder; the kernel has the same limit.
 _MOST_TURNS = 40
-# Errors of opening a path that has become a link, or something other than a file, since it was resolved.
+# Errors of opening a path that has become a link, or no file, after it was resolved.
 _SURPRISES = (ELOOP, ENOTDIR, ENXIO)
 
 

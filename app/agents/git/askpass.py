@@ -21,7 +21,7 @@ class Credential:
     password: str = field(repr=False)
 
 
-# Raises a RepositoryError.
+# Returns a credential that is valid now. Raises RepositoryError.
 CredentialSource = Callable[[], Awaitable[Credential | None]]
 
 

@@ -22,7 +22,7 @@ TRANSFER = timedelta(minutes=20)
 _LOCAL = timedelta(minutes=5)
 _LOOK_UP = timedelta(minutes=1)
 
-# Git asked for a credential; hosts also do this for a repository that does not exist.
+# The host asked for a credential, as it also does for a repository that does not exist.
 _ASKED = re.compile(r"could not read (?:Username|Password)|terminal prompts disabled")
 _WHENCE = (
     " Without an integration it is cloned from TASKBEACON_GIT_BASE_URL; `taskbeacon try` takes a folder."
@@ -69,15 +69,15 @@ class Source:
 
     remote: Remote
     branch: str | None = None  # None: the default branch
-    resumes: bool = False  # starts from the push branch if the origin has it
+    resumes: bool = False  # whether the work starts from the push branch, if the origin has it
     depth: int = 0  # commits of history; 0 = all
-    filter: str = ""  # of a partial clone, in git's syntax: the objects that are not fetched
+    filter: str = ""  # git's filter for a partial clone: which objects are not fetched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloneBase:
     branch: str | None = None  # the branch that the work is to be merged into
-    start: str | None = None  # the branch of `sha`: that one, or the push branch of an earlier attempt or run
+    start: str | None = None  # the branch of `sha`: `branch`, or the push branch of an earlier attempt or run
     sha: str | None = None  # None until it is known, and for an empty repository
     leftover: str = ""  # the commit of the push branch at the code host, from an earlier attempt or run
 
@@ -172,7 +172,7 @@ async def _list_heads(
         value, _, name = line.partition("\t")
         if value.startswith("ref: ") and name == "HEAD":
             branch_name = value.removeprefix("ref: refs/heads/")
-            # The name, which the host chooses, becomes a file name here.
+            # The host chooses the name, which becomes a file name here, so it is checked.
             default = branch_name if _is_branch_name(branch_name) else None
         elif name in wanted:
             heads[name] = value
@@ -180,7 +180,7 @@ async def _list_heads(
 
 
 def _is_branch_name(name: str) -> bool:
-    # By the rules of `git check-ref-format`, which would cost a process per run.
+    # The rules of `git check-ref-format`, without starting a process for each run.
     parts = name.split("/")
     return not _NO_NAME.search(name) and not any(
         not part or part.startswith(".") or part.endswith(".lock") for part in parts

@@ -21,16 +21,16 @@ from app.agents.git.askpass import NOTHING_LENT, Credential, LentCredential, len
 from app.processes.output import last_lines
 from app.processes.spawning import Ended, end_session, exchange, kill, spawn
 
-# To compare a file of empty lines, git takes more than forty times its size in memory.
+# Git compares smaller files by line. For a file of empty lines that takes forty times its size in memory.
 BIG_FILE = "4m"
-# With this name GitHub takes any kind of token as the password.
+# With this user name GitHub accepts any kind of token as the password.
 TOKEN_USER = "x-access-token"  # noqa: S105 - a name, not a secret
 
 _OUTPUT_LIMIT = 8 * 2**20
 _KIB = 2**10
-# For each process of git: a repository decides how much memory its objects need.
+# The limit of each git process: the objects of a hostile repository could need any amount of memory.
 _MEMORY = 2**30
-# The limit holds for git from its start, and for its children.
+# Sets the limit before git starts, so that it also holds for the children of git.
 _LIMITED = 'ulimit -d "$0" && exec git "$@"'
 # The variables of the worker that git gets, to reach remotes: proxies, certificates, an ssh agent.
 _PASSED = (
@@ -73,7 +73,7 @@ _SETTINGS = (
     ("http.lowSpeedTime", "60"),
     # Larger files count as binary, are not compressed against others, and are processed in pieces.
     ("core.bigFileThreshold", BIG_FILE),
-    # Each thread has its own memory, and a large machine has many threads.
+    # Each thread has its own memory, and git would start one for each processor.
     ("pack.threads", "2"),
     ("pack.windowMemory", "64m"),
 )
@@ -150,7 +150,7 @@ class Git:
     """Runs git commands of the worker in one repository, outside the sandbox. No agent can write to that repository."""
 
     folder: Path
-    environment: Mapping[str, str]  # the worker's; git gets proxies and the like from it
+    environment: Mapping[str, str]  # of the worker; git gets the variables in _PASSED
 
     async def run(
         self,
@@ -165,8 +165,8 @@ class Git:
     ) -> Ended:
         """Run a git command to its end, whatever its exit status. Raises RepositoryUnreachable after `timeout`.
 
-        Git is killed when its output has more than `limit` bytes. `memory` bounds each process. `held` are descriptors of locks, which stay locked
-        until git ends, even if this worker is killed.
+        Git is killed when its output has more than `limit` bytes. `memory` limits each process. `held` are descriptors
+        of locks, which stay locked until git ends, even if this worker is killed.
         """
         environment = {**self._environment(), **variables}
         if shutil.which("git", path=environment.get("PATH")) is None:

@@ -36,7 +36,7 @@ from app.processes.file_locks import try_lock
 log = structlog.get_logger(__name__)
 _LOCAL = timedelta(minutes=5)
 _POLL_SECONDS = 0.05
-# How long to wait for another run's first clone of a large repository, which takes as long as one of our own.
+# How long to wait for the fetch of another run. The first one of a large repository takes minutes.
 _WRITE_WAIT_SECONDS = 600.0
 _USE_WAIT_SECONDS = 30.0
 _MANY_PACKS = 40
@@ -117,7 +117,7 @@ class Mirrors:
         if not (folder / "HEAD").exists():
             return None
         git = Git(folder, self._environment)
-        # Not rev-parse, which accepts more than names of refs.
+        # Not rev-parse, which would also accept expressions such as `main~1`.
         result = await git.run("show-ref", "--verify", "--hash", f"refs/heads/{start}", timeout=_LOCAL)
         return result.text if result.code == 0 else None
 
@@ -127,14 +127,14 @@ class Mirrors:
             await asyncio.to_thread(_clear_leftovers, git.folder)
             git.folder.mkdir(mode=0o700, exist_ok=True)
             await git.output("init", "--quiet", "--bare", "--template=", timeout=_LOCAL)
-            # Keep small fetches as packs too: thousands of loose objects are slow.
+            # Git would store a small fetch as loose objects, and thousands of these are slow.
             await git.output("config", "fetch.unpackLimit", "1", timeout=_LOCAL)
             return await fetch(git, source, start, held=(write, use))
         finally:
             os.close(write)
 
     async def _repack(self, folder: Path) -> None:
-        # Packs are joined only while no run reads them.
+        # Packs are joined only while no run uses the mirror: joining deletes the old ones.
         packs = await asyncio.to_thread(lambda: len(list((folder / "objects/pack").glob("*.pack"))))
         alone = try_lock(_beside(folder, ".use")) if packs >= _MANY_PACKS else None
         if alone is None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from app.schemas.runs.diff import ChangeTotals
 
-# The most bytes shown of one file; the lines of the rest are only counted.
+# The most bytes of a file's diff that are shown. The lines after them are counted.
 SHOWN_BYTES = 256 * 1024
 
 _FILE = b"diff --git "
@@ -25,11 +25,11 @@ _LONGEST_LINE = 64 * 1024
 _LONGEST_PATH = 4096
 # The most lines of a file before its first hunk; git writes at most a dozen.
 _MOST_HEADERS = 50
-# The most lines of a file up to the one that names its blobs.
+# The `index` line, which names a file's blobs, is among this many first lines.
 _MOST_MODES = 8
 _OLD_BLOB = re.compile(rb"^index (?!0+\.)([0-9a-f]{40,64})\.\.", re.MULTILINE)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|.)", re.DOTALL)
-# The head of a binary patch, and of the one back to the old file: a whole file or a delta, its size, a line of data.
+# The head of a binary patch, or of its reverse: the kind, the size, and the first line of the data.
 _BLOB = re.compile(rb"^(?:literal|delta) \d{1,18}\n(?:\S+\n)?", re.MULTILINE)
 _CHARACTERS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 
@@ -38,7 +38,7 @@ _CHARACTERS = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", 
 class PatchedFile:
     """One file of a git patch: its names, its status, its numbers of added and deleted lines, and its diff."""
 
-    # The place of its first byte in the patch.
+    # The offset of its first byte in the patch.
     offset: int
     names: tuple[str, str]
     status: str = "M"
@@ -46,7 +46,7 @@ class PatchedFile:
     deletions: int = 0
     is_binary: bool = False
     is_truncated: bool = False
-    # What follows is read in whole chunks, not line by line.
+    # Whether its header has ended: the rest is parsed in chunks, not by line.
     is_in_body: bool = False
     _shown: list[bytes] = field(default_factory=list)
     _size: int = 0
@@ -101,7 +101,7 @@ class PatchedFile:
         if len(part) > room:
             self.is_truncated = not self.is_binary
             part = part[: part.rfind(b"\n", 0, room) + 1]
-            # Later lines that would fit are left out too.
+            # Shorter lines that follow would fit, but the diff would have a gap.
             self._size = SHOWN_BYTES
         else:
             self._size += len(part)
@@ -211,7 +211,7 @@ def _sizes_of(head: bytes) -> tuple[int | None, int | None]:
 
 def _read_size(data: Iterator[int]) -> int | None:
     size = 0
-    # Seven bits a byte, the lowest first.
+    # A variable-length integer: seven bits in each byte, the lowest first.
     for place, byte in enumerate(data):
         size |= (byte & 0x7F) << 7 * place
         if byte < 0x80:  # noqa: PLR2004 - the highest bit says that more follows
@@ -228,7 +228,7 @@ def _names(line: bytes) -> tuple[str, str]:
         end = re.match(rb'"(?:[^"\\]|\\.)*"', line)
         old = end[0] if end else line
         return _path(old, prefix=b"a/"), _path(line[len(old) + 1 :], prefix=b"b/")
-    # The line has two equal names with a blank between; names may contain blanks too.
+    # The line is a name, a blank and the same name, which may contain blanks itself.
     half = len(line) // 2
     return _path(line[:half], prefix=b"a/"), _path(line[half + 1 :], prefix=b"b/")
 

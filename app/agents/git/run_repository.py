@@ -32,7 +32,7 @@ from app.processes.spawning import Ended, run_to_end
 
 log = structlog.get_logger(__name__)
 COLLECTED = "result"
-# What git ignores, as patterns: our own folder in a clone, but not the checks that a repository has there.
+# Patterns for git to ignore the service's own folder in a clone, except for the checks file of the repository.
 EXCLUDED = b"/.taskbeacon/*\n!/.taskbeacon/checks.toml\n"
 
 _LOCAL = timedelta(minutes=5)
@@ -41,14 +41,14 @@ _RESULT_REF = "refs/taskbeacon/result"
 _MOST_FILES = 5000
 _LONGEST_PATH = 1000
 PATCH_LIMIT = 10 * 2**20
-# The most bytes of changed files of a base: of one, and of all.
+# The most bytes of the texts of changed files: of one, and of all together.
 _TEXT_LIMIT = 512 * 2**10
 _TEXTS_LIMIT = 8 * 2**20
 _COMPARING = timedelta(minutes=1)
 _NO_PATCH = "The patch is left out: comparing what the agent changed takes too much memory or time."
 _LARGE = 4 * 2**20
 _NO_LARGE_FILES = "Files over 4 MiB are left out of the patch: with them it takes too much memory or time."
-# Bytes of arguments; the kernel accepts more.
+# The most bytes of arguments for git, well below the limit of the kernel.
 _LONGEST_LIST = 100_000
 _LIST_LIMIT = 256 * 2**20
 _PATCH_CUT = b"\n# The patch was cut here: it is longer than %d bytes.\n"
@@ -73,7 +73,7 @@ class Changes:
     files: list[str] = field(default_factory=list)
     patch: bytes = b""
     left_out: str = ""  # why the patch is incomplete
-    texts: Mapping[str, str] = field(default_factory=dict)  # of the changed files, as they were
+    texts: Mapping[str, str] = field(default_factory=dict)  # of the changed files, before the changes
 
 
 class TreeFile(NamedTuple):
@@ -87,7 +87,7 @@ class Repository:
         self.folder = folder
         self._comparing_memory = comparing_memory
         self._git = Git(folder, environment)
-        self.borrowed: BorrowedObjects | None = None  # while these objects are locked for this repository
+        self.borrowed: BorrowedObjects | None = None  # of a mirror, which stays locked meanwhile
         self._origin_of_partial: str | None = None
 
     def create(self) -> None:
@@ -136,14 +136,13 @@ class Repository:
         if borrowed is not None and borrowed.sha == sha:
             _borrow(git_folder, borrowed.objects, borrowed.shallow)
         else:
-            # A commit that was made or fetched here is not in the mirror.
+            # The mirror does not have a commit that was made or fetched in this repository.
             await _copy_objects(self.folder, git_folder)
         if source.filter:
             await _mark_partial(where, source.remote.url)
         for ref in (f"refs/remotes/origin/{base.start}", f"refs/heads/{base.start}"):
             write_ref(git_folder, ref, sha)
-        # Without --force, git reports success even if it could not read a file, and the result would delete
-        # that file.
+        # Without --force, git reports success even if it could not read a file, and the work would delete that file.
         checkout = ("checkout", "--quiet", "--force", "--no-track", "-B", branch, sha)
         await where.output(*checkout, timeout=TRANSFER)
 
@@ -162,7 +161,7 @@ class Repository:
         return (await self._git.run("cat-file", "-e", f"{sha}^{{commit}}", timeout=_LOCAL)).code == 0
 
     async def fetch_commit(self, remote: Remote, sha: str, depth: int = 1) -> None:
-        """Fetch what is not here of a commit with its files. Raises RepositoryError."""
+        """Fetch what this repository lacks of a commit and its files. Raises RepositoryError."""
         if not await self.has(sha):
             history = ("--depth", str(depth)) if depth else ()
             await transfer(self._git, remote, *history, "--", remote.url, sha)
@@ -197,7 +196,7 @@ class Repository:
     async def changes(self, base: str | None, head: str) -> Changes:
         """Return files and patch from `base` (None: an empty tree) to `head`; `left_out` says what was too large."""
         between = (base or EMPTY_TREE, head)
-        # A renamed file counts as one, as in the patch; finding renames may take more memory than there is.
+        # A renamed file counts as one, as in the patch. If finding renames exceeds the memory, it counts as two.
         names = await self._compare("--name-only", "-z", *between)
         names = names or await self._compare("--name-only", "--no-renames", "-z", *between)
         if names is None:
@@ -262,7 +261,7 @@ class Repository:
         return texts
 
     async def _read_each(self, how: str, blobs: list[tuple[str, str]]) -> BytesIO:
-        # By id, not by name: git repeats a name that it does not find, which may contain line breaks.
+        # Asked by id: git repeats what it does not find, and a path could contain line breaks.
         asked = "".join(f"{id_}\n" for _, id_ in blobs).encode()
         if not asked:
             return BytesIO()
@@ -372,7 +371,7 @@ async def _copy_objects(repository: Path, git_folder: Path) -> None:
     shallow = repository / "shallow"
     if shallow.exists():
         (git_folder / "shallow").write_bytes(shallow.read_bytes())
-    # In another process, which can be ended: copying may take long.
+    # By a program, which can be killed: copying may take long.
     command = ("cp", "-R", "--", f"{repository}/objects/.", str(git_folder / "objects"))
     try:
         copied = await run_to_end(*command, seconds=TRANSFER.total_seconds())

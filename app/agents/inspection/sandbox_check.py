@@ -33,7 +33,7 @@ from app.processes.output import last_lines
 from app.processes.spawning import PLAIN_ENVIRONMENT, kill, spawn, wait_for_end
 
 PROBE = Path(__file__).with_name("sandbox_probe.py")
-# Tried once more with the network of the machine, where names of sockets are the machine's too.
+# Attempted again with the network of the machine, which has the abstract sockets of the machine.
 AT_FULL = f"{CONNECT_BY_NAME}, at the network level full"
 _PYTHON = os.path.realpath(sys.executable)
 _SECONDS = 60

@@ -76,7 +76,7 @@ TRUSTED_DOMAINS: tuple[str, ...] = (
 
 
 def covers(domains: Iterable[str], host: str) -> bool:
-    """Return whether names, or `*.` and a domain for all below it, contain a host in lower case."""
+    """Return whether a list has a host, given in lower case; `*.x.org` stands for all names below `x.org`."""
     return any(
         host == domain or (domain.startswith("*.") and host.endswith(domain[1:]) and len(host) >= len(domain))
         for domain in domains

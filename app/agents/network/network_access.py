@@ -176,6 +176,6 @@ def _listen(kind: SandboxKind, folder: Path, services: Sequence[Service]) -> tup
 
 
 async def _create_server(egress: Egress, listener: socket.socket) -> asyncio.Server:
-    # Not serving yet: to start waits, and a cancellation then would leave the listener open.
+    # Serving begins later: starting it awaits, and a cancellation here would leave the listener open.
     start = asyncio.start_unix_server if listener.family is socket.AF_UNIX else asyncio.start_server
     return await start(egress.accept, sock=listener, limit=HEAD_BYTES, start_serving=False)

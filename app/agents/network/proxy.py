@@ -180,7 +180,7 @@ class Egress:
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:  # TimeoutError is an OSError
             log.debug("egress.connection_failed", error=type(error).__name__)
         except Exception:
-            # A defect at one connection; nothing awaits its task.
+            # Logged here, because nothing awaits the task of a connection.
             log.exception("egress.unexpected_error")
         finally:
             await _close(writer)

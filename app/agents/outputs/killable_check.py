@@ -27,7 +27,7 @@ class FairSlots:
         self._slots = asyncio.Semaphore(slots)
         self._share = share
         self._most = share + waiting
-        # For each party that holds a slot or waits: its share, and how many there are.
+        # For each party with callers that hold a slot or wait: its share, and the number of these callers.
         self._shares: dict[Hashable, asyncio.Semaphore] = {}
         self._counts: dict[Hashable, int] = {}
 
@@ -40,7 +40,7 @@ class FairSlots:
         self._counts[party] = count + 1
         share = self._shares.setdefault(party, asyncio.Semaphore(self._share))
         try:
-            # The share first: those that wait for it must not hold a slot.
+            # The share first, so that a caller that waits for it does not hold a slot.
             async with share, self._slots:
                 yield
         finally:
@@ -49,8 +49,8 @@ class FairSlots:
                 del self._counts[party], self._shares[party]
 
 
-# Concurrent checks of outputs from clients; each is a process that may use all of its time limit. No project
-# can take all slots.
+# Concurrent checks of outputs from clients. Each is a process that can use all of its time limit, so no project
+# may take all slots.
 SLOTS = FairSlots(4, share=2, waiting=10)
 
 
@@ -61,8 +61,8 @@ async def check_given(
     async with SLOTS.hold(project_id):
         try:
             question = json.dumps([output, schema]).encode()
-            # In a thread, because the API's event loop would fork to start a process. The slot stays taken while the
-            # process lives, also if the caller was cancelled.
+            # In a thread, because uvloop, the event loop of the API, would fork to start a process. Shielded, so that a
+            # caller that is cancelled holds the slot until the process has ended.
             checked = await shielded(asyncio.to_thread(_check, question, seconds))
         except subprocess.TimeoutExpired:
             raise OutputInvalid(

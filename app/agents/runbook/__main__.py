@@ -62,7 +62,7 @@ class RunbookAgent:
         return {"sessionId": session_id}
 
     def _begin(self, params: Message) -> Work:
-        # At once, so that a `session/cancel` right after the prompt cancels it.
+        # Registered before the thread starts, so that a `session/cancel` right after the prompt finds the turn.
         if params["sessionId"] not in self._sessions:
             raise RpcFailed(INVALID_PARAMS, "Invalid params", "There is no such session.")
         turn = Turn()
@@ -92,7 +92,7 @@ class RunbookAgent:
 
 
 def _main() -> None:
-    # If our parent ignores it, the kernel does not keep the exit status of programs.
+    # A parent that ignores SIGCHLD passes that on, and the kernel then keeps no exit status of our programs.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     connection = Connection(sys.stdin.buffer, sys.stdout.fileno())
     agent = RunbookAgent(connection)

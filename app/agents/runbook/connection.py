@@ -20,7 +20,7 @@ _METHOD_NOT_FOUND = -32601
 _INTERNAL_ERROR = -32603
 # A prompt contains the description of a task, which may be as long as a request to the API.
 _LONGEST_LINE = 64 * 2**20
-# Longer than a program has to end.
+# Longer than the grace that a cancelled program has to end.
 _CLOSE_SECONDS = 3.0
 
 Message = JsonDict
@@ -131,7 +131,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - every request must be answered
             answer = _error(_INTERNAL_ERROR, "Internal error", f"{type(error).__name__}: {error}")
         if "id" in request:
-            # If the client is gone, the closed connection ends this.
+            # The client may be gone; `serve` ends at the end of its input.
             with suppress(ConnectionError):
                 self._send({"id": request["id"], **answer})
 

@@ -19,7 +19,7 @@ _STREAM_AT_MOST = 2**18
 _STREAM_EVERY_SECONDS = 0.25
 # The interval at which to check for a cancellation and for the time limit.
 _PAUSE_SECONDS = 0.1
-# For the rest of an output, whose pipe a program in the background can hold open.
+# How long to read after the end of a program: one that it left in the background can keep the pipe open.
 _LAST_WORDS_SECONDS = 0.2
 _GRACE_SECONDS = 1.0
 _CUT = "\n[… {count} characters are left out …]\n"
@@ -136,7 +136,7 @@ def _follow(
 
 
 def _end(process: "subprocess.Popen[bytes]", exited: int) -> None:
-    # The whole group, unless the program has ended by itself and was waited for.
+    # Not if the program has ended by itself: what it left in the background runs on.
     if process.returncode is None:
         for number in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError):

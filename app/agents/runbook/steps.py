@@ -15,7 +15,7 @@ from app.ids import new_hex_id
 from app.processes.output import quoted_end
 
 _TITLE_CHARACTERS = 80
-# The service cuts the title of a question there; what it shows below the title may be longer.
+# The service cuts the title of a question at this length. The text below the title can be longer.
 _QUESTION_CHARACTERS = 200
 
 
@@ -156,7 +156,7 @@ class StepExecutor:
         return not failed
 
     def _run_file(self, step: Step, call: ToolCall) -> ProgramEnd:
-        # In memory: no file of ours can become part of the work.
+        # In memory, because a file in the workspace could become part of the work.
         with os.fdopen(os.memfd_create("step"), "w", encoding="utf-8") as file:
             file.write(step.text)
             file.flush()
@@ -172,7 +172,7 @@ class StepExecutor:
             )
 
     def _environment(self) -> dict[str, str]:
-        # Byte code beside a repository's modules must not become part of the work.
+        # Python would write byte code into the workspace, and it could become part of the work.
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
         if self._answer is not None:
             environment["TASKBEACON_ANSWER"] = self._answer

@@ -12,7 +12,7 @@ from app.agents.sandbox.policy import SYSTEM_FOLDERS, Confinement, Gateway
 
 # Some agents refuse to work as root, so no agent is root inside.
 INSIDE_UID = 1000
-# Where every run sees its places. No system has programs there, and no text has this path by chance.
+# Where every run sees its places: a path that no system uses, and that no text contains by chance.
 PLACES = AgentFolders(Path("/run/taskbeacon"))
 _ACCOUNTS = Path(__file__).with_name("passwd")  # PostgreSQL refuses to work for a user without one
 # The path of the proxy's socket inside the sandbox.
@@ -24,7 +24,7 @@ _NAMESPACES = ("--unshare-all", "--unshare-user", "--disable-userns")
 _PROCESS_OPTIONS = ("--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "agent")
 _SHARED_MEMORY = ("--size", _SHARED_MEMORY_BYTES, "--tmpfs", "/dev/shm")  # noqa: S108 - inside, where it is the run's own
 _KERNEL_FILES = ("--proc", "/proc", "--dev", "/dev", *_SHARED_MEMORY)
-# /proc too: files below /proc/sys belong to root, and an owner can write a file without any capability.
+# /proc too: an agent of a worker that is root owns /proc/sys, and can write there without any capability.
 _SEAL = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
 _TEMPORARY = Path("/tmp")  # noqa: S108 - inside, where it is the run's own
 
@@ -43,7 +43,7 @@ def bubblewrap_options(
     arguments += ["--symlink", str(_TEMPORARY), "/var/tmp"]  # noqa: S108 - inside, where it is the run's own
     if gateway is not None and gateway.socket is not None:
         arguments += ["--ro-bind", str(gateway.socket), PROXY_SOCKET]
-    # Read-only: the agent owns the covers, so it could make them writable, and empty files escape the limit on space.
+    # Otherwise the agent, which owns the covers, could fill them with empty files, which no limit counts.
     open_places = {_TEMPORARY, *(_inside(confinement, path) for path in confinement.changeable)}
     for path in _covered(confinement, network=network, private=private):
         if path.is_dir() and path not in open_places:
@@ -54,7 +54,7 @@ def bubblewrap_options(
 def _mounts(
     confinement: Confinement, *, network: bool, private: Sequence[Path]
 ) -> Iterable[tuple[int, list[str]]]:
-    # With their depths: bubblewrap applies the deepest last, so it wins.
+    # With the depth of its path: the deepest mount is made last, so it covers those above it.
     for path in _readable(confinement, network=network):
         if path.is_symlink() and path in SYSTEM_FOLDERS:
             yield len(path.parts), ["--symlink", os.readlink(path), str(path)]  # noqa: PTH115 - Path loses "usr/bin/"

@@ -15,7 +15,7 @@ from app.processes.spawning import Ended, exchange, wait_for_end
 
 log = structlog.get_logger(__name__)
 _GRACE_SECONDS = 2.0
-# The grace of processes that a program of ours has left.
+# The grace for processes that a program of the service has left running.
 _BRIEF_GRACE_SECONDS = 0.2
 _END_SECONDS = 30.0
 
@@ -53,7 +53,7 @@ class ConfinedProcess:
         except asyncio.CancelledError:
             await self.stop(0)
             raise
-        # A byte from entry.py, or the end: every process that held the other end is gone.
+        # entry.py writes a byte. The end without one means that all processes with the other end of the pipe are gone.
         return bool(os.read(worker, 1))
 
     async def wait(self) -> int:
@@ -87,7 +87,7 @@ class ConfinedProcess:
                 if self._has_launcher:
                     await self._wait_for_launcher()
         finally:
-            # Never the launcher while it lives: its descendants would be free.
+            # A launcher that lives is not killed: nothing would end its descendants then.
             if not self._has_launcher or self.returncode is not None:
                 self._signal_group(signal.SIGKILL)
             if first_process is not None:

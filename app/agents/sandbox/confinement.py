@@ -35,12 +35,12 @@ _LAUNCHER = Path(__file__).with_name("launcher.py")
 _ENTRY = Path(__file__).with_name("entry.py")
 # Not the interpreter of a virtual environment, which would have to be visible too.
 _PYTHON = os.path.realpath(sys.executable)
-# The working folder of programs outside: no workspace, and the same for all.
+# The working folder of the program that confines: never a workspace, which an agent could prepare.
 _NOWHERE = Path("/")
 # Makes the kernel kill an agent, not the service, when memory runs out; set outside, because /proc is
 # read-only inside.
 _GO_FIRST = ("/bin/sh", "-c", '{ echo 1000 > /proc/self/oom_score_adj; } 2>/dev/null; exec "$@"', "sh")
-# How often bubblewrap tries to build a sandbox while private files come and go.
+# How often to build a bubblewrap sandbox again because a private file vanished meanwhile.
 _BUILDS = 10
 _DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 _ALWAYS_PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM")
@@ -48,7 +48,7 @@ _KERNEL_FILES_TO_READ = (Path("/proc"), Path("/sys/devices/system/cpu"))
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts")
 _FILTER = system_call_filter(among_others=False)
 HAS_FILTER = _FILTER is not None
-# Versions of Landlock's interface: from Linux 6.7 on it knows ports, from 6.12 on signals and names of sockets.
+# Versions of Landlock: it restricts ports since Linux 6.7, and signals and abstract sockets since 6.12.
 ABI_WITH_PORTS, ABI_WITH_SCOPES = 4, 6
 
 
@@ -69,7 +69,7 @@ class Sandbox:
     kind: SandboxKind  # never AUTO
     policy: SandboxPolicy = field(default_factory=SandboxPolicy)
     program: Path | None = None  # of bubblewrap
-    # Private paths below /opt, which is too large to be listed at each start.
+    # Private paths in /opt, listed once: /opt can be too large to list at each start.
     private: tuple[Path, ...] = ()
     landlock_abi: int = 0  # of the kernel; 0 for none
     etc: Path = Path("/etc")
@@ -103,7 +103,7 @@ class Sandbox:
         instructions = marshal.dumps(self._instructions(command, confinement, environment, gateway))
         builds = 1 if self.program is None else _BUILDS
         while True:
-            # Listed at each start, since files change: a renewed key is a new file.
+            # Listed at each start, because files change: a renewed key is a new file.
             private = await self._find_private()
             confining = self._confine(shown, private, network=network is AgentNetwork.FULL, gateway=gateway)
             process = await self._spawn(confining, instructions, streams, descriptors)
@@ -174,9 +174,9 @@ class Sandbox:
     def _confine(
         self, confinement: Confinement, private: Sequence[Path], *, network: bool, gateway: Gateway | None
     ) -> list[str]:
-        # For bubblewrap without its descriptors and the `--`.
+        # `_spawn` adds the descriptors for bubblewrap, and the `--`.
         if self.program is not None:
-            # Names of sockets belong to a network, and this one is the machine's.
+            # With the machine's network, the names of its abstract sockets would be reachable.
             shares_names = network and self.landlock_abi >= ABI_WITH_SCOPES
             scope = [_PYTHON, "-I", "-S", str(_LAUNCHER), "scope"] if shares_names else []
             options = bubblewrap_options(confinement, network=network, gateway=gateway, private=private)

@@ -87,8 +87,8 @@ async def _serve(proxy: str, listeners: "list[tuple[socket.socket, str | None]]"
 
 
 def _fork_forwarder(proxy: str, ports: dict[int, str | None]) -> None:
-    # No child of the agent, it ends with the sandbox.
-    # Listen before the agent starts, so that its first connection succeeds.
+    # The forwarder is not a child of the agent, and ends with the sandbox. It listens before the agent starts, so that
+    # the agent's first connection succeeds.
     listeners = [(listener, tunnel) for port, tunnel in ports.items() for listener in _listen(port)]
     child = os.fork()
     if child:
@@ -110,7 +110,7 @@ def _fork_forwarder(proxy: str, ports: dict[int, str | None]) -> None:
 
 
 def _is_alone(worker: int) -> bool:
-    # The worker may have died too early for the signal that ends this process with it.
+    # A worker that died before PR_SET_PDEATHSIG was set causes no signal.
     poll = select.poll()
     poll.register(worker, 0)
     return bool(poll.poll(0))
@@ -152,7 +152,7 @@ def main() -> "NoReturn":
     _limit(instructions["limits"])
     try:
         os.execvpe(command[0], command, instructions["environment"])  # noqa: S606 - without a shell
-    except (OSError, ValueError) as error:  # of a name or a value that no program can be given
+    except (OSError, ValueError) as error:  # ValueError: NUL in an argument, or `=` in the name of a variable
         _fail(command[0], error)
 
 

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from types import FrameType
-from typing import Any, NoReturn  # Any: JSON, and landlockpy, which is imported late
+from typing import Any, NoReturn  # Any: JSON, and types of landlockpy, which is imported only when needed
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_SECCOMP = 22
@@ -95,7 +95,7 @@ def _allow(ruleset: Any, path: str, access: Any, flags: Any) -> None:
     if not os.path.exists(path):
         return
     if not os.path.isdir(path):
-        # The kernel refuses rights of folders in a rule for a file.
+        # The kernel refuses a rule that gives a file rights which only folders have.
         access &= flags.EXECUTE | flags.READ_FILE | flags.WRITE_FILE | flags.TRUNCATE | flags.IOCTL_DEV
     ruleset.allow_path(path, access)
 
@@ -192,7 +192,7 @@ def main() -> NoReturn:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         _give_up_privileges()
         if rules is None:
-            _keep_signals_inside()  # in a domain below, so that it cannot signal the launcher
+            _keep_signals_inside()  # in a domain below the launcher's, so that the agent cannot signal the launcher
         else:
             _enter_landlock(rules)
             if rules["filter"]:

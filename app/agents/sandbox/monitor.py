@@ -22,18 +22,18 @@ from app.enums import CheckCause
 from app.processes.spawning import run_to_end
 
 log = structlog.get_logger(__name__)
-# Read for all runs of the worker together: for each by itself, ten waiting runs took a fifth of a core.
+# Shared by all runs of the worker: with a table for each, ten idle runs took a fifth of a core.
 _PROCESSES = ProcessTable(seconds=0.2)
-# The pause has its own limit, because it grows with the time of a look, and the agent can make that long.
+# The pause grows with the time of a measurement, which an agent can make long, so the pause has a limit.
 _LONGEST_DISK_PAUSE_SECONDS = 15.0
-# Files without content fill no blocks, but a file system can run out of them: each counts as at least this.
+# An empty file fills no block, but a file system can run out of inodes, so each file counts as at least this.
 _FILE_BYTES = 4096
 _DISK_SECONDS = 120
 # The time for processes over a limit to end by themselves.
 _GRACE_SECONDS = 0.2
-# Files in transit count only if this many measurements in a row find them: programs may send and receive some.
+# Programs may send files to each other. They count only if this many measurements in a row find some unreceived.
 _LOOKS_AT_SENT = 10
-# A run that cannot be measured for about ten seconds is ended: it may be the agent that prevents it.
+# After this many failures, about ten seconds, the run is ended: its agent may be what prevents the measurement.
 _MOST_FAILURES = 25
 _NOT_MEASURED = "What the run uses could not be measured."
 
@@ -59,14 +59,14 @@ class ResourceMonitor:
 
     @asynccontextmanager
     async def enforce(self, policy: SandboxPolicy, *, disk_bytes: int | None = None) -> AsyncIterator[None]:
-        """Enforce the limits in one block at a time: over one, end all processes and the block; AgentOverLimit."""
+        """Enforce the limits during one block at a time; at an excess end all processes, and raise AgentOverLimit."""
         self._excess = None
         free_at_first = shutil.disk_usage(self._folder).free
         limit = asyncio.timeout(None)
         try:
             async with (
                 limit,
-                # Separate from the other measurements, since that of a full disk takes long.
+                # In tasks of their own, because measuring a full disk takes long.
                 alongside(
                     self._look(limit, policy, disk_bytes or policy.disk_bytes),
                     self._look_at_disk(free_at_first, policy.disk_pause_seconds),
@@ -77,7 +77,7 @@ class ResourceMonitor:
             # The block may have failed before the cancellation, because its processes were gone.
             if not self._excess:
                 raise
-        # Cleared: processes that start after the block must not end because of it.
+        # Cleared, so that `add` does not end the processes that start after the block.
         excess, self._excess = self._excess, None
         if excess:
             raise excess
@@ -91,7 +91,7 @@ class ResourceMonitor:
             try:
                 usage = await asyncio.to_thread(self._measure, pids, _PROCESSES, enough=policy.memory_bytes)
             except Exception:
-                # Go on: this matters most when the machine is out of processes or memory.
+                # Measure again: limits matter most on a machine that is out of processes or memory.
                 log.exception("resource_monitor.unexpected_error")
                 failures += 1
                 if failures == _MOST_FAILURES:
@@ -143,7 +143,7 @@ def _excess(
 
 
 async def _disk_bytes(folder: Path, free_at_first: int) -> int:
-    # Each file counts as at least 4 KiB. If a part is unreadable, the loss of free space counts instead.
+    # If a part of the folder is unreadable, the space that the disk has lost since the start counts instead.
     occupied, is_complete = await _du(folder, "--block-size=1")
     if not is_complete:
         # `du` also fails if files vanish while it counts, which does no harm.

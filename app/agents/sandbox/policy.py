@@ -38,16 +38,16 @@ class SandboxPolicy:
     open_files: int = 4096
     processes: int = 2048  # and threads
     disk_bytes: int = 10 * 1024 * _MIB  # of the run's folder
-    pause_seconds: float = 0.4  # between two looks at the processes
-    disk_pause_seconds: float = 3.0  # between two looks at the disk
-    # Whether AUTO may mean less than bubblewrap for a worker that is root.
+    pause_seconds: float = 0.4  # between two measurements of the processes
+    disk_pause_seconds: float = 3.0  # between two measurements of the disk
+    # Whether AUTO may choose a weaker sandbox than bubblewrap for a worker that is root.
     accepts_root: bool = False
 
     def limits(self, *, has_own_users: bool) -> dict[str, int]:
         """Return the limits of one process for `setrlimit`; `has_own_users`: it has its own user namespace."""
         processes = 2 * self.processes
         if not (has_own_users and _COUNTS_BY_NAMESPACE):
-            # A limit of the whole user, so of all runs together.
+            # This kernel counts all processes of the user, so those of all runs together.
             processes = max(_LEAST_PROCESSES, processes)
         return {
             # Not RLIMIT_AS: Node reserves tens of gigabytes of address space that it never touches.
@@ -55,7 +55,7 @@ class SandboxPolicy:
             "FSIZE": self.file_bytes,
             "CPU": self.cpu_seconds,
             "NOFILE": self.open_files,
-            # Beyond the run's own limit, so that the monitor sees the excess and ends the run; the kernel exempts root.
+            # Twice the run's limit, so that the monitor can see an excess and end the run. The kernel exempts root.
             "NPROC": processes,
         }
 
@@ -66,10 +66,10 @@ class Confinement:
 
     places: AgentFolders
     work_writable: bool = True
-    writable: tuple[Path, ...] = ()  # beside the places
-    readable: tuple[Path, ...] = ()  # beside the system
-    hidden: tuple[Path, ...] = ()  # even below a readable folder
-    has_own_user: bool = True  # False: the worker's number, by which git knows the files that it has read
+    writable: tuple[Path, ...] = ()  # in addition to the places
+    readable: tuple[Path, ...] = ()  # in addition to the system's folders
+    hidden: tuple[Path, ...] = ()  # also if they are in a readable folder
+    has_own_user: bool = True  # False: it has the worker's user id, which git's index of the clone records
 
     @property
     def changeable(self) -> tuple[Path, ...]:
@@ -98,7 +98,7 @@ class Gateway:
         """The environment variables that make programs use the proxy, under all the names that programs read."""
         url = f"http://127.0.0.1:{self.port}"
         names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-        # On the loopback are the agent's own servers.
+        # Servers on the loopback are the agent's own.
         direct = dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1,::1")
         proxied = {name: url for upper in names for name in (upper, upper.lower())}
         return proxied | direct | {"NODE_USE_ENV_PROXY": "1"}

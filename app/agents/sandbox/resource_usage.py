@@ -26,16 +26,16 @@ _MAPPING_BYTES = 256
 _MOST_MAPPINGS = 65_530  # of one process (vm.max_map_count)
 _RULES = "anon_inode:[landlock-ruleset]"
 _RULES_BYTES = 5 * 2**20
-# In the kernel's lists of sockets: the inode of one that no process holds, and the type of one for datagrams.
+# In /proc/net: the inode of a socket that no process holds, and the type of a socket for datagrams.
 _HELD_BY_NONE = "0"
 _DATAGRAMS = "0002"
-# A socket for datagrams buffers one from each of this many more senders (net.unix.max_dgram_qlen).
+# A datagram socket can buffer a datagram of each of this many other senders (net.unix.max_dgram_qlen).
 _SENDERS = 10
-# What a file in a file system in memory takes beside its content.
+# The memory of a file in a tmpfs, in addition to its content.
 _INODE_BYTES = 1024
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - looked at, not written to
 _GONE = " (deleted)"
-# Memory that processes share without a file, if they gave it a name (kernels with CONFIG_ANON_VMA_NAME).
+# How /proc shows shared memory without a file to which a program gave a name (CONFIG_ANON_VMA_NAME).
 _NAMED = "[anon_shmem:"
 _IN_MEMORY = ("/memfd:", "/dev/shm/", "/dev/zero", "/SYSV", _NAMED)  # noqa: S108 - names of files, not files
 
@@ -69,7 +69,7 @@ class ProcessTable:
         waiting, seen = [*roots], set[int]()
         while waiting:
             process = waiting.pop()
-            # An id may be reused by another process meanwhile.
+            # A process id that was reused since the table was read may appear twice.
             if process in seen:
                 continue
             seen.add(process)
@@ -117,7 +117,7 @@ def measure(
         usage.memory_bytes += _network_bytes(process, held.sockets, is_private=network != own)
     usage.memory_bytes += len(held.sockets) * _SOCKET_BYTES + held.kernel_bytes
     usage.sent_files = sum(held.sockets.values())
-    # The size of an open file is known better than that of a mapped one.
+    # For a file that is open and mapped, the size by its descriptor is exact, and that by its mapping may not be.
     nameless = [each for (device, _), each in (held.mapped | held.files).items() if device not in shared]
     in_files = sum(size for in_memory, size in nameless if in_memory)
     usage.memory_bytes += max(in_page_tables, in_files + sum(shared.values()))
@@ -169,7 +169,7 @@ def _read(file: str) -> bytes:
 
 
 def _shared_memory(process: int) -> dict[int, int]:
-    # Nothing if it is the worker's own.
+    # Nothing if the process shares the worker's own /dev/shm.
     place = f"/proc/{process}/root{_SHARED_MEMORY}"
     with suppress(OSError):
         device = os.stat(place).st_dev
@@ -193,7 +193,7 @@ def _read_mappings(process: int) -> tuple[bytes, int]:
 def _mapped_files(process: int, maps: bytes) -> Iterator[tuple[tuple[int, int], bool, int]]:
     if _GONE.encode() not in maps and _NAMED.encode() not in maps:
         return
-    # The kernel escapes line feeds in names, but no other character that ends lines in Python.
+    # Not splitlines: in names the kernel escapes line feeds only.
     for line in maps.split(b"\n"):
         if not line.endswith(_GONE.encode()) and _NAMED.encode() not in line:
             continue
@@ -216,10 +216,10 @@ def _network(process: int) -> int | None:
 
 
 def _network_bytes(process: int, sockets: Container[str], *, is_private: bool) -> int:
-    # In a private network also those that no process holds: not accepted, or closed before all was sent.
+    # In a private network, sockets that no process holds are the run's too: not accepted, or closed with unsent data.
     total = 0
     if sockets or is_private:
-        # For each, the kernel walks through the connections of the whole machine.
+        # Read only when needed: the kernel walks through the connections of the whole machine.
         for name in ("tcp", "tcp6"):
             for fields in _lines(process, name, fields=10):
                 sent, received = fields[4].split(":")
@@ -237,7 +237,7 @@ def _network_bytes(process: int, sockets: Container[str], *, is_private: bool) -
 
 
 def _lines(process: int, name: str, *, fields: int) -> Iterator[list[str]]:
-    # Names with line breaks make lines with fewer fields.
+    # A socket's name can hold line breaks; the lines that it makes have fewer fields.
     with suppress(OSError):
         for line in _read(f"/proc/{process}/net/{name}").split(b"\n")[1:]:
             found = line.decode(errors="replace").split()
@@ -246,7 +246,7 @@ def _lines(process: int, name: str, *, fields: int) -> Iterator[list[str]]:
 
 
 def _sent_files(descriptor: str) -> int:
-    # Linux has this since 5.10.
+    # Linux has had this line since 5.10.
     with suppress(OSError, ValueError):
         for line in _read(descriptor.replace("/fd/", "/fdinfo/")).split(b"\n"):
             if line.startswith(b"scm_fds:"):
@@ -255,10 +255,10 @@ def _sent_files(descriptor: str) -> int:
 
 
 def _resident_bytes(process: int) -> tuple[int, int]:
-    # With the page tables; and the part that other processes may share.
+    # The bytes of the process alone, with its page tables, and those that other processes may share.
     private = common = 0
     with suppress(OSError):
-        # The first line has the name of the process, as in `_mapped_files`.
+        # Not splitlines: the first line has the name of the process, see `_mapped_files`.
         for line in _read(f"/proc/{process}/status").split(b"\n"):
             if line.startswith((b"RssAnon:", b"VmPTE:", b"VmSwap:")):
                 private += int(line.split()[1]) * _KIB

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from itertools import chain
 
-# By the output of `uname -m`: AUDIT_ARCH_*, and the column of the numbers below.
+# By the output of `uname -m`: the AUDIT_ARCH_* constant, and the column of its call numbers in _NUMBERS.
 _ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 _NUMBERS = {
     "add_key": (248, 217),
@@ -87,7 +87,7 @@ def _unless(argument: int, *values: int, error: int = errno.EPERM) -> _Check:
     return (_LOAD, 0, 0, _ARGUMENTS_AT + 8 * argument), *compared, _refuse(error)
 
 
-# Larger buffers are memory of no process. The calls succeed without effect: the kernel often grants less than
+# Larger buffers would be memory of no process. The calls succeed without effect: the kernel often grants less than
 # requested anyway, and programs do not expect an error.
 _KEEP_BUFFERS: _Check = (
     (_LOAD, 0, 0, _ARGUMENTS_AT + 8),
@@ -97,7 +97,7 @@ _KEEP_BUFFERS: _Check = (
     (_EQUAL, 0, 1, _SO_RCVBUF),
     _refuse(0),
 )
-# Only on the calling process itself, which is 0.
+# Allowed only for the calling process itself, as process id 0.
 _OTHERS = _unless(0, 0)
 _EVERYWHERE: dict[str, _Check] = {
     **dict.fromkeys(("add_key", "request_key", "keyctl"), _always()),
@@ -105,9 +105,9 @@ _EVERYWHERE: dict[str, _Check] = {
     **dict.fromkeys(("bpf", "perf_event_open", "userfaultfd", "setns"), _always()),
     "unshare": _if(_ANY_BIT, 0, _NEW_USER),
     "clone": _if(_ANY_BIT, 0, _NEW_USER),
-    # Its flags are in memory, which a filter cannot read; the C library falls back to `clone`.
+    # A filter cannot read its flags, which are in memory. On this error the C library falls back to `clone`.
     "clone3": _always(errno.ENOSYS),
-    # As if the kernel had no Landlock: rules are memory that no limit counts, 4.5 MB for a set of 65,536 ports.
+    # No limit counts the memory of rules, 4.5 MB for 65,536 ports. Programs cope with a kernel without Landlock.
     "landlock_create_ruleset": _always(errno.ENOSYS),
     "socket": _unless(0, _UNIX, _INET, _INET6, _NETLINK, error=errno.EAFNOSUPPORT),
     **dict.fromkeys(("msgget", "semget"), _always(errno.ENOSPC)),
@@ -118,13 +118,13 @@ _AMONG_OTHERS: dict[str, _Check] = {
     **dict.fromkeys(
         ("prlimit64", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler"), _OTHERS
     ),
-    # Nor of all processes of the user.
+    # These can also name all processes of the user, which is refused too.
     "setpriority": (*_if(_EQUAL, 0, _PRIO_USER), *_unless(1, 0)),
     "ioprio_set": (*_if(_EQUAL, 0, _IOPRIO_WHO_USER), *_unless(1, 0)),
     # A Unix socket with a path may be the service's; Landlock cannot restrict which one is connected to.
     "socket": _unless(0, _INET, _INET6, _NETLINK, error=errno.EACCES),
     **dict.fromkeys(("mq_open", "mq_unlink", "shmget"), _always(errno.EACCES)),
-    # By id, which /proc/sysvipc lists, they act on objects that others made.
+    # These take ids, which /proc/sysvipc lists, of objects that other processes made.
     **dict.fromkeys(
         ("shmat", "shmctl", "msgrcv", "msgsnd", "msgctl", "semop", "semtimedop", "semctl"), _always()
     ),
@@ -171,7 +171,7 @@ def system_call_filter(
 
 
 def _prologue(architecture: int) -> Iterator[_Instruction]:
-    # Other architectures and interfaces have other numbers of calls.
+    # The same number is another call on other architectures and in the x32 interface, so those are refused.
     yield _LOAD, 0, 0, _ARCHITECTURE_AT
     yield _EQUAL, 1, 0, architecture
     yield _refuse(errno.ENOSYS)

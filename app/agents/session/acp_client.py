@@ -71,7 +71,7 @@ class WorkspaceClient:
     ) -> RequestPermissionResponse:
         sent = tool_call.model_dump(mode="json", by_alias=True, exclude_none=True)
         question = PermissionRequest(sent, options, meta.get(REQUEST, ""))
-        # In the log, the agent's text so far and the tool call come before the question about it.
+        # First, so that the log has the agent's text and the tool call before the question.
         await self._transcript.introduce(session_id, question.tool_call)
         answer = await self._decide(question)
         if answer is None:
@@ -93,7 +93,7 @@ class WorkspaceClient:
         except (PathRefused, OSError) as error:
             raise RequestError.invalid_params({"details": str(error)}) from None
         if len(content) > _FILE_BYTES:
-            # The agent would take a part for the whole file, and would replace the file by that part.
+            # Refused, not truncated: the agent could take the part for the whole, and overwrite the file with it.
             raise RequestError.invalid_params({"details": f"The file is larger than {_FILE_BYTES} bytes."})
         part = await asyncio.to_thread(_lines, content, max((line or 1) - 1, 0), limit or None)
         return ReadTextFileResponse(content=part.decode(errors="replace"))
@@ -117,7 +117,7 @@ class WorkspaceClient:
         self, people: Questions, message: str, mode: ElicitationMode, **meta: Any
     ) -> CreateElicitationResponse:
         sent = mode.model_dump(mode="json", by_alias=True, exclude_none=True)
-        # The agent's text so far comes before the question in the log.
+        # First, so that the log has the agent's text before the question.
         await self._transcript.flush()
         answer = await people.elicit(
             Elicitation(

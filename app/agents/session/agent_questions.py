@@ -27,18 +27,19 @@ from app.enums import QuestionKind
 from app.ids import new_id
 from app.json_types import JsonDict
 
-# Limits of a question; the run's log has the whole question.
+# The limits of a question as it is shown. The run's log has all of it.
 _TEXT_CHARACTERS = 500
 _MAX_OPTIONS = 50
 _OPTION_ID_CHARACTERS = 255
 _URL_CHARACTERS = 2000
-# The most questions that may be pending; further ones are refused.
+# The most pending questions. Further ones are refused.
 _MAX_WAITING = 20
 _OPEN = "open"
 
 # Spaces, and characters that look like spaces.
 _BLANK = re.compile(r"[\s\u00ad\u115f\u1160\u200b-\u200f\u2060-\u2064\u2800\u3164\ufeff\uffa0]{60,}")
-# Comparing this many lines takes at most 0.1 s. Longer texts change from their first to their last difference.
+# Comparing this many lines takes at most 0.1 s. In longer texts, all between the first and the last difference
+# counts as changed.
 _COMPARED_LINES = 400
 
 
@@ -241,7 +242,7 @@ class Questions:
 
     def _make_question(self, kind: QuestionKind, *, tool_call: JsonDict, **fields: Any) -> ShownQuestion:
         id_ = new_id()
-        # Clients distinguish questions by the id of the call.
+        # Clients distinguish questions by the id of the tool call, so a question without one gets its own.
         return ShownQuestion(kind=kind, id=id_, tool_call={"toolCallId": id_.hex, **tool_call}, **fields)
 
     async def _put(
@@ -262,10 +263,10 @@ class Questions:
         return pending
 
     async def _publish(self, pending: _PendingQuestion, refusal: str | None) -> None:
-        # The question may be over by now: it waited until earlier questions were closed.
+        # Counted from now on: the question has waited until earlier ones were closed.
         turn = self._turn
         shown = pending.shown = pending.shown.open_for(self._human_timeout)
-        # Set before it is published: the answer may be fetched before the next line runs.
+        # Set first, because `take` may get the answer as soon as the question is published.
         self._current = pending
         try:
             await self._channel.commands.await_answer(shown)
@@ -292,7 +293,7 @@ class Questions:
         with self._channel.time.pause(self._human_timeout) as seconds:
             await wait(pending.is_over, seconds)
         if pending.answer is None and not await self._channel.commands.withdraw(pending.shown.request_id):
-            # The first answer counts, even one that comes at this very moment.
+            # An answer was stored before the question could be withdrawn, so it counts.
             await self._catch_up()
 
 
@@ -348,7 +349,7 @@ def _lines_of(raw_input: object, *, shown_texts: frozenset[str]) -> list[str]:
         lines.append(" ".join(_command(each) for each in (command, arguments) if each))
     for name, value in rest.items():
         if value is not None and not (isinstance(value, str) and value in shown_texts):
-            # Indented, so that no line of a value looks like a name.
+            # Indented, so that no line of a value looks like another field.
             lines.append(f"{name}: {_words(value)}".replace("\n", "\n  "))
     return lines
 
@@ -377,7 +378,7 @@ def _texts_of(part: object) -> Iterator[tuple[str, str]]:
 
 
 def _compare(old: list[str], new: list[str]) -> Iterator[str]:
-    # What stays is shown too: the agent says what was there.
+    # Lines without a change are shown too: they are what the agent claims that the file contains.
     start = _count_same(old, new)
     end = _count_same(reversed(old[start:]), reversed(new[start:]))
     removed, added = old[start : len(old) - end], new[start : len(new) - end]

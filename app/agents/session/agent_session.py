@@ -55,7 +55,7 @@ _REPLY_SECONDS = 120
 _STDERR_BYTES = 8 * 2**10
 _REASON_CHARACTERS = 2000
 _STEP_CHARACTERS = 20_000
-# Named one by one: an agent takes an omitted capability as unsupported.
+# All are named, because an agent takes a capability that is left out as unsupported.
 _ELICITATION = ElicitationCapabilities(form=ElicitationFormCapabilities(), url=ElicitationUrlCapabilities())
 log = structlog.get_logger(__name__)
 
@@ -303,7 +303,7 @@ class AgentSession:
                 async with asyncio.timeout(grace):
                     await self._process.wait()
         finally:
-            # A process counts as running until its output has been read, and the agent may still write.
+            # The output is read too: asyncio reports the end of a process only after the end of its output.
             _ = await asyncio.gather(
                 self._close_terminals(grace),
                 self._process.stop(grace),
@@ -311,7 +311,7 @@ class AgentSession:
                 read_bounded(self._process.stdout, 0),
                 asyncio.wait([self._storing]),
             )
-            # Only now: an entry that cannot be stored must not keep processes alive.
+            # Last: an error of storing an entry must not keep processes alive.
             await self._storing
 
     async def _close_terminals(self, grace_seconds: float) -> None:

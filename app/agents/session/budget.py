@@ -1,6 +1,6 @@
 """Keeps an agent within the budget of its task: asks it to wrap up at nine tenths, and stops it at the limit.
 
-The protocol cannot send a message within a turn: it is cancelled, and the request starts another.
+The protocol has no message within a turn, so the turn is cancelled, and the next prompt asks to wrap up.
 """
 
 import asyncio
@@ -78,8 +78,8 @@ class Spender:
     ) -> str:
         """Send a prompt within the budget; return the stop reason of the last turn. Raises BudgetSpent, AgentError.
 
-        At nine tenths the turn is cancelled, and a second asks the agent to finish unless `is_cancelled`. From
-        `on_turn` on the agent accepts messages.
+        At nine tenths the turn is cancelled, and a second one asks the agent to finish, unless `is_cancelled`.
+        `on_turn` is called when the agent accepts messages.
         """
         self._require_some_left()
         if self._share >= _WRAP_UP_AT and not self._is_wrapping_up:
@@ -121,7 +121,7 @@ class Spender:
     async def _take_turn(
         self, session: AgentSession, blocks: Sequence[ContentBlock], on_turn: Callable[[], None]
     ) -> str:
-        # An error of the watch ends the turn, since nothing else enforces the budget.
+        # An error of `_watch` ends the turn, because nothing else enforces the budget.
         self.meter.begin_turn()
         turn = asyncio.create_task(session.prompt(blocks))
         watching = asyncio.create_task(self._watch(session))
@@ -132,7 +132,7 @@ class Spender:
                 await watching
             return await turn
         except AgentError:
-            self._require_some_left()  # this class ended it
+            self._require_some_left()  # the agent may have ended because `_watch` closed the session
             raise
         finally:
             await cancel_all((turn, watching))

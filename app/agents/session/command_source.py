@@ -27,14 +27,14 @@ CLOSE_SECONDS = 2.0
 class TurnPolicy:
     """Whether a run is interactive (the agent asks people and waits for them), and how long it waits for an answer."""
 
-    # Whether a person follows the run: the agent waits for that person's messages, and asks its questions.
+    # Whether the agent waits for messages of people, and asks them its questions.
     interactive: bool = False
-    # How long the agent waits for a person, each time.
+    # How long the agent waits for a message or an answer.
     human_timeout: timedelta = timedelta(minutes=15)
-    # How long it may take to leave a cancelled turn, if the run continues after it and if it does not.
+    # How long the agent may take to leave a cancelled turn: of an interactive run, and of another.
     interrupt_seconds: float = INTERRUPT_SECONDS
     cancel_seconds: float = CANCEL_SECONDS
-    close_seconds: float = CLOSE_SECONDS  # in which an agent may end by itself
+    close_seconds: float = CLOSE_SECONDS  # how long an agent may take to end by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +60,17 @@ class Phase(Enum):
     # From the arrival of a message until the agent's turn with it begins, and while those of a turn are settled.
     DELIVERING = auto()
     WORKING = auto()
-    BETWEEN = auto()  # the next step is being decided, or people are waited for
+    BETWEEN = auto()  # between two turns: the next step is being decided, or the agent waits for people
 
 
 class Stop(Enum):
     """The part of a run that a `cancel` or `close` ends."""
 
-    RUN = auto()  # at once, as cancelled
+    RUN = auto()  # ends at once, as cancelled
     TURN = auto()
-    RESULT = auto()  # of the last turn: the run ends as cancelled
-    CONVERSATION = auto()  # with the result of its last turn
-    WAITING = auto()  # when the agent has worked on the messages that are there
+    RESULT = auto()  # does not count: the run ends as cancelled after its last turn
+    CONVERSATION = auto()  # ends, and the result of its last turn is that of the run
+    WAITING = auto()  # ends: the run is over when the agent has worked on the messages that have come
     NOTHING = auto()
 
 
@@ -82,7 +82,7 @@ def decide_stop(command: Command, phase: Phase, *, interactive: bool) -> Stop:
         case CommandMethod.CLOSE, Phase.BETWEEN, True:
             return Stop.CONVERSATION
         case CommandMethod.CANCEL, Phase.BETWEEN, _:
-            # In a background run it was sent during the turn.
+            # A run that is not interactive does not wait between turns, so the cancel was meant for its turn.
             return Stop.NOTHING if interactive else Stop.RESULT
         case CommandMethod.CANCEL, Phase.DELIVERING | Phase.WORKING, _:
             return Stop.TURN

@@ -96,7 +96,7 @@ class Conversation:
         self._spender = spender
         self._mode = mode
         self._failure_mark = failure_mark
-        self._has_failed = False  # by the agent's last report of the current turn
+        self._has_failed = False  # whether the agent has marked the current turn as failed
         self._review = review
         self._is_reviewed = False
         self._taking = asyncio.Lock()
@@ -122,7 +122,7 @@ class Conversation:
         self._background = BackgroundSteps(on_fault=channel.time.end)
         self._is_closed = False
         self._is_over = False
-        # The question for a message that did not come in time; it stays open until the run ends or continues.
+        # The question for a message without an answer in time. It stays open until the run ends or continues.
         self._unanswered: ShownQuestion | None = None
         self._waits_for_people = policy.interactive
         self._failure: AgentError | None = None
@@ -181,7 +181,7 @@ class Conversation:
             while (message := await self._next_message(session)) is not None:
                 await self._deliver(session, message)
         finally:
-            # Commands that come from now on are left for the end of the run, which obeys a cancel too.
+            # Commands that come from now on are left for `CommandSource.end`, which obeys a cancel too.
             self._is_over = True
             await self._background.stop()
         if self._failure is not None:
@@ -210,7 +210,7 @@ class Conversation:
             await self._steering.end_turn()
         is_cancelled = await self._settle_cancels()
         if failure is not None and not is_cancelled and self._policy.interactive:
-            # The conversation continues, so the end of the run will not report this.
+            # The conversation continues, so the end of the run will not report this failure.
             await self._channel.emit(notification_entry("_posthog/error", {"message": failure.message}))
         turn = {"sessionId": session.session_id, "stopReason": stop_reason}
         await self._channel.emit(notification_entry("_posthog/turn_complete", turn))
@@ -224,7 +224,7 @@ class Conversation:
             self._phase = Phase.BETWEEN
 
     async def _settle_cancels(self) -> bool:
-        # Before the first await: a command that comes from now on is not part of the turn.
+        # Before the first await: a cancel that comes later is not for this turn.
         cancels, self._cancels = self._cancels, []
         if cancels:
             self._failure = AgentCancelled()
@@ -248,7 +248,7 @@ class Conversation:
         return bool(self._messages) and not self._is_closed
 
     async def _end(self) -> bool:
-        # Under the lock every command that was fetched is executed, too.
+        # Under the lock, because a command that was fetched is executed when the lock is free.
         async with self._taking:
             if self._has_message:
                 return False
@@ -263,7 +263,7 @@ class Conversation:
         correction = await self._review()
         if correction is None or not await self._stop_waiting():
             return False
-        # A command that came meanwhile decides what the agent does next.
+        # A message or a close that came during the review decides what the agent does next.
         if self._messages or not self._is_to_be_reviewed:
             return False
         self._is_reviewed = True
@@ -275,12 +275,12 @@ class Conversation:
         return not self._is_reviewed and not self._is_closed and self._failure is None
 
     async def _stop_waiting(self) -> bool:
-        # False if a message came at this very moment.
+        # False if the question got an answer before it could be withdrawn.
         unanswered, self._unanswered = self._unanswered, None
         return unanswered is None or await self._commands.withdraw(unanswered.request_id)
 
     async def _wait_for_message(self, session: AgentSession) -> bool:
-        # Under the lock, or a command that was fetched, and not executed yet, would be overlooked.
+        # Under the lock, or a message that was fetched and not executed yet would be missed.
         async with self._taking:
             failed = None if isinstance(self._failure, AgentCancelled | None) else self._failure.message
             asked = awaited_message(self._channel, session, self._policy.human_timeout, failed)
@@ -306,7 +306,7 @@ class Conversation:
                 is_given = False
             else:
                 is_given = await self._give(session, message, blocks)
-        if not is_given:  # a cancel that comes after a turn is for the next message
+        if not is_given:  # else `_turn` has settled them, and a later cancel is for the next message
             await self._settle_cancels()
 
     async def _give(self, session: AgentSession, message: Command, blocks: Sequence[ContentBlock]) -> bool:

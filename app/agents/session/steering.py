@@ -69,14 +69,14 @@ class Steering:
             await self._channel.commands.settle(message, CommandStatus.CONSUMED)
 
     def _next(self) -> Command | None:
-        # What was sent with `steer: false` is for the next turn.
+        # A message with `steer: false` waits for the next turn.
         return next((each for each in self._messages if each.params.get("steer") is not False), None)
 
     async def _give(self, session: AgentSession, message: Command) -> bool:
-        # False if the message is kept, to be the next prompt.
+        # Returns False if the message is kept for the next prompt.
         commands = self._channel.commands
         blocks: list[ContentBlock] = []
-        # Before it is sent: people must not take back what the agent has.
+        # Stored before it is sent: people must not take back a message that the agent has.
         if not await commands.settle(message, CommandStatus.DELIVERED, is_logged=False):
             return True
         try:
@@ -87,8 +87,7 @@ class Steering:
             await commands.settle(message, CommandStatus.DROPPED, _UNKNOWN)
             return True
         except AgentError:
-            # A fault of the message or of the agent shows again, and is reported, when the message is sent as
-            # a prompt.
+            # Not reported here: the message is sent again as a prompt, which then fails in the same way.
             is_taken = False
         if not is_taken:
             await commands.settle(message, CommandStatus.ACCEPTED, is_logged=False)

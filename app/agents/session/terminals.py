@@ -20,14 +20,14 @@ from app.coroutines.shielded import shielded
 from app.ids import new_hex_id
 from app.processes.output import Tail
 
-# Starts a command in the agent's sandbox, with these variables added to the agent's; stdout and stderr are
-# merged.
+# Starts a command in the agent's sandbox, with these variables in addition to the agent's, and one pipe for output
+# and errors.
 StartCommand = Callable[[Sequence[str], Mapping[str, str]], Awaitable[ConfinedProcess]]
 
 _MOST = 16
 _OUTPUT_BYTES = 2**20
 _COMMAND_BYTES = 100_000
-# The folder is entered inside the sandbox, so that a link cannot lead out of it.
+# The shell enters the folder inside the sandbox, so a link leads only to what the agent can see.
 _IN_FOLDER = ("sh", "-c", 'cd -- "$1" && shift && exec "$@"', "sh")
 _SIGNALLED = 128
 _GRACE_SECONDS = 2.0
@@ -51,10 +51,10 @@ class Terminals:
         output_byte_limit: int | None = None,
         **_meta: object,
     ) -> CreateTerminalResponse:
-        """Start a command, several words without `args` by a shell; keep the end of its output, at most 1 MiB."""
+        """Start a command, by a shell if it is several words without `args`; keep the last MiB of its output."""
         if len(self._terminals) + self._starting >= _MOST:
             raise _refusal(f"there are {_MOST} terminals; release one first")
-        # Some agents send a whole shell line and no arguments.
+        # Some agents send a whole shell command as `command`, without arguments.
         is_line = not args and len(command.split()) > 1
         words = ["sh", "-c", command] if is_line else [command, *(args or ())]
         words = [*_IN_FOLDER, cwd, *words] if cwd else words

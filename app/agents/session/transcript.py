@@ -14,7 +14,7 @@ Emit = Callable[[Message], Awaitable[None]]  # takes one log entry
 
 _MESSAGE_CHARACTERS = 2**20
 _REMEMBERED_TOOL_CALLS = 1000
-# An unfinished message is stored after this silence, or after this time: a killed worker loses no more.
+# An unfinished message is stored after this silence, or after this time, so that a killed worker loses little.
 _SILENCE_SECONDS = 3.0
 _LONGEST_SECONDS = 30.0
 
@@ -31,15 +31,15 @@ class Transcript:
     def __init__(self, emit: Emit, *, silence: float = _SILENCE_SECONDS) -> None:
         self._emit = emit
         self._silence = silence
-        # The text of the current message that has no entry yet; `_length` is that of the whole message.
+        # The text of the current message that has no entry yet. `_length` counts all of the message.
         self._pieces: list[str] = []
         self._begun_at = self._grown_at = 0.0
         self._has_pieces = asyncio.Event()
         self._is_stopped = asyncio.Event()
-        # Entries are logged in the order of the updates, also while one waits for the log.
+        # Held while an update is logged, so that entries have the order of the updates.
         self._order = asyncio.Lock()
         self._length = 0
-        # The id that the agent gave, and the id in the entries.
+        # The message's id from the agent, if it has one, and its id in the entries.
         self._given_id: object = None
         self._message_id: object = None
         self._session_id: object = None

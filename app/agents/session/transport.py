@@ -18,16 +18,16 @@ from app.json_types import JsonDict
 
 LINE_LIMIT = 8 * 2**20
 _UPDATE = "session/update"
-# Methods with texts that are shown to people, and so stored. Files and commands are passed on unchanged.
+# Methods whose texts are stored and shown to people. Other texts, such as files, are passed on unchanged.
 _SHOWN = frozenset({_UPDATE, "session/request_permission", "elicitation/create"})
 # Questions to people; an agent may withdraw them.
 _ASKED = frozenset({"session/request_permission", "elicitation/create"})
 _WITHDRAWN = "$/cancel_request"
 # The key in `_meta` of a question that holds the id of its request.
 REQUEST = "taskbeacon_request"
-# Notifications that the library handles, beside the updates; it logs errors about others.
+# The notifications that the library handles, in addition to updates. It would log errors about others.
 _NOTIFICATIONS = frozenset({"elicitation/complete"})
-# Requests with texts that may each take megabytes of memory, and that wait only for the agent.
+# Requests with texts that may take megabytes of memory. They wait for nothing else, so few at a time suffice.
 _LARGE = frozenset({"fs/read_text_file", "fs/write_text_file", "terminal/output"})
 _LARGE_AT_ONCE = 2
 # Other requests may wait for people or for programs: more of them are allowed, up to a limit.
@@ -79,7 +79,7 @@ class Wire:
             async with self._writing:
                 if self._writer.is_closing():
                     raise ConnectionResetError("the agent takes no more messages")
-                # Encoded only now: the encoded message is up to six times as large.
+                # Encoded under the lock, one message at a time: encoding makes it up to six times as large.
                 self._writer.write(_encode(message))
                 await self._writer.drain()
         finally:

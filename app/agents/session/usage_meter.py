@@ -28,8 +28,8 @@ class UsageMeter:
         self._turn = _Turn()
         cost = earlier.get("cost")
         self._earlier_cost = _amount(cost) or 0.0
-        self._cost = 0.0  # of this conversation, as added up by the agent
-        self._resumed_at = 0.0  # the agent's sum of the conversation when this run resumed it
+        self._cost = 0.0  # of this conversation in this run, by the agent's own sum
+        self._resumed_at = 0.0  # the agent's own sum when this run resumed the conversation
         self._context: Message = {}
         self._others = others or Spent()
         # Set at every change; the waiter clears it.
@@ -79,7 +79,7 @@ class UsageMeter:
         self._context = {"context_tokens": _count(used), "context_size": _count(size)}
         if (amount := _amount(cost)) is not None:
             if amount < self._resumed_at:
-                # The agent counts from 0 again.
+                # The agent has begun its sum again, so the earlier cost is not in it.
                 self._resumed_at = 0.0
             self._cost = max(self._cost, amount - self._resumed_at)
         self._note()

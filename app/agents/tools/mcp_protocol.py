@@ -15,7 +15,7 @@ from app.verdicts.agent_claims import AgentClaim
 
 # The newest first.
 VERSIONS = ("2025-11-25", "2025-06-18")
-# Calls of one agent. Each one stores a decision; no ordinary run comes near this limit.
+# The most calls of one agent, since each one stores a decision. Ordinary runs make a few.
 _CALLS = 100
 _PARSE_ERROR = -32700
 _INVALID_REQUEST = -32600
@@ -104,7 +104,7 @@ class Tools:
         except AgentStopped as error:
             raise Refused(200, error.message, _INTERNAL) from error
         except Exception as error:
-            # Every request must be answered, also after a defect.
+            # Every request must be answered, also after an unexpected error.
             log.exception("tools.call_failed")
             raise Refused(200, "the message could not be decided on; try again later", _INTERNAL) from error
         return {

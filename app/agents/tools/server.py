@@ -21,10 +21,10 @@ PATH = "/mcp"
 BODY_BYTES = 64 * 1024
 _HEAD_BYTES = 16 * 1024
 _CHUNK_BYTES = 16 * 1024
-# Connections that have shown the token, and others.
+# The most connections that have shown the token, and the most others.
 _CONNECTIONS = 16
 _STRANGERS = 64
-# The time to send the message, with the token; then for its answer.
+# The time limits for a connection with the token: to send the message, and for the answer to it.
 _READ_SECONDS = 20.0
 _ANSWER_SECONDS = 40.0
 _DRAINED_BYTES = 2**20
@@ -61,7 +61,7 @@ class _Server:
         def end(task: asyncio.Task[None]) -> None:
             self._strangers.pop(task, None)
             self._admitted.discard(task)
-            writer.close()  # also of a task that was cancelled before it began
+            writer.close()  # here, because a task that is cancelled before its first step runs no `finally`
 
         task.add_done_callback(end)
         if len(self._strangers) > _STRANGERS:
@@ -91,13 +91,13 @@ class _Server:
         except OSError as error:  # TimeoutError is one
             log.debug("tools.connection_failed", error=type(error).__name__)
         except Exception:
-            # A defect at one connection; nothing awaits its task.
+            # Logged here, because nothing awaits the task of a connection.
             log.exception("tools.unexpected_error")
 
     async def _read(
         self, connection: h11.Connection, reader: asyncio.StreamReader, limit: asyncio.Timeout
     ) -> bytes:
-        # Even a refused body is read to its end, unless it is huge: the client could lose the answer otherwise.
+        # A refused body is read too, unless it is huge: closing a connection with unread data can discard the answer.
         message, read = b"", 0
         refused: Refused | None = None
         while True:
@@ -107,7 +107,7 @@ class _Server:
             elif isinstance(event, h11.Request):
                 refused = self._admit(dict(event.headers), limit) or _refusal(event)
                 if b"transfer-encoding" in dict(event.headers):
-                    # A body in pieces of a byte each would cost the worker seconds.
+                    # Parsing a body in chunks of one byte each would take seconds.
                     await _drain(reader)
                     raise refused or Refused(411, "the length of the body must be given")
             elif isinstance(event, h11.Data):
@@ -130,7 +130,7 @@ class _Server:
         if len(self._admitted) >= _CONNECTIONS:
             return Refused(429, f"there are {_CONNECTIONS} other calls at this time")
         task = asyncio.current_task()
-        if task in self._strangers:  # else it is being closed
+        if task in self._strangers:  # else the connection is being closed for a newer one
             del self._strangers[task]
             self._admitted.add(task)
             _extend(limit, _READ_SECONDS)

@@ -23,7 +23,7 @@ from app.processes.spawning import run_to_end
 log = structlog.get_logger(__name__)
 _LOCK_NAME = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8}\.lock")
 
-# More at a time would slow down the disk for the agents.
+# Removals at a time. More would slow down the disk for the agents.
 _AT_ONCE = 2
 
 
@@ -82,7 +82,7 @@ async def reclaim(root: Path, remover: FolderRemover | None = None) -> int:
     """Delete folders that runs of dead workers left in `root`, not those in use; return their number."""
     removed = 0
     for path in sorted(root.glob("*.lock")):  # noqa: ASYNC240 - local files
-        # Other files in that folder are not ours.
+        # The operator may keep other files in that folder.
         lock = try_lock(path) if _LOCK_NAME.fullmatch(path.name) and path.is_file() else None
         if lock is None:
             continue

@@ -20,14 +20,14 @@ from app.agents.errors import PathRefused
 from app.agents.files.safe_paths import read_file, write_file
 from app.agents.masking import Masker
 
-# Of all files of a session together. A larger session is not kept: half a conversation is useless.
+# The limits of a session. A larger one is not kept at all: half a conversation is useless.
 MAX_BYTES = 32 * 2**20
 MAX_FILES = 500
 _MAX_ENTRIES = 20_000
 MAX_PACKED_BYTES = 16 * 2**20
-# JSON escapes make text longer.
+# Escapes make the JSON longer than the text.
 _MAX_UNPACKED_BYTES = 2 * MAX_BYTES
-# Characters that agents replace to turn a path into a name.
+# Characters that agents replace when they name a file after a path.
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]")
 log = structlog.get_logger(__name__)
 
@@ -39,11 +39,11 @@ class KeptSession:
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     adapter: Annotated[str, Field(min_length=1, max_length=40)]
-    session_id: Annotated[str, Field(min_length=1, max_length=1000)]  # the agent's own
-    folder: Annotated[str, Field(min_length=1, max_length=4096)]  # of the run; files name paths below it
-    # Texts by their paths below the home.
+    session_id: Annotated[str, Field(min_length=1, max_length=1000)]  # the agent's id of it
+    folder: Annotated[str, Field(min_length=1, max_length=4096)]  # of its run; the files have paths in it
+    # By path in the home.
     files: Annotated[dict[str, str], Field(max_length=MAX_FILES)] = field(repr=False)
-    cost: float = 0.0  # as the agent added it up
+    cost: float = 0.0  # the agent's own sum
 
 
 _KEPT_SESSION = TypeAdapter(KeptSession)
@@ -52,7 +52,7 @@ _KEPT_SESSION = TypeAdapter(KeptSession)
 def pack(kept: KeptSession) -> bytes | None:
     """Return a conversation as compressed JSON; None if it is too large or cannot be encoded."""
     try:
-        # Without a cost of 0: the previous release does not know this field.
+        # `exclude_defaults` leaves out a cost of 0: the previous release does not know this field.
         text = _KEPT_SESSION.dump_json(_KEPT_SESSION.validate_python(asdict(kept)), exclude_defaults=True)
     except ValueError:
         return None
@@ -83,9 +83,9 @@ class SessionKeeper:
         self._home = home
         self._folder = folder
         self._masker = masker
-        # The id of this run's conversation; "": the agent cannot resume it.
+        # The agent's id of this run's conversation; "" if the agent cannot resume it.
         self.session_id = ""
-        # What this run's and the earlier conversation have cost, as the agent adds it up.
+        # The agent's sums of the cost of this run's conversation and of the earlier one.
         self.cost, self.earlier_cost = 0.0, earlier.cost if earlier else 0.0
 
     @property
@@ -134,14 +134,14 @@ class SessionKeeper:
             log.warning("run.session_not_kept", error=repr(error))
 
     def _read_files(self) -> dict[str, str]:
-        # None at all if they are too many or too large.
+        # No file if all together are too many or too large.
         files: dict[str, str] = {}
         room = MAX_BYTES
         for number, path in enumerate(_paths(self._home, self._adapter.sessions)):
             if number >= _MAX_ENTRIES or len(files) >= MAX_FILES:
                 return {}
             try:
-                path.encode()  # names are bytes, and need not be text either
+                path.encode()  # raises UnicodeError for a name that is no text
                 content = read_file(self._home, path, room + 1)
                 room -= len(content)
                 if room < 0:

@@ -21,34 +21,34 @@ from app.agents.workspace.work_bundle import GIT_ENVIRONMENT
 from app.processes.output import last_lines
 from app.schemas.runs.diff import ChangeTotals
 
-# Of larger files only the size is shown: git reads all of a file to show that it is large.
+# Of larger files only the size is shown, because git would read a whole file to find that it is large.
 _LARGE = 4 * 2**20
 _MOST_FILES = 5000
 _MOST_NOTES = 100
-# The most bytes of all names, each as long as a path can be.
+# The most bytes of the list: as many changed files as new ones, with the longest paths.
 _LIST_LIMIT = 42 * 2**20
 _SPECIAL = re.compile(rb'[\0-\x1f"\\\x7f]')
 _LARGE_HEAD = b'diff --git "a/%b" "b/%b"\n%bGIT binary patch\nliteral %b\n'
 _OWN = re.escape(OWN_FOLDER)
 _EMPTY_FILE = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
-# Writes the letter (M or A), type, size and name of each changed or new file, each after a NUL; two NULs; the patch.
+# Prints for each changed (M) or new (A) file a NUL, the letter, type, size and name; then two NULs; then the patch.
 COMPARE = rf"""base=$1 limit=$2
 ulimit -d {512 * 2**10}
 known=$GIT_DIR/index.base head=HEAD
 export GIT_INDEX_FILE="$known"
 rm -f "$GIT_DIR/index" "$GIT_DIR/index.lock" "$known.lock"
-# git opens these wherever it meets them, and waits.
+# Git opens files with these names in any folder, and hangs if one is a named pipe.
 pipe=$(find . -type p \( -name .gitattributes -o -name .gitignore -o -name .gitmodules \) -print -quit)
 [ -z "$pipe" ] || {{ echo "git cannot read $pipe: it is a named pipe." >&2; exit 1; }}
-# Without the submodules' own git: it obeys what the agent configured there.
+# In a submodule git would obey what the agent configured there, so it is not started in any.
 how="--ignore-submodules=dirty --no-renames"
 git status --porcelain -z --untracked-files=all $how >"$GIT_DIR/listed"
-# With its time: git reads the files that are no older.
+# Copied with its time: git compares by content only those files that are not older than the index.
 if [ -e "$known" ]; then cp -p "$known" "$GIT_DIR/index"; else head={EMPTY_TREE}; fi
 sed -z -n 's/^.[MT] //p' "$GIT_DIR/listed" >"$GIT_DIR/changed"
 {{
     sed -z -n 's/^?? //p' "$GIT_DIR/listed"
-    # Ignored files too, if the agent has added them to its own index.
+    # Also files that the repository ignores, if the agent has added them to its index.
     [ ! -f .git/index ] ||
         GIT_INDEX_FILE=$PWD/.git/index git diff-index --cached -z --name-only --diff-filter=A $how $head
 }} | sort -z -u | sed -z -n '\,^{_OWN}/checks\.toml$,p; \,^{_OWN}/,!p' | head -z -n {_MOST_FILES + 1} >"$GIT_DIR/new"
@@ -57,10 +57,10 @@ export GIT_INDEX_FILE="$GIT_DIR/index"
 look changed "! -type d ! -type l -printf '\0M%y %s %p'" | head -z -n {_MOST_FILES + 1}
 look new "-printf '\0A%y %s %p'"
 printf '\0\0'
-# It passes over what it should not open.
+# Git skips entries with the bit skip-worktree: large files and what is no regular file.
 look changed "! -type d ! -type l \( ! -type f -o -size +{_LARGE}c \) -print0" |
     git update-index -z --skip-worktree --stdin
-# As empty files, since git reads those that differ.
+# Added to the index as empty files, so that git shows their content as new.
 look new "-type l -printf '120000 {_EMPTY_FILE}\t%p\0' -o -type f -size -{_LARGE + 1}c \( \
     -perm -u=x -printf '100755 {_EMPTY_FILE}\t%p\0' -o -printf '100644 {_EMPTY_FILE}\t%p\0' \)" |
     sed -z 's,\t\./,\t,' | git update-index -z --index-info
@@ -69,7 +69,7 @@ how="--no-color --no-ext-diff --no-textconv --full-index --ignore-submodules=dir
 read -r code <"$GIT_DIR/code"
 exit "$code"
 """
-# Git fails when a file becomes shorter while it is read: the agent may be writing it.
+# Git fails when the agent truncates a file while git reads it, so the comparison is tried again.
 _TRIES = 3
 
 
@@ -79,7 +79,7 @@ class Comparison:
     sizes: Mapping[str, int] = field(default_factory=dict)  # bytes of the files that changed
     notes: Sequence[str] = ()  # what the patch lacks
     totals: ChangeTotals | None = None
-    texts: Mapping[str, str] = field(default_factory=dict)  # of the changed files, as they were
+    texts: Mapping[str, str] = field(default_factory=dict)  # of the changed files, before the changes
     behind: int | None = None  # commits that the base has and the work had not when it began
 
     @property

@@ -41,10 +41,10 @@ from app.coroutines.shielded import shielded
 from app.processes.spawning import Ended
 
 log = structlog.get_logger(__name__)
-# Characters with a meaning in git's patterns of ignored files.
+# Characters that are special in the patterns of a file of ignored names.
 _SPECIAL = re.compile(r"[\\*?\[\]!# ]")
 _ESCAPED = r"\\\g<0>"
-# Of the output of a program of ours: more than the reports of a check can have.
+# The kept output of a program in the clone. The cases of a check's reports take less.
 _OUTPUT_BYTES = 64 * 2**20
 
 
@@ -52,10 +52,10 @@ _OUTPUT_BYTES = 64 * 2**20
 class Collected:
     """The work of an agent: the last commit, None if nothing changed, and the changed files with the patch."""
 
-    head: str | None  # None: nothing was changed
+    head: str | None
     changes: Changes
     left_out: str = ""  # the parts that could not be collected, or are not in the patch
-    whole: Changes | None = None  # of the branch since the first run on it
+    whole: Changes | None = None  # all changes of the branch since the first run on it
 
 
 class Workspace:
@@ -110,14 +110,14 @@ class Workspace:
             try:
                 await self.repository.fetch_commit(source.remote, began)
             except RepositoryError:
-                # The code host does not have it any more: show at least the changes of this agent.
+                # The code host has deleted the commit. The changes since the clone's commit are shown instead.
                 self.began = self.base.sha
         if source is not None and first:
             with suppress(RepositoryError):
                 await self.repository.fetch_commit(source.remote, first)
                 self.first = first
         with suppress(FileNotFoundError):
-            # Before an agent can write the index. Its time is kept: git compares it with those of the files.
+            # Copied before an agent can write it, with its time, which git compares with the times of the files.
             shutil.copy2(self.work / ".git/index", self._index)
         for name in ("attachments", "artifacts"):
             make_folder(self.work, f"{OWN_FOLDER}/{name}")
@@ -220,8 +220,7 @@ class Workspace:
         await remove(self._collection)
         await self.repository.make_collection(self._collection, self.base.sha, excluded=self._excluded)
         bundle = self.folder / "result.bundle"
-        # Made here and bound as a single file: the process that writes it cannot replace it by something
-        # else.
+        # The sandbox sees this file alone, not its folder, so a program there cannot replace it by a link.
         bundle.unlink(missing_ok=True)
         bundle.write_bytes(b"")
         confinement = self.confinement(
@@ -275,7 +274,7 @@ class Workspace:
         async with self._comparing:
             scratch = self._compared
             if scratch is None:
-                # A new one, since a program in the sandbox could write to the last.
+                # A new folder, because programs in the sandbox may have changed the last one.
                 scratch = Path(mkdtemp(prefix="compared-", dir=self.folder))
                 await self.repository.make_collection(scratch, self.base.sha, excluded=self._excluded)
                 if self._index.exists():
@@ -306,11 +305,11 @@ class Workspaces:
     """Where a worker makes the workspaces of its runs, and from what."""
 
     root: Path
-    environment: Mapping[str, str]  # the worker's
+    environment: Mapping[str, str]  # of the worker
     remover: FolderRemover | None = None  # None: a workspace is deleted before its block ends
     hidden: Sequence[Path] = ()
     mirrors: Mirrors | None = None  # None: clone without a mirror
-    comparing_memory: int = 512 * 2**20  # of each git that compares
+    comparing_memory: int = 512 * 2**20  # limits each git process that makes a patch
 
     @asynccontextmanager
     async def open(self, run_id: UUID) -> AsyncIterator[Workspace]:

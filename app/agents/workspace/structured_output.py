@@ -68,7 +68,7 @@ async def check_apart(
     workspace: Workspace, sandbox: Sandbox, output: object, schema: object, *, seconds: float = CHECK_SECONDS
 ) -> None:
     """Check the output, which may be MISSING, in a process in the run's sandbox. Raises OutputInvalid."""
-    # An error of the schema comes first: it may be why there is no output.
+    # The schema is checked also without an output: an error in it may be why there is none.
     question = [schema] if output is MISSING else [output, schema]
     try:
         checked = await workspace.execute(

@@ -15,39 +15,39 @@ from app.processes.output import last_lines
 RESULT = f"refs/heads/{COLLECTED}"
 _OUTPUT_LIMIT = 2**20
 _HEAD = re.compile(r"([0-9a-f]{40}([0-9a-f]{24})?)?")
-_NOT_ALL_TAKEN = 40  # no exit status of git
+_NOT_ALL_TAKEN = 40  # an exit status that git does not use
 _MOST_NAMED = 20
-# One process for all commands: starting it in the sandbox takes longer than each of them.
+# One program for all steps, because starting a sandbox takes longer than any of the steps.
 GATHER = f"""\
 result=$1 own=$2 base=$3 bundle=$4 subject=$5 work=$PWD
 set -e
 taken=0
-# Git waits for what it opens, and may open any of these: as one of its own files, or by a name like .gitattributes.
-# The output file is checked later.
+# Git hangs when it opens a named pipe, such as one that is called .gitattributes, so all are deleted. The file of the
+# structured output is checked when it is read.
 pipes=$(find . "$HOME" "$TMPDIR" ! -path "./$own/output.json" -type p -print -delete 2>/dev/null |
     tail -n {_MOST_NAMED}) || :
 if [ -n "$pipes" ]; then
     echo "Named pipes stay behind:" $pipes >&2
     taken={_NOT_ALL_TAKEN}
 fi
-# The commit that the work started from is in our objects already, and most agents leave the commits to us. A fetch
-# fails where the agent has no commit, or no repository any more; then its files are what counts.
+# Only an agent that has made commits needs a fetch. It fails if the agent has deleted its repository; the files are
+# collected in any case.
 if [ "$(GIT_DIR=$work/.git git rev-parse --verify --quiet HEAD 2>/dev/null)" != "$base" ]; then
     fetch="git fetch --quiet --force --no-tags --no-recurse-submodules"
     $fetch --update-head-ok --update-shallow -- "$work" "HEAD:$result" 2>/dev/null || :
 fi
 tip=$GIT_DIR/$result
 [ ! -e "$tip" ] || git read-tree HEAD
-# In a repository below, `git add` starts a git that obeys what the agent configured there: its filters are programs.
-# It passes over an entry that is said not to be checked out.
+# In a submodule, `git add` would start a git that runs the filters which the agent configured there. It skips an
+# entry with the bit skip-worktree.
 git ls-files -z --stage | sed -z -n 's/^160000 [^\t]*\t//p' | xargs -0 -r sh -c '
     for path; do [ ! -e "$path/.git" ] || printf "%s\\0" "$path"; done
 ' sh | git update-index -z --skip-worktree --stdin
-# Not by a pathspec that excludes our folder: git counts it as an error if the repository ignores the same one.
+# Without a pathspec that excludes our folder: git reports an error if the repository ignores the same folder.
 git add --all --ignore-errors -- . >/dev/null || taken={_NOT_ALL_TAKEN}
-# A .gitignore of the repository can say otherwise than the exclude file.
+# A .gitignore of the repository can override the exclude file, so our folder is reset.
 git reset --quiet -- "$own" ":(exclude)$own/checks.toml"
-# By the parts of `git commit`, which looks into repositories below too.
+# Not by `git commit`, which also looks into submodules.
 tree=$(git write-tree)
 before=
 [ ! -e "$tip" ] || read -r before <"$tip"
@@ -58,7 +58,7 @@ made=
 [ ! -e "$tip" ] || read -r made <"$tip"
 since=${{base:+^$base}}
 if [ "$made" != "$base" ] && ! git bundle create --quiet - "$result" $since >"$bundle" 2>"$GIT_DIR/refusal"; then
-    # An agent that went back to an earlier commit has none of its own, and git refuses to make a bundle of none.
+    # Git refuses to make an empty bundle, as for an agent that went back to an earlier commit.
     own_commits=$(git rev-list --max-count=1 "$made" $since)
     [ -z "$own_commits" ] || {{ cat "$GIT_DIR/refusal" >&2; exit 1; }}
     : >"$bundle"
@@ -81,7 +81,7 @@ _SETTINGS = (
     ("pack.windowMemory", "64m"),
 )
 
-# The environment of a git in the sandbox that knows our scratch repository, but no settings of the agent.
+# Makes a git in the sandbox use our scratch repository and none of the agent's settings.
 GIT_ENVIRONMENT = {
     **settings_environment(_SETTINGS),
     "GIT_WORK_TREE": ".",
@@ -92,7 +92,7 @@ GIT_ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
 }
 
-# Starts a command in the sandbox of the run, with variables beside the usual ones.
+# Starts a command in the sandbox of the run, with these variables in addition to the usual ones.
 Start = Callable[[Sequence[str], Mapping[str, str]], Awaitable[ConfinedProcess]]
 
 

@@ -61,7 +61,7 @@ async def test_service_that_cannot_start_a_second_time_is_named_in_the_log(runne
 
 async def test_files_of_set_up_that_cannot_be_listed_are_in_the_log(runner: Runner) -> None:
     """Regression: they became part of the work, and nothing said so."""
-    breaks = Step(shell="echo made > left; echo broken > .git/index")
+    breaks = Step(run=("sh", "-c", "echo made > left; echo broken > .git/index"))
 
     outcome = await runner.run(
         "true", adapter=scripted_adapter("command"), preparation=prepared_by(runner, breaks)

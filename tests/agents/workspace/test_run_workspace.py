@@ -380,6 +380,8 @@ async def test_what_a_program_in_the_clone_prints_is_kept_up_to_a_limit(
     """Regression: the worker kept all output in memory, as of a git that lists what a hostile set-up has left."""
     async with Workspaces(tmp_path, os.environ).open(uuid.uuid4()) as workspace:
         workspace.work.mkdir()
-        printed = await workspace.execute(sandbox, ("head", "-c", "100M", "/dev/zero"), confined_environment({}))
+        printed = await workspace.execute(
+            sandbox, ("head", "-c", "100M", "/dev/zero"), confined_environment({})
+        )
 
     assert (printed.code, printed.is_truncated, len(printed.output)) == (0, True, 64 * 2**20)
