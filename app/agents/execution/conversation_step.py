@@ -119,8 +119,8 @@ async def _talk(run: ActiveRun, conversation: Conversation, network: Network, to
         await conversation.hold(session, opening)
     finally:
         run.summary = session.last_message[:_SUMMARY_CHARACTERS]
-        run.keeper.session_id = session.session_id if session.can_resume else ""
-        run.keeper.cost = run.effects.meter.conversation_cost
+        session_id = session.session_id if session.can_resume else ""
+        run.keeper.note_conversation(session_id, run.effects.meter.conversation_cost)
         at_once = run.effects.stop.is_set() or conversation.is_cancelled or run.time.is_over
         await shielded(session.close(at_once=at_once))
 

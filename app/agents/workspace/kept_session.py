@@ -83,10 +83,8 @@ class SessionKeeper:
         self._home = home
         self._folder = folder
         self._masker = masker
-        # The agent's id of this run's conversation; "" if the agent cannot resume it.
-        self.session_id = ""
-        # The agent's sums of the cost of this run's conversation and of the earlier one.
-        self.cost, self.earlier_cost = 0.0, earlier.cost if earlier else 0.0
+        self._session_id, self._cost = "", 0.0
+        self.earlier_cost = earlier.cost if earlier else 0.0
 
     @property
     def earlier_id(self) -> str | None:
@@ -111,18 +109,22 @@ class SessionKeeper:
             log.warning("run.session_not_restored", reason=repr(error))
             self._earlier = None
 
+    def note_conversation(self, session_id: str, cost: float) -> None:
+        """Note the id of this run's conversation, "" if the agent cannot resume it, and the agent's sum of its cost."""
+        self._session_id, self._cost = session_id, cost
+
     def keep(self, file: Path) -> None:
         """Write the conversation of the ended agent to `file`, if it can be resumed; a failure is logged."""
-        if not self.session_id or not self._adapter.sessions:
+        if not self._session_id or not self._adapter.sessions:
             return
         packed = None
         if files := self._read_files():
             kept = KeptSession(
                 adapter=self._adapter.name,
-                session_id=self.session_id,
+                session_id=self._session_id,
                 folder=str(self._folder),
                 files=files,
-                cost=self.cost,
+                cost=self._cost,
             )
             packed = pack(kept)
         if packed is None:

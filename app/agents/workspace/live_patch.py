@@ -103,14 +103,16 @@ async def compare(
     """
     command = ("nice", "-n", "5", "sh", "-c", COMPARE, "sh", base or EMPTY_TREE, str(PATCH_LIMIT + 1))
     variables = {**confined_environment(environment), **GIT_ENVIRONMENT, "GIT_DIR": str(scratch)}
-    for _ in range(_TRIES):
+    tries = _TRIES
+    while True:
         process = await sandbox.start(command, confinement, variables)
         ended = await process.finish(_LIST_LIMIT + PATCH_LIMIT)
         listed, end, patch = ended.output.partition(b"\0\0")
         if end and (ended.code == 0 or len(patch) > PATCH_LIMIT):
             break
-    else:
-        raise WorkspaceBroken(f"The files cannot be compared: {last_lines(ended.errors)}")
+        tries -= 1
+        if not tries:
+            raise WorkspaceBroken(f"The files cannot be compared: {last_lines(ended.errors)}")
     heads, sizes, notes = list[bytes](), dict[str, int](), list[str]()
     entries = [entry.replace(b" ./", b" ", 1).split(b" ", 2) for entry in listed.split(b"\0")[1:]]
     for kind, size, name in entries:

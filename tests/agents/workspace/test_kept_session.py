@@ -162,7 +162,7 @@ def test_traps_in_a_home_are_not_kept(tmp_path: Path, trap: Callable[[Path, Path
     trap(home, outside)
 
     keeper = keeper_of(None, home)
-    keeper.session_id = "s"
+    keeper.note_conversation("s", cost=0.0)
 
     keeper.keep(tmp_path / "kept")
 
