@@ -28,9 +28,6 @@ class Masker:
         return text
 
     def mask_emit(self, emit: Callable[[JsonDict], Awaitable[None]]) -> Callable[[JsonDict], Awaitable[None]]:
-        if not self._replacements:
-            return emit
-
         async def masked(entry: JsonDict) -> None:
             await emit(self.value(entry))
 

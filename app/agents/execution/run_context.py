@@ -108,9 +108,8 @@ class RunEffects:
     """How a run in progress acts outside its workspace, and the signal that stops it."""
 
     emit: Emit  # takes one log entry
-    stop: asyncio.Event = field(
-        default_factory=asyncio.Event
-    )  # when set, the agent is ended at once and its work is kept
+    # When it is set, the agent is ended at once, and its work is kept.
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
     commands: CommandSource
     meter: UsageMeter = field(default_factory=UsageMeter)
     # Awaited before each start of an agent process; everything up to here can safely be repeated.

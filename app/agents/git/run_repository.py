@@ -5,6 +5,7 @@ worker opens that clone or its work tree: the agent's commits come back as a bun
 """
 
 import re
+import shutil
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -368,9 +369,8 @@ def _borrow(git_folder: Path, objects: Path, shallow: bytes) -> None:
 
 
 async def _copy_objects(repository: Path, git_folder: Path) -> None:
-    shallow = repository / "shallow"
-    if shallow.exists():
-        (git_folder / "shallow").write_bytes(shallow.read_bytes())
+    with suppress(FileNotFoundError):
+        shutil.copyfile(repository / "shallow", git_folder / "shallow")
     # By a program, which can be killed: copying may take long.
     command = ("cp", "-R", "--", f"{repository}/objects/.", str(git_folder / "objects"))
     try:

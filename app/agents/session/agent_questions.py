@@ -73,6 +73,10 @@ class _PendingQuestion:
         self.is_cancelled = False
         self.is_complete = False
 
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        self.is_over.set()
+
 
 class Questions:
     """Asks people the questions of one agent, one at a time; each ends by answer, withdrawal, time limit or turn."""
@@ -89,7 +93,6 @@ class Questions:
         self._human_timeout = human_timeout
         self._catch_up = catch_up
         self._on_close = on_close
-        self._turn = 0
         # The queued questions and the current one.
         self._pending: list[_PendingQuestion] = []
         self._one_at_a_time = asyncio.Lock()
@@ -154,14 +157,12 @@ class Questions:
         """Close the question of this request: the agent does not wait for its answer any more."""
         for pending in self._pending:
             if pending.request == request and pending.answer is None:
-                pending.is_cancelled = True
-                pending.is_over.set()
+                pending.cancel()
 
     def cancel_all(self) -> None:
         """Cancel all questions, both the one that is shown and those that wait, because the agent's turn is over."""
-        self._turn += 1
-        if self._current is not None:
-            self._current.is_over.set()
+        for pending in self._pending:
+            pending.cancel()
 
     def take(self, command: Command) -> bool:
         """Take a command as the answer to the question that is shown; False if it answers another, or has an answer."""
@@ -250,21 +251,18 @@ class Questions:
     ) -> _PendingQuestion | None:
         if len(self._pending) >= _MAX_WAITING:
             return None
-        pending, turn = _PendingQuestion(shown, request, elicitation_id), self._turn
+        pending = _PendingQuestion(shown, request, elicitation_id)
         self._pending.append(pending)
         try:
             async with self._one_at_a_time:
-                pending.is_cancelled |= turn != self._turn
                 if not pending.is_cancelled:
                     await self._publish(pending, refusal)
-                    pending.is_cancelled |= turn != self._turn
         finally:
             self._pending.remove(pending)
         return pending
 
     async def _publish(self, pending: _PendingQuestion, refusal: str | None) -> None:
-        # Counted from now on: the question has waited until earlier ones were closed.
-        turn = self._turn
+        # Its time begins now: the question has waited until earlier ones were closed.
         shown = pending.shown = pending.shown.open_for(self._human_timeout)
         # Set first, because `take` may get the answer as soon as the question is published.
         self._current = pending
@@ -280,7 +278,7 @@ class Questions:
         chosen = refusal if pending.answer is None else _option_of(shown.kind, pending.answer)
         if pending.answer is None and pending.is_complete:
             chosen = _OPEN
-        is_settled = turn == self._turn and not pending.is_cancelled and chosen is not None
+        is_settled = not pending.is_cancelled and chosen is not None
         resolved = {**about, "optionId": chosen} if is_settled else about
         await self._channel.emit(notification_entry("_posthog/permission_resolved", resolved))
 
