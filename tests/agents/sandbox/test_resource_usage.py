@@ -215,7 +215,8 @@ def in_terminals(count: int, *lines: str, waits: bool = True) -> str:
 BOMBS = {
     "The run had more than 60 processes and threads at a time.": (
         "for _ in range(24):",
-        "    if os.fork() == 0: signal.pause()",
+        # A small program: on a slow machine, sixty copies of this one were over the limit of memory first.
+        "    if os.fork() == 0: os.execlp('sleep', 'sleep', '600')",
         "signal.pause()",
     ),
     "The run used more than 256 MiB of memory.": (
