@@ -1,5 +1,6 @@
 """The context that an agent gets of earlier runs: a stored conversation, or a summary of logs (contract 9.2)."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -113,7 +114,7 @@ async def store_session(store: ObjectStore, file: Path, *, ref: RunRef, retry: S
 
 
 async def _fetch_session(store: ObjectStore, ref: RunRef) -> KeptSession | None:
-    packed = b""
+    packed = bytearray()
     try:
         async with store.open(ref.session_key) as content:
             async for chunk in content.chunks:
@@ -125,4 +126,5 @@ async def _fetch_session(store: ObjectStore, ref: RunRef) -> KeptSession | None:
     except ObjectStoreUnavailable as error:
         log.warning("session.not_fetched", error=repr(error))
         return None
-    return unpack(packed)
+    # In a thread, since it may be 64 MiB when unpacked.
+    return await asyncio.to_thread(unpack, bytes(packed))
