@@ -75,12 +75,7 @@ class RunSpec(NamedTuple):
     environment: SpecEnvironment | None
     person: Person | None
     encrypted_mcp_servers: str | None
-    repair_fields: list[Any] | None  # the message is None if there is nothing to correct
-
-    @property
-    def repair(self) -> Repair | None:
-        """The repair that the worker is to perform; None if there is nothing to correct."""
-        return Repair(*self.repair_fields) if self.repair_fields and self.repair_fields[0] else None
+    repair: Repair | None
 
     @property
     def places(self) -> tuple[tuple[CheckSource, CheckSet], ...]:
@@ -133,20 +128,17 @@ _CHECK_SETS = (
 )
 _NEWEST = (
     select(
-        func.jsonb_build_array(
-            Verification.repair,
-            Verification.delivery["worked_seconds"],
-            Verification.definitions,
-            Verification.delivery["began"],
-        )
+        Verification.repair.label("message"),
+        Verification.delivery["worked_seconds"].label("worked_seconds"),
+        Verification.definitions,
+        Verification.delivery["began"].label("began"),
     )
     .where(Verification.run_id == Run.id)
     .order_by(Verification.attempt.desc())
     .limit(1)
     .correlate(Run)
-    .scalar_subquery()
+    .lateral("newest")
 )
-_REPAIR = case((is_in(RunPhase.REPAIRING), _NEWEST))
 _RUN = Prepared(
     select(
         Run.branch,
@@ -172,12 +164,13 @@ _RUN = Prepared(
         User.first_name,
         User.last_name,
         Run.encrypted_mcp_servers,
-        _REPAIR.label("repair_fields"),
+        *_NEWEST.c,
     )
     .join(Task, Task.id == Run.task_id)
     .outerjoin(User, User.id == person_of())
     .join(Project, Project.id == Run.project_id)
     .outerjoin(SandboxEnvironment, _ENVIRONMENT_OF_RUN)
+    .outerjoin(_NEWEST, is_in(RunPhase.REPAIRING))
     .where(Run.id == bindparam("run")),
     RunSpec,
 )
