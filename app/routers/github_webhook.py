@@ -73,4 +73,4 @@ async def receive_github(
     """
     session, process = session_of(request), process_of(request)
     received = github_webhook.receive_github(session, sent, process, settings=process.settings)
-    return Json(await throttle_wrong_signatures(request, process, received))
+    return Json(await throttle_wrong_signatures(request, received))

@@ -55,10 +55,9 @@ class ScopeGate:
 
 
 async def _admit(request: Request, caller: Principal, *, in_project: bool, is_throttled: bool) -> Call:
-    process = process_of(request)
     if is_throttled:
-        await throttle(request, process, caller, in_project=in_project)
-    call = request.scope[CALL] = Call(caller, session_of(request), process)
+        await throttle(request, caller, in_project=in_project)
+    call = request.scope[CALL] = Call(caller, session_of(request), process_of(request))
     return call
 
 

@@ -13,9 +13,9 @@ from app.clients.request_counter import Quota, RateLimit
 from app.clock import utcnow
 from app.errors import AppError, Throttled, WrongSignature
 from app.outages import REDIS_ERRORS
-from app.runtime import ProcessContext
 from app.services.access.principal import Principal
 from app.web.asgi_keys import RATE_LIMIT
+from app.web.dependencies import process_of
 
 Result = TypeVar("Result")
 
@@ -30,15 +30,14 @@ _IPV6_CLIENT_BITS = 64
 log = structlog.get_logger(__name__)
 
 
-async def throttle(
-    request: Request, process: ProcessContext, principal: Principal, *, in_project: bool
-) -> None:
+async def throttle(request: Request, principal: Principal, *, in_project: bool) -> None:
     """Count one request against the request limits of its project if `in_project`, and otherwise of its user."""
-    limits = _limits(process.settings.throttle_per_minute, process.settings.throttle_per_hour)
+    settings = process_of(request).settings
+    limits = _limits(settings.throttle_per_minute, settings.throttle_per_hour)
     if not limits:
         return
     bucket = f"project:{principal.project.id}" if in_project else f"user:{principal.user_id}"
-    quota = await _count(process, bucket, limits)
+    quota = await _count(request, bucket, limits)
     if quota is not None:
         request.scope[RATE_LIMIT] = [
             (b"ratelimit-limit", b"%d" % quota.limit),
@@ -48,31 +47,30 @@ async def throttle(
     _refuse_above(quota)
 
 
-async def throttle_address(request: Request, process: ProcessContext, purpose: str) -> None:
+async def throttle_address(request: Request, purpose: str) -> None:
     """Count one request of a client without a key against the limit of the client's IP address."""
-    await throttle_by(process, f"{purpose}:{address_of(request)}", _OF_ADDRESS)
+    await throttle_by(request, f"{purpose}:{address_of(request)}", _OF_ADDRESS)
 
 
-async def throttle_wrong_signatures(
-    request: Request, process: ProcessContext, work: Awaitable[Result]
-) -> Result:
+async def throttle_wrong_signatures(request: Request, work: Awaitable[Result]) -> Result:
     """Return the result of `work` on a signed request; count the request only if its signature is wrong."""
     try:
         return await work
     except WrongSignature:
-        # All projects get their deliveries from the same few addresses of GitHub.
-        await throttle_address(request, process, "github")
+        # Requests with a right signature do not count: those of all projects come from a few addresses of GitHub.
+        await throttle_address(request, "github")
         raise
 
 
 async def throttle_by(
-    process: ProcessContext, bucket: str, limits: Sequence[RateLimit], *, refusal: AppError | None = None
+    request: Request, bucket: str, limits: Sequence[RateLimit], *, refusal: AppError | None = None
 ) -> None:
-    """Count one request against limits beside those of its project or user. Raises Throttled, or `refusal`."""
-    _refuse_above(await _count(process, bucket, limits), refusal)
+    """Count one request against limits other than those of its project or user. Raises Throttled, or `refusal`."""
+    _refuse_above(await _count(request, bucket, limits), refusal)
 
 
-async def _count(process: ProcessContext, bucket: str, limits: Sequence[RateLimit]) -> Quota | None:
+async def _count(request: Request, bucket: str, limits: Sequence[RateLimit]) -> Quota | None:
+    process = process_of(request)
     try:
         return await process.rate_limiter.hit(process.redis, bucket, limits, now=utcnow().timestamp())
     except REDIS_ERRORS as error:

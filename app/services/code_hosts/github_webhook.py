@@ -48,7 +48,7 @@ class UnverifiedDelivery:
     signature: str = field(repr=False)
     body: bytes = field(repr=False)
     # The integration with the secret that signed it; None: the service's own secret.
-    integration_id: int | None = None
+    integration_id: int | None
 
 
 async def receive_github(

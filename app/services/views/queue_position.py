@@ -19,7 +19,7 @@ LAST_POSITION = 1000
 PROJECT_LIMIT = "project_concurrency"
 
 
-def queue_columns(run: type[Run] = Run) -> dict[str, ColumnElement[Any]]:
+def queue_columns(run: type[Run]) -> dict[str, ColumnElement[Any]]:
     """Return the expressions for the keys `IN_QUEUE`, which are computed at each reading; NULL for other runs."""
     return dict(zip(IN_QUEUE, (position(run), _wait_reason(run)), strict=True))
 

@@ -10,7 +10,7 @@ from app.services.accounts import terminal_logins
 from app.services.accounts.console_sessions import Browser
 from app.web.body import Body
 from app.web.console.cookie import refuse_other_sites
-from app.web.dependencies import call_of, process_of
+from app.web.dependencies import call_of
 from app.web.throttling import CODES, POLLS, POLLS_OF_ADDRESS, address_of, throttle_address, throttle_by
 
 _USER_AGENT_CHARACTERS = 200
@@ -20,28 +20,27 @@ _CODE_CHARACTERS = 100
 
 async def _browser(request: Request) -> Browser:
     refuse_other_sites(request)
-    await throttle_address(request, process_of(request), "console")
+    await throttle_address(request, "console")
     user_agent = request.headers.get("user-agent", "")[:_USER_AGENT_CHARACTERS]
     return Browser(address_of(request)[:_ADDRESS_CHARACTERS], user_agent)
 
 
 async def _terminal_address(request: Request) -> str:
-    await throttle_address(request, process_of(request), "terminal")
+    await throttle_address(request, "terminal")
     return address_of(request)[:_ADDRESS_CHARACTERS]
 
 
 async def _user_code(request: Request) -> str:
     # Unknown codes count too, so that the limit does not show which codes exist.
-    await throttle_by(process_of(request), f"codes:{call_of(request).caller.user_id}", CODES)
+    await throttle_by(request, f"codes:{call_of(request).caller.user_id}", CODES)
     code: str = request.path_params["user_code"]
     return code[:_CODE_CHARACTERS]
 
 
 async def _device_code(request: Request, body: Body[TerminalTokenIn]) -> str:
-    process = process_of(request)
-    await throttle_by(process, f"polls:{address_of(request)}", POLLS_OF_ADDRESS)
+    await throttle_by(request, f"polls:{address_of(request)}", POLLS_OF_ADDRESS)
     bucket = f"polls:{hash_session_secret(body.device_code)}"
-    await throttle_by(process, bucket, POLLS, refusal=terminal_logins.asks_too_often())
+    await throttle_by(request, bucket, POLLS, refusal=terminal_logins.asks_too_often())
     return body.device_code
 
 

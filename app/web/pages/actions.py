@@ -30,9 +30,8 @@ _PLAIN = ("option_id", "action", "text", "custom_input", "digest")
 
 
 async def _open_action(request: Request) -> Action:
-    process = process_of(request)
-    await throttle_address(request, process, "action")
-    token, settings = request.path_params["token"], process.settings
+    await throttle_address(request, "action")
+    token, settings = request.path_params["token"], process_of(request).settings
     return await token_answers.open_action(
         session_of(request), token, settings.secret_keys, settings.action_tokens
     )
