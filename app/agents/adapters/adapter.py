@@ -203,10 +203,7 @@ class Adapter(_Data):
 
     def supported_efforts(self, model: str) -> tuple[ReasoningEffort, ...]:
         """Return the reasoning efforts that a model supports, in rising order; empty if no rule names the model."""
-        for rule in self.efforts:
-            if re.fullmatch(rule.models, model):
-                return rule.efforts
-        return ()
+        return next((rule.efforts for rule in self.efforts if re.fullmatch(rule.models, model)), ())
 
     def conveys(self, option: str) -> bool:
         """Return whether the agent receives `model`, `effort` or `mode` at its start, by a variable or file."""

@@ -188,7 +188,8 @@ class Git:
         except TimeoutError:
             place = f" ({remote.url})" if remote else ""
             seconds = int(timeout.total_seconds())
-            raise RepositoryUnreachable(f"git {arguments[0]} took over {seconds} s{place}.") from None
+            command = arguments[2 if arguments[0] == "-c" else 0]
+            raise RepositoryUnreachable(f"git {command} took over {seconds} s{place}.") from None
         finally:
             await end_session(process)
 

@@ -250,6 +250,14 @@ def test_urls_are_split_from_their_credentials(url: str, shown: str, secret: tup
     assert repr(Remote.parse(url).credential) in ("None", "Credential()")
 
 
+async def test_command_that_takes_too_long_is_named_without_its_settings(tmp_path: Path) -> None:
+    """Regression: the error of a run said that "git -c" took too long."""
+    with pytest.raises(RepositoryUnreachable, match=r"^git hash-object took over 0 s\.$"):
+        await Git(tmp_path, os.environ).run(
+            "-c", "core.abbrev=7", "hash-object", "/dev/zero", timeout=timedelta()
+        )
+
+
 async def test_texts_of_a_damaged_repository_are_left_out(tmp_path: Path) -> None:
     """Regression: git ends at the damaged blob, and reading what it had not printed failed the run."""
     repository = Repository(tmp_path / "repository", os.environ, 2**29)
