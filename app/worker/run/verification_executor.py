@@ -23,7 +23,7 @@ from app.outages import DatabaseUnavailable
 from app.services.artifacts.manifest import NewArtifact, store_run_artifact
 from app.services.retrying.retries import in_transaction
 from app.services.runs.verification_attempts import verification_lifecycle
-from app.services.runs.verification_attempts.kept_bases import find_base, keep_base
+from app.services.runs.verification_attempts.kept_bases import find_base, keep_base, pack, unpack
 from app.services.runs.verification_attempts.shown_results import show_lost, show_progress, show_result
 from app.services.runs.verification_attempts.verification_lifecycle import Conclusion, OpenAttempt
 from app.services.views.verification_texts import repair_message
@@ -110,11 +110,13 @@ class _Performance:
 
     async def find_base(self, key: bytes) -> Execution | None:
         project_id, days = self._claimed.project_id, self._worker.process.settings.check_base_days
-        return await self._do(partial(find_base, project_id=project_id, key=key, days=days))
+        packed = await self._do(partial(find_base, project_id=project_id, key=key, days=days))
+        # In a thread, here and below: there may be 100,000 cases. No transaction is open meanwhile.
+        return None if packed is None else await asyncio.to_thread(unpack, packed)
 
     async def keep_base(self, key: bytes, execution: Execution) -> None:
-        project_id = self._claimed.project_id
-        await self._do(partial(keep_base, project_id=project_id, key=key, execution=execution))
+        project_id, packed = self._claimed.project_id, await asyncio.to_thread(pack, execution)
+        await self._do(partial(keep_base, project_id=project_id, key=key, packed=packed))
 
     async def perform(self) -> Conclusion:
         try:

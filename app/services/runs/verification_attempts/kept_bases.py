@@ -1,6 +1,5 @@
 """Keeps the results of checks of a base, so that other attempts and runs need not execute them (contract 18.3)."""
 
-import asyncio
 import hashlib
 import json
 import zlib
@@ -17,15 +16,13 @@ from app.models import KeptBase
 from app.verdicts.judgement import Case, Execution
 
 
-async def find_base(session: AsyncSession, project_id: int, key: bytes, *, days: int) -> Execution | None:
+async def find_base(session: AsyncSession, project_id: int, key: bytes, *, days: int) -> bytes | None:
+    """Return a packed result that is at most `days` old, if there is one."""
     terms = (KeptBase.key == _own(project_id, key), KeptBase.created_at > utcnow() - timedelta(days=days))
-    kept = await session.scalar(select(KeptBase.result).where(*terms))
-    # In a thread: there may be 100,000 cases.
-    return None if kept is None else await asyncio.to_thread(_unpack, kept)
+    return await session.scalar(select(KeptBase.result).where(*terms))
 
 
-async def keep_base(session: AsyncSession, project_id: int, key: bytes, execution: Execution) -> None:
-    packed = await asyncio.to_thread(_pack, execution)
+async def keep_base(session: AsyncSession, project_id: int, key: bytes, packed: bytes) -> None:
     values = {"project_id": project_id, "result": packed, "created_at": utcnow()}
     row = insert(KeptBase).values(key=_own(project_id, key), **values)
     await session.execute(row.on_conflict_do_update(index_elements=[KeptBase.key], set_=values))
@@ -41,14 +38,14 @@ def _own(project_id: int, key: bytes) -> bytes:
     return hashlib.sha256(b"%d\n%b" % (project_id, key)).digest()
 
 
-def _pack(execution: Execution) -> bytes:
+def pack(execution: Execution) -> bytes:
     cases = execution.cases
     listed = None if cases is None else [(*case, outcome) for case, outcome in cases.items()]
     kept = [execution.exit_code, list(execution.blocked_hosts), execution.fault, listed]
     return zlib.compress(json.dumps(kept).encode())
 
 
-def _unpack(packed: bytes) -> Execution:
+def unpack(packed: bytes) -> Execution:
     exit_code, blocked_hosts, fault, listed = json.loads(zlib.decompress(packed))
     cases = None if listed is None else {Case(*names): CaseOutcome(outcome) for *names, outcome in listed}
     return Execution(exit_code=exit_code, blocked_hosts=blocked_hosts, fault=fault, cases=cases)
