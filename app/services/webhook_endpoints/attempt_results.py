@@ -16,7 +16,7 @@ from app.clients.webhooks.webhook_messages import AttemptResult
 from app.clock import utcnow
 from app.db import after_commit
 from app.db.statements import rows_of
-from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason
+from app.enums import AttemptOutcome, DeliveryError, DeliveryStatus, DisabledReason, EventType
 from app.models import Base, WebhookAttempt, WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant
 from app.services.retrying import due_rows
@@ -86,22 +86,22 @@ async def settle(session: AsyncSession, attempts: Sequence[tuple[Claimed, Attemp
     endpoint is gone, not at all. So a call can be repeated.
     """
     now = utcnow()
-    ids = {claimed.endpoint_id for claimed, _ in attempts}
+    ids = {claimed.row.endpoint_id for claimed, _ in attempts}
     locked = due_rows.lock(select(*_ENDPOINT_COLUMNS).where(_ENDPOINT.c.id.in_(ids)), _ENDPOINT.c.id)
     endpoints = {row.id: row for row in await rows_of(session, locked, _Endpoint)}
-    ids = {claimed.id for claimed, _ in attempts}
+    ids = {claimed.row.id for claimed, _ in attempts}
     locked = due_rows.lock(select(*_DELIVERY_COLUMNS).where(_DELIVERY.c.id.in_(ids)), _DELIVERY.c.id)
     deliveries = {row.id: row for row in await rows_of(session, locked, _Delivery)}
     ended = [
-        (claimed, result, _end_of(deliveries[claimed.id], claimed, result, now=now))
+        (claimed, result, _end_of(deliveries[claimed.row.id], claimed, result, now=now))
         for claimed, result in attempts
-        if claimed.id in deliveries
+        if claimed.row.id in deliveries
     ]
     logged = await _log(session, [_log_entry(claimed, result, end) for claimed, result, end in ended])
     # An attempt that was stored before does not count again.
-    counted = [each for each in ended if (each[0].id, each[0].n) in logged]
+    counted = [each for each in ended if (each[0].row.id, each[0].row.attempts) in logged]
     health, reasons = _tally(counted, endpoints, now=now)
-    if ends := [{"key": claimed.id, **end._asdict()} for claimed, _, end in counted if end is not None]:
+    if ends := [{"key": claimed.row.id, **end._asdict()} for claimed, _, end in counted if end is not None]:
         await session.execute(_END, ends)
     if health:
         await session.execute(
@@ -128,14 +128,18 @@ def _tally(
     health: dict[UUID, Health] = {}
     reasons: dict[UUID, DisabledReason] = {}
     for claimed, result, end in counted:
-        exhausted = end is not None and end.status is DeliveryStatus.FAILED and not claimed.is_ping
-        row = endpoints[claimed.endpoint_id]
-        before = health.get(claimed.endpoint_id) or row.health
+        exhausted = (
+            end is not None
+            and end.status is DeliveryStatus.FAILED
+            and claimed.row.event_type != EventType.PING
+        )
+        row = endpoints[claimed.row.endpoint_id]
+        before = health.get(claimed.row.endpoint_id) or row.health
         after = before.after(result, now=now, exhausted=exhausted)
-        health[claimed.endpoint_id] = after
+        health[claimed.row.endpoint_id] = after
         reason = after.reason_to_disable(result, now=now)
         if reason is not None and row.enabled:
-            reasons.setdefault(claimed.endpoint_id, reason)
+            reasons.setdefault(claimed.row.endpoint_id, reason)
     return health, reasons
 
 
@@ -149,10 +153,10 @@ async def _log(session: AsyncSession, entries: Sequence[dict[str, object]]) -> s
 
 
 def _end_of(row: _Delivery, claimed: Claimed, result: AttemptResult, *, now: datetime) -> _End | None:
-    if row.attempts != claimed.n:
+    if row.attempts != claimed.row.attempts:
         return None
     end = _End(row.status, row.due_at, row.delivered_at, last_attempt_at=result.started_at)
-    is_asked_again = end.is_pending and row.due_at != claimed.due_at
+    is_asked_again = end.is_pending and row.due_at != claimed.row.due_at
     if is_asked_again and result.error is not None and not result.is_gone:
         return end._replace(is_manual=row.is_manual)
     if result.error is None or row.delivered_at is not None:
@@ -171,9 +175,9 @@ def _end_of(row: _Delivery, claimed: Claimed, result: AttemptResult, *, now: dat
 
 def _log_entry(claimed: Claimed, result: AttemptResult, end: _End | None) -> dict[str, object]:
     return {
-        "delivery_id": claimed.id,
-        "n": claimed.n,
-        "is_manual": claimed.is_manual,
+        "delivery_id": claimed.row.id,
+        "n": claimed.row.attempts,
+        "is_manual": claimed.row.is_manual,
         "started_at": result.started_at,
         "duration_ms": round(result.duration / timedelta(milliseconds=1)),
         "outcome": AttemptOutcome.DELIVERED if result.error is None else AttemptOutcome.FAILED,
@@ -189,14 +193,14 @@ def _measure(claimed: Claimed, result: AttemptResult, end: _End | None) -> None:
     _ATTEMPTS.labels(result.error or "delivered").inc()
     _DURATION.observe(result.duration.total_seconds())
     if end is not None and not end.is_pending:
-        _NEEDED.observe(claimed.n)
+        _NEEDED.observe(claimed.row.attempts)
 
 
 def _log_failures(attempts: Sequence[tuple[Claimed, AttemptResult, object]]) -> None:
     alike: dict[tuple[UUID, DeliveryError, int | None], list[Claimed]] = defaultdict(list)
     for claimed, result, _ in attempts:
         if result.error is not None:
-            alike[claimed.endpoint_id, result.error, result.status_code].append(claimed)
+            alike[claimed.row.endpoint_id, result.error, result.status_code].append(claimed)
     for (endpoint_id, error, status_code), failed in alike.items():
         log.info(
             "webhook.not_taken",
@@ -204,8 +208,8 @@ def _log_failures(attempts: Sequence[tuple[Claimed, AttemptResult, object]]) -> 
             error=error,
             status_code=status_code,
             messages=len(failed),
-            delivery_id=str(failed[0].id),
-            attempt=failed[0].n,
+            delivery_id=str(failed[0].row.id),
+            attempt=failed[0].row.attempts,
         )
 
 

@@ -33,7 +33,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import utcnow
 from app.db import after_commit
 from app.db.statements import Prepared
-from app.enums import DeliveryStatus, EventType
+from app.enums import DeliveryStatus
 from app.models import Run, WebhookEndpoint, WebhookEndpointDelivery
 from app.models.base import constant, literal_int
 from app.security.secrets import Cipher, DecryptionError
@@ -51,18 +51,28 @@ _CLAIM_LOCK = 0x7765_6268
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A webhook delivery that this process has claimed for its attempt `n`; `due_at` is the one at the claim."""
-
+class DueDelivery(NamedTuple):
     id: UUID
     endpoint_id: UUID
-    n: int
+    event_id: UUID
+    event_type: str
+    body: str
+    attempts: int
+    attempts_allowed: int
     due_at: datetime
-    is_ping: bool
     is_manual: bool
-    message: Message = field(repr=False)
-    traceparent: str | None = None
+    traceparent: str | None
+    url: str
+    encrypted_secret: str
+    encrypted_old_secrets: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A webhook delivery that this process has claimed: its row, with this attempt counted, and its message."""
+
+    row: DueDelivery = field(repr=False)
+    message: Message
 
 
 async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> list[Claimed]:
@@ -86,19 +96,7 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
             unsigned.append(row)
         else:
             message = Message(id=row.event_id, url=row.url, body=row.body, secrets=secrets)
-            is_ping = row.event_type == EventType.PING
-            claimed.append(
-                Claimed(
-                    row.id,
-                    row.endpoint_id,
-                    row.attempts,
-                    row.due_at,
-                    is_ping,
-                    row.is_manual,
-                    message,
-                    row.traceparent,
-                )
-            )
+            claimed.append(Claimed(row, message))
     if lost:
         await session.execute(_uncount(lost).values(_ENDED))
     if unsigned:
@@ -126,23 +124,7 @@ _ENDED = {
 }
 
 
-class _Due(NamedTuple):
-    id: UUID
-    endpoint_id: UUID
-    event_id: UUID
-    event_type: str
-    body: str
-    attempts: int
-    attempts_allowed: int
-    due_at: datetime
-    is_manual: bool
-    traceparent: str | None
-    url: str
-    encrypted_secret: str
-    encrypted_old_secrets: dict[str, str]
-
-
-def _secrets(row: _Due, cipher: Cipher, *, now: datetime) -> tuple[str, ...]:
+def _secrets(row: DueDelivery, cipher: Cipher, *, now: datetime) -> tuple[str, ...]:
     try:
         return tuple(live_secrets(row.encrypted_secret, row.encrypted_old_secrets, cipher, now=now))
     except DecryptionError:
@@ -247,7 +229,7 @@ def _claim_statement() -> Select[Any]:
     )
 
 
-_CLAIM = Prepared(_claim_statement(), _Due)
+_CLAIM = Prepared(_claim_statement(), DueDelivery)
 
 
 async def next_due(session: AsyncSession) -> datetime | None:

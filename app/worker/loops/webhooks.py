@@ -136,7 +136,7 @@ class WebhookDeliverer:
             result = await self._send_once(claimed)
         except Exception:
             # The lease expires, and the delivery is tried again.
-            log.exception("webhook.attempt_failed", delivery_id=str(claimed.id))
+            log.exception("webhook.attempt_failed", delivery_id=str(claimed.row.id))
             return
         self._done.append((claimed, result))
         async with self._settling:
@@ -145,8 +145,9 @@ class WebhookDeliverer:
                 await self._settle(done)
 
     async def _send_once(self, claimed: Claimed) -> AttemptResult:
+        row = claimed.row
         with span(
-            "webhook", parent=claimed.traceparent, kind="client", delivery_id=claimed.id, attempt=claimed.n
+            "webhook", parent=row.traceparent, kind="client", delivery_id=row.id, attempt=row.attempts
         ) as sending:
             result = await self._sender.send(sign(claimed.message, traceparent=sending.traceparent))
             sending.set({"http.response.status_code": result.status_code}, error=result.error)
@@ -159,4 +160,4 @@ class WebhookDeliverer:
 
 
 def _log_fields(done: tuple[Claimed, AttemptResult]) -> dict[str, object]:
-    return {"delivery_id": str(done[0].id)}
+    return {"delivery_id": str(done[0].row.id)}

@@ -118,7 +118,7 @@ async def test_message_that_is_asked_for_again_during_an_attempt_is_sent_at_once
     row = await stored_row(process.sessions, delivery)
     assert (row.status, row.due_at) == (DeliveryStatus.PENDING, clock.now)
     again = await claim(process)
-    assert (again.id, again.n, again.is_manual) == (delivery.id, before + 2, True)
+    assert (again.row.id, again.row.attempts, again.row.is_manual) == (delivery.id, before + 2, True)
 
 
 async def test_message_that_arrives_in_an_attempt_is_not_sent_again_for_a_request_during_it(

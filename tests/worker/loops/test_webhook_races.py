@@ -224,7 +224,7 @@ async def test_each_endpoint_has_its_first_turn_before_any_has_its_second(
     async with unit_of_work(sessions) as own:
         claimed = await claim_due(own, limit=3, cipher=deliveries.process.cipher)
 
-    assert {delivery.endpoint_id for delivery in claimed} == {endpoint.id for endpoint in (busy, *quiet)}
+    assert {delivery.row.endpoint_id for delivery in claimed} == {endpoint.id for endpoint in (busy, *quiet)}
 
 
 @pytest.mark.parametrize(

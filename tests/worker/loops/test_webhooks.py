@@ -403,10 +403,10 @@ async def test_two_who_claim_never_hold_the_same_nor_more_than_an_endpoint_may_h
 
     claimed = [delivery for taken in await asyncio.gather(*(claim() for _ in range(8))) for delivery in taken]
 
-    assert len({delivery.id for delivery in claimed}) == len(claimed) == 3 * PER_ENDPOINT
+    assert len({delivery.row.id for delivery in claimed}) == len(claimed) == 3 * PER_ENDPOINT
     by_endpoint: dict[UUID, int] = {}
     for delivery in claimed:
-        by_endpoint[delivery.endpoint_id] = by_endpoint.get(delivery.endpoint_id, 0) + 1
+        by_endpoint[delivery.row.endpoint_id] = by_endpoint.get(delivery.row.endpoint_id, 0) + 1
     assert set(by_endpoint.values()) == {PER_ENDPOINT}
 
 
