@@ -1,5 +1,6 @@
 """Plain HTTP to our own processes, never through a proxy; a server that does not respond yet is no error."""
 
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def status_of(
     url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, timeout: float
 ) -> int:
-    """Return the HTTP status of the response to a request, or 0 if no response arrives within `timeout` seconds."""
+    """Return the status of the response to a request, or 0 if no HTTP response arrives within `timeout` seconds."""
     request = urllib.request.Request(url, headers=dict(headers or {}), method=method)  # noqa: S310 - our own
     try:
         with _OPENER.open(request, timeout=timeout) as answer:
@@ -19,7 +20,7 @@ def status_of(
     except urllib.error.HTTPError as error:
         with error:
             return error.code
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return 0
 
 
