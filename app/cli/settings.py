@@ -1,6 +1,6 @@
 """Read the settings for a command and send its logs to standard error, or report a bad setting in one line."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,17 +54,14 @@ def stack_settings(home: Path) -> Settings:
     stack = running_environment(home)
     if stack is None:
         raise click.ClickException(no_stack(home))
-    return _build(lambda: Settings(**_fields(stack)))
+    values = {name.removeprefix(_PREFIX).lower(): value for name, value in stack.items()}
+    known: dict[str, Any] = {name: value for name, value in values.items() if name in Settings.model_fields}
+    return _build(lambda: Settings(**known))
 
 
 def no_stack(home: Path) -> str:
     """Return the message for people that no development stack runs in the folder `home`, and how to start one."""
     return f"no development stack runs in {home.absolute()}: start `make run` in another terminal, or go to where it was started"
-
-
-def _fields(environment: Mapping[str, str]) -> dict[str, Any]:
-    values = {name.removeprefix(_PREFIX).lower(): value for name, value in environment.items()}
-    return {name: value for name, value in values.items() if name in Settings.model_fields}
 
 
 def _build(build: Callable[[], Settings]) -> Settings:
