@@ -1,14 +1,15 @@
-"""A collector of OpenTelemetry on a real socket: it takes spans by OTLP over HTTP, as Jaeger or Tempo do."""
+"""A collector of OpenTelemetry on a real socket: it takes spans by OTLP over HTTP, as Jaeger or Tempo do.
+
+It imports the messages of OTLP when it needs them: each process of the suite loads this module, and few take spans.
+"""
 
 import asyncio
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,13 +18,16 @@ from starlette.routing import Route
 from tests.support.waiting import eventually
 from tests.support.web.serving import serving
 
+if TYPE_CHECKING:
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A span as a collector has taken it."""
 
     service: str
-    span: Span
+    span: "Span"
 
     @property
     def name(self) -> str:
@@ -43,6 +47,8 @@ class Taken:
 
     @property
     def has_failed(self) -> bool:
+        from opentelemetry.proto.trace.v1.trace_pb2 import Status  # noqa: PLC0415 - slow to load
+
         return self.span.status.code == Status.STATUS_CODE_ERROR
 
     @property
@@ -76,12 +82,14 @@ class Collector:
         return self.named(name, trace)[0]
 
     async def _receive(self, request: Request) -> Response:
+        from opentelemetry.proto.collector.trace.v1 import trace_service_pb2  # noqa: PLC0415 - slow to load
+
         body = await request.body()
         self.held += 1
         _ = await self.may_answer.wait()
         self.held -= 1
         self.bodies += body
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+        for resource in trace_service_pb2.ExportTraceServiceRequest.FromString(body).resource_spans:
             service = _plain(resource.resource.attributes)["service.name"]
             self.spans += [Taken(service, span) for scope in resource.scope_spans for span in scope.spans]
         return Response()
