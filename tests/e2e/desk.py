@@ -58,6 +58,12 @@ class Desk:
         return latest
 
     async def ended(self, run: JSON) -> JSON:
+        """Return the run when it is over."""
+        # Its stream closes then. Asking for the run again and again takes the processors that it needs.
+        async with self.client.stream("GET", f"/{run['task']}/runs/{run['id']}/stream") as entries:
+            assert entries.is_success, entries.status_code
+            async for _ in entries.aiter_bytes():
+                pass
         return await wait_for_run(self.client, run["task"], "completed", "failed", "cancelled")
 
     async def perform(

@@ -342,7 +342,7 @@ side=base
 if grep -q new a; then grep -q new tests/test_a.sh && side=result || side=old; fi
 if [ $side-{command} = "{held}" ]; then
     touch {place}/is-held
-    while [ ! -e {place}/go-on ]; do sleep 0.05; done
+    while [ ! -e {place}/go-on ]; do sleep 0.5; done
 fi
 """
 
