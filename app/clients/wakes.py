@@ -58,7 +58,8 @@ class WakeListener:
         self._redis = redis
         self._pause = pause
         self._silence_seconds = silence_seconds
-        self._watchers: dict[tuple[str, str], set[asyncio.Event]] = {}
+        # By channel and message as bytes, so that a message that is no text cannot end the listener.
+        self._watchers: dict[tuple[bytes, bytes], set[asyncio.Event]] = {}
         self._turn_seconds = turn_seconds
         # When the current turn ends, and whether it is the turn of this process.
         self._turn_ends = 0.0
@@ -77,15 +78,15 @@ class WakeListener:
 
     @contextmanager
     def _watch(self, channel: str, message: str) -> Generator[asyncio.Event, None, None]:
-        happened = asyncio.Event()
-        watchers = self._watchers.setdefault((channel, message), set())
+        happened, about = asyncio.Event(), (channel.encode(), message.encode())
+        watchers = self._watchers.setdefault(about, set())
         watchers.add(happened)
         try:
             yield happened
         finally:
             watchers.discard(happened)
             if not watchers:
-                self._watchers.pop((channel, message), None)
+                self._watchers.pop(about, None)
 
     async def listen(self) -> Never:
         """Wake watchers until cancelled; after an outage of Redis all of them, because wakes may have been lost."""
@@ -102,9 +103,8 @@ class WakeListener:
             self._wake_all()
             async for message in messages_of(subscription, silence=self._silence_seconds):
                 if message["type"] == "message":
-                    about = (message["channel"].decode(), message["data"].decode())
-                    watchers = self._watchers.get(about, ())
-                    if watchers and (about[1] != LEDGER or await self._takes_turn()):
+                    watchers = self._watchers.get((message["channel"], message["data"]), ())
+                    if watchers and (message["data"] != LEDGER.encode() or await self._takes_turn()):
                         for watcher in watchers:
                             watcher.set()
 
