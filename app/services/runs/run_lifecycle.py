@@ -209,14 +209,14 @@ async def set_status(
 
 async def request_worker(session: AsyncSession, run_id: UUID, *, events: RunEvents) -> None:
     """Request a worker for a locked run (contract 13.1); one that waits keeps its position. The caller enqueues."""
-    await transition(session, events, RunStatus.QUEUED, Run.id == run_id, Run.status == RunStatus.NOT_STARTED)
     now = utcnow()
-    await session.execute(
-        update(Run)
-        .where(Run.id == run_id, Run.status == RunStatus.QUEUED)
-        .values(dispatch_requested_at=func.coalesce(Run.dispatch_requested_at, now), updated_at=now)
-        .values(traceparent=current_traceparent())
+    request = RunChanges(
+        dispatch_requested_at=func.coalesce(Run.dispatch_requested_at, now), traceparent=current_traceparent()
     )
+    not_started = (Run.id == run_id, Run.status == RunStatus.NOT_STARTED)
+    if not await transition(session, events, RunStatus.QUEUED, *not_started, **request):
+        queued = (Run.id == run_id, Run.status == RunStatus.QUEUED)
+        await session.execute(update(Run).where(*queued).values(**request, updated_at=now))
 
 
 async def queue_scheduled(session: AsyncSession, *, most: int, events: RunEvents) -> tuple[list[UUID], int]:

@@ -81,7 +81,7 @@ class RunChanges(TypedDict, total=False):
     artifacts: ColumnElement[list[ManifestEntry]]
     attempts: int | ColumnElement[int]
     completed_at: None
-    dispatch_requested_at: datetime
+    dispatch_requested_at: datetime | ColumnElement[datetime]
     environment: Environment
     error_message: str | None
     facts: ColumnElement[JsonDict]

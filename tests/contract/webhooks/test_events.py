@@ -1,6 +1,7 @@
 """The ledger of events (contract 14): each change once, with ids and statuses and no text that people wrote."""
 
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -172,6 +173,24 @@ async def test_queued_event_has_the_place_that_the_run_has(
 
     places = [row["data"].get("queue_position") for row in rows]
     assert places == [*shown, None] == [1, 2, 3, None]
+
+
+async def test_queued_event_of_a_run_that_is_started_later_has_its_place(
+    client: httpx.AsyncClient, tasks_url: str, events_url: str
+) -> None:
+    """Regression: the event was recorded before a worker was requested, and had no place."""
+    later = (utcnow() + timedelta(hours=1)).isoformat()
+    scheduled = (await client.post(tasks_url, json={"scheduled_at": later})).json()
+    task = (await client.post(tasks_url, json={})).json()
+    created = (await client.post(f"{tasks_url}/{task['id']}/runs", json={"environment": "cloud"})).json()
+    urls = [f"{tasks_url}/{run['task']}/runs/{run['id']}" for run in (scheduled["run"], created)]
+    assert (await client.patch(urls[1], json={"status": "not_started"})).status_code == 200
+    for url in urls:
+        assert (await client.post(f"{url}/start")).status_code == 200
+
+    rows = await read(client, events_url, 3, type="run.queued")
+
+    assert [row["data"].get("queue_position") for row in rows] == [None, 1, 2]
 
 
 async def test_agent_that_waits_for_a_person(
