@@ -37,9 +37,10 @@ class Once:
         self, work: Callable[[], Awaitable[Content]] | GatedWork[Content], *, status_code: int = 200
     ) -> Json[Content]:
         """Return the result of `work`, or the response stored with its effect; `work` cannot commit."""
+        allowance = None
         if isinstance(work, GatedWork):
-            return await self._perform(work.work, partial(Json, status_code=status_code), work.allowance)
-        return await self._perform(work, partial(Json, status_code=status_code))
+            allowance, work = work.allowance, work.work
+        return await self._perform(work, partial(Json, status_code=status_code), allowance)
 
     async def json_by(
         self, work: Callable[[], Awaitable[tuple[Content, bool]]], *, yes: int, no: int

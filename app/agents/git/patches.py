@@ -87,14 +87,14 @@ class PatchedFile:
             heads = _BLOB.finditer(b"".join(self._shown) + part)
             self._shown = [head[0] for head in islice(heads, 2)]
             return
-        cut = part.find(b"\n" + _CUT)
+        # Each line then follows a line ending, the first one too.
+        lines = b"\n" + part if begins else part
+        cut = lines.find(b"\n" + _CUT)
         if cut >= 0:
-            part, self.is_truncated = part[: cut + 1], True
-        if begins and part.startswith(_CUT):
-            part, self.is_truncated = b"", True
-        self.additions += part.count(b"\n+") + (begins and part.startswith(b"+"))
-        self.deletions += part.count(b"\n-") + (begins and part.startswith(b"-"))
-        self._show(part)
+            lines, self.is_truncated = lines[: cut + 1], True
+        self.additions += lines.count(b"\n+")
+        self.deletions += lines.count(b"\n-")
+        self._show(lines[1:] if begins else lines)
 
     def _show(self, part: bytes) -> None:
         room = SHOWN_BYTES - self._size

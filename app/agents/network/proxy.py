@@ -265,7 +265,8 @@ class Egress:
     async def _log_refusal(self, refused: _Refused) -> None:
         if not refused.is_logged:
             return
-        self.refused += refused.status.startswith("4")  # the other refusals are outages
+        if refused.status.startswith("4"):  # the others are outages
+            self.refused += 1
         if refused.reason in self._logged or len(self._logged) > _REPORTS:
             return
         self._logged.add(refused.reason)

@@ -31,7 +31,7 @@ from app.models.runs.run_facts import (
 from app.models.runs.run_transitions import DELIVERED
 from app.schemas.runs.run import CancelIn, RunOut, RunUpdateIn
 from app.services.access.principal import Principal
-from app.services.access.visibility import require_run
+from app.services.access.visibility import require_run, visible_run
 from app.services.enqueueing import enqueue_run_after_commit, wake_run_worker_after_commit
 from app.services.opened_clients import ServiceClients
 from app.services.run_log.log_entries import STATE_COLUMNS, RunState, announce_state
@@ -61,7 +61,7 @@ _KEPT_VERDICT = case(
     (Run.output[_VERDICT].is_not(None), func.jsonb_build_object(_VERDICT, Run.output[_VERDICT]))
 )
 _PLAIN_FIELDS = ("branch", "stage", "error_message")
-# The size in bytes after the UPDATE; concurrent writers wait for its transaction.
+# In bytes, checked after the write: if one is too large, the error rolls the write back.
 _STATE_BYTES = func.octet_length(cast(Run.state, Text)).label("state_bytes")
 _OUTPUT_BYTES = func.octet_length(cast(Run.output, Text)).label("output_bytes")
 
@@ -75,7 +75,8 @@ async def update_run(
     clients: ServiceClients,
 ) -> RunOut:
     """Change the given fields of a run; of `output` and `state`, only the given entries. Raises StateRefused."""
-    if body.status is RunStatus.QUEUED and clients.gates and await _is_workers(session, run_id):
+    is_gated = body.status is RunStatus.QUEUED and bool(clients.gates)
+    if is_gated and await _is_workers(session, caller, task_id, run_id):
         await run_authority.require_task_allowance(
             session, caller, task_id, gates=clients.gates, run_id=run_id
         )
@@ -100,9 +101,9 @@ async def update_run(
     return await retrieve_run(session, caller, task_id, run_id, store=clients.store)
 
 
-async def _is_workers(session: AsyncSession, run_id: UUID) -> bool:
-    asked = select(Run.id).where(Run.id == run_id, Run.dispatch_requested_at.is_not(None))
-    return await session.scalar(asked) is not None
+async def _is_workers(session: AsyncSession, caller: Principal, task_id: UUID, run_id: UUID) -> bool:
+    seen = select(Run.dispatch_requested_at).join(Task, Task.id == Run.task_id)
+    return await session.scalar(seen.where(visible_run(caller, task_id, run_id))) is not None
 
 
 def _steers(body: RunUpdateIn) -> bool:
