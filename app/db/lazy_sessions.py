@@ -54,6 +54,6 @@ class _JoiningSession(Session):
     @override
     def begin_nested(self) -> SessionTransaction:
         nested = super().begin_nested()
-        # Send the SAVEPOINT now: SQLAlchemy waits for its next own statement, and prepared ones go past it.
+        # Send the SAVEPOINT now: SQLAlchemy sends it only before its own statements, and a prepared one may come first.
         self.connection()
         return nested

@@ -2,8 +2,8 @@
 
 A constant statement is `Prepared`: compiled once, then run by the driver, in 1.2 times the driver's own time for a read
 (ADR 72). A statement that is built for its call goes through SQLAlchemy, by `rows_of` and `row_of`: building, compiling
-and running it takes 8 times. What requests do at each call is `Prepared`; the rest is as it reads best. Other than
-this, `session.scalar` and `session.scalars` return a single column, and `session.execute` performs what returns none.
+and running it takes 8 times the driver's own time. What requests do at each call is `Prepared`; others are as they read
+best. `session.scalar` and `session.scalars` return a single column, and `session.execute` performs what returns none.
 """
 
 from collections import deque

@@ -41,9 +41,9 @@ class UnitRoute(APIRoute):
     """A route that performs each request in a unit of work. Routers use it as `route_class`.
 
     A unit of work is one database transaction, which is committed after the response is made and before it is sent.
-    What a function returns is its response, or the data of one in JSON; None is answered with 204, without a body or
-    content type (contract 2.1). The OpenAPI document describes data, and a `Json` of it, by the return type, and other
-    responses by the `response_model`; none is validated.
+    A `Response` that a function returns is sent as it is. Data is sent as JSON. None is answered with 204, without a
+    body or content type (contract 2.1). The OpenAPI document describes data, and a `Json` of it, by the return type,
+    and other responses by the `response_model`. No response is validated against either.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class UnitRoute(APIRoute):
             options["status_code"] = 204
         self._described = {"response_model": response_model or None, **options}
         self._gates = gates_of(endpoint)
-        # Otherwise FastAPI would encode the data, in its own formats.
+        # Without gates FastAPI would answer, and encode the data in its own formats.
         assert self._gates is not None or not is_typeddict(answer)
         self._ending = path.rpartition("}")[2]
         # Requests do not need the models of responses, which take time to build.

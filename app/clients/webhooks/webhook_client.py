@@ -99,7 +99,7 @@ class WebhookClient(WebhookSender):
                     if len(read) >= _ANSWER_BYTES:
                         break
         except (httpx.HTTPError, OSError):
-            pass
+            pass  # the status counts without the text
         finally:
             await response.aclose()
         headers = response.headers

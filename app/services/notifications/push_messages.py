@@ -214,7 +214,7 @@ def _style(delivery: Delivery, urgency: Urgency) -> PushStyle:
 
 def _ttl_seconds(delivery: Delivery, urgency: Urgency) -> int:
     if delivery.push.is_retraction:
-        # The rest of the question's time: until then a device that reconnects may show its notice.
+        # A device that was away may still show the notice, even when the question's own time is over.
         return _DAY_SECONDS
     question = _question(delivery)
     expires_at = question and question.expires_at

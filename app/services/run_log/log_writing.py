@@ -124,7 +124,7 @@ def _take_statement(insert_run: Insert) -> Prepared[tuple[int, int, datetime]]:
 
 
 _TAKE = _take_statement(upsert(RunLogState).values(run_id=bindparam("run_id"), **_MINE))
-# For a caller, who may not be allowed to see the run. The same statement checks that, because followers wait for it.
+# For a caller, who might not see the run: a separate check would be one more round trip that followers wait for.
 _TAKE_IF_SEEN = _take_statement(
     # Into the table, not the class: the ORM would treat the values as rows to insert.
     upsert(cast("Table", RunLogState.__table__)).from_select(

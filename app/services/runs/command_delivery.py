@@ -37,7 +37,7 @@ OPEN: ColumnElement[bool] = RunCommand.status.in_(
 )
 # The reason of commands that were open when the run's agent had ended.
 AGENT_ENDED_REASON = "The run's agent has ended."
-# The reason of a `close` that an earlier agent of the run has obeyed, at the end of its turn.
+# The reason of a `close` that an earlier agent has obeyed and the next one gets too, to end after its turn.
 REPEATED_REASON = "An earlier agent of the run has obeyed it."
 # The reason of messages that a person took out of the queue.
 CLEARED_REASON = "cleared"
@@ -300,9 +300,9 @@ async def requeue(
     """
     is_received = RunCommand.status.in_([CommandStatus.DELIVERED, CommandStatus.CONSUMED])
     if had_agent:
-        # A cancel without a reason, and an answer, concerned a turn of the agent. The next agent of a background run
-        # repeats this turn, so it gets a command that was delivered and not consumed.
+        # The next agent of a background run repeats the turn: it gets what was delivered and not consumed.
         is_over = is_received if is_interactive else RunCommand.status == CommandStatus.CONSUMED
+        # A cancel with a reason concerned the whole run; any other, and an answer, a turn.
         concerned_turn = RunCommand.method.not_in(_SENT_AGAIN) & RunCommand.reason.is_(None)
         await _mark_over(session, run_ids, is_over, concerned_turn)
     # A `close` that the agent has obeyed ended the conversation after the turn. It ends the next one in the same way.

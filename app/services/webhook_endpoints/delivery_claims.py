@@ -80,7 +80,7 @@ async def claim_due(session: AsyncSession, *, limit: int, cipher: Cipher) -> lis
 
     An endpoint has at most `PER_ENDPOINT` at a time; one that keeps failing has one, at the times of its probes. A
     claim counts as an attempt. A delivery whose results were lost is claimed `WEBHOOK_LOST_ATTEMPTS` times more,
-    then it ends. One whose secret no key decrypts waits for the end of the lease, uncounted.
+    then it ends. If no key decrypts an endpoint's secret, its delivery is tried after the lease, uncounted.
     """
     await session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
     # After the lock, so that the lease is whole, and the statement sees the claims made while this one waited.

@@ -47,7 +47,7 @@ _Claimed = TypeVar("_Claimed", bound=Claimed)
 
 async def perform_claimed(
     worker: WorkerContext,
-    claiming: Coroutine[Any, Any, _Claimed | None],  # Any: values sent to the coroutine
+    claiming: Coroutine[Any, Any, _Claimed | None],  # Any: yields to asyncio; nothing is sent
     perform: Callable[[_Claimed, asyncio.Event], Awaitable[None]],
     *,
     extend: Callable[[AsyncSession, _Claimed], Awaitable[bool]],

@@ -39,9 +39,8 @@ class RunReport:
     work: RunResult | AgentError
     has_schema: bool = False
     has_repository: bool = False
-    is_repair: bool = (
-        True  # whether its agent was to correct earlier work; True if its context was not loaded
-    )
+    # Whether its agent was to correct earlier work; True if its context was not loaded.
+    is_repair: bool = True
     # The keys about the pull request for the run's output and state.
     published: Mapping[str, Any] = field(default_factory=dict)
     pushed: BranchRecord | None = None
