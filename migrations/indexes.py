@@ -13,6 +13,8 @@ from alembic import op
 # looks for deadlocks and could end a request; then the migration begins again (env.py).
 LIMITS = {"lock_timeout": "500ms", "statement_timeout": "10min"}
 
+_IS_VALID = sa.text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
+
 
 def create_index_concurrently(
     name: str,
@@ -24,7 +26,10 @@ def create_index_concurrently(
     unique: bool = False,
     using: str | None = None,
 ) -> None:
-    """Create an index; one of this name, left behind by an upgrade that failed, is replaced."""
+    """Create an index, unless an upgrade that failed has built it; an invalid one that it left behind is replaced."""
+    # By then it may be the only one of its kind, where the revision drops another one after it.
+    if op.get_bind().scalar(_IS_VALID, {"name": name}):
+        return
     drop_index_concurrently(name, table)
     with _waiting_for_others():
         op.create_index(

@@ -133,6 +133,17 @@ def test_upgrade_that_failed_outside_of_a_transaction_can_be_repeated(
     command.check(config)
 
 
+def test_upgrade_that_ended_before_it_renamed_an_index_keeps_it(config: Config, empty_database: str) -> None:
+    """Regression: repeated, it first dropped the only index there was, and then built the same one."""
+    command.upgrade(config, "0062")
+    query = "SELECT 'ix_tasks_repository_owner'::regclass::oid"
+    [built] = fetch(empty_database, query)
+    fetch(empty_database, "ALTER INDEX ix_tasks_repository_owner RENAME TO ix_tasks_repository_owner_new")
+    command.stamp(config, "0061")
+    command.upgrade(config, "0062")
+    assert fetch(empty_database, query) == [built]
+
+
 def test_upgrade_keeps_no_table_locked_while_it_waits_for_another(
     config: Config, empty_database: str
 ) -> None:
