@@ -6,6 +6,7 @@ transaction tries again later instead of blocking every request behind it.
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any, Literal
 
 import click
@@ -19,7 +20,7 @@ from app.config import get_settings
 from app.db.engine import connect
 from app.models import Base
 from app.models.base import UtcDateTime
-from migrations.indexes import LIMITS
+from migrations.indexes import limits
 
 _ADVISORY_LOCK = 0x7A5C_BEAC
 _PAUSE_SECONDS = 0.2
@@ -51,13 +52,14 @@ class _Patience:
 
     def __init__(self) -> None:
         self._seconds: float = context.config.attributes.get("patience_seconds", _PATIENCE_SECONDS)
+        self._clock: Callable[[], float] = context.config.attributes.get("clock", time.monotonic)
         self.renew()
 
     def renew(self, **_: Any) -> None:
-        self._ends_at = time.monotonic() + self._seconds
+        self._ends_at = self._clock() + self._seconds
 
     def is_over(self) -> bool:
-        return time.monotonic() > self._ends_at
+        return self._clock() > self._ends_at
 
 
 def _take_turn(connection: Connection, patience: _Patience) -> None:
@@ -78,7 +80,7 @@ def _take_turn(connection: Connection, patience: _Patience) -> None:
 
 def _migrate(connection: Connection, patience: _Patience) -> None:
     _take_turn(connection, patience)
-    for name, limit in LIMITS.items():
+    for name, limit in limits().items():
         connection.execute(text(f"SET {name} = '{limit}'"))
     connection.commit()
     _configure(connection=connection, on_version_apply=patience.renew)

@@ -7,13 +7,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import sqlalchemy as sa
-from alembic import op
+from alembic import context, op
 
 # Requests wait behind a statement that waits for a lock. It gives up before a second has passed, after which PostgreSQL
 # looks for deadlocks and could end a request; then the migration begins again (env.py).
-LIMITS = {"lock_timeout": "500ms", "statement_timeout": "10min"}
+_LIMITS = {"lock_timeout": "500ms", "statement_timeout": "10min"}
 
 _IS_VALID = sa.text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
+
+
+def limits() -> dict[str, str]:
+    """Return what a statement may take, by the name of its setting; `limits` of the configuration come first."""
+    given: dict[str, str] = context.config.attributes.get("limits", {})
+    return _LIMITS | given
 
 
 def create_index_concurrently(
@@ -55,8 +61,8 @@ def _waiting_for_others() -> Iterator[None]:
     # Such a statement waits for the transactions that have begun before it, and no request waits for it. Ended after a
     # time it would be ended again at each repetition, and each would leave an invalid index.
     with op.get_context().autocommit_block():
-        for name in LIMITS:
+        for name in limits():
             op.execute(f"SET {name} = 0")
         yield
-        for name, limit in LIMITS.items():
+        for name, limit in limits().items():
             op.execute(f"SET {name} = '{limit}'")

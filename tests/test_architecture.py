@@ -521,6 +521,8 @@ def test_replaced_code_is_found() -> None:
         ("from app.agents.workspace import work_bundle as g\npatch.setattr(g, 'GATHER', 'true')", True),
         ("patch.setattr('app.agents.workspace.work_bundle.GATHER', 'true')", True),
         ("from app.services.run_log import writing as w\npatch.setattr(w, '_WAIT_SECONDS', 1)", True),
+        ("from migrations.indexes import LIMITS\npatch.setitem(LIMITS, 'lock_timeout', '1s')", True),
+        ("from app.clock import utcnow\npatch.delattr(utcnow, '__doc__')", True),
         ("application.state.console = path", False),
         ("patch.setattr('sys.stdout', None)", False),
         ("import shutil\npatch.setattr(shutil, 'which', fail)", False),
@@ -529,25 +531,30 @@ def test_replaced_code_is_found() -> None:
         assert bool(list(_replaced_code(ast.parse(planted)))) is is_found, planted
 
 
+_REPLACING = {"setattr", "delattr", "setitem", "delitem"}
+# Plants a program that fails, which is none of ours.
+_PLANTS_PROGRAMS = "PLAIN_ENVIRONMENT.'PATH'"
+
+
 def _replaced_code(module: ast.Module) -> Iterator[tuple[int, str]]:
-    """Yield what a module replaces of `app` by `setattr`; mypy finds assignments (checks/assigned_by_tests.py)."""
+    """Yield what a module replaces of the code under test; mypy finds assignments (checks/assigned_by_tests.py)."""
     ours = {
         alias.asname or alias.name.partition(".")[0]
         for node in ast.walk(module)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
-        if (getattr(node, "module", None) or alias.name).partition(".")[0] == "app"
+        if (getattr(node, "module", None) or alias.name).partition(".")[0] in {"app", "migrations"}
     }
     for node in ast.walk(module):
-        if not isinstance(node, ast.Call) or _called(node).rpartition(".")[2] != "setattr":
+        if not isinstance(node, ast.Call) or _called(node).rpartition(".")[2] not in _REPLACING:
             continue
         if isinstance(node.args[0], ast.Constant):
             replaced = str(node.args[0].value)
-            is_ours = replaced.startswith("app.")
+            is_ours = replaced.startswith(("app.", "migrations."))
         else:
             replaced = f"{_dotted(node.args[0])}.{ast.unparse(node.args[1])}"
             is_ours = replaced.partition(".")[0] in ours
-        if is_ours:
+        if is_ours and replaced != _PLANTS_PROGRAMS:
             yield node.lineno, replaced
 
 

@@ -17,7 +17,6 @@ from sqlalchemy import CheckConstraint
 
 from app.db.schema_revision import migration_config
 from app.models import Base
-from migrations.indexes import LIMITS
 from tests.fixtures.database import Databases
 from tests.support.database.schema_changes import Schema, breaking_changes, read_schema
 from tests.support.waiting import eventually
@@ -325,9 +324,7 @@ def plant(url: str, folder: Path, *statements: str, docstring: str = "") -> Conf
     return config
 
 
-def test_index_is_built_however_long_it_waits_for_others(
-    migrated_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_index_is_built_however_long_it_waits_for_others(migrated_database: str, tmp_path: Path) -> None:
     """Regression: the limit of a statement ended it at the same place each time, and left an invalid index."""
     build = 'create_index_concurrently("ix_t", "tasks", ["title"])'
     limit = 'assert op.get_bind().exec_driver_sql("SHOW statement_timeout").scalar() == "100ms"'
@@ -353,17 +350,17 @@ def test_index_is_built_however_long_it_waits_for_others(
             await writer.close()
             await watcher.close()
 
-    monkeypatch.setitem(LIMITS, "statement_timeout", "100ms")
+    config.attributes["limits"] = {"statement_timeout": "100ms"}
     asyncio.run(run())
     assert fetch(migrated_database, "SELECT FROM pg_index WHERE NOT indisvalid") == []
 
 
-def test_upgrade_has_its_patience_anew_after_each_revision(
-    migrated_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_upgrade_has_its_patience_anew_after_each_revision(migrated_database: str, tmp_path: Path) -> None:
     """Regression: after a long revision the first lock that the next one did not get ended the upgrade."""
     long = 'op.execute("SET LOCAL lock_timeout = 0"); op.execute("SELECT pg_advisory_xact_lock(1)")'
     config = plant(migrated_database, tmp_path, long, 'op.execute("LOCK TABLE tasks")')
+    late = asyncio.Event()
+    config.attributes["clock"] = lambda: time.monotonic() + 3600 * late.is_set()
 
     async def run() -> None:
         address = migrated_database.replace("+asyncpg", "")
@@ -375,8 +372,7 @@ def test_upgrade_has_its_patience_anew_after_each_revision(
                 await other.execute("SELECT pg_advisory_lock(1)")
                 upgrading = asyncio.create_task(asyncio.to_thread(command.upgrade, config, "head"))
                 await eventually(lambda: watcher.fetchval(is_long))
-                now = time.monotonic
-                monkeypatch.setattr(time, "monotonic", lambda: now() + 3600)
+                late.set()
                 await other.execute("SELECT pg_advisory_unlock(1)")
                 await eventually(lambda: watcher.fetchval(is_waiting))
 

@@ -14,8 +14,7 @@ First = TypeVar("First")
 Second = TypeVar("Second")
 
 _WAITING = text(
-    "SELECT EXISTS (SELECT FROM pg_stat_activity "
-    "WHERE datname = current_database() AND wait_event_type = 'Lock')"
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
 
 
@@ -25,10 +24,10 @@ async def perform(sessions: SessionFactory, step: Callable[[AsyncSession], Await
         return await step(session)
 
 
-async def is_waiting(sessions: SessionFactory) -> bool:
-    """Return whether a transaction waits for a lock."""
+async def count_waiting(sessions: SessionFactory) -> int:
+    """Return how many transactions wait for a lock."""
     async with unit_of_work(sessions) as session:
-        return bool(await session.scalar(_WAITING))
+        return await session.scalar(_WAITING) or 0
 
 
 async def race(
@@ -39,7 +38,7 @@ async def race(
     """Return the results of both functions, where `second` began before `first` committed."""
 
     async def is_waiting_or_over() -> bool:
-        return contender.done() or await is_waiting(sessions)
+        return contender.done() or await count_waiting(sessions) > 0
 
     async with asyncio.TaskGroup() as group, unit_of_work(sessions) as session:
         # Some of what is raced is one statement, which would otherwise stand for itself and be over.

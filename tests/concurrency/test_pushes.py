@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clients.pushes.push import Accepted, PushOutcome, TryLater
@@ -15,16 +15,12 @@ from app.models import Notification, Project, Question, Run, Task, User
 from app.services.access.principal import Principal
 from app.services.notifications import push_claims, push_delivery, push_recipients, reminders
 from app.services.tasks.batches import delete_task
-from tests.concurrency.races import race
+from tests.concurrency.races import count_waiting, race
 from tests.support.devices import make_device
 from tests.support.factories import make_project, make_user
 from tests.support.principals import member_of
 from tests.support.questions import make_live_run, make_question
 from tests.support.waiting import eventually
-
-_WAITING = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
 
 
 @pytest.fixture
@@ -85,12 +81,8 @@ async def test_pushes_are_settled_while_their_question_closes(
             said: dict[UUID, PushOutcome] = {late.push.id: Accepted(), early.push.id: TryLater("HTTP 503")}
             await push_delivery.settle(own, [late, early], said)
 
-    async def count_waiting() -> int:
-        async with unit_of_work(sessions) as own:
-            return await own.scalar(_WAITING) or 0
-
     async def are_waiting(count: int) -> bool:
-        return await count_waiting() == count
+        return await count_waiting(sessions) == count
 
     async with asyncio.TaskGroup() as group, unit_of_work(sessions) as holder:
         await holder.execute(

@@ -27,7 +27,7 @@ from app.services.runs.run_authority import lock_run
 from app.services.runs.verification_attempts import verification_lifecycle, verification_requests
 from app.services.tasks.batches import change_tasks
 from app.verdicts.definitions import store_definitions, unite
-from tests.concurrency.races import is_waiting, perform, race
+from tests.concurrency.races import count_waiting, perform, race
 from tests.support.factories import make_task
 from tests.support.principals import member_of
 from tests.support.stand_ins.fakes import RecordingEvents
@@ -192,7 +192,7 @@ async def test_newer_run_waits_for_a_run_that_moves_and_for_its_task(
     async with unit_of_work(sessions) as moving:
         await moving.execute(select(Run.id).where(Run.id == run.id).with_for_update(key_share=True))
         starting = asyncio.create_task(perform(sessions, start))
-        await eventually(partial(is_waiting, sessions))
+        await eventually(partial(count_waiting, sessions))
         await moving.execute(update(Task).where(Task.id == task.id).values(title="It has moved"))
 
     await starting

@@ -23,7 +23,7 @@ from app.ids import new_hex_id
 from app.models import Integration, Project, Run, Verification
 from app.security.secrets import Cipher
 from app.services.accounts.integrations import NewIntegration, create_integration
-from tests.concurrency.races import is_waiting
+from tests.concurrency.races import count_waiting
 from tests.contract.globals.test_shapes import RUN_KEYS
 from tests.e2e.conftest import Service
 from tests.e2e.desk import FINISHED, JSON, Desk, do, put
@@ -389,7 +389,7 @@ async def test_17_worker_that_is_killed_at_any_step_changes_neither_verdict_nor_
             concluding = select(Run.id).where(Run.id == UUID(runs["concluding"]["id"]))
             await session.execute(concluding.with_for_update())
             (places["concluding"] / "go-on").touch()
-            await eventually(lambda: is_waiting(sessions), within_seconds=60)
+            await eventually(lambda: count_waiting(sessions), within_seconds=60)
             worker.kill()
     for place in places.values():
         (place / "go-on").touch()

@@ -33,7 +33,7 @@ from app.services.runs.verification_attempts.verification_lifecycle import Concl
 from app.verdicts.definitions import unite
 from app.worker.run.run_files import StoredFiles
 from app.worker.run.run_outcome import RunReport, end_run
-from tests.concurrency.races import is_waiting, perform, race
+from tests.concurrency.races import count_waiting, perform, race
 from tests.fixtures.worker import Workshop
 from tests.support.database.faults import refusing_some, rolled_back, unacknowledged_once
 from tests.support.factories import make_run, make_task
@@ -465,7 +465,7 @@ async def test_report_of_ci_waits_for_a_run_that_moves_and_for_its_task(
     async with unit_of_work(sessions) as moving:
         await moving.execute(select(Run.id).where(Run.id == latest.id).with_for_update(key_share=True))
         reporting = asyncio.create_task(perform(sessions, report_ci))
-        await eventually(partial(is_waiting, sessions))
+        await eventually(partial(count_waiting, sessions))
         assert await cancel(latest)(moving)
 
     await reporting
@@ -486,7 +486,7 @@ async def test_report_of_ci_locks_tasks_in_the_order_of_their_ids(
     async with unit_of_work(sessions) as moving:
         await moving.execute(update(Task).where(Task.id == first.id).values(title="It has moved"))
         reporting = asyncio.create_task(perform(sessions, report_ci))
-        await eventually(partial(is_waiting, sessions))
+        await eventually(partial(count_waiting, sessions))
         await moving.execute(update(Task).where(Task.id == second.id).values(title="It has moved"))
 
     await reporting

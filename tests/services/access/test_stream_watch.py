@@ -15,7 +15,7 @@ from app.ids import new_id
 from app.models import ApiKey, ConsoleSession
 from app.services.access.principal import Principal
 from app.services.access.stream_watch import StreamWatch
-from tests.concurrency.races import is_waiting
+from tests.concurrency.races import count_waiting
 from tests.support.factories import make_key, make_project, make_user
 from tests.support.principals import member_of
 from tests.support.stand_ins.outage import behind, interruptible
@@ -116,7 +116,7 @@ async def test_cancelled_stream_breaks_no_connection_of_a_query_that_is_under_wa
     streaming = asyncio.create_task(stream())
     async with unit_of_work(sessions) as session:
         await session.execute(text("LOCK TABLE console_sessions"))
-        await eventually(lambda: is_waiting(sessions))
+        await eventually(lambda: count_waiting(sessions))
         over.set()
         await next_round()
         streaming.cancel()

@@ -11,7 +11,7 @@ from app.db import SessionFactory, unit_of_work
 from app.models import Integration, SandboxEnvironment
 from app.security.secrets import Cipher
 from app.services.accounts.secret_rotation import encrypted_columns, rotate_secrets
-from tests.concurrency.races import is_waiting
+from tests.concurrency.races import count_waiting
 from tests.support.factories import make_project, make_sandbox_environment
 from tests.support.waiting import eventually
 
@@ -76,7 +76,7 @@ async def test_value_that_is_replaced_meanwhile_is_kept_and_not_counted(
     async with unit_of_work(sessions) as other:
         await other.execute(update(Integration).values(encrypted_token=fresh))
         rotating = asyncio.create_task(rotate_secrets(sessions, new))
-        await eventually(partial(is_waiting, sessions))
+        await eventually(partial(count_waiting, sessions))
 
     assert await rotating == {"rotated": 0, "unreadable": 0}
     assert await session.scalar(select(Integration.encrypted_token)) == fresh

@@ -15,7 +15,7 @@ from app.services.access.principal import Principal
 from app.services.events.cursor import Cursor
 from app.services.events.event_sweep import adopt_events, prune_events
 from app.services.webhook_endpoints.relay import relay_events
-from tests.concurrency.races import is_waiting
+from tests.concurrency.races import count_waiting
 from tests.services.events.conftest import Reader, note, page
 from tests.support.clock import MovableClock
 from tests.support.database.queries import recorded
@@ -120,7 +120,7 @@ async def test_large_ledger_is_adopted_in_bounded_steps_that_readers_see_at_once
         async with unit_of_work(sessions) as other:
             await other.execute(select(Event).where(Event.id == last).with_for_update())
             adopting = asyncio.create_task(adopt_events(sessions, at_once=2))
-            await eventually(partial(is_waiting, sessions))
+            await eventually(partial(count_waiting, sessions))
             await reader.read()
             assert reader.seen == []
         assert await adopting == 5

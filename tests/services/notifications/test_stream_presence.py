@@ -9,7 +9,7 @@ from app.clock import utcnow
 from app.db import SessionFactory, unit_of_work
 from app.models import Presence, Project, Task, User
 from app.services.notifications.stream_presence import StreamPresence, Watcher
-from tests.concurrency.races import is_waiting
+from tests.concurrency.races import count_waiting
 from tests.support.devices import make_device, make_presence
 from tests.support.principals import member_of
 from tests.support.waiting import eventually, next_round
@@ -31,7 +31,7 @@ async def test_cancelled_stream_leaves_after_a_beat_that_is_under_way(
     async with unit_of_work(sessions) as holder:
         await holder.execute(text("LOCK TABLE presence IN ACCESS EXCLUSIVE MODE"))
         streaming = asyncio.create_task(stream())
-        await eventually(lambda: is_waiting(sessions))
+        await eventually(lambda: count_waiting(sessions))
         may_end.set()
         await next_round()
         streaming.cancel()

@@ -21,7 +21,7 @@ from app.runtime import ProcessContext
 from app.services.access.usage_gates import Limit
 from app.services.runs.ci_reports import CiReport
 from app.services.runs.follow_ups import follow_up
-from tests.concurrency.races import is_waiting
+from tests.concurrency.races import count_waiting
 from tests.support.database.faults import rolled_back
 from tests.support.stand_ins.fakes import RecordingQueue, ScriptedGate
 from tests.support.verification import end_checked, make_attempt, make_verified_run, shown_verdict
@@ -162,7 +162,7 @@ async def test_follow_up_waits_for_a_run_that_moves_and_for_its_task(
     async with unit_of_work(sessions) as session:
         await session.execute(select(Run.id).where(Run.id == hook.run.id).with_for_update(key_share=True))
         sending = asyncio.create_task(hook.send(payload()))
-        await eventually(partial(is_waiting, sessions))
+        await eventually(partial(count_waiting, sessions))
         await session.execute(update(Task).where(Task.id == hook.task.id).values(title="It has moved"))
 
     assert (await sending).json()["reason"] == "The branch had 3 follow-up runs already."
@@ -178,7 +178,7 @@ async def test_follow_up_waits_for_a_latest_run_that_did_not_push(
     async with unit_of_work(sessions) as session:
         await session.execute(select(Run.id).where(Run.id == latest.id).with_for_update(key_share=True))
         sending = asyncio.create_task(hook.send(payload()))
-        await eventually(partial(is_waiting, sessions))
+        await eventually(partial(count_waiting, sessions))
         await session.execute(update(Task).where(Task.id == hook.task.id).values(title="It has moved"))
 
     assert (await sending).json()["reason"] == "A run of the task is under way."
