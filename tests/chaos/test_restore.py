@@ -44,9 +44,9 @@ def own(
     own_bucket: ObjectStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Settings:
-    monkeypatch.setenv("TASKBEACON_S3_BUCKET", own_bucket._s3.name)
+    monkeypatch.setenv("TASKBEACON_S3_BUCKET", own_bucket.bucket.name)
     addresses = {"database_url": archiving.url, "redis_url": servers.valkey.url}
-    return Settings.model_validate(settings.model_dump() | addresses | {"s3_bucket": own_bucket._s3.name})
+    return Settings.model_validate(settings.model_dump() | addresses | {"s3_bucket": own_bucket.bucket.name})
 
 
 class Person:

@@ -22,7 +22,7 @@ async def without_row(own_bucket: ObjectStore) -> str:
 def test_each_file_has_a_line_before_the_counts(
     taskbeacon: Taskbeacon, own_bucket: ObjectStore, without_row: str
 ) -> None:
-    result = taskbeacon("admin", "check-files", TASKBEACON_S3_BUCKET=own_bucket._s3.name)
+    result = taskbeacon("admin", "check-files", TASKBEACON_S3_BUCKET=own_bucket.bucket.name)
 
     assert result.exit_code == 0, result.stderr
     found, counts = map(json.loads, result.stdout.splitlines())

@@ -183,7 +183,7 @@ class TestSweepAtTheEndOfADay:
 
         item = {"id": path.split("/")[-2], "name": "a.txt", "type": "user_attachment", "storage_path": path}
         body = FinalizeIn.model_validate({"artifacts": [item]})
-        settings = settings.model_copy(update={"s3_bucket": own_bucket._s3.name})
+        settings = settings.model_copy(update={"s3_bucket": own_bucket.bucket.name})
         async with SweptStore(settings) as store, unit_of_work(sessions) as own:
             await finalize_uploads(own, member_of(project, owner), task.id, body, store=store)
         assert await own_bucket.head(path) is not None

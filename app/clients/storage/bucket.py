@@ -37,13 +37,14 @@ class Bucket:
 
     def __init__(self, s3: S3Connection) -> None:
         self._s3 = s3
+        self.name = s3.name
 
     async def check(self) -> None:
         """Find the bucket, if possible without loading aioboto3: 25 MB of each API process (ADR 72)."""
         signer = create_signer(self._s3.settings, self._s3.settings.s3_endpoint_url)
         if signer is None:
             async with self._s3.calling("find the bucket") as client:
-                await client.head_bucket(Bucket=self._s3.name)
+                await client.head_bucket(Bucket=self.name)
             return
         url = signer.sign("", _CHECK_LIFETIME, method="HEAD")
         try:
@@ -57,7 +58,7 @@ class Bucket:
 
     async def list_pages(self, prefix: str) -> AsyncIterator[Sequence[ListedObject]]:
         """Yield lists of at most 1000 objects with keys that begin with `prefix`, in the order of the keys."""
-        request: dict[str, Any] = {"Bucket": self._s3.name, "Prefix": prefix}
+        request: dict[str, Any] = {"Bucket": self.name, "Prefix": prefix}
         while True:
             async with self._s3.calling(f"list {prefix}") as client:
                 page = await client.list_objects_v2(**request)
@@ -74,7 +75,7 @@ class Bucket:
         ours = [_rule(days) for days in (STAGED_DAYS, KEPT_DAYS)]
         async with self._s3.calling("write the bucket's rules") as client:
             try:
-                answer = await client.get_bucket_lifecycle_configuration(Bucket=self._s3.name)
+                answer = await client.get_bucket_lifecycle_configuration(Bucket=self.name)
                 present: list[dict[str, Any]] = answer.get("Rules", [])
             except ClientError as error:
                 if status_of(error) != HTTPStatus.NOT_FOUND:
@@ -87,7 +88,7 @@ class Bucket:
             }:
                 return False
             await client.put_bucket_lifecycle_configuration(
-                Bucket=self._s3.name, LifecycleConfiguration={"Rules": [*foreign, *ours]}
+                Bucket=self.name, LifecycleConfiguration={"Rules": [*foreign, *ours]}
             )
         return True
 

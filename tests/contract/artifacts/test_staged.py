@@ -55,7 +55,7 @@ class Stage:
 
     async def tags(self, artifact: JSON) -> dict[str, str]:
         client = (await self._store._s3.clients()).internal
-        answer = await client.get_object_tagging(Bucket=self._store._s3.name, Key=artifact["storage_path"])
+        answer = await client.get_object_tagging(Bucket=self._store.bucket.name, Key=artifact["storage_path"])
         return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
 

@@ -234,14 +234,14 @@ async def test_lifecycle_rules_follow_the_tags_and_leave_foreign_rules_alone(buc
     foreign = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "backups/"}, **days}
     client = (await bucket._s3.clients()).internal
     await client.put_bucket_lifecycle_configuration(
-        Bucket=bucket._s3.name, LifecycleConfiguration={"Rules": [foreign]}
+        Bucket=bucket.bucket.name, LifecycleConfiguration={"Rules": [foreign]}
     )
 
     await write_lifecycle(bucket)
 
     rules = {
         rule["ID"]: rule
-        for rule in (await client.get_bucket_lifecycle_configuration(Bucket=bucket._s3.name))["Rules"]
+        for rule in (await client.get_bucket_lifecycle_configuration(Bucket=bucket.bucket.name))["Rules"]
     }
     assert rules["theirs"]["Expiration"] == {"Days": 90}
     tagged = [rule for name, rule in rules.items() if name != "theirs"]
@@ -254,7 +254,7 @@ async def test_lifecycle_rules_follow_the_tags_and_leave_foreign_rules_alone(buc
     for broken in ({"Status": "Disabled"}, {"Filter": {"Tag": {"Key": "ttl_days", "Value": "31"}}}):
         rest = [rule for rule in rules.values() if rule != ours]
         await client.put_bucket_lifecycle_configuration(
-            Bucket=bucket._s3.name, LifecycleConfiguration={"Rules": [*rest, ours | broken]}
+            Bucket=bucket.bucket.name, LifecycleConfiguration={"Rules": [*rest, ours | broken]}
         )
         assert await bucket.bucket.write_rules() is True
         assert await bucket.bucket.write_rules() is False

@@ -49,7 +49,7 @@ async def test_job_deletes_expired_files_and_writes_the_rules_of_the_bucket(
     assert await keys(own_bucket) == [kept]
     assert (await session.scalars(select(StagedArtifact.storage_path))).all() == [kept]
     client = (await own_bucket._s3.clients()).internal
-    rules = await client.get_bucket_lifecycle_configuration(Bucket=own_bucket._s3.name)
+    rules = await client.get_bucket_lifecycle_configuration(Bucket=own_bucket.bucket.name)
     # The bucket is that of earlier tests too, which may have added rules of others.
     assert {rule["ID"] for rule in rules["Rules"]} >= {"taskbeacon-ttl-1", "taskbeacon-ttl-30"}
 
@@ -64,7 +64,7 @@ async def test_outage_of_the_store_is_a_warning_and_the_next_job_deletes_the_fil
 ) -> None:
     await stage(session, own_bucket, task)
     clock.advance(hours=25)
-    away = {"s3_endpoint_url": f"http://127.0.0.1:{closed_port()}", "s3_bucket": own_bucket._s3.name}
+    away = {"s3_endpoint_url": f"http://127.0.0.1:{closed_port()}", "s3_bucket": own_bucket.bucket.name}
     async with ObjectStore(workshop.context.process.settings.model_copy(update=away), attempts=1) as store:
         await sweep_artifacts(workshop.with_process(store=store).arq_context)
 
