@@ -18,8 +18,11 @@ function answersOf(page) {
 async function endedRun(title, steps) {
   const task = await newRun(title, steps);
   const run = async () => (await call(`/tasks/${task.id}/`)).latest_run;
-  await until("the run", async () => (await run()).status === "in_progress");
-  const { id } = await run();
+  // A run that is cancelled before its agent has started takes no message.
+  const { id } = await until("the agent", async () => {
+    const latest = await run();
+    return latest.state.agent_started_at && latest;
+  });
   await call(`/tasks/${task.id}/runs/${id}/`, { status: "cancelled" }, "PATCH");
   return task;
 }
