@@ -1,5 +1,6 @@
 """Repeated requests: `Idempotency-Key` on the routes that create tasks and runs."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,11 +20,12 @@ from tests.support.stand_ins.fakes import RecordingQueue
 JSON = dict[str, Any]
 KEY = {"Idempotency-Key": "3f1c"}
 REPLAYED = "idempotent-replayed"
+UNKNOWN = "11111111-1111-4111-8111-111111111111"
 
 
 @pytest.fixture(params=["tasks", "run", "runs"])
 def url(request: pytest.FixtureRequest, tasks_url: str, task_url: str) -> str:
-    """The path of each route that takes an `Idempotency-Key`."""
+    """The path of each route that creates a task or a run."""
     return {"tasks": tasks_url, "run": f"{task_url}/run", "runs": f"{task_url}/runs"}[request.param]
 
 
@@ -118,6 +120,25 @@ async def test_another_route_is_a_conflict(client: httpx.AsyncClient, task_url: 
     assert_conflict(await client.post(f"{task_url}/runs", headers=KEY))
 
 
+async def test_every_route_that_takes_a_key_refuses_that_of_another_request(
+    application: FastAPI, client: httpx.AsyncClient, tasks_url: str, project: Project
+) -> None:
+    assert (await client.post(tasks_url, headers=KEY)).status_code == 201
+    count = 0
+    for path, operations in application.openapi()["paths"].items():
+        for method, operation in operations.items():
+            names = {parameter["name"] for parameter in operation.get("parameters", [])}
+            if "Idempotency-Key" not in names:
+                continue
+            content = operation.get("requestBody", {}).get("content", {})
+            examples = content.get("application/json", {}).get("examples", {"none": {"value": {"a": 1}}})
+            [example, *_] = examples.values()
+            url = re.sub("{.*?}", UNKNOWN, path.replace("{project_id}", str(project.id)))
+            assert_conflict(await client.request(method, url, json=example["value"], headers=KEY))
+            count += 1
+    assert count > 9
+
+
 async def test_other_keys_and_no_key_are_performed(
     client: httpx.AsyncClient, url: str, body: JSON, made: Callable[[], Any]
 ) -> None:
@@ -143,9 +164,9 @@ async def test_key_is_the_callers_own(
 async def test_refused_request_leaves_the_key_free(
     client: httpx.AsyncClient, task_url: str, tasks_url: str
 ) -> None:
-    unknown = {"resume_from_run_id": "11111111-1111-4111-8111-111111111111"}
+    unknown = {"resume_from_run_id": UNKNOWN}
     assert (await client.post(f"{task_url}/run", json=unknown, headers=KEY)).status_code == 400
-    missing = f"{tasks_url}/11111111-1111-4111-8111-111111111111/run"
+    missing = f"{tasks_url}/{UNKNOWN}/run"
     assert_not_found(await client.post(missing, headers=KEY))
     assert (await client.post(f"{task_url}/run", headers=KEY)).status_code == 200
 
