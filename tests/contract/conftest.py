@@ -6,17 +6,16 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.clock import utcnow
 from app.config import Settings
-from app.db import SessionFactory, unit_of_work
 from app.models import Project, PushToken, Run, SigningKey, Task, User
 from app.security.secrets import Cipher
-from app.services.runs import run_tokens as connection_tokens
 from tests.support.callers import bearer
 from tests.support.devices import make_device
-from tests.support.factories import make_key, make_run, make_task, make_user
+from tests.support.factories import added, make_key, make_run, make_task, make_user
+from tests.support.keys import rsa_pem
 from tests.support.makers import NewRun, NewTask
 from tests.support.web.clients import in_process_client
 
@@ -77,20 +76,9 @@ def run_url(task_url: str) -> str:
     return f"{task_url}/run"
 
 
-@pytest.fixture(scope="session")
-def made_keys() -> list[dict[str, Any]]:
-    return []
-
-
 @pytest.fixture
-async def signing_key(
-    session: AsyncSession, sessions: SessionFactory, settings: Settings, made_keys: list[dict[str, Any]]
-) -> None:
-    """The key that tokens of runs are signed with, made once: that takes longer than most tests."""
-    if made_keys:
-        await session.execute(insert(SigningKey).values(made_keys[0]))
-        return
-    async with unit_of_work(sessions) as own:
-        _ = await connection_tokens._make_key(own, Cipher(settings.secret_keys))
-    row = await session.execute(select(*SigningKey.__table__.columns))
-    made_keys.append(dict(row.mappings().one()))
+async def signing_key(session: AsyncSession, settings: Settings) -> None:
+    """The key that tokens of runs are signed with: making one takes longer than most tests."""
+    stored = Cipher(settings.secret_keys).encrypt(rsa_pem())
+    key = SigningKey(purpose="run_connection", key_id="made-once", private_key=stored, created_at=utcnow())
+    await added(session, key)
