@@ -9,6 +9,7 @@ from uuid import UUID
 import httpx
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +20,6 @@ from app.services.runs.run_tokens import AUDIENCE
 from tests.support.assertions import assert_error, assert_not_authenticated, assert_not_found, concerning
 from tests.support.callers import Caller, bearer
 from tests.support.clock import MovableClock
-from tests.support.keys import rsa_key
 from tests.support.stand_ins.outside_agents import Agent, entry, line, published
 from tests.support.web.streams import following
 
@@ -223,8 +223,9 @@ class TestToken:
 
     async def test_forged_token_is_none(self, agent: Agent) -> None:
         claims = jwt.decode(agent.token, options={"verify_signature": False})
+        other_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         for forged in (
-            jwt.encode(claims, rsa_key(), algorithm="RS256"),
+            jwt.encode(claims, other_key, algorithm="RS256"),
             jwt.encode(claims, "", algorithm="none"),
             jwt.encode(claims, "x" * 32, algorithm="HS256"),
             "x.y.z",
