@@ -39,7 +39,7 @@ QUICK := tests/contract tests/services tests/schemas tests/verdicts tests/web te
 
 .PHONY: test-quick
 test-quick: $(STAMP) ## Test the API and its rules, without processes that are slow to start, after each edit (ARGS="-k name" for a part)
-	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal -m "not walls and not chaos" $(QUICK) $(ARGS)
+	@$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist worksteal -m "not walls and not slow" $(QUICK) $(ARGS)
 
 # Held to more than the rest (`fail_under` in pyproject.toml): who sees what, the status of runs, keys, ciphers and verdicts.
 STRICTLY_COVERED := app/services/access/*,app/services/runs/run_lifecycle.py,app/services/runs/status_changes.py,app/security/secrets.py,app/verdicts/*

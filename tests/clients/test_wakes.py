@@ -11,6 +11,7 @@ from app.services.retrying.policies import LOOP_SECONDS
 from tests.support.stand_ins.outage import behind, interruptible
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
 TOPIC = "tests:topic"
 
 

@@ -37,6 +37,7 @@ from app.verdicts.judgement import (
     needs_execution,
 )
 
+pytestmark = pytest.mark.slow
 F, P, S = CaseOutcome.FAILED, CaseOutcome.PASSED, CaseOutcome.SKIPPED
 A, B, C = (Case("suite", "Class", name) for name in "abc")
 A_MOVED = Case("other", "Class", "a")

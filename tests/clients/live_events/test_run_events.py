@@ -31,6 +31,7 @@ from tests.support.stand_ins.fakes import RecordingEvents
 from tests.support.stand_ins.outage import Interruptible
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.slow
 Events = list[tuple[EventKind, Any]]
 ReadEvents = Callable[[UUID], Awaitable[Events]]
 

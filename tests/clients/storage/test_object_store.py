@@ -25,6 +25,7 @@ from app.ids import new_hex_id
 from tests.support.deployment.processes import closed_port
 from tests.support.web.serving import serving
 
+pytestmark = pytest.mark.slow
 CONTENT = b"0123456789"
 
 

@@ -23,7 +23,7 @@ from tests.support.web.routes import GATED_TASK_ROUTES, Route
 TEAM_WIDE = {"signal_report", "signals_scout", "onboarding", "hogdesk"}
 
 
-pytestmark = pytest.mark.usefixtures("signing_key")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("signing_key")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.agents.git.patches import summarise
@@ -17,6 +18,7 @@ from app.services.artifacts import live_diff
 from tests.support.assertions import assert_invalid, concerning
 from tests.support.factories import make_run
 
+pytestmark = pytest.mark.slow
 JSON = dict[str, Any]
 
 TEXT = "diff --git a/{0} b/{0}\n--- a/{0}\n+++ b/{0}\n@@ -1 +1 @@\n-{1}\n+{1}!\n"

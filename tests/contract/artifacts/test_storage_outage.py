@@ -17,6 +17,7 @@ from tests.support.stand_ins.outage import Interruptible, interruptible
 from tests.support.waiting import patient
 from tests.support.web.uploads import finalize_item, prepare, upload, upload_and_finalize
 
+pytestmark = pytest.mark.slow
 # Of one call of the store.
 CALL_SECONDS = 2
 # Far more than it takes, and less than to wait for each of several calls, or once for each attempt of the library.

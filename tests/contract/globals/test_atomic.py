@@ -46,6 +46,7 @@ from tests.support.verification import make_check_set, make_verified_run
 from tests.support.web.uploads import finalize_item, prepare, upload
 from tests.support.webhooks import make_delivery, make_endpoint
 
+pytestmark = pytest.mark.slow
 JSON = dict[str, Any]
 
 _TASKS = "/api/projects/{project_id}/tasks"

@@ -36,7 +36,7 @@ BEFORE_THE_REQUEST = (Step.DECIDED, Step.CLAIMED)
 UNKNOWN = (Step.SENT, Step.SETTLING)
 STEPS = (*BEFORE_THE_REQUEST, *UNKNOWN, Step.SETTLED)
 
-pytestmark = pytest.mark.usefixtures("clock")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("clock")]
 
 
 class Dispatchers:

@@ -20,6 +20,7 @@ from tests.support.factories import make_run
 from tests.support.web.conformance import Description
 from tests.support.web.routes import GATED_TASK_ROUTES, Route
 
+pytestmark = pytest.mark.slow
 BODIES = [
     route
     for route in GATED_TASK_ROUTES

@@ -288,6 +288,7 @@ async def arrange_cooldown(
     await session.execute(delete(Notification))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cooldown", Cooldown, ids=lambda value: value.name.lower())
 @pytest.mark.parametrize("kind", KINDS)
 async def test_every_combination_is_decided_as_the_contract_says(

@@ -33,6 +33,8 @@ from tests.support.waiting import eventually
 from tests.support.web.clients import in_process_client
 from tests.support.web.polls import poll
 
+pytestmark = pytest.mark.slow
+
 
 def behind_authentication(statements: list[Statement]) -> list[Statement]:
     """Return the statements without the one of authentication."""

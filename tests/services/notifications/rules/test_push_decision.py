@@ -33,6 +33,7 @@ from app.services.notifications.rules.push_decision import (
 )
 from tests.support.assertions import concerning
 
+pytestmark = pytest.mark.slow
 NOW = datetime(2026, 3, 1, 23, tzinfo=UTC)
 A_MOMENT = timedelta(microseconds=1)
 MINUTE = timedelta(minutes=1)
