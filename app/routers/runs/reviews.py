@@ -27,7 +27,7 @@ router = APIRouter(
 async def retrieve_review(call: TaskRead, task_id: TaskId, run_id: RunId, held: HeldDep) -> Json[ReviewOut]:
     """Return the files that the caller has marked as viewed, their comments, and those that were sent before.
 
-    Nobody else sees unsent comments. To follow what another device of the person writes, ask again with
+    Only the caller sees unsent comments. To follow what the caller writes on another device, ask again with
     `If-None-Match`.
     """
     return conditional(await reviews.read_review(call.session, call.caller, task_id, run_id, held))

@@ -43,7 +43,7 @@ export function groupTasks(lists: Task[][], news: ReadonlySet<string>, needs: Re
   return (Object.keys(TITLES) as GroupName[])
     .map((name) => {
       const tasks = all.filter((task) => groupOf(task, news, needs) === name).sort(orders[name]);
-      /** Those that stand there as long as nobody has seen them. */
+      /** The tasks that leave the group once the person has seen them. */
       const unseen = tasks.filter(({ id }) => (name === "needs" ? !needs.has(id) : name === "unseen"));
       return { name, title: TITLES[name], tasks, unseen };
     })
